@@ -1,0 +1,81 @@
+# Needs git, make, Python 3.11 or later and a C compiler; everything else goes into .venv, from the
+# locks in requirements/. The first target does the set-up, the ones after it cost nothing.
+
+PYTHON ?= python3
+VENV   := .venv
+BENCH  := .venv-bench
+LOCKS  := requirements
+
+# Hashes for everything, wheels only; the one exception is built by the backend that build.txt locks.
+INSTALL := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-build-isolation
+LOCKED  := --require-hashes --only-binary :all: --no-binary cbrrr
+HERE    := --no-deps --editable .
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types layers bench soak lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## make .venv and install all that is locked (every other target does what it needs)
+
+demo: $(VENV)/.run ## an agent crosses trust zones on real data: sojourn demo (ARGS="--report desk.html")
+	@$(VENV)/bin/sojourn demo $(ARGS)
+
+test: $(VENV)/.dev ## the tests (ARGS="-k quorum" for some of them)
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+check: lint types layers test ## exactly what CI runs: lint, types, layers, tests
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy
+
+layers: $(VENV)/.dev
+	$(VENV)/bin/lint-imports --no-logo
+
+bench: $(BENCH)/.bench ## measure, with the peers in the same run, in an environment of their own
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.dev ## the tests that run for minutes
+	$(VENV)/bin/python -m pytest -m soak $(ARGS)
+
+lock: $(VENV)/.lock ## write the locks anew (ARGS=--upgrade for the newest versions)
+	$(VENV)/bin/python $(LOCKS)/lock.py $(ARGS)
+
+clean: ## remove what make and its tools have made
+	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks requirements -name __pycache__ -prune -exec rm -rf {} +
+
+# Set-up, in stages. A stage that is done leaves a stamp; one that was cut short is done again.
+
+%/.build: $(LOCKS)/build.txt
+	@$(PYTHON) $(LOCKS)/preflight.py
+	@echo "Setting up $* (once)"
+	@$(PYTHON) -m venv $*
+	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
+	@touch $@
+
+%/.run: $(LOCKS)/run.txt $(LOCKS)/regions.txt pyproject.toml %/.build
+	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
+	@$*/bin/python $(INSTALL) $(LOCKED) --no-deps --ignore-requires-python -r $(LOCKS)/regions.txt
+	@$*/bin/python $(INSTALL) $(HERE)
+	@touch $@
+
+%/.dev: $(LOCKS)/dev.txt %/.run
+	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
+	@touch $@
+
+%/.bench: $(LOCKS)/bench.txt pyproject.toml %/.build
+	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
+	@$*/bin/python $(INSTALL) $(HERE)
+	@touch $@
+
+%/.lock: $(LOCKS)/lock.txt %/.build
+	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
+	@touch $@
+
+.SECONDARY:

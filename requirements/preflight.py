@@ -1,0 +1,65 @@
+"""Say in one line what this machine lacks, before anything is installed.
+
+Run by the interpreter that is to make the virtual environment, however old it may be: so there is
+nothing in here that Python 3.6 does not know.
+"""
+
+import shutil
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+
+def _compiler() -> str:
+    return str(sysconfig.get_config_var("CC") or "cc").split()[0]
+
+
+def lacks_python() -> bool:
+    """Whether this interpreter is too old."""
+    return sys.version_info < OLDEST
+
+
+def lacks_venv() -> bool:
+    """Whether it cannot make virtual environments: Debian ships that part separately."""
+    return find_spec("venv") is None or find_spec("ensurepip") is None
+
+
+def lacks_compiler() -> bool:
+    """Whether there is no C compiler: cbrrr, the DAG-CBOR codec, comes as source."""
+    return shutil.which(_compiler()) is None
+
+
+def lacks_headers() -> bool:
+    """Whether the compiler would not find this interpreter's headers."""
+    return not Path(sysconfig.get_path("include"), "Python.h").exists()
+
+
+LACKS = [
+    (lacks_python, "Python 3.11 or later (name one: make PYTHON=python3.12)", "python3"),
+    (lacks_venv, "Python's venv and ensurepip", "python3-venv"),
+    (lacks_compiler, "a C compiler", "gcc"),
+    (lacks_headers, "Python's C headers", "python3-dev"),
+]
+
+
+def main() -> int:
+    """Print what is missing and return 1, or return 0; `--packages` prints Debian's names alone."""
+    missing = [(what, package) for lacks, what, package in LACKS if lacks()]
+    packages = " ".join(package for _, package in missing)
+    if "--packages" in sys.argv:
+        sys.stdout.write(packages)
+        return 0
+    if missing:
+        what = ", ".join(what for what, _ in missing)
+        sys.stderr.write(
+            f"Sojourn needs {what}; {sys.executable} ({sys.version.split()[0]}) has none. "
+            f"On Debian or Ubuntu: apt-get install {packages}\n"
+        )
+    return int(bool(missing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

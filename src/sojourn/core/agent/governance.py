@@ -1,0 +1,148 @@
+"""Governance: the signed policy documents that rule an agent.
+
+A document is its issuer's: only a signed successor changes it, never the agent and never a host. The record
+names documents by digest; their text travels beside it. A document that is unsigned, outside its window,
+older than one already known, or by too few officers is rejected, and then everything but return, retire and
+inspection is denied (architecture §4).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta
+
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.keys import key_text
+from sojourn.core.base.limits import DOCUMENTS_MAX
+from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+
+__all__ = [
+    "Document",
+    "Governance",
+    "Officers",
+    "SignedDocument",
+    "check_successor",
+    "check_threshold",
+]
+
+Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
+
+
+class Officers(Value):
+    """Who may act for an issuer: keys, and how many of them each act needs."""
+
+    keys: Keys
+    amend: Count = 1
+    revoke: Count = 1
+    move: Count = 1
+    retire: Count = 1
+
+    def check(self) -> None:
+        """Raise `Rejected` unless keys are distinct and each threshold is between 1 and their number."""
+        if len(set(self.keys)) != len(self.keys):
+            raise Rejected(
+                "an officer's key is repeated", reason="bad-officers", where="officers.keys"
+            )
+        for name in ("amend", "revoke", "move", "retire"):
+            threshold = getattr(self, name)
+            if not 1 <= threshold <= len(self.keys):
+                problem = f"threshold {threshold} for {name} with {len(self.keys)} officers"
+                raise Rejected(problem, reason="bad-officers", where=f"officers.{name}")
+
+
+class Document(Value, tag_field="kind", tag="document/1"):
+    """One policy of one issuer: Cedar text, who may change it, and from when to when it holds.
+
+    `actions` are the application's own actions that the text may name beside the standard ones. Times are
+    milliseconds since 1970. `outside_effects` says whether the agent may act outside its zone at all: such
+    agents should be launched guarded (protocol §0).
+    """
+
+    issuer: Name
+    name: Name
+    version: Count
+    officers: Officers
+    cedar: Text
+    not_before_ms: Count
+    not_after_ms: Count
+    actions: tuple[Name, ...] = ()
+    previous: Digest | None = None
+    outside_effects: bool = False
+
+
+class SignedDocument(Value):
+    """A document with its officers' seals, which are evidence and not part of its digest."""
+
+    document: Document
+    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+
+    def check(self, by: Officers, threshold: int, *, where: str = "document") -> None:
+        """Raise `Rejected` unless at least `threshold` distinct officers in `by` sealed this."""
+        digest = digest_of(self.document)
+        check_threshold(Kind.DOCUMENT, digest, self.seals, by, threshold, where=where)
+
+
+def check_threshold(
+    kind: Kind,
+    digest: bytes,
+    seals: Sequence[Seal],
+    officers: Officers,
+    threshold: int,
+    *,
+    where: str,
+) -> None:
+    """Raise `Rejected` unless at least `threshold` distinct officers sealed this digest as issuer.
+
+    A seal by anyone else is an error, not merely uncounted: nothing unexplained is carried along.
+    """
+    for index, seal in enumerate(seals):
+        place = f"{where}.seals[{index}]"
+        if seal.signer not in officers.keys:
+            problem = f"{key_text(seal.signer)} is no officer of this issuer"
+            raise Rejected(problem, reason="wrong-key", where=place)
+        check_seal(kind, Role.ISSUER, digest, seal, where=place)
+    signers = {seal.signer for seal in seals}
+    if len(signers) < threshold:
+        problem = f"{len(signers)} officers signed this {kind}; {threshold} are needed"
+        raise Rejected(problem, reason="below-threshold", where=where)
+
+
+class Governance(Value):
+    """The field: which documents rule, by digest, in order; and how often they changed.
+
+    `version` rises by one with every change of documents. `revocations` is the highest sequence number of a
+    revocation that has been applied.
+    """
+
+    documents: Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
+    version: Count
+    revocations: Count = 0
+
+    def check_documents(self, documents: Sequence[Document], now_ms: int) -> None:
+        """Raise `Rejected` unless these are exactly the documents named, in order, inside their windows."""
+        if tuple(digest_of(item) for item in documents) != self.documents:
+            problem = "the policy documents are not the ones the record names"
+            raise Rejected(problem, reason="wrong-documents", where="governance.documents")
+        for item in documents:
+            item.officers.check()
+            if not item.not_before_ms <= now_ms < item.not_after_ms:
+                problem = f"document {item.name} version {item.version} is outside its window"
+                raise Rejected(problem, reason="outside-window", where=f"governance.{item.name}")
+
+
+def check_successor(old: Document, new: SignedDocument) -> None:
+    """Raise `Rejected` unless `new` follows `old`: same issuer and name, next version, signed by old officers.
+
+    The threshold is the *current* document's (trap 41): an amendment cannot appoint its own judges.
+    """
+    document = new.document
+    if (document.issuer, document.name) != (old.issuer, old.name):
+        raise Rejected(
+            "the document succeeds another one", reason="wrong-documents", where="document"
+        )
+    if document.version != old.version + 1 or document.previous != digest_of(old):
+        problem = f"version {document.version} does not follow version {old.version}"
+        raise Rejected(problem, reason="rollback", where="document.version")
+    new.check(old.officers, old.officers.amend)
+    document.officers.check()

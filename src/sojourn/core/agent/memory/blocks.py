@@ -1,0 +1,201 @@
+"""Blocks: what memory is made of, and which of them a copy lacks.
+
+A block is canonical DAG-CBOR named by the SHA-256 of its bytes; it refers to other blocks by links. There
+is one codec and no other. Were plain bytes ("raw") a second one, then a value that happens to be the bytes of
+an index, once stored as plain bytes, would pass for a stored index whose children nobody has: names cover
+bytes, not codecs. So chunks of large values are DAG-CBOR byte strings, at five bytes each.
+
+One invariant carries everything: *whoever stores a block stores everything below it.* A store accepts a
+block only when the blocks of `links` are there, so that having a block is having its closure, and the
+search for what a copy lacks never looks below a block it has (architecture §8: a hop costs what is new).
+"""
+
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from sojourn.core.base.digests import Link, cid_text, digest, link_digest, link_to
+from sojourn.core.base.encoding import decode_block
+from sojourn.core.base.errors import Failed, Rejected
+from sojourn.core.base.limits import BLOCK_BYTES_MAX
+
+__all__ = [
+    "BlockSource",
+    "MissingBlock",
+    "NewBlocks",
+    "levels",
+    "links",
+    "load_block",
+    "malformed",
+    "missing_closure",
+    "missing_levels",
+    "named_by",
+]
+
+
+class MissingBlock(Failed):
+    """A block is not at hand. Fetch `digest`, then do the same again: handles do not change."""
+
+    code = "missing-block"
+
+    def __init__(self, digest: bytes) -> None:
+        super().__init__(
+            f"block {cid_text(digest)} is not at hand", remedy="Fetch it from another holder"
+        )
+        self.digest = digest
+
+
+class BlockSource(Protocol):
+    """Where blocks are read from. It need not verify them: `load_block` does."""
+
+    def get(self, named: bytes) -> bytes:
+        """Return the bytes of the block with this digest. Raises `MissingBlock`."""
+
+
+class NewBlocks:
+    """The blocks made since the last save, over the source of all others.
+
+    Blocks stand in `made` children first, so that a store can take them in that order. Reading sees both;
+    a memory's handles therefore keep working until `forget` says that the source has them.
+    """
+
+    def __init__(self, source: BlockSource) -> None:
+        self._source = source
+        self._made: dict[bytes, bytes] = {}
+
+    @property
+    def made(self) -> Mapping[bytes, bytes]:
+        """The new blocks: digest to bytes, children before parents."""
+        return MappingProxyType(self._made)
+
+    def get(self, named: bytes) -> bytes:
+        """Return the bytes of a block, new or not. Raises `MissingBlock`."""
+        data = self._made.get(named)
+        return self._source.get(named) if data is None else data
+
+    def add(self, data: bytes, *, stored: Container[bytes | None] = ()) -> bytes:
+        """Keep a block unless its digest is among those known to be `stored`; return the digest."""
+        named = digest(data)
+        if named not in stored:
+            self._made[named] = data
+        return named
+
+    def forget(self, digests: Sequence[bytes]) -> None:
+        """Drop blocks that the source holds by now. Unknown ones are passed over."""
+        for named in digests:
+            self._made.pop(named, None)
+
+
+def malformed(problem: str, reason: str, named: bytes) -> Rejected:
+    """Return the error for the block `named`."""
+    return Rejected(problem, reason=reason, where=f"block {cid_text(named)}")
+
+
+def load_block(source: BlockSource, named: bytes) -> Any:
+    """Return what a block says, verified.
+
+    Raises `MissingBlock`; and `Rejected` with reason "wrong-digest" if the source gives other bytes, or one
+    of `decode_block`'s reasons.
+    """
+    data = source.get(named)
+    if digest(data) != named:
+        raise malformed("the bytes have another digest", "wrong-digest", named)
+    try:
+        return decode_block(data, what="block", limit=BLOCK_BYTES_MAX)
+    except Rejected as error:
+        raise malformed(error.problem, error.reason, named) from None
+
+
+def named_by(link: Link) -> bytes:
+    """Return the digest a link to a block of memory names.
+
+    Raises `Rejected` ("bad-link") for anything but CIDv1, DAG-CBOR, SHA-256.
+    """
+    named = link_digest(link)
+    if link != link_to(named):
+        raise Rejected(f"not a link to DAG-CBOR: {cid_text(named)}", reason="bad-link")
+    return named
+
+
+def levels(value: Any) -> Iterator[list[Any]]:
+    """Yield the value, then what lies directly inside it, and so on, one level of nesting at a time."""
+    level = [value]
+    while level:
+        yield level
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+
+
+def links(data: bytes) -> list[bytes]:
+    """Return the digests of the blocks that a block refers to, each once.
+
+    Raises `Rejected` if the bytes are no block: one of `decode_block`'s reasons, or "bad-link".
+    """
+    value = decode_block(data, what="block", limit=BLOCK_BYTES_MAX)
+    found = (inner for level in levels(value) for inner in level if isinstance(inner, Link))
+    return list(dict.fromkeys(map(named_by, found)))
+
+
+def missing_closure(
+    root: bytes, have: Callable[[Sequence[bytes]], Set[bytes]], source: BlockSource
+) -> list[bytes]:
+    """Return the digests of the blocks at and below `root` that a copy lacks, children before parents.
+
+    `have` is asked which of some digests the copy stores: once for each level of the tree, never twice for
+    a digest, never below a block it has. Raises `MissingBlock` and `Rejected` for what `source` gives.
+    """
+    search = missing_levels(root, source)
+    level = next(search)
+    while True:
+        try:
+            level = search.send(have(level))
+        except StopIteration as done:
+            missing: list[bytes] = done.value
+            return missing
+
+
+def missing_levels(
+    root: bytes, source: BlockSource
+) -> Generator[list[bytes], Set[bytes], list[bytes]]:
+    """Do what `missing_closure` does, for callers who must wait for each answer.
+
+    Yields the digests to ask for, level by level; is sent those that the copy has; returns the missing.
+    """
+    below: dict[bytes, list[bytes]] = {}
+    asked = {root: None}
+    level = [root]
+    while level:
+        held = yield level
+        lacking = [named for named in level if named not in held]
+        below |= {named: _links_of(named, source) for named in lacking}
+        children = dict.fromkeys(child for named in lacking for child in below[named])
+        level = [child for child in children if child not in asked]
+        asked |= dict.fromkeys(level)
+    return _children_first(root, below)
+
+
+def _links_of(named: bytes, source: BlockSource) -> list[bytes]:
+    data = source.get(named)
+    if digest(data) != named:
+        raise malformed("the bytes have another digest", "wrong-digest", named)
+    return links(data)
+
+
+def _children_first(root: bytes, below: Mapping[bytes, list[bytes]]) -> list[bytes]:
+    """Return the keys of `below` reachable from `root`; a block shared by two levels goes before both."""
+    done: dict[bytes, None] = {}
+    todo = [(root, False)]
+    while todo:
+        named, is_expanded = todo.pop()
+        if named in done or named not in below:
+            continue
+        if is_expanded:
+            done[named] = None
+        else:
+            todo.append((named, True))
+            todo.extend((child, False) for child in reversed(below[named]))
+    return list(done)

@@ -1,0 +1,255 @@
+"""Transitions: one link of lineage, from version v to v+1, and the table of who may change what.
+
+The table below is protocol §2's. What a row does not list must be identical, byte for byte, between the
+parent and the new record; version, parent and lineage always change, by rule. Who is entitled and which
+evidence is needed is checked where the evidence can be (`core.protocol.validate`).
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
+from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
+from sojourn.core.agent.memory.field import check_compartments
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.trust import check_events
+from sojourn.core.base.digests import ZERO
+from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.quorum.votes import Slot
+
+__all__ = [
+    "CHANGES",
+    "Change",
+    "Transition",
+    "TransitionKind",
+    "changed_fields",
+    "check_change",
+    "check_genesis",
+    "next_lineage",
+    "open_custody",
+]
+
+
+class TransitionKind(StrEnum):
+    """The rows of the change table that exist today; guardians' and amendments' come with their code."""
+
+    GENESIS = "genesis"
+    STEP = "step"
+    INTEND = "intend"
+    BIND = "bind"
+    DEPART = "depart"
+    ADMIT = "admit"
+    REFUSE = "refuse"
+    RETURN = "return"
+    RETIRE = "retire"
+
+
+class Transition(Value, tag_field="form", tag="transition/1"):
+    """The content that is decided: what happens, to which parent, giving which record, by whom, when.
+
+    `at_ms` is the author's time (milliseconds since 1970): policy windows are judged by it, and an anchor
+    only bounds it by its own clock. `reason` is for people. A refusal makes no version: its `record` is the
+    departed record itself.
+    """
+
+    kind: TransitionKind
+    parent: Digest
+    record: AgentRecord
+    author: PublicKey
+    at_ms: Count
+    reason: Annotated[str, Meta(max_length=1024)] = ""
+
+    @property
+    def digest(self) -> bytes:
+        """The value that is voted on."""
+        return digest_of(self)
+
+
+class Change(Value):
+    """One row of the table: fields that may change, and the statuses it leads from and to."""
+
+    fields: frozenset[str]
+    before: frozenset[Status]
+    after: frozenset[Status]
+
+
+_SPEND = frozenset({"eligibility.budgets", "eligibility.last_decision"})
+_CUSTODY = frozenset({"custody.zone", "custody.term", "custody.binding", "custody.host"})
+_ACTIVE = frozenset({Status.ACTIVE})
+_DEPARTED = frozenset({Status.DEPARTED})
+_AWAKE = frozenset({Status.ACTIVE, Status.DORMANT})
+
+CHANGES: Final[dict[TransitionKind, Change]] = {
+    TransitionKind.STEP: Change(
+        fields=_SPEND | {"memory", "eligibility.status", "eligibility.wake", "trust.events"},
+        before=ACTING,
+        after=_AWAKE | {Status.QUARANTINED},
+    ),
+    TransitionKind.INTEND: Change(
+        fields=_SPEND | {"memory.outbox", "memory.journal"}, before=_ACTIVE, after=_ACTIVE
+    ),
+    TransitionKind.BIND: Change(
+        fields=frozenset({"custody.binding", "custody.host"}),
+        before=frozenset(Status) - ENDED - _DEPARTED,
+        after=frozenset(Status) - ENDED - _DEPARTED,
+    ),
+    TransitionKind.DEPART: Change(
+        fields=frozenset({"eligibility.status", "migration"}), before=_AWAKE, after=_DEPARTED
+    ),
+    TransitionKind.ADMIT: Change(
+        fields=_CUSTODY | {"eligibility.status", "migration", "memory.held"},
+        before=_DEPARTED,
+        after=_AWAKE,
+    ),
+    TransitionKind.REFUSE: Change(fields=frozenset(), before=_DEPARTED, after=_DEPARTED),
+    TransitionKind.RETURN: Change(
+        fields=_CUSTODY - {"custody.zone"} | {"eligibility.status", "migration"},
+        before=_DEPARTED,
+        after=_AWAKE,
+    ),
+    TransitionKind.RETIRE: Change(
+        fields=frozenset({"eligibility.status", "eligibility.wake"}),
+        before=frozenset(Status) - ENDED - _DEPARTED,
+        after=frozenset({Status.RETIRED}),
+    ),
+}
+
+_PARTS: Final = ("custody", "memory", "eligibility", "trust")
+_RULED: Final = frozenset({"agent", "version", "parent", "lineage"})
+
+
+def changed_fields(old: AgentRecord, new: AgentRecord) -> set[str]:
+    """Return the dotted names of fields that differ, leaving out those that change by rule."""
+    found: set[str] = set()
+    for name in old.__struct_fields__:
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after or name in _RULED:
+            continue
+        if name not in _PARTS:
+            found.add(name)
+            continue
+        parts = [p for p in before.__struct_fields__ if getattr(before, p) != getattr(after, p)]
+        found |= {f"{name}.{part}" for part in parts}
+    return found
+
+
+def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot: Slot) -> None:
+    """Raise `Rejected` unless `kind` may turn `old` into `new`. `slot` is the one that decided `old`.
+
+    Checks in order: version and parent, lineage, status, the row's fields, then each field's own rule.
+    """
+    if kind is TransitionKind.REFUSE:
+        if old != new:
+            raise _bad("a refusal makes no version", "record")
+        return
+    _check_succession(old, new, slot)
+    row = CHANGES[kind]
+    if old.eligibility.status not in row.before or new.eligibility.status not in row.after:
+        problem = f"{kind} cannot lead from {old.eligibility.status} to {new.eligibility.status}"
+        raise Rejected(problem, reason="bad-status", where="eligibility.status")
+    for name in sorted(changed_fields(old, new)):
+        if not _covers(row, name, old, new):
+            raise _bad(f"{kind} may not change {name}", name)
+    check_budgets(old.eligibility.budgets, new.eligibility.budgets)
+    check_events(old.trust.events, new.trust.events)
+    if kind is not TransitionKind.ADMIT:
+        check_compartments(old.memory.compartments, new.memory.compartments)
+    _check_custody(kind, old, new)
+
+
+def _bad(problem: str, where: str) -> Rejected:
+    return Rejected(problem, reason="bad-change", where=where)
+
+
+def _covers(row: Change, name: str, old: AgentRecord, new: AgentRecord) -> bool:
+    if name in row.fields or name.partition(".")[0] in row.fields:
+        return True
+    held_only = name == "memory.compartments" and "memory.held" in row.fields
+    return held_only and _only_holders_differ(old, new)
+
+
+def _only_holders_differ(old: AgentRecord, new: AgentRecord) -> bool:
+    """Tell whether compartments differ in nothing but which zone holds them."""
+    before, after = old.memory.compartments, new.memory.compartments
+    return before.keys() == after.keys() and all(
+        msgspec.structs.replace(after[name], held_by=item.held_by) == item
+        for name, item in before.items()
+    )
+
+
+def _check_succession(old: AgentRecord, new: AgentRecord, slot: Slot) -> None:
+    if new.agent != old.agent_id or new.realm != old.realm:
+        raise Rejected("the record is of another agent", reason="wrong-agent", where="agent")
+    if new.version != old.version + 1:
+        problem = f"version {new.version} does not follow version {old.version}"
+        raise Rejected(problem, reason="wrong-version", where="version")
+    if new.parent != old.digest:
+        raise Rejected("the parent is another record", reason="wrong-parent", where="parent")
+    if new.lineage != next_lineage(old, slot):
+        raise Rejected("the lineage does not follow", reason="bad-lineage", where="lineage")
+
+
+def open_custody(record: AgentRecord) -> CustodyLink:
+    """Return the custody link of a record that opened a term."""
+    return CustodyLink(
+        record=record.digest,
+        version=record.version,
+        term=record.custody.term,
+        zone=record.custody.zone,
+        previous=record.lineage.custody,
+    )
+
+
+def next_lineage(old: AgentRecord, slot: Slot) -> Lineage:
+    """Return the lineage that every child of `old` has; `slot` is the one that decided `old`."""
+    opened = old.lineage.last_slot is None or old.lineage.last_slot.term != old.custody.term
+    link = open_custody(old) if opened else None
+    return extend(old.lineage, old.digest, slot, link=link)
+
+
+def _check_custody(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> None:
+    """Check the fence's arithmetic (protocol §2): the minor on bind, the major on admit and return."""
+    before, after = old.custody, new.custody
+    if kind is TransitionKind.BIND:
+        if after.binding != before.binding + 1 or after.host is None:
+            raise _bad("bind raises the binding by one and names a host", "custody.binding")
+    elif kind in (TransitionKind.ADMIT, TransitionKind.RETURN):
+        if old.migration is None or new.migration is not None:
+            raise _bad("only a departed agent is admitted or returned", "migration")
+        term = old.migration.next_term + (kind is TransitionKind.RETURN)
+        zone = old.migration.to_zone if kind is TransitionKind.ADMIT else before.zone
+        if (after.zone, after.term, after.binding) != (zone, term, 0):
+            raise _bad(f"{kind} opens term {term} with binding 0 in the zone it names", "custody")
+    elif kind is TransitionKind.DEPART:
+        if new.migration is None or new.migration.next_term != before.term + 1:
+            raise _bad(f"a departure reserves term {before.term + 1}", "migration.next_term")
+
+
+def check_genesis(record: AgentRecord) -> None:
+    """Raise `Rejected` unless `record` can be an agent's first: version 0, term 0, nothing behind it."""
+    expected = (ZERO, 0, ZERO, 0, 0, None)
+    custody = record.custody
+    found = (
+        record.agent,
+        record.version,
+        record.parent,
+        custody.term,
+        custody.binding,
+        custody.host,
+    )
+    if found != expected or record.migration is not None:
+        raise _bad(
+            "a genesis has no agent, version, parent, term, binding, host or migration", "record"
+        )
+    if record.lineage.count or record.lineage.frontier or record.lineage.custody:
+        raise _bad("a genesis has no lineage yet", "lineage")
+    if record.eligibility.status not in _AWAKE:
+        raise Rejected(
+            "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
+        )
+    if any(budget.spent for budget in record.eligibility.budgets.values()) or record.trust.events:
+        raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")

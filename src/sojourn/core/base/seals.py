@@ -1,0 +1,89 @@
+"""Seals: signatures that say what they sign, and batches of them under one signature.
+
+A seal covers `"sojourn/v1|" + kind + "|" + role + "|" + digest` (protocol §1). Kind and role are part of what
+is signed, so an author's signature can never serve as a vote (trap 11). A batch is a Merkle tree over such
+statements: one signature on the root, and a path for each leaf, stands for a signature on each.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from sojourn.core.base.encoding import PublicKey, Signature, Value
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.keys import key_text, verify
+from sojourn.core.base.merkle import Inclusion, inclusions, leaf_hash, root_from
+
+__all__ = ["Kind", "Role", "Seal", "Statement", "batch", "check_seal", "is_sealed", "statement"]
+
+
+class Kind(StrEnum):
+    """What is sealed."""
+
+    TRANSITION = "transition"
+    VOTE = "vote"
+    MANIFEST = "zone-manifest"
+    ENVELOPE = "envelope"
+    DOCUMENT = "document"
+    ORDER = "order"
+    ENDORSEMENT = "endorsement"
+    HEARTBEAT = "heartbeat"
+    MESSAGE = "message"
+    CODE = "code"
+    BATCH = "batch"
+
+
+class Role(StrEnum):
+    """As what the signer signs."""
+
+    ANCHOR = "anchor"
+    HOST = "host"
+    ISSUER = "issuer"
+    PUBLISHER = "publisher"
+    OPERATOR = "operator"
+    PERSON = "person"
+
+
+class Seal(Value):
+    """One signer's signature; with `inclusion`, over the root of a batch that holds the statement."""
+
+    signer: PublicKey
+    signature: Signature
+    inclusion: Inclusion | None = None
+
+
+Statement = bytes
+"""What a seal covers: kind, role and digest in one unambiguous byte string."""
+
+
+def statement(kind: Kind, role: Role, digest: bytes) -> Statement:
+    """Return the bytes to sign: domain, kind, role, then 32 bytes of digest."""
+    return b"sojourn/v1|%b|%b|%b" % (kind.encode(), role.encode(), digest)
+
+
+def batch(statements: Sequence[Statement], role: Role) -> tuple[Statement, list[Inclusion | None]]:
+    """Return the one statement to sign for many, and each one's inclusion.
+
+    A batch of one is the statement itself, without a tree.
+    """
+    if len(statements) == 1:
+        return statements[0], [None]
+    root, proofs = inclusions([leaf_hash(item) for item in statements])
+    return statement(Kind.BATCH, role, root), list(proofs)
+
+
+def is_sealed(kind: Kind, role: Role, digest: bytes, seal: Seal) -> bool:
+    """Tell whether `seal` is its signer's over this digest, of this kind, in this role."""
+    covered = statement(kind, role, digest)
+    if seal.inclusion is not None:
+        root = root_from(leaf_hash(covered), seal.inclusion)
+        if root is None:
+            return False
+        covered = statement(Kind.BATCH, role, root)
+    return verify(seal.signer, seal.signature, covered)
+
+
+def check_seal(kind: Kind, role: Role, digest: bytes, seal: Seal, *, where: str) -> None:
+    """Raise `Rejected` ("bad-signature") unless `seal` holds."""
+    if not is_sealed(kind, role, digest, seal):
+        problem = f"the signature of {key_text(seal.signer)} as {role} does not cover this {kind}"
+        raise Rejected(problem, reason="bad-signature", where=where)

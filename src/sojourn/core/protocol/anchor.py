@@ -1,0 +1,298 @@
+"""One anchor's rulings on one agent: a dossier, a request and a view in; a ruling out.
+
+Each handler checks, then computes, then returns the next dossier and the answer; an error changes nothing.
+Repeating a message is harmless: the same answer comes again. Whatever raises `Rejected`, `Denied` or `Refused`
+becomes a `Declined`, with the reason in words.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Refused, Rejected, SojournError
+from sojourn.core.base.limits import VISA_DEADLINE_MS
+from sojourn.core.protocol import decree, permission
+from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
+from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
+from sojourn.core.protocol.messages import (
+    Applied,
+    Arrive,
+    AskHead,
+    AskRound,
+    AskVisa,
+    Declined,
+    Evidence,
+    Head,
+    Need,
+    Proposal,
+    Propose,
+    Request,
+    ShowCommit,
+    ShowLock,
+)
+from sojourn.core.protocol.validate import Missing, check_departure, check_proposal, governing
+from sojourn.core.protocol.visa import visa_slot, visa_terms
+from sojourn.core.quorum.votes import Ballot, Phase, Slot
+
+__all__ = ["agent_of", "rule"]
+
+
+def agent_of(request: Request) -> bytes:
+    """Return the agent a request is about: requests of one agent are ruled on one after the other."""
+    match request:
+        case ShowLock() | ShowCommit():
+            return request.certificate.slot.agent
+        case Propose() | AskRound():
+            return request.slot.agent
+        case AskVisa():
+            return request.terms.agent
+        case Arrive():
+            return request.departure.record.agent_id
+        case AskHead():
+            return request.agent
+
+
+def rule(dossier: Dossier, request: Request, sender: bytes, view: View) -> Ruling:
+    """Return the ruling on a request from the peer with key `sender`.
+
+    Raises nothing that the sender can cause: what is wrong with a request is in the answer.
+    """
+    try:
+        return _HANDLERS[type(request)](dossier, request, sender, view)
+    except Missing as missing:
+        return Ruling(answer=Need(what=missing.what, digests=missing.digests))
+    except SojournError as error:
+        return Ruling(answer=declined(error))
+
+
+def declined(error: SojournError) -> Declined:
+    """Return an error as an answer: its slug, its sentence, and whether it may pass."""
+    reason = error.reason if isinstance(error, Rejected) else error.code
+    return Declined(reason=reason, problem=str(error), for_now=isinstance(error, Refused))
+
+
+def _slot_is_ours(slot: Slot, view: View) -> None:
+    if slot.group != view.zone:
+        raise Rejected("the slot is another zone's", reason="wrong-zone", where="slot.group")
+    if slot.epoch != view.manifest.epoch:
+        problem = f"the slot is of epoch {slot.epoch}, this zone is in epoch {view.manifest.epoch}"
+        raise Rejected(problem, reason="wrong-epoch", where="slot.epoch")
+
+
+def _decided(dossier: Dossier, slot: Slot) -> Certified | None:
+    """Return what was decided in `slot`, or later, if this anchor knows of it."""
+    head, refusal = dossier.head, dossier.refusal
+    for known in (head, refusal):
+        if known is not None and _order(known.certificate.slot) >= _order(slot):
+            return known
+    return None
+
+
+def _order(slot: Slot) -> tuple[int, int]:
+    return (slot.term, slot.version)
+
+
+def _head(dossier: Dossier) -> Head:
+    return Head(certified=dossier.head, onward=dossier.onward, refusal=dossier.refusal)
+
+
+def _opened(dossier: Dossier, slot: Slot, view: View) -> OpenSlot:
+    """Return the open slot for `slot`; one later than the open one replaces it, an earlier one is late.
+
+    A later slot can only be asked for with proof that the earlier one was decided; that proof is the parent
+    check of `validate`, so nothing undecided is dropped by an assertion.
+    """
+    if dossier.open is not None and dossier.open.slot == slot:
+        return dossier.open
+    if dossier.open is not None and _order(dossier.open.slot) > _order(slot):
+        raise Refused(f"a later slot is open here: {dossier.open.slot.describe()}")
+    return OpenSlot(slot=slot, entered_ms=view.boot_ms)
+
+
+def _propose(dossier: Dossier, ask: Propose, sender: bytes, view: View) -> Ruling:
+    _slot_is_ours(ask.slot, view)
+    if _decided(dossier, ask.slot) is not None:
+        return Ruling(answer=_head(dossier))
+    state = _opened(dossier, ask.slot, view)
+    if ask.round < state.round:
+        return Ruling(answer=decree.nack(state))
+    committee = view.manifest.committee
+    if ask.round > 0:
+        _check_leader(ask, sender, view)
+        if ask.round > state.round:
+            decree.check_entry(ask.slot, ask.round, ask.entry, committee)
+            state = decree.enter(state, ask.round, view.boot_ms, ask.entry)
+    decree.check_justification(ask, committee)
+    is_locked = ask.justification is not None
+    check_proposal(dossier, ask.proposal, ask.slot, view, is_locked=is_locked)
+    state, answer = decree.lock_vote(state, ask, view.index)
+    return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
+
+
+def _check_leader(ask: Propose, sender: bytes, view: View) -> None:
+    leading = decree.leader(ask.slot, ask.round, view.manifest)
+    if view.manifest.anchors[leading].identity != sender:
+        problem = f"anchor {leading} leads round {ask.round}"
+        raise Rejected(problem, reason="wrong-leader", where="round")
+
+
+def _show_lock(dossier: Dossier, show: ShowLock, sender: bytes, view: View) -> Ruling:
+    lock = show.certificate
+    _slot_is_ours(lock.slot, view)
+    if _decided(dossier, lock.slot) is not None:
+        return Ruling(answer=_head(dossier))
+    if lock.phase is not Phase.LOCK:
+        raise Rejected(
+            f"a {lock.phase} certificate locks nothing", reason="wrong-phase", where="phase"
+        )
+    lock.check(view.manifest.committee)
+    state = _opened(dossier, lock.slot, view)
+    state, answer = decree.commit_vote(state, lock, view.index, view.boot_ms)
+    return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
+
+
+def _ask_round(dossier: Dossier, ask: AskRound, sender: bytes, view: View) -> Ruling:
+    _slot_is_ours(ask.slot, view)
+    if _decided(dossier, ask.slot) is not None:
+        return Ruling(answer=_head(dossier))
+    if dossier.open is None or dossier.open.slot != ask.slot:
+        raise Refused("that slot is not open here")
+    state = dossier.open
+    if ask.round > state.round:
+        decree.check_entry(ask.slot, ask.round, ask.entry, view.manifest.committee)
+        state = decree.enter(state, ask.round, view.boot_ms, ask.entry)
+    after = msgspec.structs.replace(dossier, open=state)
+    if ask.round < state.round:
+        return Ruling(answer=decree.nack(state))
+    return Ruling(answer=decree.round_vote(state, view.index, view.boot_ms), dossier=after)
+
+
+def _show_commit(dossier: Dossier, show: ShowCommit, sender: bytes, view: View) -> Ruling:
+    certificate = show.certificate
+    _slot_is_ours(certificate.slot, view)
+    if _decided(dossier, certificate.slot) is not None:
+        return Ruling(answer=Applied())
+    proposal = show.proposal or _stored_proposal(dossier, certificate.value)
+    if proposal is None:
+        raise Missing("proposal")
+    certified = Certified(transition=proposal.transition, certificate=certificate)
+    certified.check(view.manifests)
+    return _apply(dossier, certified, proposal.evidence, view)
+
+
+def _stored_proposal(dossier: Dossier, value: bytes) -> Proposal | None:
+    return dossier.open.proposal_of(value) if dossier.open else None
+
+
+def _apply(dossier: Dossier, done: Certified, evidence: Evidence, view: View) -> Ruling:
+    """Return the dossier after a decision of this zone. Nothing here can fail."""
+    kind, slot = done.transition.kind, done.certificate.slot
+    after = msgspec.structs.replace(
+        dossier, open=None, high_term=max(dossier.high_term, slot.term), held=True
+    )
+    chapters: tuple[Chapter, ...] = ()
+    if kind is TransitionKind.REFUSE:
+        after = msgspec.structs.replace(after, refusal=done, arrival=None, application=None)
+    else:
+        after = msgspec.structs.replace(after, head=done)
+    if kind in (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN):
+        chapters = (*_past(dossier, evidence), Chapter(opened=done, refusal=evidence.refusal))
+        after = msgspec.structs.replace(
+            after, chapter=chapters[-1], arrival=None, application=None, refusal=None, onward=None
+        )
+    elif kind is TransitionKind.DEPART and after.chapter is not None:
+        chapters = (msgspec.structs.replace(after.chapter, closed=done),)
+        after = msgspec.structs.replace(after, chapter=chapters[0], refusal=None)
+    return Ruling(answer=Applied(), dossier=after, chapters=chapters, history=done, applied=done)
+
+
+def _past(dossier: Dossier, evidence: Evidence) -> tuple[Chapter, ...]:
+    """Return the chapters before an admission: those of the application, the last one closed."""
+    if dossier.application is None or evidence.departure is None:
+        return ()
+    *earlier, last = dossier.application.chapters
+    return (*earlier, msgspec.structs.replace(last, closed=evidence.departure))
+
+
+def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruling:
+    terms, record = ask.terms, ask.head.record
+    if terms.term <= dossier.high_term:
+        raise Rejected(
+            f"term {terms.term} is closed here", reason="closed-term", where="terms.term"
+        )
+    if terms != visa_terms(record, view.manifest, terms.host, terms.size, terms.deadline_ms):
+        raise Rejected("the terms are not this record's", reason="void-visa", where="terms")
+    if terms.deadline_ms > VISA_DEADLINE_MS:
+        raise Refused(f"a visa waits at most {VISA_DEADLINE_MS} ms")
+    manifests = {**_verified(ask), **view.manifests}
+    check_chain(terms.agent, ask.chapters, manifests)
+    check_head(ask.chapters[-1], ask.head, manifests)
+    _check_welcome(ask, view)
+    ballot = Ballot(
+        slot=visa_slot(terms),
+        round=0,
+        phase=Phase.VISA,
+        value=digest_of(terms),
+        anchor=view.index,
+        counter=decree.UNCOUNTED,
+    )
+    after = msgspec.structs.replace(dossier, application=ask)
+    return Ruling(answer=CastVote(ballot), dossier=after)
+
+
+def _verified(ask: AskVisa) -> dict[bytes, Any]:
+    """Return the manifests an applicant shows, checked; each speaks only for the zone whose digest it is."""
+    for signed in ask.manifests:
+        signed.check()
+    return {signed.manifest.zone_id: signed.manifest for signed in ask.manifests}
+
+
+def _check_welcome(ask: AskVisa, view: View) -> None:
+    """Check that this zone and the agent's own policies permit the entry, and that the host has room."""
+    record = ask.head.record
+    documents = governing(record, view.now_ms, view)
+    context = permission.travel_context(record, view.manifest)
+    verdict = permission.ask(
+        record, documents, "travel", view.manifest, view.manifest, context, view.memo
+    )
+    permission.check_permitted(verdict)
+    permission.check_trusted(record, view.zone, "travel", view.endorsements, view.now_ms)
+    envelope = view.envelopes.get(ask.terms.host)
+    if envelope is None or envelope.expires_ms <= view.now_ms:
+        raise Refused("this anchor has no current envelope of that host")
+    if envelope.offer.slots < 1:
+        raise Refused("that host has no free slot")
+
+
+def _arrive(dossier: Dossier, arrive: Arrive, sender: bytes, view: View) -> Ruling:
+    if dossier.arrival is not None and dossier.arrival.arrive.departure.transition == (
+        arrive.departure.transition
+    ):
+        return Ruling(answer=_head(dossier))
+    migration = arrive.departure.record.migration
+    if migration is not None and migration.next_term <= dossier.high_term:
+        return Ruling(answer=_head(dossier))
+    check_departure(dossier, arrive.departure, view)
+    if migration is None or arrive.visa.digest != migration.visa:
+        raise Rejected("it shows another visa", reason="void-visa", where="visa")
+    seen = Arrival(arrive=arrive, seen_ms=view.boot_ms, boot=view.boot)
+    after = msgspec.structs.replace(dossier, arrival=seen)
+    return Ruling(answer=_head(after), dossier=after)
+
+
+def _ask_head(dossier: Dossier, ask: AskHead, sender: bytes, view: View) -> Ruling:
+    return Ruling(answer=_head(dossier))
+
+
+_HANDLERS: Final[dict[type, Callable[[Dossier, Any, bytes, View], Ruling]]] = {
+    Propose: _propose,
+    ShowLock: _show_lock,
+    ShowCommit: _show_commit,
+    AskRound: _ask_round,
+    AskVisa: _ask_visa,
+    Arrive: _arrive,
+    AskHead: _ask_head,
+}

@@ -1,0 +1,167 @@
+"""Custody as evidence: certified transitions, and the chain of chapters from genesis to here.
+
+A zone's identifier is the digest of its first manifest, and an agent's is the digest of its genesis, which
+names its first zone. So a chain of chapters proves itself: each departure names the next zone, whose
+manifest is checked against that name. A stranger that shows a manifest of its own making cannot speak for a
+zone that the chain names (trap 13).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import (
+    Transition,
+    TransitionKind,
+    check_change,
+    check_genesis,
+    open_custody,
+)
+from sojourn.core.base.encoding import Value, digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.quorum.certificates import Certificate
+from sojourn.core.quorum.votes import Phase
+from sojourn.core.zone.manifest import ZoneManifest
+
+__all__ = ["Certified", "Chapter", "check_chain", "check_head"]
+
+_OPENING = (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN)
+
+
+class Certified(Value, tag_field="kind", tag="certified/1"):
+    """A transition and the commit certificate that made it final."""
+
+    transition: Transition
+    certificate: Certificate
+
+    @property
+    def record(self) -> AgentRecord:
+        """The record that was decided (for a refusal: the departed record it is about)."""
+        return self.transition.record
+
+    def check(self, manifests: Mapping[bytes, ZoneManifest], *, where: str = "certified") -> None:
+        """Raise `Rejected` unless a quorum of the slot's zone, known to the caller, committed this.
+
+        Checks in order: phase, zone known, slot against the transition, value, then signatures.
+        """
+        certificate, slot = self.certificate, self.certificate.slot
+        if certificate.phase is not Phase.COMMIT:
+            problem = f"a {certificate.phase} certificate decides nothing"
+            raise Rejected(problem, reason="wrong-phase", where=f"{where}.certificate")
+        manifest = manifests.get(slot.group)
+        if manifest is None:
+            raise Rejected("certified by an unknown zone", reason="unknown-zone", where=where)
+        if manifest.epoch != slot.epoch:
+            problem = f"certified in epoch {slot.epoch}, epoch {manifest.epoch} is known"
+            raise Rejected(problem, reason="unknown-epoch", where=f"{where}.certificate.slot")
+        self._check_slot(where)
+        if certificate.value != self.transition.digest:
+            raise Rejected(
+                "the certificate is for another value", reason="wrong-value", where=where
+            )
+        certificate.check(manifest.committee, where=f"{where}.certificate")
+
+    def _check_slot(self, where: str) -> None:
+        slot, record = self.certificate.slot, self.record
+        if slot.agent != record.agent_id or slot.realm != record.realm:
+            raise Rejected("the slot is another agent's", reason="wrong-agent", where=where)
+        if self.transition.kind is TransitionKind.REFUSE:
+            migration = record.migration
+            named = None if migration is None else (migration.to_zone, migration.next_term)
+            expected = (*(named or (b"", 0)), record.version + 1)
+        else:
+            expected = (record.custody.zone, record.custody.term, record.version)
+        if (slot.group, slot.term, slot.version) != expected:
+            problem = f"the certificate's slot, {slot.describe()}, is not the record's"
+            raise Rejected(problem, reason="wrong-slot", where=f"{where}.certificate.slot")
+
+
+class Chapter(Value, tag_field="kind", tag="chapter/1"):
+    """One term of custody: how it was opened; how it was closed, if it was; a refusal that led to it."""
+
+    opened: Certified
+    closed: Certified | None = None
+    refusal: Certified | None = None
+
+
+def check_chain(
+    agent: bytes, chapters: Sequence[Chapter], manifests: Mapping[bytes, ZoneManifest]
+) -> AgentRecord:
+    """Return the last opening record of a chain of chapters that proves itself from genesis.
+
+    Raises `Rejected` naming the chapter: every opening and closing certified by the zone that held custody,
+    every chapter following from the one before.
+    """
+    if not chapters:
+        raise Rejected("the chain of custody is empty", reason="truncated", where="chapters")
+    for index, chapter in enumerate(chapters):
+        where = f"chapters[{index}]"
+        _check_chapter(chapter, manifests, where)
+        if index == 0:
+            _check_first(agent, chapter.opened, where)
+        else:
+            _check_follows(chapters[index - 1], chapter, manifests, where)
+    if any(chapter.opened.record.agent_id != agent for chapter in chapters):
+        raise Rejected("a chapter is another agent's", reason="wrong-agent", where="chapters")
+    return chapters[-1].opened.record
+
+
+def check_head(chapter: Chapter, head: Certified, manifests: Mapping[bytes, ZoneManifest]) -> None:
+    """Raise `Rejected` unless `head` is certified and lies in the term that `chapter` opened."""
+    head.check(manifests, where="head")
+    opened = chapter.opened.record
+    if head.record == opened:
+        return
+    if (
+        head.record.custody.term != opened.custody.term
+        or head.record.custody.zone != opened.custody.zone
+    ):
+        raise Rejected("the head is of another term", reason="wrong-term", where="head")
+    if head.record.lineage.custody != digest_of(open_custody(opened)):
+        raise Rejected("the head descends from another opening", reason="bad-lineage", where="head")
+
+
+def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str) -> None:
+    if chapter.opened.transition.kind not in _OPENING:
+        problem = f"a {chapter.opened.transition.kind} opens no term"
+        raise Rejected(problem, reason="wrong-kind", where=where)
+    chapter.opened.check(manifests, where=f"{where}.opened")
+    if chapter.closed is not None:
+        if chapter.closed.transition.kind is not TransitionKind.DEPART:
+            raise Rejected("only a departure closes a term", reason="wrong-kind", where=where)
+        check_head(chapter, chapter.closed, manifests)
+
+
+def _check_first(agent: bytes, opened: Certified, where: str) -> None:
+    if opened.transition.kind is not TransitionKind.GENESIS or opened.record.agent_id != agent:
+        problem = "the chain does not begin with this agent's genesis"
+        raise Rejected(problem, reason="wrong-agent", where=where)
+    check_genesis(opened.record)
+
+
+def _check_follows(
+    before: Chapter, chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str
+) -> None:
+    departure, opened = before.closed, chapter.opened
+    if departure is None:
+        raise Rejected("a term opens though none was closed", reason="bad-lineage", where=where)
+    if opened.transition.parent != departure.record.digest:
+        raise Rejected("it follows another departure", reason="wrong-parent", where=where)
+    slot = departure.certificate.slot
+    check_change(opened.transition.kind, departure.record, opened.record, slot)
+    if opened.transition.kind is TransitionKind.RETURN:
+        check_refusal(chapter.refusal, departure.record, manifests, where=where)
+
+
+def check_refusal(
+    refusal: Certified | None,
+    departed: AgentRecord,
+    manifests: Mapping[bytes, ZoneManifest],
+    *,
+    where: str,
+) -> None:
+    """Raise `Rejected` unless `refusal` is the certified refusal of exactly this departure (protocol §5)."""
+    if refusal is None or refusal.transition.kind is not TransitionKind.REFUSE:
+        raise Rejected("a return needs the target's refusal", reason="no-refusal", where=where)
+    if refusal.transition.parent != departed.digest or refusal.record != departed:
+        raise Rejected("the refusal is of another departure", reason="wrong-parent", where=where)
+    refusal.check(manifests, where=f"{where}.refusal")

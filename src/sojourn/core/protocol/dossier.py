@@ -1,0 +1,134 @@
+"""The dossier: all that one anchor durably knows of one agent; and the view: what it knows of the world.
+
+A ruling takes a dossier and gives the next one. The shell writes the next one before any answer leaves
+(protocol §13). Transitions of one agent are serialised by the shell; different agents never meet here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.trust import SignedEndorsement
+from sojourn.core.base.encoding import Count, Digest, Value
+from sojourn.core.policy.memo import Memo
+from sojourn.core.protocol.binding import LeaseBook
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.messages import Arrive, AskVisa, Proposal, Reply
+from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundCertificate
+from sojourn.core.quorum.votes import Ballot, Slot
+from sojourn.core.zone.envelope import Envelope
+from sojourn.core.zone.manifest import ZoneManifest
+
+__all__ = ["Arrival", "CastRound", "CastVote", "Dossier", "OpenSlot", "Ruling", "View"]
+
+
+class OpenSlot(Value):
+    """An undecided slot (protocol §3). `entered_ms` is when the round began, on this anchor's boot clock.
+
+    `lock_voted` and `commit_voted` are the values voted for in the current round. `proposals` are the values
+    behind the lock and behind the lock vote: a locked value is never forgotten. `entry` is the certificate
+    that the round before was left.
+    """
+
+    slot: Slot
+    entered_ms: Count
+    round: Count = 0
+    lock_voted: Digest | None = None
+    commit_voted: Digest | None = None
+    lock: Certificate | None = None
+    entry: RoundCertificate | None = None
+    proposals: tuple[Proposal, ...] = ()
+
+    def proposal_of(self, value: bytes) -> Proposal | None:
+        """Return the stored proposal of a value."""
+        return next((p for p in self.proposals if p.transition.digest == value), None)
+
+
+class Arrival(Value):
+    """A departure that names this zone, and when it was first seen here (boot clock, and which boot)."""
+
+    arrive: Arrive
+    seen_ms: Count
+    boot: Digest
+
+
+class Dossier(Value, tag_field="kind", tag="dossier/1"):
+    """One anchor's durable record of one agent.
+
+    `head` is the newest commit known here. `chapter` is the term of custody that this zone holds or held
+    last. `high_term` is the highest term this zone has ever held or closed; it never falls, for ever
+    (trap 21). `application` is what the agent applied for entry with; `arrival` the departure that followed.
+    `refusal` is the certified refusal of a departure: by this zone, or of a departure from it. `onward` is
+    the admission elsewhere of the agent that left.
+    """
+
+    agent: Digest
+    head: Certified | None = None
+    chapter: Chapter | None = None
+    high_term: Count = 0
+    held: bool = False
+    open: OpenSlot | None = None
+    application: AskVisa | None = None
+    arrival: Arrival | None = None
+    refusal: Certified | None = None
+    onward: Certified | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What an anchor knows beside the dossier at the moment of a ruling.
+
+    `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
+    blocks are not stored here with all they link to; `documents` finds policy documents among the blocks.
+    """
+
+    manifest: ZoneManifest
+    index: int
+    manifests: Mapping[bytes, ZoneManifest]
+    documents: Mapping[bytes, Document]
+    endorsements: Sequence[SignedEndorsement]
+    envelopes: Mapping[bytes, Envelope]
+    leases: LeaseBook
+    lacking: Callable[[Sequence[bytes]], list[bytes]]
+    memo: Memo
+    now_ms: int
+    boot_ms: int
+    boot: bytes
+
+    @property
+    def zone(self) -> bytes:
+        """This anchor's zone."""
+        return self.manifest.zone_id
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    """Answer with this ballot, signed; the shell fills in its counter."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True)
+class CastRound:
+    """Answer with a vote to leave the round, signed, and with what is locked here."""
+
+    ballot: Ballot
+    summary: LockSummary
+    lock: Certificate | None
+    proposal: Proposal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What an anchor decided to do, in the order in which it must be done.
+
+    1. `dossier`, if not None, and `chapters` and `history` are written.
+    2. `answer` leaves, signed if it is a vote.
+    3. `applied` is announced to whoever watches this agent here.
+    """
+
+    answer: CastVote | CastRound | Reply
+    dossier: Dossier | None = None
+    chapters: tuple[Chapter, ...] = ()
+    history: Certified | None = None
+    applied: Certified | None = None

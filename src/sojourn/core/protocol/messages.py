@@ -1,0 +1,241 @@
+"""What hosts, anchors and clients say to an anchor, and what it answers.
+
+One struct for each message; a request always has an answer. The ladder is proposal → vote → certificate →
+`Certified`, and each rung has a `check`.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from sojourn.core.agent.governance import Officers, SignedDocument, check_threshold
+from sojourn.core.agent.transition import Transition
+from sojourn.core.base.encoding import Count, Digest, Name, Value, decode, digest_of, encode
+from sojourn.core.base.limits import ATTACHMENTS_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.seals import Kind, Seal
+from sojourn.core.policy.request import Effect
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.visa import Visa, VisaTerms
+from sojourn.core.quorum.certificates import Certificate, RoundCertificate, RoundVote
+from sojourn.core.quorum.votes import Slot, Vote
+from sojourn.core.zone.manifest import SignedManifest
+
+__all__ = [
+    "Applied",
+    "Arrive",
+    "AskHead",
+    "AskRound",
+    "AskVisa",
+    "Declined",
+    "Evidence",
+    "Head",
+    "Intent",
+    "Nack",
+    "Need",
+    "Order",
+    "Proposal",
+    "Propose",
+    "Reply",
+    "Request",
+    "RoundVoted",
+    "ShowCommit",
+    "ShowLock",
+    "SignedOrder",
+    "Voted",
+    "decode_reply",
+    "decode_request",
+]
+
+
+class Order(Value, tag_field="kind", tag="order/1"):
+    """What officers order an agent's custodians to do. `act` is `retire`; later issues add more.
+
+    Officers sign an order, never a parent digest that the agent's next step would outrun (protocol §2).
+    """
+
+    agent: Digest
+    act: Name
+    issued_ms: Count
+
+
+class SignedOrder(Value):
+    """An order with its officers' seals."""
+
+    order: Order
+    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+
+    def check(self, officers: Officers, threshold: int) -> None:
+        """Raise `Rejected` unless at least `threshold` distinct officers sealed the order."""
+        digest = digest_of(self.order)
+        check_threshold(Kind.ORDER, digest, self.seals, officers, threshold, where="order")
+
+
+class Intent(Value, tag_field="kind", tag="intent/1"):
+    """An effect that is about to be performed: what was asked of the gate, and the effect's key.
+
+    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments.
+    """
+
+    step: Name
+    action: Name
+    effect: Effect
+    key: Name
+    arguments: Digest
+    labels: tuple[Name, ...] = ()
+    cost_micros: Count = 0
+
+
+class Evidence(Value):
+    """Attachments that prove themselves. Nothing in here is part of the value that is voted on."""
+
+    departure: Certified | None = None
+    refusal: Certified | None = None
+    visa: Visa | None = None
+    order: SignedOrder | None = None
+    intent: Intent | None = None
+    documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
+
+
+class Proposal(Value, tag_field="kind", tag="proposal/1"):
+    """A transition, its authors' seals, and the evidence it needs."""
+
+    transition: Transition
+    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+    evidence: Evidence = Evidence()
+
+
+# --- requests ----------------------------------------------------------------------------------------
+
+
+class Propose(Value, tag_field="kind", tag="propose"):
+    """Ask for a lock vote. From round 1 on, `entry` proves that round-1 was left, and only its leader asks.
+
+    `justification` is the lock certificate the value was taken from, if any.
+    """
+
+    slot: Slot
+    round: Count
+    proposal: Proposal
+    justification: Certificate | None = None
+    entry: RoundCertificate | None = None
+
+
+class ShowLock(Value, tag_field="kind", tag="show-lock"):
+    """Show a lock certificate; ask for a commit vote."""
+
+    certificate: Certificate
+
+
+class ShowCommit(Value, tag_field="kind", tag="show-commit"):
+    """Show a commit certificate; the anchor applies it. `proposal` for one that did not vote on it."""
+
+    certificate: Certificate
+    proposal: Proposal | None = None
+
+
+class AskRound(Value, tag_field="kind", tag="ask-round"):
+    """Ask for a vote to leave `round`; `entry` proves that the round before was left."""
+
+    slot: Slot
+    round: Count
+    entry: RoundCertificate | None = None
+
+
+class AskVisa(Value, tag_field="kind", tag="ask-visa"):
+    """Ask a target's anchor to promise resources to an agent: its head and its chain of custody.
+
+    The policy documents its record names are blocks like any other, and go before.
+    """
+
+    terms: VisaTerms
+    head: Certified
+    chapters: Annotated[tuple[Chapter, ...], Meta(max_length=4096)]
+    manifests: Annotated[tuple[SignedManifest, ...], Meta(max_length=256)]
+
+
+class Arrive(Value, tag_field="kind", tag="arrive"):
+    """Show the target a certified departure that names it, with the visa."""
+
+    departure: Certified
+    visa: Visa
+
+
+class AskHead(Value, tag_field="kind", tag="ask-head"):
+    """Ask for the newest certified transition of an agent."""
+
+    agent: Digest
+
+
+Request = Propose | ShowLock | ShowCommit | AskRound | AskVisa | Arrive | AskHead
+
+
+# --- replies -----------------------------------------------------------------------------------------
+
+
+class Voted(Value, tag_field="kind", tag="voted"):
+    """A lock, commit or visa vote."""
+
+    vote: Vote
+
+
+class RoundVoted(Value, tag_field="kind", tag="round-voted"):
+    """A vote to leave a round. `proposal` is the value behind the carried lock, or else one pending here."""
+
+    vote: RoundVote
+    lock: Certificate | None = None
+    proposal: Proposal | None = None
+
+
+class Nack(Value, tag_field="kind", tag="nack"):
+    """No vote, with all that is hidden here: the round, the highest lock and the value behind it."""
+
+    round: Count
+    lock: Certificate | None = None
+    proposal: Proposal | None = None
+
+
+class Head(Value, tag_field="kind", tag="head"):
+    """The newest certified transition known here; where the agent went on to, if it left; open refusals."""
+
+    certified: Certified | None
+    onward: Certified | None = None
+    refusal: Certified | None = None
+
+
+class Need(Value, tag_field="kind", tag="need"):
+    """Something must come first: `parent`, `proposal`, `visa`, or `blocks`, with their digests."""
+
+    what: Name
+    digests: tuple[Digest, ...] = ()
+
+
+class Declined(Value, tag_field="kind", tag="declined"):
+    """No: `reason` is a slug, `problem` a sentence; `for_now` if the same may be granted later."""
+
+    reason: Name
+    problem: str
+    for_now: bool
+
+
+class Applied(Value, tag_field="kind", tag="applied"):
+    """Done, or already known."""
+
+
+Reply = Voted | RoundVoted | Nack | Head | Need | Declined | Applied
+
+
+def decode_request(data: bytes) -> Request:
+    """Return the request in a frame's body. Raises `Rejected`."""
+    request: Request = decode(data, Request, what="request", limit=MESSAGE_BYTES_MAX)
+    return request
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Return the reply in a frame's body. Raises `Rejected`."""
+    reply: Reply = decode(data, Reply, what="reply", limit=MESSAGE_BYTES_MAX)
+    return reply
+
+
+def encode_message(message: Request | Reply) -> bytes:
+    """Return a message's bytes."""
+    return encode(message)

@@ -1,0 +1,134 @@
+"""Permission at a boundary: the agent's policies and the zone's, asked by whoever must know the answer.
+
+Hosts ask before they propose; anchors ask again before they vote, and do not believe a host's record of it
+(protocol §4). Trust is joined here too, recomputed from signed endorsements.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from sojourn.core.agent import trust
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import cid_text
+from sojourn.core.base.errors import Denied
+from sojourn.core.policy.decision import Verdict
+from sojourn.core.policy.document import PolicyDocument
+from sojourn.core.policy.engine import PreparedPolicy, evaluate_all, prepare
+from sojourn.core.policy.memo import Memo
+from sojourn.core.policy.request import AgentEntity, PolicyRequest, RequestContext, ZoneEntity
+from sojourn.core.zone.manifest import ZoneManifest
+
+__all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
+
+
+def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
+    """Return the agent's policies, parsed. Raises `Denied` if they cannot be evaluated at all."""
+    return prepare(
+        tuple(
+            PolicyDocument(name=f"{item.issuer}/{item.name}", text=item.cedar, actions=item.actions)
+            for item in documents
+        )
+    )
+
+
+def zone_policy(manifest: ZoneManifest) -> PreparedPolicy:
+    """Return a zone's own policy, parsed; it also judges actions that only agents' documents declare."""
+    document = PolicyDocument(
+        name=manifest.name, text=manifest.policy, actions=manifest.policy_actions
+    )
+    return prepare((document,), judges_foreign=True)
+
+
+def entity_of(manifest: ZoneManifest) -> ZoneEntity:
+    """Return the zone as policies see it."""
+    attributes = manifest.attributes
+    return ZoneEntity(
+        id=cid_text(manifest.zone_id),
+        name=manifest.name,
+        provider=attributes.provider,
+        region=attributes.region,
+        country=attributes.country,
+        anchors=len(manifest.anchors),
+        operators=len({anchor.operator for anchor in manifest.anchors}),
+        jurisdiction=attributes.jurisdiction,
+        certifications=attributes.certifications,
+        accelerators=attributes.accelerators,
+        price_micros=attributes.price_micros or None,
+    )
+
+
+def travel_context(record: AgentRecord, target: ZoneManifest) -> RequestContext:
+    """Return the circumstances of a move: the labels and residency of what would travel, and of the rest.
+
+    A compartment whose residency the target does not meet stays behind; it is not what travels.
+    """
+    along, behind = set[str](), set[str]()
+    homes, left = set[str](), set[str]()
+    for compartment in record.memory.compartments.values():
+        stays = not residency_met(compartment.residency, target)
+        (behind if stays else along).update(compartment.labels)
+        (left if stays else homes).update(compartment.residency)
+    return RequestContext(
+        labels=tuple(along),
+        labels_dropped=tuple(behind - along),
+        residency=tuple(homes),
+        residency_dropped=tuple(left - homes),
+    )
+
+
+def residency_met(residency: Iterable[str], target: ZoneManifest) -> bool:
+    """Tell whether data of this residency may be held in the target's jurisdictions at all."""
+    wanted = set(residency)
+    return not wanted or bool(wanted & set(target.attributes.jurisdiction))
+
+
+def ask(
+    record: AgentRecord,
+    documents: Sequence[Document],
+    action: str,
+    place: ZoneManifest,
+    ruled_by: ZoneManifest,
+    context: RequestContext,
+    memo: Memo,
+) -> Verdict:
+    """Return what the agent's policies and `ruled_by`'s own say to `action` at `place`.
+
+    For travel, `place` is the target and `ruled_by` the zone whose consent is asked: the source's before a
+    departure, the target's before an admission.
+    """
+    request = PolicyRequest(
+        agent=AgentEntity(
+            id=cid_text(record.agent_id),
+            issuer=documents[0].issuer if documents else "",
+            code=cid_text(record.capabilities.code),
+            realm=record.realm,
+        ),
+        action=action,
+        zone=entity_of(place),
+        context=context,
+    )
+    parties = (
+        ("the agent's policy", agent_policy(documents)),
+        ("the zone's policy", zone_policy(ruled_by)),
+    )
+    return evaluate_all(parties, request, memo)
+
+
+def check_permitted(verdict: Verdict) -> None:
+    """Raise `Denied` with the whole explanation unless every party permits."""
+    if not verdict.permitted:
+        raise Denied(verdict.explain())
+
+
+def check_trusted(
+    record: AgentRecord,
+    place: bytes,
+    operation: str,
+    endorsements: Iterable[trust.SignedEndorsement],
+    now_ms: int,
+) -> None:
+    """Raise `Denied` unless the agent's trust in `place` is enough for `operation`."""
+    finding = trust.judge(record.trust, place, operation, endorsements, now_ms)
+    if not finding.is_enough:
+        problem = f"trust for {operation} is {finding.level}, {finding.needed} is needed: {finding.reason}"
+        raise Denied(problem)

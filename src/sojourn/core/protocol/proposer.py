@@ -1,0 +1,251 @@
+"""Driving one slot to a decision: what hosts, clients and leading anchors do (protocol §3).
+
+    start ─ Propose ─► LOCKING ─ q lock votes ─► COMMITTING ─ q commit votes ─► WON
+                          │                          │
+                          └── a head for this slot ──┴──► WON (our value) or OVERTAKEN (another)
+                          └── a quorum is out of reach ─► STALLED (ask again, or let the anchors lead)
+
+The machine holds no clock and no socket: `start` and `heard` give the messages to send next, to which anchor.
+A caller that hears nothing sends again; every message may be repeated. The good path costs each anchor three
+messages and two forced writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import (
+    AskVisa,
+    Declined,
+    Head,
+    Nack,
+    Need,
+    Proposal,
+    Propose,
+    Reply,
+    Request,
+    ShowCommit,
+    ShowLock,
+    Voted,
+)
+from sojourn.core.quorum.certificates import Certificate, RoundCertificate, certify
+from sojourn.core.quorum.votes import Outcome, Phase, Slot, Tally, check_vote
+from sojourn.core.zone.manifest import ZoneManifest
+
+__all__ = ["Progress", "Proposer", "Send", "Upload"]
+
+_HELP_MAX = 4
+"""How often one anchor's wants are met before it counts as unable."""
+
+
+class Progress(StrEnum):
+    """Where a proposer stands."""
+
+    LOCKING = "locking"
+    COMMITTING = "committing"
+    WON = "won"
+    OVERTAKEN = "overtaken"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this request to this anchor; its reply goes to `heard`."""
+
+    anchor: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Store the blocks under these roots with this anchor, then send `then`."""
+
+    anchor: int
+    digests: tuple[bytes, ...]
+    then: Request
+
+
+class Proposer:
+    """One attempt to have `proposal` decided in `slot`.
+
+    `parent` is the certified parent, for anchors that have not heard of it; `application` what the agent
+    applied with, for anchors that have not seen it. From round 1 on, `entry` and `justification` are needed.
+    """
+
+    def __init__(
+        self,
+        proposal: Proposal,
+        slot: Slot,
+        manifest: ZoneManifest,
+        *,
+        parent: Certified | None = None,
+        application: AskVisa | None = None,
+        round: int = 0,
+        entry: RoundCertificate | None = None,
+        justification: Certificate | None = None,
+    ) -> None:
+        """Prepare; nothing is sent before `start`."""
+        self.progress = Progress.LOCKING
+        self.decided: Certified | None = None
+        self.declined: dict[int, Declined] = {}
+        self.highest_lock: Certificate | None = justification
+        self._proposal, self._slot, self._manifest = proposal, slot, manifest
+        self._committee = manifest.committee
+        self._value = proposal.transition.digest
+        self._parent, self._application = parent, application
+        self._ask = Propose(
+            slot=slot, round=round, proposal=proposal, entry=entry, justification=justification
+        )
+        self._locks = Tally(self._committee, slot, round, Phase.LOCK)
+        self._commits = Tally(self._committee, slot, round, Phase.COMMIT)
+        self._helped: dict[int, int] = {}
+        self._silent: set[int] = set()
+        self._show: ShowLock | None = None
+
+    def start(self) -> list[Send | Upload]:
+        """Return the first messages, one for each anchor."""
+        return [Send(anchor, self._ask) for anchor in range(self._committee.n)]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the attempt has an outcome."""
+        return self.progress in (Progress.WON, Progress.OVERTAKEN, Progress.STALLED)
+
+    def silent(self, anchor: int) -> None:
+        """Note that an anchor could not be reached, or answered with nonsense."""
+        self._silent.add(anchor)
+        self._consider_stalling()
+
+    def heard(self, anchor: int, reply: Reply) -> Sequence[Send | Upload]:
+        """Return what to send after a reply. Raises `Rejected` if the reply cannot be what it claims."""
+        self._silent.discard(anchor)
+        if self.is_over:
+            return self._spread_to(anchor, reply)
+        match reply:
+            case Voted():
+                return self._voted(anchor, reply)
+            case Head():
+                return self._head(anchor, reply)
+            case Need():
+                return self._help(anchor, reply)
+            case Nack():
+                self._note_lock(reply.lock)
+                self._decline(anchor, Declined(reason="nack", problem="locked", for_now=True))
+            case Declined():
+                self._decline(anchor, reply)
+            case _:
+                raise Rejected(f"a {type(reply).__name__} answers no proposal", reason="wrong-kind")
+        return []
+
+    def describe(self) -> str:
+        """Return, for people, why there is no decision yet."""
+        tally = self._locks if self.progress is Progress.LOCKING else self._commits
+        reasons = [f"anchor {i}: {d.problem}" for i, d in sorted(self.declined.items())]
+        reasons += [f"anchor {i} does not answer" for i in sorted(self._silent)]
+        return "; ".join([tally.describe(), *reasons])
+
+    def _voted(self, anchor: int, reply: Voted) -> Sequence[Send | Upload]:
+        vote = reply.vote
+        check_vote(vote, self._committee)
+        if vote.ballot.anchor != anchor or vote.ballot.value != self._value:
+            raise Rejected("a vote of another anchor, or for another value", reason="wrong-value")
+        self.declined.pop(anchor, None)
+        if vote.ballot.phase is Phase.LOCK:
+            return self._locked(vote.ballot.phase, reply)
+        self._commits.add(vote)
+        if self._commits.outcome(self._value) is not Outcome.WON:
+            return []
+        certificate = certify(self._commits.votes_for(self._value), self._committee)
+        return self._won(certificate)
+
+    def _locked(self, phase: Phase, reply: Voted) -> Sequence[Send | Upload]:
+        self._locks.add(reply.vote)
+        if self._show is not None:
+            return [Send(reply.vote.ballot.anchor, self._show)]
+        if self._locks.outcome(self._value) is not Outcome.WON:
+            return []
+        lock = certify(self._locks.votes_for(self._value), self._committee)
+        self._show = ShowLock(certificate=lock)
+        self.progress = Progress.COMMITTING
+        return [Send(anchor, self._show) for anchor in range(self._committee.n)]
+
+    def _won(self, certificate: Certificate) -> Sequence[Send | Upload]:
+        self.progress = Progress.WON
+        self.decided = Certified(transition=self._proposal.transition, certificate=certificate)
+        voted = set(self._locks.heard())
+        return [
+            Send(
+                anchor,
+                ShowCommit(
+                    certificate=certificate, proposal=None if anchor in voted else self._proposal
+                ),
+            )
+            for anchor in range(self._committee.n)
+        ]
+
+    def _spread_to(self, anchor: int, reply: Reply) -> Sequence[Send | Upload]:
+        """Give a decision to an anchor that shows it has not heard of it."""
+        if self.progress is not Progress.WON or self.decided is None:
+            return []
+        if isinstance(reply, Need) and reply.what == "proposal":
+            certificate = self.decided.certificate
+            return [Send(anchor, ShowCommit(certificate=certificate, proposal=self._proposal))]
+        return []
+
+    def _head(self, anchor: int, reply: Head) -> Sequence[Send | Upload]:
+        for known in (reply.certified, reply.refusal):
+            if known is None or not self._settles(known):
+                continue
+            known.check({self._slot.group: self._manifest})
+            same = known.certificate.slot == self._slot and known.certificate.value == self._value
+            self.progress = Progress.WON if same else Progress.OVERTAKEN
+            self.decided = known
+            return []
+        return self._help(anchor, Need(what="parent"))
+
+    def _settles(self, known: Certified) -> bool:
+        slot = known.certificate.slot
+        return slot.group == self._slot.group and (slot.term, slot.version) >= (
+            self._slot.term,
+            self._slot.version,
+        )
+
+    def _help(self, anchor: int, need: Need) -> Sequence[Send | Upload]:
+        self._helped[anchor] = self._helped.get(anchor, 0) + 1
+        if self._helped[anchor] > _HELP_MAX:
+            self._decline(anchor, Declined(reason="unable", problem=need.what, for_now=True))
+            return []
+        match need.what:
+            case "blocks":
+                return [Upload(anchor, need.digests, self._ask)]
+            case "parent" if self._parent is not None:
+                shown = Proposal(transition=self._parent.transition, seals=())
+                certificate = self._parent.certificate
+                return [
+                    Send(anchor, ShowCommit(certificate=certificate, proposal=shown)),
+                    Send(anchor, self._ask),
+                ]
+            case "visa" if self._application is not None:
+                return [Send(anchor, self._application), Send(anchor, self._ask)]
+        problem = f"it lacks {need.what}"
+        self._decline(anchor, Declined(reason="unable", problem=problem, for_now=True))
+        return []
+
+    def _note_lock(self, lock: Certificate | None) -> None:
+        if lock is None or lock.slot != self._slot or lock.phase is not Phase.LOCK:
+            return
+        lock.check(self._committee)
+        if self.highest_lock is None or lock.round > self.highest_lock.round:
+            self.highest_lock = lock
+
+    def _decline(self, anchor: int, declined: Declined) -> None:
+        self.declined[anchor] = declined
+        self._consider_stalling()
+
+    def _consider_stalling(self) -> None:
+        """Stop when too few anchors are left that may still vote."""
+        out = self._silent | self.declined.keys()
+        if not self.is_over and self._committee.n - len(out) < self._committee.quorum:
+            self.progress = Progress.STALLED

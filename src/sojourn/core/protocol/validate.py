@@ -1,0 +1,368 @@
+"""What an anchor checks before a lock vote (protocol §4).
+
+The order, cheapest first: slot and parent, fence and author, change table and status, evidence, then what
+each kind needs: lease, permission, trust, memory. Bytes, sizes and canonical form were checked when the
+proposal was decoded.
+
+Two kinds of no. `Rejected` and `Denied` say that this will never do: every correct anchor with the same
+parent says the same. `Refused` says not now, or not as far as this anchor knows: leases, deadlines, clocks,
+envelopes, manifests and blocks are each anchor's own.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from sojourn.core.agent.governance import Document, Officers, check_threshold
+from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import Transition, TransitionKind, check_change, check_genesis
+from sojourn.core.base.digests import ZERO
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Refused, Rejected
+from sojourn.core.base.keys import key_text
+from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.base.seals import Kind, Role, check_seal
+from sojourn.core.policy.request import RequestContext
+from sojourn.core.protocol import permission
+from sojourn.core.protocol.admission import admitted, departed, returned
+from sojourn.core.protocol.custody import Certified, check_refusal
+from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.messages import Proposal
+from sojourn.core.quorum.votes import Slot
+from sojourn.core.zone.manifest import ZoneManifest
+
+__all__ = ["Missing", "check_departure", "check_proposal", "governing", "parent_of", "slot_for"]
+
+
+class Missing(Refused):
+    """This anchor lacks something that must come first: `what` is "blocks", "parent" or "visa"."""
+
+    def __init__(self, what: str, digests: tuple[bytes, ...] = ()) -> None:
+        super().__init__(f"this anchor lacks {what} ({len(digests)})")
+        self.what = what
+        self.digests = digests
+
+
+def slot_for(parent: Certified | None, transition: Transition, manifest: ZoneManifest) -> Slot:
+    """Return the slot that `transition` competes for in the zone of `manifest`."""
+    record, kind = transition.record, transition.kind
+    term, version = record.custody.term, record.version
+    if kind is TransitionKind.REFUSE and parent is not None and parent.record.migration is not None:
+        term, version = parent.record.migration.next_term, parent.record.version + 1
+    return Slot(
+        realm=record.realm,
+        group=manifest.zone_id,
+        epoch=manifest.epoch,
+        agent=record.agent_id,
+        term=term,
+        version=version,
+    )
+
+
+def parent_of(dossier: Dossier, proposal: Proposal) -> Certified | None:
+    """Return the certified parent a proposal leans on: the head here, or the departure it shows."""
+    if proposal.transition.kind in (TransitionKind.ADMIT, TransitionKind.REFUSE):
+        return proposal.evidence.departure
+    return dossier.head
+
+
+def check_proposal(
+    dossier: Dossier, proposal: Proposal, slot: Slot, view: View, *, is_locked: bool
+) -> None:
+    """Raise unless this anchor may lock-vote for `proposal` in `slot` (protocol §4, checks 2 to 14).
+
+    `is_locked` says that a checked lock certificate for this value came with it: at least f+1 correct anchors
+    have judged it, and clocks, leases and what this anchor happens not to know no longer count; otherwise a
+    locked value could wedge (protocol §3 rule 6). Succession and memory still do.
+
+    Raises `Rejected` or `Denied` (never), `Refused` (not now), or `Missing` (something must come first).
+    """
+    transition = proposal.transition
+    parent = parent_of(dossier, proposal)
+    if slot != slot_for(parent, transition, view.manifest):
+        raise Rejected(
+            "the slot is not the one this transition is for", reason="wrong-slot", where="slot"
+        )
+    if not is_locked and abs(transition.at_ms - view.now_ms) > CLOCK_SKEW_MS:
+        raise Refused(f"its time is {transition.at_ms - view.now_ms} ms from this anchor's clock")
+    if transition.kind is TransitionKind.GENESIS:
+        _check_genesis(dossier, proposal, view)
+        return
+    if parent is None:
+        raise Missing("parent")
+    if transition.parent != parent.record.digest:
+        raise Rejected(
+            "its parent is not the head here", reason="wrong-parent", where="transition.parent"
+        )
+    check_change(transition.kind, parent.record, transition.record, parent.certificate.slot)
+    if is_locked:
+        _check_blocks(transition.record, view)
+    else:
+        _CHECKS[transition.kind](dossier, proposal, parent, view)
+
+
+def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
+    record = proposal.transition.record
+    check_genesis(record)
+    if dossier.head is not None or dossier.held:
+        raise Rejected("this agent exists already", reason="exists", where="slot.agent")
+    if record.custody.zone != view.zone or record.realm != view.manifest.realm:
+        raise Rejected(
+            "it is to be born in another zone", reason="wrong-zone", where="custody.zone"
+        )
+    if proposal.transition.parent != ZERO:
+        raise Rejected("a genesis has no parent", reason="wrong-parent", where="transition.parent")
+    if not record.governance.documents:
+        raise Rejected("no policy governs it", reason="no-governance", where="governance")
+    documents = governing(record, proposal.transition.at_ms, view)
+    _check_issued(documents, proposal)
+    _check_officers(proposal, documents[0].officers)
+    _permit(record, documents, "launch", view.manifest, view)
+    _check_blocks(record, view)
+
+
+def _check_issued(documents: tuple[Document, ...], proposal: Proposal) -> None:
+    """Check that every document was sealed by its own issuer's officers."""
+    shown = {digest_of(item.document): item for item in proposal.evidence.documents}
+    for index, document in enumerate(documents):
+        signed = shown.get(digest_of(document))
+        if signed is None:
+            problem = f"document {document.name} is shown without its seals"
+            raise Rejected(problem, reason="bad-signature", where=f"evidence.documents[{index}]")
+        signed.check(document.officers, document.officers.amend)
+
+
+def _check_officers(proposal: Proposal, officers: Officers) -> None:
+    """Check that the issuer's officers, enough of them, sealed the transition itself."""
+    digest = proposal.transition.digest
+    check_threshold(
+        Kind.TRANSITION, digest, proposal.seals, officers, officers.amend, where="proposal"
+    )
+    if proposal.transition.author not in {seal.signer for seal in proposal.seals}:
+        problem = "its author is not among those who sealed it"
+        raise Rejected(problem, reason="wrong-author", where="transition.author")
+
+
+def _check_author(proposal: Proposal, author: bytes | None, role: Role) -> None:
+    """Check that `author` alone, in `role`, sealed the transition."""
+    transition = proposal.transition
+    if author is None or transition.author != author or len(proposal.seals) != 1:
+        problem = f"{key_text(transition.author)} may not author this {transition.kind}"
+        raise Rejected(problem, reason="wrong-author", where="transition.author")
+    if proposal.seals[0].signer != author:
+        raise Rejected("sealed by another key", reason="wrong-key", where="seals[0]")
+    check_seal(Kind.TRANSITION, role, transition.digest, proposal.seals[0], where="seals[0]")
+
+
+def _check_lease(parent: AgentRecord, view: View) -> None:
+    if not view.leases.is_live(parent.agent_id, parent.custody.fence, view.boot_ms):
+        raise Refused("this anchor knows of no live lease for the bound host")
+
+
+def _check_blocks(record: AgentRecord, view: View) -> None:
+    roots = (*travelling_roots(record.memory, view.zone), record.capabilities.code)
+    lacking = view.lacking(roots)
+    if lacking:
+        raise Missing("blocks", tuple(lacking))
+
+
+def governing(record: AgentRecord, at_ms: int, view: View) -> tuple[Document, ...]:
+    """Return the documents that rule `record` at `at_ms`, from among the blocks stored here.
+
+    Raises `Missing` ("blocks") if one is not, `Rejected` outside a document's window.
+    """
+    missing = tuple(d for d in record.governance.documents if d not in view.documents)
+    if missing:
+        raise Missing("blocks", missing)
+    documents = tuple(view.documents[digest] for digest in record.governance.documents)
+    record.governance.check_documents(documents, at_ms)
+    return documents
+
+
+def _permit(
+    record: AgentRecord,
+    documents: tuple[Document, ...],
+    action: str,
+    place: ZoneManifest,
+    view: View,
+    context: RequestContext | None = None,
+) -> None:
+    verdict = permission.ask(
+        record, documents, action, place, view.manifest, context or RequestContext(), view.memo
+    )
+    permission.check_permitted(verdict)
+
+
+def _check_step(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    _check_author(proposal, parent.record.custody.host, Role.HOST)
+    _check_lease(parent.record, view)
+    _check_blocks(proposal.transition.record, view)
+
+
+def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    _check_step(dossier, proposal, parent, view)
+    intent = proposal.evidence.intent
+    if intent is None or digest_of(intent) != proposal.transition.record.eligibility.last_decision:
+        raise Rejected(
+            "it shows no intent, or another one", reason="no-intent", where="evidence.intent"
+        )
+    documents = governing(parent.record, proposal.transition.at_ms, view)
+    context = RequestContext(
+        effect=intent.effect, step=intent.step, labels=intent.labels, cost_micros=intent.cost_micros
+    )
+    _permit(parent.record, documents, intent.action, view.manifest, view, context)
+    permission.check_trusted(
+        parent.record, view.zone, intent.action, view.endorsements, proposal.transition.at_ms
+    )
+
+
+def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    host = proposal.transition.record.custody.host
+    _check_author(proposal, host, Role.HOST)
+    _check_enrolled(host, view)
+    before = parent.record.custody
+    if before.host is None:
+        return
+    until_ms = view.leases.until_ms(parent.record.agent_id, before.fence)
+    if view.boot_ms < until_ms:
+        raise Refused(f"the bound host's lease runs for another {until_ms - view.boot_ms} ms here")
+
+
+def _check_enrolled(host: bytes | None, view: View) -> None:
+    envelope = view.envelopes.get(host or b"")
+    if envelope is None or envelope.expires_ms <= view.now_ms:
+        raise Refused("this anchor has no current envelope of that host")
+
+
+def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    _check_author(proposal, parent.record.custody.host, Role.HOST)
+    _check_lease(parent.record, view)
+    visa = proposal.evidence.visa
+    if visa is None:
+        raise Rejected("a departure needs a visa", reason="no-visa", where="evidence.visa")
+    target = view.manifests.get(visa.terms.to_zone)
+    if target is None:
+        raise Refused("this anchor does not know the zone it departs for")
+    visa.check(parent.record, target)
+    record = proposal.transition.record
+    if record != departed(parent.record, parent.certificate.slot, visa, target):
+        raise Rejected(
+            "the departed record is not the one that follows", reason="bad-change", where="record"
+        )
+    _permit_travel(parent.record, proposal.transition.at_ms, target, view)
+
+
+def _permit_travel(record: AgentRecord, at_ms: int, target: ZoneManifest, view: View) -> None:
+    documents = governing(record, at_ms, view)
+    context = permission.travel_context(record, target)
+    _permit(record, documents, "travel", target, view, context)
+    permission.check_trusted(record, target.zone_id, "travel", view.endorsements, at_ms)
+
+
+def check_departure(dossier: Dossier, departure: Certified | None, view: View) -> Certified:
+    """Return the departure, checked: certified by its zone, naming this zone, for a term not yet closed.
+
+    Raises `Rejected` for any other; `Missing` if the agent never applied here (its chain is unknown).
+    """
+    if departure is None:
+        raise Rejected("it shows no departure", reason="no-departure", where="evidence.departure")
+    migration = departure.record.migration
+    if departure.transition.kind is not TransitionKind.DEPART or migration is None:
+        raise Rejected("that is no departure", reason="wrong-kind", where="evidence.departure")
+    if migration.to_zone != view.zone:  # trap 20
+        raise Rejected(
+            "it departed for another zone", reason="wrong-zone", where="evidence.departure"
+        )
+    if migration.next_term <= dossier.high_term:  # trap 21
+        problem = f"term {migration.next_term} is closed here, up to {dossier.high_term}"
+        raise Rejected(problem, reason="closed-term", where="evidence.departure")
+    _check_known(dossier, departure.record)
+    departure.check(view.manifests, where="evidence.departure")
+    return departure
+
+
+def _check_known(dossier: Dossier, gone: AgentRecord) -> None:
+    """Check that the agent's chain, up to the term it departs from, was proved here when it applied."""
+    application = dossier.application
+    opened = application.chapters[-1].opened.record.custody if application else None
+    if opened is None or (opened.zone, opened.term) != (gone.custody.zone, gone.custody.term):
+        raise Missing("visa")
+
+
+def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    check_departure(dossier, parent, view)
+    visa = proposal.evidence.visa
+    if (
+        visa is None
+        or parent.record.migration is None
+        or visa.digest != parent.record.migration.visa
+    ):
+        raise Rejected("it shows another visa", reason="void-visa", where="evidence.visa")
+    host = proposal.transition.record.custody.host
+    _check_author(proposal, host, Role.HOST)
+    _check_enrolled(host, view)
+    expected = admitted(parent.record, parent.certificate.slot, view.manifest, host or b"")
+    if proposal.transition.record != expected:
+        raise Rejected(
+            "the admitted record is not the one that follows", reason="bad-change", where="record"
+        )
+    _permit_travel(parent.record, proposal.transition.at_ms, view.manifest, view)
+    _check_blocks(expected, view)  # trap 23
+
+
+def _check_refuse(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    check_departure(dossier, parent, view)
+    _check_anchor(proposal, view)
+    arrival = dossier.arrival
+    if arrival is None or arrival.boot != view.boot:
+        raise Refused("this anchor has only just seen the departure")
+    waited = view.boot_ms - arrival.seen_ms
+    deadline = arrival.arrive.visa.terms.deadline_ms
+    if waited < deadline:
+        raise Refused(f"the admission has another {deadline - waited} ms")
+
+
+def _check_anchor(proposal: Proposal, view: View) -> None:
+    author = proposal.transition.author
+    if author not in {anchor.identity for anchor in view.manifest.anchors}:
+        problem = f"{key_text(author)} is no anchor of this zone"
+        raise Rejected(problem, reason="wrong-author", where="transition.author")
+    _check_author(proposal, author, Role.ANCHOR)
+
+
+def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    _check_anchor(proposal, view)
+    check_refusal(
+        proposal.evidence.refusal, parent.record, view.manifests, where="evidence.refusal"
+    )
+    if proposal.transition.record != returned(parent.record, parent.certificate.slot):
+        raise Rejected(
+            "the returned record is not the one that follows", reason="bad-change", where="record"
+        )
+
+
+def _check_retire(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    signed = proposal.evidence.order
+    agent = parent.record.agent_id
+    if signed is None or (signed.order.agent, signed.order.act) != (agent, "retire"):
+        raise Rejected(
+            "it shows no order to retire this agent", reason="no-order", where="evidence.order"
+        )
+    first = governing(parent.record, proposal.transition.at_ms, view)[0]
+    signed.check(first.officers, first.officers.retire)
+    if len(proposal.seals) != 1 or proposal.seals[0].signer != proposal.transition.author:
+        raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
+    digest = proposal.transition.digest
+    check_seal(Kind.TRANSITION, Role.PERSON, digest, proposal.seals[0], where="seals[0]")
+
+
+_CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
+    TransitionKind.STEP: _check_step,
+    TransitionKind.INTEND: _check_intend,
+    TransitionKind.BIND: _check_bind,
+    TransitionKind.DEPART: _check_depart,
+    TransitionKind.ADMIT: _check_admit,
+    TransitionKind.REFUSE: _check_refuse,
+    TransitionKind.RETURN: _check_return,
+    TransitionKind.RETIRE: _check_retire,
+}

@@ -1,0 +1,44 @@
+"""What errors of SQLite and the disk mean for the process that owns the store: one line, and what to do."""
+
+import errno
+from pathlib import Path
+
+import apsw
+
+from sojourn.core.base.errors import Misused, SojournError, StoreFailed
+
+__all__ = ["damaged", "failure", "opening_failure"]
+
+_CHECK_DISK = "Check the disk; do not put a copy back: an anchor that lost its store joins anew"
+
+
+def opening_failure(error: Exception, path: Path) -> SojournError:
+    """Return what to raise for an error met while opening: `Misused` for a file out of reach."""
+    out_of_reach = isinstance(error, OSError) and error.errno != errno.ENOSPC
+    if out_of_reach or isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError):
+        return Misused(
+            f"the store {path} cannot be used: {error}",
+            remedy="Give this process a directory that it may write to",
+        )
+    return failure(error, path)
+
+
+def failure(error: BaseException, path: Path) -> StoreFailed:
+    """Return the `StoreFailed` that stands for any error met while using the database at `path`."""
+    if isinstance(error, StoreFailed):
+        return error
+    if isinstance(error, apsw.FullError) or getattr(error, "errno", None) == errno.ENOSPC:
+        return StoreFailed(
+            f"the store {path} cannot grow: its disk is full",
+            remedy="Make room there and start the process again",
+        )
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeDecodeError):
+        return damaged(path, str(error))
+    if isinstance(error, apsw.IOError):
+        return StoreFailed(f"the disk of the store {path} fails: {error}", remedy=_CHECK_DISK)
+    return StoreFailed(f"the store {path} failed: {type(error).__name__}: {error}")
+
+
+def damaged(path: Path, what: str) -> StoreFailed:
+    """Return the `StoreFailed` for a file whose content is not what was written."""
+    return StoreFailed(f"the store {path} is damaged: {what}", remedy=_CHECK_DISK)

@@ -1,0 +1,142 @@
+"""A group of commits as one transaction: what it comes to, and what it does to the total."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final, cast
+
+import apsw
+
+from sojourn.runtime.store import Change, Codec, Delete, Put, PutBlock, merge_codecs
+from sojourn.stores.sqlite import statements
+from sojourn.stores.sqlite.chain import Link, as_number, block_mark, change_mark, row_digest
+from sojourn.stores.sqlite.schema import INSERT_LINK
+from sojourn.stores.sqlite.statements import runs
+
+__all__ = ["Commit", "write_group"]
+
+CHAIN_LINKS_KEPT: Final = 10_000
+_PRUNE_EVERY: Final = 1_000
+
+_RowKey = tuple[str, bytes]
+
+
+class Commit:
+    """The changes of one caller, the marks of them, and the future that the caller awaits."""
+
+    __slots__ = ("changes", "loop", "marks", "size", "waiter")
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = tuple(changes)
+        # Hashed here, on the caller's thread: hashing lets go of the interpreter's lock, and the writer
+        # might wait 5 ms for it each time (statements.py).
+        self.marks = [change_mark(change) for change in changes]
+        self.size = sum(map(_size, changes))
+        self.loop = asyncio.get_running_loop()
+        self.waiter: asyncio.Future[None] = self.loop.create_future()
+
+
+def _size(change: Change) -> int:
+    if isinstance(change, Put):
+        return len(change.value)
+    return len(change.data) if isinstance(change, PutBlock) else 0
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a group comes to once later changes have replaced earlier ones."""
+
+    rows: dict[_RowKey, tuple[bytes, bytes] | None] = field(default_factory=dict)
+    """The mark and value of each row to be set; None for each to be removed."""
+    dropped: set[bytes] = field(default_factory=set)
+    """Blocks to remove, before any is kept: one that is in both is written anew."""
+    kept: dict[bytes, tuple[Codec, bytes]] = field(default_factory=dict)
+
+    def add(self, change: Change, mark: bytes) -> None:
+        if isinstance(change, Put):
+            self.rows[change.table, change.key] = (mark, change.value)
+        elif isinstance(change, Delete):
+            self.rows[change.table, change.key] = None
+        elif isinstance(change, PutBlock):
+            before = self.kept.get(change.digest)
+            codec = merge_codecs(before[0], change.codec) if before else change.codec
+            self.kept[change.digest] = (codec, change.data)
+        else:
+            self.dropped.add(change.digest)
+            self.kept.pop(change.digest, None)
+
+
+def write_group(database: apsw.Connection, newest: Link, commits: Sequence[Commit]) -> Link:
+    """Make all commits durable in one transaction; return the link that now is the newest.
+
+    Raises `apsw.Error`; it is then unknown whether anything was made durable.
+    """
+    plan = _Plan()
+    for commit in commits:
+        for change, mark in zip(commit.changes, commit.marks, strict=True):
+            plan.add(change, mark)
+    database.execute("BEGIN IMMEDIATE")
+    added = _write_rows(database, plan, newest.seq + 1) + _write_blocks(database, plan)
+    link = newest.next([mark for commit in commits for mark in commit.marks], added)
+    database.execute(INSERT_LINK, (*link, link.digest))
+    if link.seq % _PRUNE_EVERY == 0:
+        database.execute("DELETE FROM chain WHERE seq <= ?", (link.seq - CHAIN_LINKS_KEPT,))
+    database.execute("COMMIT")
+    return link
+
+
+def _write_rows(database: apsw.Connection, plan: _Plan, seq: int) -> int:
+    """Set and remove rows; return what that adds to the total."""
+    added = -sum(_stored_digests(database, list(plan.rows)))
+    removed = [place for place, new in plan.rows.items() if new is None]
+    for gone in runs(removed):
+        database.execute(statements.delete_rows(len(gone)), _flat(gone))
+    rows = [
+        (*place, seq, row_digest(seq, new[0]), new[1])
+        for place, new in plan.rows.items()
+        if new is not None
+    ]
+    for run in runs(rows):
+        database.execute(statements.put_rows(len(run)), _flat(run))
+    return added + sum(as_number(row[3]) for row in rows)
+
+
+def _stored_digests(database: apsw.Connection, places: Sequence[_RowKey]) -> Iterable[int]:
+    """Yield the digests of the rows at `places`, as numbers, where there are rows."""
+    for run in runs(places):
+        [(digests,)] = database.execute(statements.digests_of(len(run)), _flat(run)).fetchall()
+        stored = bytes.fromhex(cast("str | None", digests) or "")
+        yield from (as_number(stored[at : at + 32]) for at in range(0, len(stored), 32))
+
+
+def _write_blocks(database: apsw.Connection, plan: _Plan) -> int:
+    """Remove and keep blocks; return what that adds to the total."""
+    stored = _stored_codecs(database, list(plan.dropped | plan.kept.keys()))
+    outdated = {digest for digest in plan.dropped if digest in stored}
+    fresh: list[tuple[bytes, Codec, bytes]] = []
+    for digest, (codec, data) in plan.kept.items():
+        before = None if digest in plan.dropped else stored.get(digest)
+        if before is None or merge_codecs(before, codec) != before:
+            outdated |= {digest} & stored.keys()
+            fresh.append((digest, codec, data))
+    for gone in runs(tuple(outdated)):
+        database.execute(statements.delete_blocks(len(gone)), gone)
+    for run in runs(fresh):
+        database.execute(statements.insert_blocks(len(run)), _flat(run))
+    lost = sum(as_number(block_mark(stored[digest], digest)) for digest in outdated)
+    return sum(as_number(block_mark(codec, digest)) for digest, codec, _ in fresh) - lost
+
+
+def _stored_codecs(database: apsw.Connection, digests: Sequence[bytes]) -> dict[bytes, Codec]:
+    """Return the codecs of those blocks that are stored."""
+    codecs: dict[bytes, Codec] = {}
+    for run in runs(digests):
+        [(entries,)] = database.execute(statements.codecs_of(len(run)), tuple(run)).fetchall()
+        for entry in (cast("str | None", entries) or "").split():
+            codecs[bytes.fromhex(entry[:64])] = cast("Codec", entry[64:])
+    return codecs
+
+
+def _flat(rows: Iterable[Iterable[str | bytes | int]]) -> tuple[str | bytes | int, ...]:
+    return tuple(chain.from_iterable(rows))

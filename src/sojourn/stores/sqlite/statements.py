@@ -1,0 +1,94 @@
+"""The SQL of the writer: each statement serves many rows in one step.
+
+A thread that runs a statement per row gives up the interpreter's lock as often, and each time a busy event
+loop may keep it for 5 ms: 64 rows then took 235 ms here, against 25 ms in runs of 64. Runs have power-of-two
+lengths, so that a handful of prepared statements serves every length.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final, TypeVar
+
+__all__ = [
+    "codecs_of",
+    "delete_blocks",
+    "delete_rows",
+    "digests_of",
+    "insert_blocks",
+    "present_blocks",
+    "put_rows",
+    "runs",
+]
+
+RUN_MAX: Final = 64
+
+T = TypeVar("T")
+
+
+def runs(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut `items` into runs of `RUN_MAX`, and the rest into runs of falling powers of two."""
+    start = 0
+    while start < len(items):
+        length = min(RUN_MAX, 1 << (len(items) - start).bit_length() - 1)
+        yield items[start : start + length]
+        start += length
+
+
+@cache
+def put_rows(count: int) -> str:
+    """Bind (table, key, seq, digest, value) for each row."""
+    return (
+        f"INSERT INTO rows (tbl, key, seq, digest, value) VALUES {_tuples(count, 5)}"
+        " ON CONFLICT (tbl, key) DO UPDATE"
+        " SET seq = excluded.seq, digest = excluded.digest, value = excluded.value"
+    )
+
+
+@cache
+def delete_rows(count: int) -> str:
+    """Bind (table, key) for each row."""
+    return f"DELETE FROM rows WHERE (tbl, key) IN (VALUES {_tuples(count, 2)})"
+
+
+@cache
+def digests_of(count: int) -> str:
+    """Bind (table, key) for each row; one text comes back, the digests of those that exist, in hex."""
+    return (
+        f"WITH touched (tbl, key) AS (VALUES {_tuples(count, 2)})"
+        " SELECT group_concat(hex(rows.digest), '') FROM touched CROSS JOIN rows USING (tbl, key)"
+    )
+
+
+@cache
+def insert_blocks(count: int) -> str:
+    """Bind (digest, codec, data) for each block; none of them may exist."""
+    return f"INSERT INTO blocks (digest, codec, data) VALUES {_tuples(count, 3)}"
+
+
+@cache
+def delete_blocks(count: int) -> str:
+    """Bind the digest of each block."""
+    return f"DELETE FROM blocks WHERE digest IN ({_marks(count)})"
+
+
+@cache
+def codecs_of(count: int) -> str:
+    """Bind digests; one text comes back: digest in hex and codec of each that exists, with spaces."""
+    return (
+        "SELECT group_concat(hex(digest) || codec, ' ') FROM blocks"
+        f" WHERE digest IN ({_marks(count)})"
+    )
+
+
+@cache
+def present_blocks(count: int) -> str:
+    """Bind digests; those that exist come back."""
+    return f"SELECT digest FROM blocks WHERE digest IN ({_marks(count)})"
+
+
+def _marks(count: int) -> str:
+    return ",".join("?" * count)
+
+
+def _tuples(count: int, width: int) -> str:
+    return ",".join([f"({_marks(width)})"] * count)

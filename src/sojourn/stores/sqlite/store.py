@@ -1,0 +1,169 @@
+"""The store in one SQLite file. What binds its rows is in `chain`, how they are written in `writer`."""
+
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+import apsw
+
+from sojourn.core.base.errors import Misused, SojournError, StoreFailed
+from sojourn.runtime.store import CODECS, Block, Change, Store
+from sojourn.stores.sqlite import schema, statements, wal
+from sojourn.stores.sqlite.audit import audit
+from sojourn.stores.sqlite.chain import Link, is_intact
+from sojourn.stores.sqlite.failures import damaged, failure, opening_failure
+from sojourn.stores.sqlite.group import Commit
+from sojourn.stores.sqlite.lock import StoreLock
+from sojourn.stores.sqlite.writer import Writer
+
+__all__ = ["DATABASE_NAME", "SqliteStore"]
+
+DATABASE_NAME: Final = "store.sqlite"
+LOCK_NAME: Final = "store.lock"
+
+_GET: Final = "SELECT seq, digest, value FROM rows WHERE tbl = ? AND key = ?"
+_SCAN: Final = (
+    "SELECT key, seq, digest, value FROM rows WHERE tbl = ? AND key >= ? ORDER BY key LIMIT ?"
+)
+_SCAN_BELOW: Final = _SCAN.replace("ORDER", "AND key < ? ORDER")
+_COUNT: Final = "SELECT count(*) FROM rows WHERE tbl = ?"
+_GET_BLOCK: Final = "SELECT codec, data FROM blocks WHERE digest = ?"
+
+
+class SqliteStore(Store):
+    """Rows and blocks in a directory of a local disk. `open` is how to get one."""
+
+    def __init__(
+        self,
+        path: Path,
+        lock: StoreLock,
+        writing: apsw.Connection,
+        reading: apsw.Connection,
+        newest: Link,
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._lock = lock
+        self._writing = writing
+        self._reading = reading
+        self._writer = Writer(writing, newest, self._fail_with)
+
+    @classmethod
+    def open(cls, directory: Path, *, create: bool = False) -> Self:
+        """Open the store in `directory` and verify all its rows; `create` it if there is none.
+
+        Blocks while the rows are read: about 0.5 s for 100,000 of 1 KB. Raises `Misused` for a store that
+        does not exist, is in use, has another format or may not be written to, and `StoreFailed` for one
+        that is damaged.
+        """
+        schema.check_library()
+        path = directory / DATABASE_NAME
+        if not create and not path.exists():
+            raise Misused(f"there is no store in {directory}", remedy="Create one first")
+        with ExitStack() as undo:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                lock = StoreLock(directory / LOCK_NAME)
+                undo.callback(lock.release)
+                if not path.exists():
+                    schema.create(path)
+                writing, newest = _open_audited(path, undo)
+                reading = schema.connect(path, read_only=True)
+            except SojournError:
+                raise
+            except (apsw.Error, OSError, UnicodeDecodeError) as error:
+                raise opening_failure(error, path) from error
+            undo.pop_all()
+        return cls(path, lock, writing, reading, newest)
+
+    def _get(self, table: str, key: bytes) -> bytes | None:
+        for seq, digest, value in self._read(_GET, (table, key)):
+            return self._verified(table, key, seq, digest, value)
+        return None
+
+    def _scan(
+        self, table: str, prefix: bytes, after: bytes, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        first, end = max(prefix, after + b"\0"), _prefix_end(prefix)
+        if end is None:
+            rows = self._read(_SCAN, (table, first, limit))
+        else:
+            rows = self._read(_SCAN_BELOW, (table, first, end, limit))
+        return [(row[0], self._verified(table, *row)) for row in rows]
+
+    def _count(self, table: str) -> int:
+        [(count,)] = self._read(_COUNT, (table,))
+        return int(count)
+
+    def _get_block(self, digest: bytes) -> Block | None:
+        for codec, data in self._read(_GET_BLOCK, (digest,)):
+            if codec not in CODECS or not isinstance(data, bytes):
+                raise StoreFailed(f"block {digest.hex()} is damaged: its codec is {codec!r:.80}")
+            return Block(codec, data)
+        return None
+
+    def _present_blocks(self, digests: Collection[bytes]) -> Collection[bytes]:
+        return {
+            present
+            for run in statements.runs(tuple(digests))
+            for (present,) in self._read(statements.present_blocks(len(run)), run)
+        }
+
+    async def _commit(self, changes: Sequence[Change]) -> None:
+        commit = Commit(changes)
+        self._writer.submit(commit)
+        await commit.waiter
+
+    def _close(self) -> None:
+        self._writer.stop()
+        try:
+            self._reading.close()
+            if self._failure is None:
+                self._writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            self._writing.close()
+        except apsw.Error as error:
+            raise self._fail_with(error) from error
+        finally:
+            self._lock.release()
+
+    def _read(self, sql: str, values: Sequence[str | bytes | int]) -> list[tuple[Any, ...]]:
+        try:
+            # To the end: a statement left in the middle would keep the log from being reset.
+            return self._reading.execute(sql, values).fetchall()
+        except (apsw.Error, UnicodeDecodeError) as error:
+            raise self._fail_with(error) from error
+
+    def _verified(self, table: str, key: bytes, seq: Any, digest: Any, value: Any) -> bytes:
+        if not is_intact(table, key, seq, digest, value):
+            what = f"row {key!r:.80} of table {table!r} is not what was written"
+            raise self._fail(damaged(self._path, what))
+        return bytes(value)
+
+    def _fail_with(self, error: BaseException) -> StoreFailed:
+        return self._fail(failure(error, self._path))
+
+
+def _open_audited(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
+    """Return the writing connection of a database that is whole, its log emptied, and its newest link."""
+    log = path.with_name(path.name + "-wal")
+    if wal.header_is_damaged(log):
+        raise damaged(path, "the header of its write-ahead log is not what was written")
+    ends = wal.commit_frames(log)
+    database = schema.connect(path)
+    undo.callback(database.close)
+    schema.check_format(database, path)
+    frames, _ = database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    lost = sum(end > frames for end in ends)
+    if lost > 1:
+        raise damaged(path, f"its write-ahead log breaks off {lost} commits before its end")
+    newest = audit(database, path)
+    database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    return database, newest
+
+
+def _prefix_end(prefix: bytes) -> bytes | None:
+    """Return the first key after all that start with `prefix`, or None if none can come after them."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
