@@ -55,7 +55,7 @@ def main() -> int:
     if missing:
         what = ", ".join(what for what, _ in missing)
         sys.stderr.write(
-            f"Sojourn needs {what}; {sys.executable} ({sys.version.split()[0]}) has none. "
+            f"Sojourn needs {what}: not found with {sys.executable} {sys.version.split()[0]}. "
             f"On Debian or Ubuntu: apt-get install {packages}\n"
         )
     return int(bool(missing))

@@ -5,15 +5,16 @@ An anchor or a host owns one `Store`. It holds
     rows      (table, key) -> value      ordered by key within a table
     blocks    digest -> (codec, data)    content-addressed, at most `BLOCK_BYTES_MAX` each
 
-Reads are synchronous and see whatever has been committed. `commit` is the only way to change anything: it
-is atomic, and it returns once the changes would survive a power cut (protocol §13), so that an answer that
-waits for it is an answer that can be kept. Storage that fails, is full or lies raises `StoreFailed`; from
-then on `Store.failed` is set, every call raises, and the process that owns the store ends (protocol §13: a
-commit error is never "log and answer"). One damaged block is the exception: reading it raises, the rest of
-the store serves on, and `DeleteBlock` and `PutBlock` in one commit mend it from a copy.
+Reads are synchronous and see whatever has been committed. `commit` is the only way to change
+anything: it is atomic, and it returns once the changes would survive a power cut (protocol §13), so
+that an answer that waits for it is an answer that can be kept. Storage that fails, is full or lies
+raises `StoreFailed`; from then on `Store.failed` is set, every call raises, and the process that
+owns the store ends (protocol §13: a commit error is never "log and answer"). One damaged block is
+the exception: reading it raises, the rest of the store serves on, and `DeleteBlock` and `PutBlock`
+in one commit mend it from a copy.
 
-Public methods are concrete and check what every adapter must check; an adapter fills in the private ones.
-Every adapter passes `tests/conformance/test_stores.py`.
+Public methods are concrete and check what every adapter must check; an adapter fills in the private
+ones. Every adapter passes `tests/conformance/store.py`.
 """
 
 from abc import ABC, abstractmethod
@@ -95,8 +96,8 @@ class Block(NamedTuple):
 def merge_codecs(one: Codec, other: Codec) -> Codec:
     """Return the codec of a block that was put under both: "dag-cbor" wins, in whatever order.
 
-    The name of a block covers its bytes alone. Were the first codec to stay, whoever puts another's block as
-    "raw" would hide its links from whoever follows them; a link too many does no harm.
+    The name of a block covers its bytes alone. Were the first codec to stay, whoever puts another's
+    block as "raw" would hide its links from whoever follows them; a link too many does no harm.
     """
     return one if one == other else "dag-cbor"
 
@@ -126,8 +127,8 @@ class Store(ABC):
     ) -> list[tuple[bytes, bytes]]:
         """Return the first `limit` (key, value) of a table in the order of their keys.
 
-        Only keys that start with `prefix` and come after the key `after` are taken, so that the last key of
-        one call continues the scan in the next. Raises `StoreFailed`.
+        Only keys that start with `prefix` and come after the key `after` are taken, so that the
+        last key of one call continues the scan in the next. Raises `StoreFailed`.
         """
         self._check_usable()
         return self._scan(table, prefix, after, limit)
@@ -163,9 +164,9 @@ class Store(ABC):
     async def commit(self, changes: Sequence[Change]) -> None:
         """Make the changes, in order, all or none; return once they are durable.
 
-        Concurrent commits share one write to the disk. Cancelling the wait does not recall them. Raises
-        `Misused` for a change that no store can hold (nothing is changed, no other commit is concerned) and
-        `StoreFailed`, after which it is unknown whether the changes were made.
+        Concurrent commits share one write to the disk. Cancelling the wait does not recall them.
+        Raises `Misused` for a change that no store can hold (nothing is changed, no other commit is
+        concerned) and `StoreFailed`, after which it is unknown whether the changes were made.
         """
         self._check_usable()
         _check_changes(changes)
@@ -212,7 +213,7 @@ class Store(ABC):
 
     @abstractmethod
     async def _commit(self, changes: Sequence[Change]) -> None:
-        """Make changes that have been checked and are at least one; return once they are durable."""
+        """Make changes, checked and at least one; return once they are durable."""
 
     @abstractmethod
     def _close(self) -> None: ...

@@ -1,6 +1,6 @@
 """Adapters of the storage port (`sojourn.runtime.store`), one module or package each.
 
-What belongs here: code that keeps rows and blocks somewhere, and knows that place. `sqlite` is what an
-anchor or host runs on; `memory` is for tests and the simulator.
-What does not: what the rows mean (their owner says), and any word of another adapter.
+What belongs here: code that keeps rows and blocks somewhere, and knows that place. `sqlite` is what
+an anchor or host runs on; `memory` is for tests and the simulator. What does not: what the rows
+mean (their owner says), and any word of another adapter.
 """

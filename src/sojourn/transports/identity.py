@@ -22,7 +22,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Misused, Rejected
@@ -40,6 +40,7 @@ _SERIAL_BYTES: Final = 16
 _UNREADABLE: Final = (
     ValueError,
     UnsupportedAlgorithm,
+    x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
@@ -80,6 +81,8 @@ def check_certificate(der: bytes) -> PeerIdentity:
         raise _bad(f"it lacks extension {error.oid.dotted_string}", "bad-certificate") from None
     except _UNREADABLE as error:
         raise _bad(f"it is malformed: {error}", "bad-certificate") from None
+    if certificate.signature_algorithm_oid != SignatureAlgorithmOID.ED25519:
+        raise _bad("its signature does not claim to be Ed25519", "bad-signature")
     if not verify(public_key, certificate.signature, certificate.tbs_certificate_bytes):
         raise _bad("its signature is not by its own key", "bad-signature")
     return PeerIdentity(public_key, spiffe)

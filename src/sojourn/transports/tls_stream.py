@@ -85,6 +85,11 @@ class TlsStream(asyncio.Protocol):
         self.opened: asyncio.Future[FramedConnection] = self._loop.create_future()
         """The connection, once both ends are proved; or why there is none."""
 
+    @property
+    def _socket(self) -> asyncio.Transport:
+        assert self._transport is not None
+        return self._transport
+
     # --- events of the socket ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,8 +97,7 @@ class TlsStream(asyncio.Protocol):
         # uvloop's transports have the methods of asyncio's without being of their class.
         self._transport = transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=self._limits.write_bytes_max)
-        host, port, *_ = transport.get_extra_info("peername")
-        self.address = f"{host}:{port}"
+        self.address = _address(transport.get_extra_info("peername"))
         _watch_path(transport.get_extra_info("socket"))
         self._timer = self._loop.call_later(self._limits.handshake_s, self._time_out)
         self._shake_hands()
@@ -138,22 +142,19 @@ class TlsStream(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Deliver nothing more for now."""
-        assert self._transport is not None
-        self._transport.pause_reading()
+        self._socket.pause_reading()
 
     def resume_reading(self) -> None:
         """Deliver again."""
-        assert self._transport is not None
-        self._transport.resume_reading()
+        self._socket.resume_reading()
 
     def close(self) -> None:
         """Say so to the other end, and close the socket when all is sent."""
-        assert self._transport is not None
         self._is_closing = True
         with contextlib.suppress(SSL.Error):
             self._tls.shutdown()
         self._flush()
-        self._transport.close()
+        self._socket.close()
 
     def abort(self) -> None:
         """Close the socket now."""
@@ -203,9 +204,8 @@ class TlsStream(asyncio.Protocol):
     def _give_up(self, error: SojournError) -> None:
         """Fail the handshake, with its alert to the other end."""
         self._fail(error)
-        assert self._transport is not None
         self._flush()
-        self._transport.close()
+        self._socket.close()
 
     def _fail(self, error: SojournError) -> None:
         if not self.opened.done():
@@ -235,22 +235,27 @@ class TlsStream(asyncio.Protocol):
 
     def _flush(self, size: int = _RECORD_BYTES) -> None:
         """Send the ciphertext that OpenSSL has ready, about `size` bytes of it."""
-        assert self._transport is not None
         with contextlib.suppress(SSL.WantReadError):
             while True:
                 ciphertext = self._tls.bio_read(size)
-                self._transport.write(ciphertext)
+                self._socket.write(ciphertext)
                 if len(ciphertext) < size:
                     return
 
 
+def _address(name: tuple[str, int] | None) -> str:
+    """Return where a peer is, for people; none if it was gone before we could ask."""
+    return f"{name[0]}:{name[1]}" if name else "an address unknown"
+
+
 def _watch_path(connected: socket.socket) -> None:
     """Let the kernel find out when the other machine is gone, on platforms that can."""
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     options = {**_KEEPALIVE, "TCP_USER_TIMEOUT": _UNACKNOWLEDGED_MS_MAX}
-    for name, value in options.items():
-        if (option := getattr(socket, name, None)) is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+    with contextlib.suppress(OSError):  # It may be gone already; whoever reads next is told.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if (option := getattr(socket, name, None)) is not None:
+                connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _no_handshake(address: str, error: SSL.Error) -> Unreachable:

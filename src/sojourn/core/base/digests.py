@@ -51,7 +51,9 @@ def link_digest(link: Link) -> bytes:
     """
     data = bytes(link)
     if len(data) != 36 or data[:4] not in (_CBOR_PREFIX, _RAW_PREFIX):
-        raise Rejected(f"not a SHA-256 DAG-CBOR or raw CIDv1 link: {data.hex()[:80]}", reason="bad-link")
+        raise Rejected(
+            f"not a SHA-256 DAG-CBOR or raw CIDv1 link: {data.hex()[:80]}", reason="bad-link"
+        )
     return data[4:]
 
 

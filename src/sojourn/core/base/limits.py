@@ -31,6 +31,9 @@ HOSTS_MAX: Final = 4096
 COMPARTMENTS_MAX: Final = 64
 DOCUMENTS_MAX: Final = 32
 RELATIONSHIPS_MAX: Final = 256
+PLACES_MAX: Final = 1024
+"""Zones one anchor knows; beyond that it learns of no new ones until some expire."""
+ENDORSEMENTS_MAX: Final = 8192
 ENDORSEMENT_DEPTH_MAX: Final = 8
 ATTACHMENTS_MAX: Final = 64
 ROUNDS_MAX: Final = 2**31
@@ -60,3 +63,10 @@ CLOCK_SKEW_MS: Final = 10_000
 RUN_AHEAD_RECORDS: Final = 64
 RUN_AHEAD_MS: Final = 250
 CALL_TIMEOUT_S: Final = 10.0
+BIND_PATIENCE_MS: Final = 500
+"""How long an unbound agent waits for the first candidate before the next one tries."""
+PRESS_EVERY_MS: Final = 1_000
+"""An anchor of the source shows a departure to the target again after this long, doubling (protocol §5)."""
+PRESS_EVERY_MS_MAX: Final = 60_000
+MESSAGES_WAITING_MAX: Final = 1_000
+"""Messages an anchor keeps for one agent until its host consumes them."""

@@ -14,7 +14,15 @@ from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Value
 
-__all__ = ["Inclusion", "append", "frontier_root", "inclusions", "leaf_hash", "root_from", "tree_root"]
+__all__ = [
+    "Inclusion",
+    "append",
+    "frontier_root",
+    "inclusions",
+    "leaf_hash",
+    "root_from",
+    "tree_root",
+]
 
 Path = Annotated[tuple[Digest, ...], Meta(max_length=64)]
 

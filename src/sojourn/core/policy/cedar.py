@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "Compiled",
     "Parsed",
+    "Path",
     "attributes",
     "authorize",
     "parse",
@@ -30,16 +31,20 @@ _NUMBERED: Final = re.compile(r"policy(\d+)")
 _ABOUT: Final = re.compile(r"(?:for|error while evaluating) policy `policy(\d+)`[,:] ")
 
 
+Path = tuple[str, ...]
+"""How a rule names a value: principal, resource or context, then the attributes in turn."""
+
+
 class Parsed(NamedTuple):
     """One policy as Cedar read it. `actions` is None for a rule about every action.
 
-    `paths` are the values its conditions name, such as "resource.jurisdiction", sorted.
+    `paths` are the values its conditions name, such as ("resource", "jurisdiction"), sorted.
     """
 
     permits: bool
     annotations: dict[str, str]
     actions: tuple[str, ...] | None
-    paths: tuple[str, ...]
+    paths: tuple[Path, ...]
 
 
 class Answer(NamedTuple):
@@ -164,14 +169,14 @@ def _parsed(policy: pst.Template) -> Parsed:
         for path in _paths(part)
     }
     if not isinstance(policy.principal, pst.ScopeAny | pst.ScopeIs):
-        named.add("principal")
+        named.add(("principal",))
     if not isinstance(policy.resource, pst.ScopeAny | pst.ScopeIs):
-        named.add("resource")
+        named.add(("resource",))
     return Parsed(
         permits=policy.effect == "permit",
         annotations=dict(policy.annotations),
         actions=_actions(policy.action),
-        paths=tuple(sorted(named - {"context"})),
+        paths=tuple(sorted(named - {("context",)})),
     )
 
 
@@ -185,7 +190,7 @@ def _actions(scope: pst.ActionConstraint) -> tuple[str, ...] | None:
             return None
 
 
-def _paths(node: Any) -> Iterator[str]:
+def _paths(node: Any) -> Iterator[Path]:
     """Yield the path of each value below `node` that is an attribute of the request's parts."""
     path = _path(node)
     if path:
@@ -200,13 +205,13 @@ def _paths(node: Any) -> Iterator[str]:
             yield from _paths(getattr(node, part.name))
 
 
-def _path(node: Any) -> str:
+def _path(node: Any) -> Path:
     match node:
         case pst.Var(name) if name != "action":
-            return name
+            return (name,)
         case pst.GetAttr(base, attribute) if path := _path(base):
-            return f"{path}.{attribute}"
+            return (*path, attribute)
         case pst.HasAttr(base, attributes) if path := _path(base):
-            return ".".join((path, *attributes))
+            return (*path, *attributes)
         case _:
-            return ""
+            return ()

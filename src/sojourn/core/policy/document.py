@@ -47,7 +47,7 @@ class DocumentRule(NamedTuple):
     """A rule, and the values of a request that its conditions name."""
 
     rule: Rule
-    paths: tuple[str, ...]
+    paths: tuple[cedar.Path, ...]
 
     def is_about(self, action: str) -> bool:
         """Whether the rule's scope covers `action`."""
@@ -64,14 +64,14 @@ def check_policy(text: str, actions: Iterable[str] = (), *, name: str = "policy"
     actions, leave nothing to fill in (Cedar's templates), and hold at least one `permit`, since it
     could never permit anything otherwise.
     """
-    check_permits(read_rules(PolicyDocument(name=name, text=text, actions=tuple(actions))))
+    document = PolicyDocument(name=name, text=text, actions=tuple(actions))
+    check_permits(read_rules(document), name=name)
 
 
-def check_permits(rules: tuple[DocumentRule, ...], *, name: str = "policy") -> None:
-    """Raise `Misused` unless at least one of the rules of a policy permits something."""
+def check_permits(rules: Iterable[DocumentRule], *, name: str) -> None:
+    """Raise `Misused` unless at least one rule of the policy called `name` permits something."""
     if not any(each.rule.permits for each in rules):
-        place = f"{rules[0].rule.document if rules else name}:1:1"
-        problem = f"{place}: this policy can never permit anything: it has no permit rule"
+        problem = f"{name}:1:1: this policy can never permit anything: it has no permit rule"
         raise Misused(problem, remedy="Add a rule that begins with permit")
 
 
@@ -85,8 +85,9 @@ def read_rules(document: PolicyDocument) -> tuple[DocumentRule, ...]:
     _check_templates(source)
     parsed = _parse(source)
     _check_schema(source, schema_text(check_actions(document.actions)))
-    for statement, (_, _, _, paths) in zip(source.statements, parsed, strict=True):
-        _check_paths(source, statement, paths)
+    for statement, policy in zip(source.statements, parsed, strict=True):
+        for path in policy.paths:
+            _check_path(source, statement, path)
     rules = tuple(map(partial(_rule, source), source.statements, parsed))
     _check_ids(source, rules)
     return rules
@@ -157,15 +158,14 @@ def _remedy(problem: str) -> str:
     return f"There are {', '.join(sorted(_ATTRIBUTES[part]))}"
 
 
-def _check_paths(source: Source, statement: Statement, paths: tuple[str, ...]) -> None:
+def _check_path(source: Source, statement: Statement, path: cedar.Path) -> None:
     # Cedar lets `has` ask for anything: misspelt, it is always false, and a forbid never applies.
-    for path in paths:
-        part, _, attribute = path.replace("context.origin.", "resource.").partition(".")
-        if attribute and attribute not in _ATTRIBUTES[part]:
-            offset = statement.find(attribute)
-            problem = f"no request holds `{path}`"
-            remedy = f"There are {', '.join(sorted(_ATTRIBUTES[part]))}"
-            raise source.misused(offset or statement.offset, problem, remedy=remedy)
+    part, *names = ("resource", *path[2:]) if path[:2] == ("context", "origin") else path
+    if names and ".".join(names) not in _ATTRIBUTES[part]:
+        offset = statement.find(names[0])
+        problem = f"no request holds `{'.'.join(path)}`"
+        remedy = f"There are {', '.join(sorted(_ATTRIBUTES[part]))}"
+        raise source.misused(statement.offset if offset is None else offset, problem, remedy=remedy)
 
 
 def _rule(source: Source, statement: Statement, parsed: cedar.Parsed) -> DocumentRule:

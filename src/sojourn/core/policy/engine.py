@@ -9,6 +9,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from sojourn.core.base.encoding import Value, digest_of
@@ -19,11 +20,12 @@ from sojourn.core.policy.document import DocumentRule, PolicyDocument, check_per
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import PolicyRequest
 from sojourn.core.policy.schema import APPLICATION, STANDARD_ACTIONS, check_actions, schema_text
+from sojourn.core.policy.source import RULES_MAX
 
 __all__ = ["PreparedPolicy", "evaluate", "evaluate_all", "prepare"]
 
 _RULES_KEPT_MAX: Final = 16
-_PREPARED_MAX: Final = 256
+_PREPARED_MAX: Final = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,31 +43,17 @@ class PreparedPolicy:
     compiled: cedar.Compiled
 
 
-@lru_cache(maxsize=_PREPARED_MAX)  # pure, and the agents of one issuer share their documents
-def prepare(
-    documents: tuple[PolicyDocument, ...], *, judges_foreign: bool = False
-) -> PreparedPolicy:
+def prepare(documents: Iterable[PolicyDocument], *, judges_foreign: bool = False) -> PreparedPolicy:
     """Check and parse one party's documents; together they are one policy, in no order.
 
     An action that no document declares is denied; with `judges_foreign`, meant for a zone's policy,
-    it is judged as `Action::"application"`.
+    it is judged as `Action::"application"`. What was prepared last is remembered, since the agents
+    of one issuer share their documents.
 
-    Raises `Misused` if a document fails its check (see `check_policy`), if two have one name, or if
-    they hold no `permit` between them.
+    Raises `Misused` if a document fails its check (see `check_policy`), if two have one name, if
+    they hold no `permit` between them, or more rules than one document may.
     """
-    documents = tuple(sorted(documents, key=lambda document: document.name))
-    _check_names(documents)
-    rules = tuple(rule for document in documents for rule in read_rules(document))
-    check_permits(rules)
-    actions = check_actions(action for document in documents for action in document.actions)
-    text = "\n".join(document.text for document in documents)
-    return PreparedPolicy(
-        digest=digest_of((documents, judges_foreign)),
-        rules=rules,
-        actions=frozenset(actions),
-        judges_foreign=judges_foreign,
-        compiled=cedar.Compiled.of(text, schema_text(actions)),
-    )
+    return _prepare(tuple(sorted(documents, key=attrgetter("name"))), judges_foreign)
 
 
 def evaluate(policy: PreparedPolicy, request: PolicyRequest) -> Decision:
@@ -103,6 +91,23 @@ def evaluate_all(
     )
 
 
+@lru_cache(maxsize=_PREPARED_MAX)
+def _prepare(documents: tuple[PolicyDocument, ...], judges_foreign: bool) -> PreparedPolicy:
+    _check_names(documents)
+    rules = tuple(rule for document in documents for rule in read_rules(document))
+    _check_count(rules)
+    check_permits(rules, name="+".join(document.name for document in documents))
+    actions = check_actions(action for document in documents for action in document.actions)
+    text = "\n".join(document.text for document in documents)
+    return PreparedPolicy(
+        digest=digest_of((documents, judges_foreign)),
+        rules=rules,
+        actions=frozenset(actions),
+        judges_foreign=judges_foreign,
+        compiled=cedar.Compiled.of(text, schema_text(actions)),
+    )
+
+
 def _remembered(policy: PreparedPolicy, request: PolicyRequest, memo: Memo) -> Decision:
     decision = memo.get(policy.digest, request.digest())
     if decision is None:
@@ -116,6 +121,14 @@ def _check_names(documents: Sequence[PolicyDocument]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise Misused(f"two policy documents are called {name!r}", remedy="Rename one of them")
+
+
+def _check_count(rules: Sequence[DocumentRule]) -> None:
+    if len(rules) > RULES_MAX:
+        problem = (
+            f"the policy documents hold {len(rules)} rules, more than the limit of {RULES_MAX}"
+        )
+        raise Misused(problem, remedy="Join rules by sets of values")
 
 
 def _action(policy: PreparedPolicy, asked: str) -> str | None:
@@ -157,18 +170,18 @@ def _decision(
 
 def _values(request: PolicyRequest, rules: Iterable[DocumentRule]) -> dict[str, Seen]:
     paths = sorted({path for each in rules for path in each.paths})
-    return {path: _value(request, path) for path in paths}
+    return {".".join(path): _value(request, path) for path in paths}
 
 
-def _value(request: PolicyRequest, path: str) -> Seen:
-    match path.split("."):
-        case ["principal", *names]:
+def _value(request: PolicyRequest, path: cedar.Path) -> Seen:
+    match path:
+        case ("principal", *names):
             return _attribute(request.agent, names)
-        case ["resource", *names]:
+        case ("resource", *names):
             return _attribute(request.zone, names)
-        case ["context", "origin", *names]:
+        case ("context", "origin", *names):
             return _attribute(request.origin, names)
-        case [_, *names]:
+        case (_, *names):
             return _attribute(request.context, names)
     raise AssertionError(path)
 

@@ -20,11 +20,12 @@ from typing import Final, NamedTuple
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.limits import NESTING_DEPTH_MAX
 
-__all__ = ["TEXT_LENGTH_MAX", "Source", "Statement", "Token"]
+__all__ = ["RULES_MAX", "TEXT_LENGTH_MAX", "Source", "Statement", "Token"]
 
 TEXT_LENGTH_MAX: Final = 65_536
 """Characters of one policy document, as in `encoding.Text`."""
-_STATEMENTS_MAX: Final = 256
+RULES_MAX: Final = 256
+"""Rules of one policy document, and of all documents of one party."""
 
 _DECEPTIVE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line ends
@@ -110,11 +111,9 @@ class Source:
             problem = f"the character U+{ord(deceptive.group()):04X} hides how the text reads"
             raise self.misused(deceptive.start(), problem, remedy="Remove it, or escape it")
         self.statements = tuple(self._statements())
-        if len(self.statements) > _STATEMENTS_MAX:
-            problem = f"{len(self.statements)} rules, more than the limit of {_STATEMENTS_MAX}"
-            raise self.misused(
-                0, problem, remedy="Join rules by sets of values, or split the document"
-            )
+        if len(self.statements) > RULES_MAX:
+            problem = f"{len(self.statements)} rules, more than the limit of {RULES_MAX}"
+            raise self.misused(0, problem, remedy="Join rules by sets of values")
 
     def place(self, offset: int) -> tuple[int, int]:
         """Return the line and the column, both counted from 1, of an offset."""

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Refused, Rejected, SojournError
 from sojourn.core.base.limits import VISA_DEADLINE_MS
 from sojourn.core.protocol import decree, permission
+from sojourn.core.protocol.binding import Claim
 from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
 from sojourn.core.protocol.messages import (
@@ -37,7 +39,7 @@ from sojourn.core.protocol.validate import Missing, check_departure, check_propo
 from sojourn.core.protocol.visa import visa_slot, visa_terms
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
 
-__all__ = ["agent_of", "rule"]
+__all__ = ["agent_of", "declined", "note_onward", "renews", "rule"]
 
 
 def agent_of(request: Request) -> bytes:
@@ -66,6 +68,37 @@ def rule(dossier: Dossier, request: Request, sender: bytes, view: View) -> Rulin
         return Ruling(answer=Need(what=missing.what, digests=missing.digests))
     except SojournError as error:
         return Ruling(answer=declined(error))
+
+
+def renews(dossier: Dossier, host: bytes, claim: Claim) -> bool:
+    """Tell whether this anchor renews `host`'s lease for a claimed agent (protocol §6).
+
+    Only the head's fence is ever renewed, and nothing while a bind is being decided: a paused host that wakes
+    up must not be renewed while its successor is being committed.
+    """
+    head = dossier.head
+    if head is None or head.record.custody.host != host:
+        return False
+    if head.record.custody.fence != claim.fence or head.record.eligibility.status not in ACTING:
+        return False
+    pending = dossier.open.proposals if dossier.open else ()
+    return all(p.transition.kind is not TransitionKind.BIND for p in pending)
+
+
+def note_onward(dossier: Dossier, admission: Certified, view: View) -> Dossier:
+    """Return the dossier of a departed agent once its admission elsewhere is proved: a pointer onward.
+
+    Raises `Rejected` unless the admission is certified and of exactly the departure that is the head here.
+    """
+    head = dossier.head
+    if head is None or admission.transition.parent != head.record.digest:
+        raise Rejected(
+            "the admission is of another departure", reason="wrong-parent", where="onward"
+        )
+    if admission.transition.kind is not TransitionKind.ADMIT:
+        raise Rejected("that is no admission", reason="wrong-kind", where="onward")
+    admission.check(view.manifests, where="onward")
+    return msgspec.structs.replace(dossier, onward=admission)
 
 
 def declined(error: SojournError) -> Declined:
@@ -201,11 +234,19 @@ def _apply(dossier: Dossier, done: Certified, evidence: Evidence, view: View) ->
     if kind in (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN):
         chapters = (*_past(dossier, evidence), Chapter(opened=done, refusal=evidence.refusal))
         after = msgspec.structs.replace(
-            after, chapter=chapters[-1], arrival=None, application=None, refusal=None, onward=None
+            after,
+            chapter=chapters[-1],
+            arrival=None,
+            application=None,
+            visa=None,
+            refusal=None,
+            onward=None,
         )
     elif kind is TransitionKind.DEPART and after.chapter is not None:
         chapters = (msgspec.structs.replace(after.chapter, closed=done),)
-        after = msgspec.structs.replace(after, chapter=chapters[0], refusal=None)
+        after = msgspec.structs.replace(
+            after, chapter=chapters[0], visa=evidence.visa, refusal=None
+        )
     return Ruling(answer=Applied(), dossier=after, chapters=chapters, history=done, applied=done)
 
 

@@ -14,6 +14,7 @@ from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.binding import LeaseBook
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.messages import Arrive, AskVisa, Proposal, Reply
+from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundCertificate
 from sojourn.core.quorum.votes import Ballot, Slot
 from sojourn.core.zone.envelope import Envelope
@@ -56,7 +57,7 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     """One anchor's durable record of one agent.
 
     `head` is the newest commit known here. `chapter` is the term of custody that this zone holds or held
-    last. `high_term` is the highest term this zone has ever held or closed; it never falls, for ever
+    last. `visa` is the one the agent departed from here with. `high_term` is the highest term this zone has ever held or closed; it never falls, for ever
     (trap 21). `application` is what the agent applied for entry with; `arrival` the departure that followed.
     `refusal` is the certified refusal of a departure: by this zone, or of a departure from it. `onward` is
     the admission elsewhere of the agent that left.
@@ -70,6 +71,7 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     open: OpenSlot | None = None
     application: AskVisa | None = None
     arrival: Arrival | None = None
+    visa: Visa | None = None
     refusal: Certified | None = None
     onward: Certified | None = None
 

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from sojourn.core.agent.governance import Officers, SignedDocument, check_threshold
 from sojourn.core.agent.transition import Transition
-from sojourn.core.base.encoding import Count, Digest, Name, Value, decode, digest_of, encode
-from sojourn.core.base.limits import ATTACHMENTS_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
+from sojourn.core.base.limits import ATTACHMENTS_MAX
 from sojourn.core.base.seals import Kind, Seal
 from sojourn.core.policy.request import Effect
 from sojourn.core.protocol.custody import Certified, Chapter
@@ -42,8 +42,6 @@ __all__ = [
     "ShowLock",
     "SignedOrder",
     "Voted",
-    "decode_reply",
-    "decode_request",
 ]
 
 
@@ -222,20 +220,3 @@ class Applied(Value, tag_field="kind", tag="applied"):
 
 
 Reply = Voted | RoundVoted | Nack | Head | Need | Declined | Applied
-
-
-def decode_request(data: bytes) -> Request:
-    """Return the request in a frame's body. Raises `Rejected`."""
-    request: Request = decode(data, Request, what="request", limit=MESSAGE_BYTES_MAX)
-    return request
-
-
-def decode_reply(data: bytes) -> Reply:
-    """Return the reply in a frame's body. Raises `Rejected`."""
-    reply: Reply = decode(data, Reply, what="reply", limit=MESSAGE_BYTES_MAX)
-    return reply
-
-
-def encode_message(message: Request | Reply) -> bytes:
-    """Return a message's bytes."""
-    return encode(message)

@@ -1,18 +1,21 @@
 """What follows from a run's facts: the figures and groups that page and terminal both show."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sojourn.demo.backtest import BackTest, Light, Score
-from sojourn.demo.report.data import Consideration, PricePoint, ReportData
+from sojourn.demo.report.data import Consideration, ReportData
 
 __all__ = [
     "Finding",
     "Judgement",
+    "Step",
     "exposure",
     "findings",
     "format_bytes",
+    "format_count",
+    "format_moment",
+    "format_percent",
     "format_seconds",
     "format_usd",
     "judgements",
@@ -23,6 +26,14 @@ __all__ = [
 
 ALARM = 0.05
 """Below this p-value a back-test is said to fail (the customary level)."""
+
+
+class Step(NamedTuple):
+    """A price in micro-USD an hour, from `start` to `end` in seconds since launch."""
+
+    start: float
+    end: float
+    price: int
 
 
 class Judgement(NamedTuple):
@@ -76,28 +87,31 @@ def _judgement(group: list[Consideration]) -> Judgement:
     )
 
 
-def price_steps(data: ReportData, zone: str) -> list[tuple[float, float, int | None]]:
-    """Return the price of `zone` as (from_s, to_s, price), without gaps, over the whole run."""
+def price_steps(data: ReportData, zone: str) -> list[Step]:
+    """Return what `zone` asked over the whole run, in order; nothing while it named no price."""
     points = [point for point in data.prices if point.zone == zone]
-    ends = PricePoint(at_s=data.duration_s, zone=zone, price=None)
-    return [(point.at_s, after.at_s, point.price) for point, after in pairwise([*points, ends])]
-
-
-def exposure(data: ReportData) -> list[tuple[float, float, int | None]]:
-    """Return the price where the agent was, as (from_s, to_s, price), over the whole run."""
+    ends = [point.at_s for point in points[1:]] + [data.duration_s]
     return [
-        (max(start, stay.from_s), min(end, stay.to_s), price)
-        for stay in data.stays
-        for start, end, price in price_steps(data, stay.zone)
-        if max(start, stay.from_s) < min(end, stay.to_s)
+        Step(point.at_s, end, point.price)
+        for point, end in zip(points, ends, strict=True)
+        if point.price is not None
     ]
 
 
-def mean_price(steps: list[tuple[float, float, int | None]]) -> float | None:
+def exposure(data: ReportData) -> list[Step]:
+    """Return what the agent's place asked over the whole run, in order."""
+    return [
+        Step(max(step.start, stay.from_s), min(step.end, stay.to_s), step.price)
+        for stay in data.stays
+        for step in price_steps(data, stay.zone)
+        if max(step.start, stay.from_s) < min(step.end, stay.to_s)
+    ]
+
+
+def mean_price(steps: Sequence[Step]) -> float | None:
     """Return the mean of a price over time, in micro-USD an hour; None if it is never known."""
-    known = [(end - start, price) for start, end, price in steps if price is not None]
-    total = sum(length for length, _ in known)
-    return sum(length * price for length, price in known) / total if total else None
+    total = sum(step.end - step.start for step in steps)
+    return sum((step.end - step.start) * step.price for step in steps) / total if total else None
 
 
 def findings(backtest: BackTest) -> Iterator[Finding]:
@@ -120,7 +134,7 @@ def findings(backtest: BackTest) -> Iterator[Finding]:
     )
     yield Finding(
         "Are the worst losses as large as the expected shortfall says? (Acerbi–Székely)",
-        f"Z₂ = {backtest.shortfall.statistic:+.3f}; {_p(backtest.shortfall)}",
+        f"Z₂ = {_signed(backtest.shortfall.statistic)}; {_p(backtest.shortfall)}",
         _passes(backtest.shortfall),
     )
     yield Finding(
@@ -133,6 +147,11 @@ def findings(backtest: BackTest) -> Iterator[Finding]:
         f"{backtest.violations_worst_year} exceptions",
         backtest.light_worst_year,
     )
+
+
+def _signed(value: float, places: int = 3) -> str:
+    sign = "−" if value < 0 else "+" if value > 0 else ""
+    return f"{sign}{abs(value):.{places}f}"
 
 
 def _p(score: Score) -> str:
@@ -148,19 +167,33 @@ def format_usd(micro: float | None, places: int = 4) -> str:
     return "unknown" if micro is None else f"${micro / 1_000_000:.{places}f}"
 
 
+def format_percent(value: float, places: int) -> str:
+    """Return a percentage with its sign, such as "+5%" or "−8.8%"."""
+    return f"{_signed(value, places)}%"
+
+
 def format_bytes(size: int) -> str:
-    """Return a size for people, such as "1.4 MB", in powers of ten."""
+    """Return a size for people, such as "1.4 MB" or "412 kB", in powers of ten."""
     if size < 1_000:
         return f"{size} B"
-    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
-        if size < scale * 1_000:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size / 1e9:.1f} GB"
+    unit, scale = next((u, s) for u, s in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)) if size < 1e3 * s)
+    return f"{size / scale:.{1 if size < 10 * scale and size % scale else 0}f} {unit}"
+
+
+def format_moment(seconds: float) -> str:
+    """Return a time since launch for people, such as "12.4 s"."""
+    return f"{seconds:.1f} s"
 
 
 def format_seconds(seconds: float) -> str:
     """Return a duration for people, such as "240 ms" or "12.4 s"."""
     return f"{seconds * 1_000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def format_count(count: int) -> str:
+    """Return a small number in words, as running text has it."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[count] if count < len(words) else f"{count:,}"
 
 
 def short(identifier: str) -> str:

@@ -59,18 +59,23 @@ class Globe(NamedTuple):
                 pieces.append([])
         return "".join(line(piece) for piece in pieces if len(piece) > 1)
 
-    def graticule(self, step: int) -> str:
-        """Return the path data of meridians and parallels every `step` degrees."""
-        fine = max(step // 10, 1)
-        meridians = [
-            [(float(phi), float(lam)) for phi in range(-80, 81, fine)]
-            for lam in range(-180, 180, step)
-        ]
-        parallels = [
-            [(float(phi), float(lam)) for lam in range(-180, 181, fine)]
-            for phi in range(-90 + step, 90, step)
-        ]
+    def graticule(self, step: int, reach: int) -> str:
+        """Return the path data of meridians and parallels every `step` degrees.
+
+        Those that lie within about `reach` degrees of the view's centre; 90: all in view.
+        """
+        fine = max(step // 5, 1)
+        breadth = min(round(reach / max(math.cos(math.radians(self.latitude)), 0.1)), 180)
+        north = _marks(max(self.latitude - reach, -80), min(self.latitude + reach, 80), fine)
+        east = _marks(self.longitude - breadth, self.longitude + breadth, fine)
+        meridians = [[(phi, lam) for phi in north] for lam in east if lam % step == 0]
+        parallels = [[(phi, lam) for lam in east] for phi in north if phi % step == 0]
         return "".join(map(self.track, [*meridians, *parallels]))
+
+
+def _marks(low: float, high: float, step: int) -> list[float]:
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [float(index * step) for index in range(first, last + 1)]
 
 
 def middle(positions: Sequence[Position]) -> Position:

@@ -1,7 +1,7 @@
 """The map: where the agent went, among the zones it knew."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sojourn.demo.report.coast import shores
@@ -9,16 +9,13 @@ from sojourn.demo.report.data import Migration, ReportData, ZoneRow
 from sojourn.demo.report.figures import format_usd
 from sojourn.demo.report.globe import Globe, distance_km, middle, shortest_path
 from sojourn.demo.report.markup import Markup, element, join, number
-from sojourn.demo.report.scale import spread
 
 __all__ = ["draw_map"]
 
-VIEW_DEGREES = 7.0
+VIEW_DEGREES = 5.6
 """How far the map reaches north and south of its middle at least, so that it shows a region."""
-MARGIN = 110
+MARGIN_WIDE, MARGIN_NARROW = 150, 64
 """Pixels kept free on either side of the outermost zone, for its label."""
-LABEL_GAP = 36
-"""Pixels between the labels of zones on one side."""
 
 
 class _Pin(NamedTuple):
@@ -26,6 +23,42 @@ class _Pin(NamedTuple):
     colour: int
     x: float
     y: float
+
+
+class _Arc(NamedTuple):
+    """A curved way between two pins: a quadratic Bézier curve, see `at`."""
+
+    number: int
+    move: Migration
+    start: _Pin
+    end: _Pin
+    bend_x: float
+    bend_y: float
+
+    def at(self, share: float) -> tuple[float, float]:
+        rest = 1 - share
+        a, b, c = rest * rest, 2 * rest * share, share * share
+        return (
+            a * self.start.x + b * self.bend_x + c * self.end.x,
+            a * self.start.y + b * self.bend_y + c * self.end.y,
+        )
+
+
+class _Box(NamedTuple):
+    """A label's place: its text's anchor and first baseline, and the room it takes."""
+
+    x: float
+    baseline: float
+    anchor: str
+    left: float
+    right: float
+
+    def covers(self, x: float, y: float) -> bool:
+        above, below = self.baseline - 17, self.baseline + 22
+        return self.left - 4 < x < self.right + 4 and above < y < below
+
+    def is_within(self, width: int, height: int) -> bool:
+        return self.left > 4 and self.right < width - 4 and 20 < self.baseline < height - 30
 
 
 def draw_map(data: ReportData, width: int) -> Markup:
@@ -37,19 +70,16 @@ def draw_map(data: ReportData, width: int) -> Markup:
     globe = _region_view(data, width, height)
     pins = _pins(data.zones, globe)
     inside = [pin for pin in pins if 0 < pin.x < width and 0 < pin.y < height]
-    outside = [zone for zone in data.zones if zone not in [pin.zone for pin in inside]]
-    frame = f"map-frame-{width}"
+    outside = [pin.zone for pin in pins if pin not in inside]
+    arcs = _arcs(data.migrations, {pin.zone.name: pin for pin in inside})
+    frame, arrow = f"map-frame-{width}", f"map-arrow-{width}"
     return element(
         "svg",
         element("title", "Map of the zones and of the agent's way between them"),
-        element(
-            "defs",
-            element("clipPath", _frame(width, height), id=frame),
-            _arrow(f"arrow-{width}"),
-        ),
-        element("g", _earth(globe, 5), clip_path=f"url(#{frame})"),
-        join(_arcs(data.migrations, {pin.zone.name: pin for pin in inside}, f"arrow-{width}")),
-        join(_labels(data, inside, width, height)),
+        element("defs", _frame(frame, width, height), _arrow(arrow)),
+        element("g", _earth(globe, 5, 30), clip_path=f"url(#{frame})"),
+        (_draw_arc(arc, arrow) for arc in arcs),
+        _labels(data, inside, arcs, width, height),
         _corner(data, outside, width, height) if outside else "",
         element("rect", class_="frame", width=width - 1, height=height - 1, x=0.5, y=0.5, rx=10),
         viewBox=f"0 0 {width} {height}",
@@ -67,8 +97,9 @@ def _region_view(data: ReportData, width: int, height: int) -> Globe:
     placed = [unit.place(position) for position in positions]
     reach_x = max(abs(x) for x, _, _ in placed) or 1e-9
     reach_y = max(abs(y) for _, y, _ in placed) or 1e-9
+    margin = MARGIN_WIDE if width > 600 else MARGIN_NARROW
     radius = min(
-        (width / 2 - MARGIN) / reach_x,
+        (width / 2 - margin) / reach_x,
         (height / 2 - 70) / reach_y,
         height / 2 / math.sin(math.radians(VIEW_DEGREES)),
     )
@@ -84,106 +115,121 @@ def _pins(zones: Sequence[ZoneRow], globe: Globe) -> list[_Pin]:
             x = y = -1.0
         while any(math.hypot(x - pin.x, y - pin.y) < 18 for pin in pins):
             x += 20
-        pins.append(_Pin(zone, index, x, y))
+        pins.append(_Pin(zone, index % 8, x, y))
     return pins
 
 
-def _frame(width: int, height: int) -> Markup:
-    return element("rect", width=width, height=height, rx=10)
-
-
-def _earth(globe: Globe, step: int) -> Markup:
-    land = "".join(map(globe.area, shores()))
-    return join(
-        (
-            element("circle", class_="sea", cx=globe.x, cy=globe.y, r=globe.radius),
-            element("path", class_="land", d=land),
-            element("path", class_="graticule", d=globe.graticule(step)),
-        )
-    )
+def _frame(name: str, width: int, height: int) -> Markup:
+    return element("clipPath", element("rect", width=width, height=height, rx=10), id=name)
 
 
 def _arrow(name: str) -> Markup:
-    head = element("path", class_="arrowhead", d="M0 0L8 4L0 8Z")
     return element(
         "marker",
-        head,
+        element("path", class_="arrowhead", d="M0 0L9 4.5L0 9Z"),
         id=name,
-        markerWidth=8,
-        markerHeight=8,
+        markerWidth=9,
+        markerHeight=9,
         refX=6,
-        refY=4,
+        refY=4.5,
         orient="auto",
         markerUnits="userSpaceOnUse",
     )
 
 
-def _arcs(migrations: Sequence[Migration], pins: dict[str, _Pin], arrow: str) -> list[Markup]:
-    arcs: list[Markup] = []
-    seen: dict[frozenset[str], int] = {}
-    for index, move in enumerate(migrations, 1):
-        if move.refusal or move.from_zone not in pins or move.to_zone not in pins:
+def _earth(globe: Globe, step: int, reach: int) -> Markup:
+    land = "".join(map(globe.area, shores()))
+    return join(
+        (
+            element("circle", class_="sea", cx=globe.x, cy=globe.y, r=globe.radius),
+            element("path", class_="land", d=land),
+            element("path", class_="graticule", d=globe.graticule(step, reach)),
+        )
+    )
+
+
+def _arcs(migrations: Sequence[Migration], pins: dict[str, _Pin]) -> list[_Arc]:
+    """Return the ways between pins; each further one from a zone to another bulges more."""
+    arcs: list[_Arc] = []
+    for number_, move in enumerate(migrations, 1):
+        start, end = pins.get(move.from_zone), pins.get(move.to_zone)
+        if move.refusal or start is None or end is None:
             continue
-        pair = frozenset((move.from_zone, move.to_zone))
-        seen[pair] = seen.get(pair, 0) + 1
-        arcs.append(_arc(index, move, pins[move.from_zone], pins[move.to_zone], seen[pair], arrow))
+        before = sum(arc.start is start and arc.end is end for arc in arcs)
+        length = math.hypot(end.x - start.x, end.y - start.y) or 1
+        bulge = 0.26 + 52 * before / length
+        bend_x = (start.x + end.x) / 2 + (end.y - start.y) * bulge
+        bend_y = (start.y + end.y) / 2 - (end.x - start.x) * bulge
+        arcs.append(_Arc(number_, move, start, end, bend_x, bend_y))
     return arcs
 
 
-def _arc(index: int, move: Migration, start: _Pin, end: _Pin, turn: int, arrow: str) -> Markup:
-    """Return a curved arrow with its number; each further way between two zones bulges more."""
-    dx, dy = end.x - start.x, end.y - start.y
-    length = math.hypot(dx, dy) or 1
-    bulge = 0.16 * length + 26 * turn
-    bend_x = (start.x + end.x) / 2 + dy / length * bulge
-    bend_y = (start.y + end.y) / 2 - dx / length * bulge
-    stop = 1 - 11 / (length + bulge)
-    tip_x, tip_y = _on_curve(start.x, bend_x, end.x, stop), _on_curve(start.y, bend_y, end.y, stop)
-    turn_x = start.x + (bend_x - start.x) * stop
-    turn_y = start.y + (bend_y - start.y) * stop
-    path = (
-        f"M{number(start.x)} {number(start.y)}"
-        f"Q{number(turn_x)} {number(turn_y)} {number(tip_x)} {number(tip_y)}"
+def _draw_arc(arc: _Arc, arrow: str) -> Markup:
+    stop = 1 - 12 / (math.hypot(arc.end.x - arc.start.x, arc.end.y - arc.start.y) + 12)
+    bend_x = arc.start.x + (arc.bend_x - arc.start.x) * stop
+    bend_y = arc.start.y + (arc.bend_y - arc.start.y) * stop
+    (tip_x, tip_y), (x, y) = arc.at(stop), arc.at(0.5)
+    start, bend = (
+        f"{number(arc.start.x)} {number(arc.start.y)}",
+        f"{number(bend_x)} {number(bend_y)}",
     )
-    middle_x = _on_curve(start.x, bend_x, end.x, 0.5)
-    middle_y = _on_curve(start.y, bend_y, end.y, 0.5)
+    text = f"{arc.number}: {arc.move.from_zone} to {arc.move.to_zone}. {arc.move.why}"
     return element(
         "g",
-        element("title", f"{index}: {move.from_zone} to {move.to_zone}. {move.why}"),
-        element("path", class_="arc", d=path, marker_end=f"url(#{arrow})"),
-        element("circle", class_="badge", cx=middle_x, cy=middle_y, r=10),
-        element("text", str(index), class_="badge-text", x=middle_x, y=middle_y + 4),
+        element("title", text),
+        element(
+            "path",
+            class_="arc",
+            d=f"M{start}Q{bend} {number(tip_x)} {number(tip_y)}",
+            marker_end=f"url(#{arrow})",
+        ),
+        element("circle", class_="badge", cx=x, cy=y, r=10),
+        element("text", str(arc.number), class_="badge-text", x=x, y=y + 4),
     )
 
 
-def _on_curve(start: float, bend: float, end: float, share: float) -> float:
-    rest = 1 - share
-    return rest * rest * start + 2 * rest * share * bend + share * share * end
-
-
-def _labels(data: ReportData, pins: Sequence[_Pin], width: int, height: int) -> list[Markup]:
-    """Return each zone's dot and label; labels stand on the outer side, apart from each other."""
+def _labels(
+    data: ReportData, pins: Sequence[_Pin], arcs: Sequence[_Arc], width: int, height: int
+) -> list[Markup]:
+    """Return each pin with its label on the side where the label hides the least."""
     visited = {stay.zone for stay in data.stays}
+    taken = [(pin.x, pin.y) for pin in pins]
+    taken += [arc.at(step / 24) for arc in arcs for step in range(25)]
+    taken += [arc.at(0.5) for arc in arcs for _ in range(9)]  # a badge weighs more than a line
     drawn: list[Markup] = []
-    for on_left in (True, False):
-        side = [pin for pin in pins if (pin.x < width / 2 - 1) == on_left]
-        heights = spread([pin.y for pin in side], LABEL_GAP, 24, height - 24)
-        for pin, y in zip(side, heights, strict=True):
-            drawn.append(_label(pin, y, -16 if on_left else 16, pin.zone.name in visited))
+    for pin in pins:
+        boxes = list(_boxes(pin, width))
+        inside = [box for box in boxes if box.is_within(width, height)] or boxes
+        best = min(inside, key=lambda box: sum(box.covers(x, y) for x, y in taken))
+        middle_x = (best.left + best.right) / 2
+        edges = (best.left, middle_x, best.right)
+        taken += [(x, best.baseline + dy) for x in edges for dy in (0, 15) for _ in range(20)]
+        drawn.append(_label(pin, best, pin.zone.name in visited))
     return drawn
 
 
-def _label(pin: _Pin, y: float, offset: int, visited: bool) -> Markup:
-    anchor = "end" if offset < 0 else "start"
-    zone = pin.zone
-    price = f"{zone.location} · {format_usd(zone.list_price)}/h"
-    classes = f"pin zone-{pin.colour % 8}" + ("" if visited else " unvisited")
+def _boxes(pin: _Pin, width: int) -> Iterator[_Box]:
+    """Yield where a pin's label can stand: right, left, above, below."""
+    room = 7.8 * max(len(pin.zone.name), 0.86 * len(_facts(pin.zone)))
+    over = max(min(pin.x - room / 2, width - room - 6), 6.0)
+    yield _Box(pin.x + 15, pin.y - 2, "start", pin.x + 15, pin.x + 15 + room)
+    yield _Box(pin.x - 15, pin.y - 2, "end", pin.x - 15 - room, pin.x - 15)
+    yield _Box(over + room / 2, pin.y - 30, "middle", over, over + room)
+    yield _Box(over + room / 2, pin.y + 26, "middle", over, over + room)
+
+
+def _facts(zone: ZoneRow) -> str:
+    return f"{zone.location} · {format_usd(zone.list_price)}/h"
+
+
+def _label(pin: _Pin, box: _Box, visited: bool) -> Markup:
+    place: dict[str, str | float] = {"x": box.x, "text_anchor": box.anchor}
     return element(
         "g",
         element("circle", cx=pin.x, cy=pin.y, r=7),
-        element("text", zone.name, class_="label", x=pin.x + offset, y=y, text_anchor=anchor),
-        element("text", price, class_="sub", x=pin.x + offset, y=y + 15, text_anchor=anchor),
-        class_=classes,
+        element("text", pin.zone.name, class_="label", y=box.baseline, **place),
+        element("text", _facts(pin.zone), class_="sub", y=box.baseline + 15, **place),
+        class_=f"pin zone-{pin.colour}" + ("" if visited else " unvisited"),
     )
 
 
@@ -206,26 +252,30 @@ def _corner(data: ReportData, outside: Sequence[ZoneRow], width: int, height: in
     return element(
         "g",
         element("circle", class_="halo", cx=globe.x, cy=globe.y, r=radius + 5),
-        _earth(globe, 15),
+        _earth(globe, 15, 90),
         element("path", class_="way", d="".join(ways)),
         join(dots),
-        join(_far_label(data, zone, row, globe, width) for row, zone in enumerate(outside)),
+        join(_far_label(data, zone, row, globe) for row, zone in enumerate(outside)),
         class_="globe",
     )
 
 
-def _far_label(data: ReportData, zone: ZoneRow, row: int, globe: Globe, width: int) -> Markup:
+def _far_label(data: ReportData, zone: ZoneRow, row: int, globe: Globe) -> Markup:
     home = data.zones[0]
     distance = distance_km((home.latitude, home.longitude), (zone.latitude, zone.longitude))
     visited = any(stay.zone == zone.name for stay in data.stays)
-    x = globe.x + globe.radius + 14
-    y = globe.y + globe.radius - 18 - 36 * row
+    x, y = globe.x + globe.radius + 26, globe.y + globe.radius - 18 - 38 * row
     facts = f"{distance:,.0f} km from home · {format_usd(zone.list_price)}/h"
-    index = data.zones.index(zone)
-    state = "" if visited else " · never entered"
     return element(
         "g",
-        element("text", zone.name + state, class_="label", x=x, y=y),
-        element("text", facts, class_="sub", x=x, y=y + 15),
-        class_=f"pin zone-{index % 8}",
+        element("circle", cx=x, cy=y - 5, r=6),
+        element(
+            "text",
+            zone.name + ("" if visited else ": never entered"),
+            class_="label",
+            x=x + 14,
+            y=y,
+        ),
+        element("text", facts, class_="sub", x=x + 14, y=y + 15),
+        class_=f"pin zone-{data.zones.index(zone) % 8}",
     )

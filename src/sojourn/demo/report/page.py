@@ -1,5 +1,6 @@
 """The page: one HTML file that needs nothing else, for people who decide."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
@@ -9,6 +10,8 @@ from sojourn.demo.report.data import Migration, ReportData
 from sojourn.demo.report.figures import (
     exposure,
     format_bytes,
+    format_count,
+    format_percent,
     format_seconds,
     format_usd,
     mean_price,
@@ -63,7 +66,7 @@ def _sheet() -> str:
 
 def _header(data: ReportData) -> Markup:
     moves = len(_moves(data))
-    times = "once" if moves == 1 else f"{moves} times"
+    times = "once" if moves == 1 else f"{format_count(moves)} times"
     title = f"{data.agent} moved {times}, each time of its own accord" if moves else data.agent
     return element(
         "header",
@@ -82,12 +85,17 @@ def _summary(data: ReportData) -> str:
         f"({data.policy}) and moving with its memory to where law and price allow."
     )
     if data.losses:
-        killed = " and ".join(f"one {loss.what}" for loss in data.losses)
+        counts = Counter(loss.what for loss in data.losses)
+        killed = " and ".join(_counted(count, what) for what, count in counts.items())
         text += f" On the way {killed} were killed without warning; it went on."
     for zone in _never_eligible(data):
         cheapest = "the cheapest of all, " if zone == _cheapest(data) else ""
         text += f" It never entered {zone}, {cheapest}because its policy forbids it."
     return text
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{format_count(count)} {what}{'' if count == 1 else 's'}"
 
 
 def _never_eligible(data: ReportData) -> list[str]:
@@ -127,8 +135,8 @@ def _price_tile(data: ReportData) -> Iterator[Markup]:
     paid = mean_price(exposure(data))
     home = mean_price(price_steps(data, data.zones[0].name))
     if paid is not None and home:
-        change = f"{paid / home - 1:+.0%} against staying in {data.zones[0].name}"
-        yield _tile(format_usd(paid, 3), "mean price an hour", change.replace("-", "−", 1))
+        change = f"{format_percent(100 * (paid / home - 1), 0)} against staying at home"
+        yield _tile(format_usd(paid, 3), "mean price an hour", change)
 
 
 def _tile(figure: str, what: str, note: str) -> Markup:
@@ -200,10 +208,11 @@ def _result(data: ReportData) -> Markup:
 def _proof(data: ReportData) -> Markup:
     capsule = data.capsule
     state = "verified with no network" if capsule.verified else "did NOT verify"
+    what = f"{capsule.file}, {format_bytes(capsule.size)}, digest {short(capsule.digest)}"
     return _section(
         "What proves it",
-        "Each decision stands on the signatures of a quorum of a zone's anchors. The exported "
-        f"agent ({capsule.file}, {format_bytes(capsule.size)}, digest {short(capsule.digest)}) {state}.",
+        "Each decision stands on the signatures of a quorum of a zone's anchors. "
+        f"The exported agent ({what}) {state}.",
         element("ul", join(element("li", check) for check in capsule.checks), class_="checks"),
         element("h3", "Certificates"),
         certificate_table(data),

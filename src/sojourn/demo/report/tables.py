@@ -1,12 +1,13 @@
 """The page's tables: judgements, migrations, certificates, losses, back-test."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sojourn.demo.report.data import CertificateRow, Consideration, ReportData, Verdict
 from sojourn.demo.report.figures import (
     Judgement,
     findings,
     format_bytes,
+    format_moment,
     format_seconds,
     format_usd,
     judgements,
@@ -28,26 +29,29 @@ LIGHTS = {"green": "passes", "yellow": "watch", "red": "fails"}
 
 
 def judgement_table(data: ReportData) -> Markup:
-    """Return every place the agent judged, with the three verdicts and their reasons."""
-    rows = [_judgement_row(data, judgement) for judgement in judgements(data)]
+    """Return every place the agent judged, with the three verdicts and their reasons.
+
+    A reason that is the same as in the row before of that place is not told again.
+    """
+    rows: list[Markup] = []
+    told: dict[str, Consideration] = {}
+    for judgement in judgements(data):
+        zone = judgement.first.zone
+        rows.append(_judgement_row(data, judgement, told.get(zone)))
+        told[zone] = judgement.first
     heads = ("When", "Place", "Asked", "Governance", "Capability", "Trust", "The agent")
     return _table(heads, rows, "judgements")
 
 
 def migration_list(data: ReportData) -> Markup:
     """Return the itinerary as a list: launch, then each move with its reason."""
-    items = [
-        element(
-            "li",
-            element("b", f"Launched in {data.zones[0].name}"),
-            element("span", f"{data.zones[0].location}, {data.zones[0].country}"),
-            class_="launch",
-        )
-    ]
+    home = data.zones[0]
+    launch = element("b", home.name), element("span", f"launched here, {home.country}")
+    items = [element("li", *launch, class_="launch")]
     for move in data.migrations:
         end = f"refused: {move.refusal}" if move.refusal else f"term {move.term}"
         facts = (
-            f"after {format_seconds(move.at_s)}; {format_seconds(move.blackout_s)} without a step; "
+            f"at {format_moment(move.at_s)}; {format_seconds(move.blackout_s)} without a step; "
             f"{format_bytes(move.sent)} of {format_bytes(move.memory)} had to travel; {end}"
         )
         items.append(
@@ -86,7 +90,7 @@ def certificate_table(data: ReportData) -> Markup:
     rows = [
         element(
             "tr",
-            _cell("When", format_seconds(entry.at_s)),
+            _cell("When", format_moment(entry.at_s)),
             _cell("Decision", element("b", entry.kind)),
             _cell("Zone", _zone_name(data, entry.zone)),
             _cell("Term, version", f"{entry.term}, {entry.version}"),
@@ -103,7 +107,7 @@ def loss_table(data: ReportData) -> Markup:
     rows = [
         element(
             "tr",
-            _cell("When", format_seconds(loss.at_s)),
+            _cell("When", format_moment(loss.at_s)),
             _cell("Killed", element("b", f"{loss.what} {loss.name}")),
             _cell("Zone", _zone_name(data, loss.zone)),
             _cell("Went on after", _recovery(loss.recovered_s)),
@@ -130,38 +134,45 @@ def back_test_table(data: ReportData) -> Markup:
     return _table(("Question", "Result", "Verdict"), rows)
 
 
-def _judgement_row(data: ReportData, judgement: Judgement) -> Markup:
+def _judgement_row(data: ReportData, judgement: Judgement, before: Consideration | None) -> Markup:
     first = judgement.first
+    told = {verdict.reason for _, verdict in _verdicts(before)} if before else set()
     return element(
         "tr",
         _cell("When", *_when(judgement)),
         _cell("Place", _zone_name(data, first.zone)),
         _cell("Asked", _price_range(judgement)),
-        _cell("Governance", _verdict(first.governance)),
-        _cell("Capability", _verdict(first.capability)),
-        _cell("Trust", _verdict(first.trust)),
+        (_cell(label, _verdict(verdict, told)) for label, verdict in _verdicts(first)),
         _cell("The agent", _outcome(first)),
         class_=first.outcome.replace(" ", "-"),
     )
 
 
+def _verdicts(entry: Consideration) -> tuple[tuple[str, Verdict], ...]:
+    return (
+        ("Governance", entry.governance),
+        ("Capability", entry.capability),
+        ("Trust", entry.trust),
+    )
+
+
 def _when(judgement: Judgement) -> Iterable[Markup]:
     start, end = judgement.first.at_s, judgement.last_s
-    span = format_seconds(start) if start == end else f"{start:.1f}–{end:.1f} s"
+    span = format_moment(start) if start == end else f"{start:.1f}–{end:.1f} s"
     times = "once" if judgement.times == 1 else f"{judgement.times} times alike"
     return element("span", span), element("small", times)
 
 
 def _price_range(judgement: Judgement) -> str:
     low, high = judgement.price_low, judgement.price_high
-    return format_usd(low) if low == high else f"{format_usd(low)} to {format_usd(high)}"
+    return format_usd(low) if low == high else f"{format_usd(low)}–{format_usd(high)}"
 
 
-def _verdict(verdict: Verdict) -> Markup:
-    chip = element(
-        "span", f"{SIGNS[verdict.answer]} {verdict.answer}", class_=f"chip {verdict.answer}"
-    )
-    return join((chip, element("small", verdict.reason)))
+def _verdict(verdict: Verdict, told: set[str]) -> Iterator[Markup]:
+    text = f"{SIGNS[verdict.answer]} {verdict.answer}"
+    yield element("span", text, class_=f"chip {verdict.answer}")
+    if verdict.reason not in told:
+        yield element("small", verdict.reason)
 
 
 def _outcome(entry: Consideration) -> Markup:

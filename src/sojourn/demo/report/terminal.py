@@ -9,6 +9,7 @@ from sojourn.demo.report.data import Consideration, ReportData, Verdict
 from sojourn.demo.report.figures import (
     findings,
     format_bytes,
+    format_moment,
     format_seconds,
     format_usd,
     judgements,
@@ -43,7 +44,7 @@ def _itinerary(data: ReportData) -> Table:
     moves = [move for move in data.migrations if not move.refusal]
     for index, stay in enumerate(data.stays):
         windows = f"{stay.window_from}–{stay.window_to - 1}" if stay.window_to else ""
-        start = format_seconds(stay.from_s)
+        start = format_moment(stay.from_s)
         if 0 < index <= len(moves):
             move = moves[index - 1]
             travelled = f"{format_bytes(move.sent)} of {format_bytes(move.memory)}"
@@ -54,7 +55,7 @@ def _itinerary(data: ReportData) -> Table:
         _row(table, *cells)
     for move in data.migrations:
         if move.refusal:
-            start = format_seconds(move.at_s)
+            start = format_moment(move.at_s)
             _row(table, "✕", move.to_zone, start, "", f"refused: {move.refusal}", "", "")
     return table
 
@@ -66,7 +67,7 @@ def _judgements(data: ReportData) -> Table:
         first = judgement.first
         _row(
             table,
-            format_seconds(first.at_s) + (f" ×{judgement.times}" if judgement.times > 1 else ""),
+            format_moment(first.at_s) + (f" ×{judgement.times}" if judgement.times > 1 else ""),
             first.zone,
             format_usd(first.price),
             _verdict(first.governance),
@@ -92,7 +93,7 @@ def _losses(data: ReportData) -> Table:
     for loss in data.losses:
         recovered = "" if loss.recovered_s is None else format_seconds(loss.recovered_s)
         what = f"{loss.what} {loss.name}"
-        _row(table, format_seconds(loss.at_s), what, loss.zone, recovered, loss.note)
+        _row(table, format_moment(loss.at_s), what, loss.zone, recovered, loss.note)
     return table
 
 
@@ -104,7 +105,7 @@ def _certificates(data: ReportData) -> Table:
         signers = ", ".join(str(index) for index in entry.signers)
         _row(
             table,
-            format_seconds(entry.at_s),
+            format_moment(entry.at_s),
             entry.kind,
             entry.zone,
             str(entry.term),

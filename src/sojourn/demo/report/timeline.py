@@ -1,18 +1,19 @@
 """The timeline: what each zone asked, where the agent was, and how large its memory grew."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from sojourn.demo.report.data import Loss, ReportData
-from sojourn.demo.report.figures import exposure, format_bytes, format_usd, price_steps
+from sojourn.demo.report.data import Loss, ReportData, Stay
+from sojourn.demo.report.figures import Step, exposure, format_bytes, format_usd, price_steps
 from sojourn.demo.report.markup import Markup, element, join, number
 from sojourn.demo.report.scale import Scale, line, spread, ticks
 
 __all__ = ["draw_timeline"]
 
-PRICE_TOP, PRICE_BOTTOM = 40, 270
-RIBBON_TOP, RIBBON_BOTTOM = 296, 330
-MEMORY_TOP, MEMORY_BOTTOM = 366, 446
-HEIGHT = 490
+PRICE_TOP, PRICE_BOTTOM = 52, 280
+RIBBON_TOP, RIBBON_BOTTOM = 306, 340
+MEMORY_TOP, MEMORY_BOTTOM = 376, 456
+HEIGHT = 500
 
 
 def draw_timeline(data: ReportData, width: int) -> Markup:
@@ -50,23 +51,18 @@ def _stay_bands(data: ReportData, time: Scale) -> Markup:
 
 
 def _prices(data: ReportData, time: Scale, *, labelled: bool) -> Markup:
-    known = [point.price for point in data.prices if point.price is not None]
-    price = Scale(0, 1.12 * max(known, default=1), PRICE_BOTTOM, PRICE_TOP)
-    paid = [
-        (time(at), price(micro))
-        for start, end, micro in exposure(data)
-        if micro is not None
-        for at in (start, end)
-    ]
+    most = max((point.price or 0 for point in data.prices), default=0) or 1
+    price = Scale(0, 1.12 * most, PRICE_BOTTOM, PRICE_TOP)
+    marks = [(value, format_usd(value, 2)) for value in ticks(0, price.high, 5)]
+    paid = (
+        f"M{number(time(step.start))} {number(price(step.price))}H{number(time(step.end))}"
+        for step in exposure(data)
+    )
     return join(
         (
-            element(
-                "text", "US dollars an hour", class_="axis-title", x=time.start, y=PRICE_TOP - 22
-            ),
-            *_rules(
-                price, time, [(value, format_usd(value, 2)) for value in ticks(0, price.high, 5)]
-            ),
-            element("path", class_="paid", d=line(paid)),
+            _title("US dollars an hour", time, PRICE_TOP - 36),
+            *_rules(price, time, marks),
+            element("path", class_="paid", d="".join(paid)),
             *(_price_line(data, zone.name, time, price) for zone in data.zones),
             *(_price_labels(data, time, price) if labelled else ()),
         )
@@ -75,58 +71,47 @@ def _prices(data: ReportData, time: Scale, *, labelled: bool) -> Markup:
 
 def _price_line(data: ReportData, zone: str, time: Scale, price: Scale) -> Markup:
     """Return one zone's price as steps; dotted while the zone takes no agent."""
-    open_path, full_path, before = [], [], None
-    for start, end, micro in price_steps(data, zone):
-        if micro is None:
-            before = None
-            continue
-        y = number(price(micro))
-        if before is not None:
-            open_path.append(f"M{number(time(start))} {before}V{y}")
-        for a, b, is_full in _split_by_capacity(data, zone, start, end):
-            (full_path if is_full else open_path).append(
-                f"M{number(time(a))} {y}H{number(time(b))}"
-            )
-        before = y
-    index = _index(data, zone)
-    return join(
-        (
-            element("path", class_=f"price zone-{index}", d="".join(open_path)),
-            element("path", class_=f"price full zone-{index}", d="".join(full_path)),
-        )
-    )
+    steps = price_steps(data, zone)
+    paths = {"": "", "full ": ""}
+    for step in steps:
+        for start, end, is_full in _split_by_capacity(data, zone, step):
+            piece = f"M{number(time(start))} {number(price(step.price))}H{number(time(end))}"
+            paths["full " if is_full else ""] += piece
+    for before, step in pairwise(steps):
+        if before.end == step.start:
+            rise = f"{number(price(before.price))}V{number(price(step.price))}"
+            paths[""] += f"M{number(time(step.start))} {rise}"
+    kind = f"zone-{_index(data, zone)}"
+    return join(element("path", class_=f"price {key}{kind}", d=d) for key, d in paths.items())
 
 
 def _split_by_capacity(
-    data: ReportData, zone: str, start: float, end: float
+    data: ReportData, zone: str, step: Step
 ) -> Iterator[tuple[float, float, bool]]:
-    """Yield the parts of [start, end], each with whether the zone takes no agent then."""
-    is_full, at = False, start
+    """Yield the parts of a step, each with whether the zone takes no agent then."""
+    is_full, at = False, step.start
     for point in data.capacities:
-        if point.zone != zone or point.at_s >= end:
+        if point.zone != zone or point.at_s >= step.end:
             continue
         if point.at_s > at:
             yield at, point.at_s, is_full
             at = point.at_s
         is_full = point.agents == 0
-    yield at, end, is_full
+    yield at, step.end, is_full
 
 
 def _price_labels(data: ReportData, time: Scale, price: Scale) -> Iterator[Markup]:
     """Yield the zones' names at the ends of their lines, so that no legend has to be matched."""
-    last = {zone.name: price_steps(data, zone.name)[-1:] for zone in data.zones}
-    ends = [
-        (name, steps[0][2]) for name, steps in last.items() if steps and steps[0][2] is not None
-    ]
-    heights = spread(
-        [price(micro) for _, micro in ends if micro is not None], 30, PRICE_TOP + 8, PRICE_BOTTOM
-    )
-    for (name, micro), y in zip(ends, heights, strict=True):
+    ends = {zone.name: price_steps(data, zone.name)[-1:] for zone in data.zones}
+    last = {name: steps[0].price for name, steps in ends.items() if steps}
+    heights = spread([price(asked) for asked in last.values()], 32, PRICE_TOP, PRICE_BOTTOM)
+    for (name, asked), y in zip(last.items(), heights, strict=True):
         here = " · here at the end" if data.stays and data.stays[-1].zone == name else ""
+        x = time.end + 10
         yield element(
             "g",
-            element("text", name, class_="label", x=time.end + 10, y=y),
-            element("text", format_usd(micro) + here, class_="sub", x=time.end + 10, y=y + 13),
+            element("text", name, class_="label", x=x, y=y),
+            element("text", f"{format_usd(asked)}/h{here}", class_="sub", x=x, y=y + 14),
             class_=f"pin zone-{_index(data, name)}",
         )
 
@@ -134,7 +119,7 @@ def _price_labels(data: ReportData, time: Scale, price: Scale) -> Iterator[Marku
 def _losses(losses: Sequence[Loss], time: Scale) -> Markup:
     """Return a mark through all panels for each process that was killed."""
     wanted = [time(loss.at_s) for loss in losses]
-    places = spread(wanted, 96, time.start + 40, time.end - 40)
+    places = spread(wanted, 112, time.start + 48, time.end - 48)
     return join(
         element(
             "g",
@@ -148,80 +133,82 @@ def _losses(losses: Sequence[Loss], time: Scale) -> Markup:
 
 
 def _ribbon(data: ReportData, time: Scale) -> Markup:
-    drawn: list[Markup] = []
-    for stay in data.stays:
-        x, breadth = time(stay.from_s), max(time(stay.to_s) - time(stay.from_s), 0)
-        drawn.append(
-            element(
-                "rect",
-                element("title", f"{stay.zone}, windows {stay.window_from} to {stay.window_to}"),
-                class_=f"stay zone-{_index(data, stay.zone)}",
-                x=x,
-                y=RIBBON_TOP,
-                width=breadth,
-                height=RIBBON_BOTTOM - RIBBON_TOP,
-            )
+    moves = [
+        _badge(index, time(move.at_s))
+        for index, move in enumerate(data.migrations, 1)
+        if not move.refusal
+    ]
+    return join((*(_stay(data, stay, time) for stay in data.stays), *moves))
+
+
+def _stay(data: ReportData, stay: Stay, time: Scale) -> Markup:
+    x, breadth = time(stay.from_s), max(time(stay.to_s) - time(stay.from_s), 0)
+    windows = f"{stay.window_to - stay.window_from} windows"
+    lines = ((stay.zone, RIBBON_TOP + 15), (windows, RIBBON_TOP + 28))
+    return element(
+        "g",
+        element("title", f"{stay.zone}, {windows}"),
+        element(
+            "rect",
+            class_=f"stay zone-{_index(data, stay.zone)}",
+            x=x,
+            y=RIBBON_TOP,
+            width=breadth,
+            height=RIBBON_BOTTOM - RIBBON_TOP,
+        ),
+        join(
+            element("text", text, class_="on-stay", x=x + 8, y=y)
+            for text, y in lines
+            if breadth > 7.2 * len(text) + 12
+        ),
+    )
+
+
+def _badge(index: int, x: float) -> Markup:
+    return join(
+        (
+            element("circle", class_="badge", cx=x, cy=RIBBON_TOP - 10, r=9),
+            element("text", str(index), class_="badge-text", x=x, y=RIBBON_TOP - 6),
         )
-        name, windows = stay.zone, f"{stay.window_to - stay.window_from} windows"
-        for text, y in ((name, RIBBON_TOP + 15), (windows, RIBBON_TOP + 28)):
-            if breadth > 7 * len(text):
-                drawn.append(element("text", text, class_="on-stay", x=x + 8, y=y))
-    moves = [move for move in data.migrations if not move.refusal]
-    for index, move in enumerate(data.migrations, 1):
-        if move in moves:
-            x = time(move.at_s)
-            drawn.append(element("circle", class_="badge", cx=x, cy=RIBBON_TOP - 10, r=9))
-            drawn.append(element("text", str(index), class_="badge-text", x=x, y=RIBBON_TOP - 6))
-    return join(drawn)
+    )
 
 
 def _memory(data: ReportData, time: Scale) -> Markup:
     most = max((point.size for point in data.memory), default=1)
     size = Scale(0, 1.1 * most, MEMORY_BOTTOM, MEMORY_TOP)
+    marks = [(value, format_bytes(round(value))) for value in ticks(0, most, 2)]
     points = [(time(point.at_s), size(point.size)) for point in data.memory]
-    if points:
-        points.append((time.end, points[-1][1]))
-    shape = (
-        line([(points[0][0], MEMORY_BOTTOM), *points, (time.end, MEMORY_BOTTOM)]) if points else ""
-    )
+    ground = [(x, float(MEMORY_BOTTOM)) for x, _ in (points[-1:] + points[:1])]
     return join(
         (
-            element(
-                "text", "size of its memory", class_="axis-title", x=time.start, y=MEMORY_TOP - 12
-            ),
-            *_rules(
-                size, time, [(value, format_bytes(round(value))) for value in ticks(0, most, 2)]
-            ),
-            element("path", class_="memory", d=shape),
+            _title("size of its memory", time, MEMORY_TOP - 12),
+            *_rules(size, time, marks),
+            element("path", class_="memory", d=line([*points, *ground])),
             element("path", class_="memory-edge", d=line(points)),
         )
     )
+
+
+def _title(text: str, time: Scale, y: float) -> Markup:
+    return element("text", text, class_="axis-title", x=time.start, y=y)
 
 
 def _rules(scale: Scale, time: Scale, marks: Sequence[tuple[float, str]]) -> Iterator[Markup]:
     """Yield the horizontal rules of a panel, each with its value on the left."""
     for value, text in marks:
         y = scale(value)
-        yield element(
-            "path", class_="rule", d=f"M{number(time.start)} {number(y)}H{number(time.end)}"
-        )
+        way = f"M{number(time.start)} {number(y)}H{number(time.end)}"
+        yield element("path", class_="rule", d=way)
         yield element("text", text, class_="tick", x=time.start - 8, y=y + 4, text_anchor="end")
 
 
 def _seconds(time: Scale, most: int) -> Markup:
-    marks = [
-        element(
-            "text",
-            f"{value:g} s",
-            class_="tick",
-            x=time(value),
-            y=HEIGHT - 22,
-            text_anchor="middle",
-        )
+    y = HEIGHT - 22
+    marks = (
+        element("text", f"{value:g} s", class_="tick", x=time(value), y=y, text_anchor="middle")
         for value in ticks(time.low, time.high, most)
-    ]
-    title = element("text", "since launch", class_="axis-title", x=time.start, y=HEIGHT - 4)
-    return join((*marks, title))
+    )
+    return join((*marks, _title("since launch", time, HEIGHT - 4)))
 
 
 def _index(data: ReportData, zone: str) -> int:

@@ -10,8 +10,8 @@
     lock      one process per store
     failures  what SQLite's errors mean for the store's owner
 
-What belongs here: everything that knows SQLite. What does not: anything that a store in another database
-would need as well; that is the port's (`sojourn.runtime.store`).
+What belongs here: everything that knows SQLite. What does not: anything that a store in another
+database would need as well; that is the port's (`sojourn.runtime.store`).
 """
 
 from sojourn.stores.sqlite.store import SqliteStore

@@ -1,7 +1,7 @@
 """The full check when a file is opened: every row, every block's entry, and the chain's tail.
 
-Rows are read by way of the index, as they are read in service, so that the index is checked with them. The
-bytes of blocks are not read: each read verifies them, and they may be gigabytes.
+Rows are read by way of the index, as they are read in service, so that the index is checked with
+them. The bytes of blocks are not read: each read verifies them, and they may be gigabytes.
 """
 
 from pathlib import Path

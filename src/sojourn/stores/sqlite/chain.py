@@ -1,16 +1,16 @@
-"""What binds rows to their place and commits to their order, so that a file cannot change in silence.
+"""What binds rows to their place and commits to their order: no file changes in silence.
 
     change mark    SHA-256 of one change: its kind, table, key and value
-    row digest     SHA-256 of the commit's sequence number and the change mark of the `Put`; kept in the row
-    block mark     SHA-256 of a block's codec and digest; the bytes are bound by the digest itself
-    total          sum, modulo 2^256, of the digests of all live rows and the marks of all live blocks
-    link           one per group commit: sequence number, digest of the link before, digest of the marks of
-                   the changes in order, and the total after them
+    row digest     SHA-256 of the commit's sequence number and the mark of the `Put`; in the row
+    block mark     SHA-256 of a block's codec and digest; the digest itself binds the bytes
+    total          sum, modulo 2^256, of the digests of all rows and the marks of all blocks
+    link           one per group commit: sequence number, digest of the link before, digest of the
+                   marks of the changes in order, and the total after them
 
-A flipped bit breaks a row's digest. A row that is lost, swapped, or older than the last commit to it has a
-digest in order, and breaks the total; a commit that is missing breaks the chain. This notices faults, and
-not a forger: whoever can write the file can write a consistent one, or put an older copy of the whole file
-back. The counters in votes are there against that (protocol §13).
+A flipped bit breaks a row's digest. A row that is lost, swapped, or older than the last commit to
+it has a digest in order, and breaks the total; a commit that is missing breaks the chain. This
+notices faults, and not a forger: whoever can write the file can write a consistent one, or put an
+older copy of the whole file back. The counters in votes are there against that (protocol §13).
 
 Source for the sum: M. Bellare, D. Micciancio, "A New Paradigm for Collision-Free Hashing" (AdHash).
 """
@@ -70,7 +70,7 @@ def row_digest(seq: int, mark: bytes) -> bytes:
 
 
 def is_intact(table: Any, key: Any, seq: Any, digest: Any, value: Any) -> bool:
-    """Tell whether a row is what commit `seq` put at (table, key). A damaged row has values of any type."""
+    """Tell whether a row is what commit `seq` put there. Damaged, it has values of any type."""
     try:
         return bool(row_digest(seq, put_mark(table, key, value)) == digest)
     except (TypeError, ValueError, AttributeError, struct.error):

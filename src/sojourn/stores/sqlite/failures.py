@@ -1,4 +1,4 @@
-"""What errors of SQLite and the disk mean for the process that owns the store: one line, and what to do."""
+"""What errors of SQLite and the disk mean to the owner of a store: one line, and what to do."""
 
 import errno
 from pathlib import Path
@@ -31,6 +31,11 @@ def failure(error: BaseException, path: Path) -> StoreFailed:
         return StoreFailed(
             f"the store {path} cannot grow: its disk is full",
             remedy="Make room there and start the process again",
+        )
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return StoreFailed(
+            f"the store {path} is held by another program",
+            remedy="Close what else has the database open and start the process again",
         )
     if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeDecodeError):
         return damaged(path, str(error))

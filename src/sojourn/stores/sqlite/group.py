@@ -29,8 +29,8 @@ class Commit:
 
     def __init__(self, changes: Sequence[Change]) -> None:
         self.changes = tuple(changes)
-        # Hashed here, on the caller's thread: hashing lets go of the interpreter's lock, and the writer
-        # might wait 5 ms for it each time (statements.py).
+        # Hashed here, on the caller's thread: hashing lets go of the interpreter's lock, and the
+        # writer might wait 5 ms for it each time (statements.py).
         self.marks = [change_mark(change) for change in changes]
         self.size = sum(map(_size, changes))
         self.loop = asyncio.get_running_loop()

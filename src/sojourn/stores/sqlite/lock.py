@@ -1,7 +1,8 @@
 """One process per store: two anchors on one key would vote twice (protocol §14 trap 8).
 
-The lock is `flock` on a file beside the database. The kernel drops it with the process, however that ends,
-so it is never stale; and it belongs to the open file, so a second store in the same process is refused too.
+The lock is `flock` on a file beside the database. The kernel drops it with the process, however
+that ends, so it is never stale; and it belongs to the open file, so a second store in the same
+process is refused too.
 """
 
 import fcntl
@@ -34,5 +35,5 @@ class StoreLock:
         os.pwrite(self._file, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
-        """Let another process have the store. The file stays: removing it would race with a new holder."""
+        """Let another process have the store. The file stays: removing it would race with one."""
         os.close(self._file)

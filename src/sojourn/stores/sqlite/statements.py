@@ -1,8 +1,9 @@
 """The SQL of the writer: each statement serves many rows in one step.
 
-A thread that runs a statement per row gives up the interpreter's lock as often, and each time a busy event
-loop may keep it for 5 ms: 64 rows then took 235 ms here, against 25 ms in runs of 64. Runs have power-of-two
-lengths, so that a handful of prepared statements serves every length.
+A thread that runs a statement per row gives up the interpreter's lock as often, and each time a
+busy event loop may keep it for 5 ms: 64 rows then took 235 ms here, against 25 ms in runs of 64.
+Runs have power-of-two lengths, so that seven prepared statements serve every length. For the same
+reason many values come back as one text where the writer asks for them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +53,7 @@ def delete_rows(count: int) -> str:
 
 @cache
 def digests_of(count: int) -> str:
-    """Bind (table, key) for each row; one text comes back, the digests of those that exist, in hex."""
+    """Bind (table, key) for each row; the digests of those that exist come back as one hex text."""
     return (
         f"WITH touched (tbl, key) AS (VALUES {_tuples(count, 2)})"
         " SELECT group_concat(hex(rows.digest), '') FROM touched CROSS JOIN rows USING (tbl, key)"
@@ -73,7 +74,7 @@ def delete_blocks(count: int) -> str:
 
 @cache
 def codecs_of(count: int) -> str:
-    """Bind digests; one text comes back: digest in hex and codec of each that exists, with spaces."""
+    """Bind digests; one text comes back: the hex digest and codec of each that exists."""
     return (
         "SELECT group_concat(hex(digest) || codec, ' ') FROM blocks"
         f" WHERE digest IN ({_marks(count)})"

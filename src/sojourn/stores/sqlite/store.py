@@ -1,4 +1,4 @@
-"""The store in one SQLite file. What binds its rows is in `chain`, how they are written in `writer`."""
+"""The store in one SQLite file: `chain` says what binds its rows, `writer` how they are written."""
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
@@ -53,9 +53,9 @@ class SqliteStore(Store):
     def open(cls, directory: Path, *, create: bool = False) -> Self:
         """Open the store in `directory` and verify all its rows; `create` it if there is none.
 
-        Blocks while the rows are read: about 0.5 s for 100,000 of 1 KB. Raises `Misused` for a store that
-        does not exist, is in use, has another format or may not be written to, and `StoreFailed` for one
-        that is damaged.
+        Blocks while the rows are read: about 0.5 s for 100,000 of 1 KB. Raises `Misused` for a
+        store that does not exist, is in use, has another format or may not be written to, and
+        `StoreFailed` for one that is damaged.
         """
         schema.check_library()
         path = directory / DATABASE_NAME
@@ -68,7 +68,7 @@ class SqliteStore(Store):
                 undo.callback(lock.release)
                 if not path.exists():
                     schema.create(path)
-                writing, newest = _open_audited(path, undo)
+                writing, newest = _open_verified(path, undo)
                 reading = schema.connect(path, read_only=True)
             except SojournError:
                 raise
@@ -98,9 +98,9 @@ class SqliteStore(Store):
 
     def _get_block(self, digest: bytes) -> Block | None:
         for codec, data in self._read(_GET_BLOCK, (digest,)):
-            if codec not in CODECS or not isinstance(data, bytes):
-                raise StoreFailed(f"block {digest.hex()} is damaged: its codec is {codec!r:.80}")
-            return Block(codec, data)
+            if codec in CODECS and isinstance(data, bytes):
+                return Block(codec, data)
+            raise self._fail(damaged(self._path, f"the record of block {digest.hex()}"))
         return None
 
     def _present_blocks(self, digests: Collection[bytes]) -> Collection[bytes]:
@@ -145,8 +145,8 @@ class SqliteStore(Store):
         return self._fail(failure(error, self._path))
 
 
-def _open_audited(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
-    """Return the writing connection of a database that is whole, its log emptied, and its newest link."""
+def _open_verified(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
+    """Return a connection to write with and the newest link, all verified and the log emptied."""
     log = path.with_name(path.name + "-wal")
     if wal.header_is_damaged(log):
         raise damaged(path, "the header of its write-ahead log is not what was written")
@@ -164,6 +164,6 @@ def _open_audited(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
 
 
 def _prefix_end(prefix: bytes) -> bytes | None:
-    """Return the first key after all that start with `prefix`, or None if none can come after them."""
+    """Return the first key after all that start with `prefix`; None if there can be none."""
     stem = prefix.rstrip(b"\xff")
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else None

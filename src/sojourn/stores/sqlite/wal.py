@@ -1,11 +1,11 @@
 """Whether a damaged write-ahead log has lost commits.
 
-SQLite ends the log at the first frame whose checksum is wrong and drops what follows, in silence: right for
-the last commit, which a power cut may have torn, and wrong for a bit that flipped in the middle. The two can
-be told apart. The log is emptied whenever a store is opened, and a store writes one group commit at a time;
-so at most one commit can be unfinished, and if two or more lie beyond the end that SQLite found, at least
-one of them was acknowledged. (Damage to the very last commit can't be told from a torn one; the counters in
-votes notice that, protocol §13.)
+SQLite ends the log at the first frame whose checksum is wrong and drops what follows, in silence:
+right for the last commit, which a power cut may have torn, and wrong for a bit that flipped in the
+middle. The two can be told apart. The log is emptied whenever a store is opened, and a store writes
+one group commit at a time; so at most one commit can be unfinished, and if two or more lie beyond
+the end that SQLite found, at least one of them was acknowledged. (Damage to the very last commit
+can't be told from a torn one; the counters in votes notice that, protocol §13.)
 
 Source: the SQLite database file format, §4 "The Write-Ahead Log".
 """
@@ -36,10 +36,10 @@ def header_is_damaged(log: Path) -> bool:
 
 
 def commit_frames(log: Path) -> list[int]:
-    """Return the numbers, from 1, of the frames that end a commit and belong to the log's present round.
+    """Return the numbers, from 1, of the frames of the log's present round that end a commit.
 
-    Frames of an earlier round have other salts; they stand behind the end and mean nothing. No checksum is
-    verified: which frames count is what the caller compares with SQLite's own opinion.
+    Frames of an earlier round have other salts; they stand behind the end and mean nothing. No
+    checksum is verified: which frames count is what the caller compares with SQLite's own opinion.
     """
     header = _header(log)
     if not header:

@@ -1,10 +1,10 @@
 """Group commit: one thread makes all the commits that wait one transaction, with one fsync for all.
 
-While one group is being synced the next one gathers. Nothing waits for company, so a lone commit goes at
-once; and what gathers is bounded, so that a group is synced in milliseconds.
+While one group is being synced the next one gathers. Nothing waits for company, so a lone commit
+goes at once; and what gathers is bounded, so that a group is synced in milliseconds.
 
-Order (protocol §13): write, sync, release those who wait; then, when the log has grown long, copy it into
-the database, which delays no answer but the next group's.
+Order (protocol §13): write, sync, release those who wait; then, when the log has grown long, copy
+it into the database, which delays no answer but the next group's.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ __all__ = ["Writer"]
 GROUP_COMMITS_MAX: Final = 256
 GROUP_BYTES_MAX: Final = 8 * 1024 * 1024
 """The commit that crosses it is a group's last."""
-CHECKPOINT_PAGES: Final = 2_000
-"""16 MiB of log. A longer one takes more disk and a longer recovery, a shorter one is copied more often."""
+CHECKPOINT_PAGES: Final = 4_000
+"""16 MiB of log. A longer one recovers more slowly, a shorter one is copied more often."""
 
 
 class Writer:
     """The thread that writes, from construction to `stop`.
 
-    `on_failure` is called on that thread with the first error, and returns what every commit raises from
-    then on.
+    `on_failure` is called on that thread with the first error, and returns what every commit raises
+    from then on.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Writer:
             self._failed = self._on_failure(error)
 
     def _gather(self) -> list[Commit]:
-        """Wait for a commit and take what else is in line; return nothing once the end is reached."""
+        """Wait for a commit and take what else is in line; return nothing at the end."""
         group: list[Commit] = []
         size = 0
         while not group or self._has_room(len(group), size):
@@ -103,8 +103,8 @@ class Writer:
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> None:
-        # SQLite's own automatic checkpoint would pass over errors, and a failed fsync may succeed the next
-        # time although the pages are gone.
+        # SQLite's own automatic checkpoint would pass over errors, and a failed fsync may succeed
+        # the next time although the pages are gone.
         if self._log_pages >= CHECKPOINT_PAGES:
             self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 

@@ -25,11 +25,13 @@ __all__ = [
     "NewBlocks",
     "levels",
     "links",
+    "links_in",
     "load_block",
     "malformed",
     "missing_closure",
     "missing_levels",
     "named_by",
+    "read_block",
 ]
 
 
@@ -91,15 +93,17 @@ def malformed(problem: str, reason: str, named: bytes) -> Rejected:
     return Rejected(problem, reason=reason, where=f"block {cid_text(named)}")
 
 
-def load_block(source: BlockSource, named: bytes) -> Any:
-    """Return what a block says, verified.
-
-    Raises `MissingBlock`; and `Rejected` with reason "wrong-digest" if the source gives other bytes, or one
-    of `decode_block`'s reasons.
-    """
+def read_block(source: BlockSource, named: bytes) -> bytes:
+    """Return a block's bytes, verified. Raises `MissingBlock`; `Rejected` ("wrong-digest") for others."""
     data = source.get(named)
     if digest(data) != named:
         raise malformed("the bytes have another digest", "wrong-digest", named)
+    return data
+
+
+def load_block(source: BlockSource, named: bytes) -> Any:
+    """Return what a block says. Raises as `read_block`, and `Rejected` for `decode_block`'s reasons."""
+    data = read_block(source, named)
     try:
         return decode_block(data, what="block", limit=BLOCK_BYTES_MAX)
     except Rejected as error:
@@ -136,8 +140,12 @@ def links(data: bytes) -> list[bytes]:
     Raises `Rejected` if the bytes are no block: one of `decode_block`'s reasons, or "bad-link".
     """
     value = decode_block(data, what="block", limit=BLOCK_BYTES_MAX)
-    found = (inner for level in levels(value) for inner in level if isinstance(inner, Link))
-    return list(dict.fromkeys(map(named_by, found)))
+    return list(dict.fromkeys(map(named_by, links_in(value))))
+
+
+def links_in(value: Any) -> list[Link]:
+    """Return the links inside a decoded value, whatever they name."""
+    return [inner for level in levels(value) for inner in level if isinstance(inner, Link)]
 
 
 def missing_closure(
@@ -171,18 +179,11 @@ def missing_levels(
     while level:
         held = yield level
         lacking = [named for named in level if named not in held]
-        below |= {named: _links_of(named, source) for named in lacking}
+        below |= {named: links(read_block(source, named)) for named in lacking}
         children = dict.fromkeys(child for named in lacking for child in below[named])
         level = [child for child in children if child not in asked]
         asked |= dict.fromkeys(level)
     return _children_first(root, below)
-
-
-def _links_of(named: bytes, source: BlockSource) -> list[bytes]:
-    data = source.get(named)
-    if digest(data) != named:
-        raise malformed("the bytes have another digest", "wrong-digest", named)
-    return links(data)
 
 
 def _children_first(root: bytes, below: Mapping[bytes, list[bytes]]) -> list[bytes]:

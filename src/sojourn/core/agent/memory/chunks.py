@@ -9,7 +9,7 @@ from the length alone, so that one content has one root and a reader can check e
 """
 
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Final
 
 from sojourn.core.agent.memory.blocks import (
     BlockSource,
@@ -132,7 +132,7 @@ def _read_index(named: bytes, source: BlockSource) -> tuple[int, list[bytes]]:
     if len(found) != needed or not all(isinstance(link, Link) for link in found):
         problem = f"an index of {length} bytes needs {needed} links"
         raise malformed(problem, "wrong-count", named)
-    return length, [named_by(link) for link in cast("list[Any]", found)]
+    return length, [named_by(link) for link in found]
 
 
 def _digests(root: bytes, source: BlockSource) -> Iterator[bytes]:

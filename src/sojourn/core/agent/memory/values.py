@@ -14,15 +14,15 @@ from sojourn.core.agent.memory import chunks
 from sojourn.core.agent.memory.blocks import (
     BlockSource,
     NewBlocks,
-    levels,
-    load_block,
+    links_in,
     malformed,
     named_by,
+    read_block,
 )
 from sojourn.core.base.digests import Link, digest, link_to
 from sojourn.core.base.encoding import decode_block, encode_block
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.core.base.limits import CHUNK_BYTES, NESTING_DEPTH_MAX
+from sojourn.core.base.limits import CHUNK_BYTES
 
 __all__ = [
     "INLINE_BYTES_MAX",
@@ -74,22 +74,13 @@ def hold(value: Any, before: Held | None = None) -> Held:
     `before` is the value it replaces; the very same is returned if nothing changes. Raises `Misused` for
     what DAG-CBOR cannot say and for what is nested too deeply or too large.
     """
-    nested = _depth(value)
     encoded = _encoded(value)
     linked = _LINK_HEAD in encoded and _check_links(value)
-    if nested > NESTING_DEPTH_MAX:
-        raise _unkeepable(f"it is nested deeper than {NESTING_DEPTH_MAX} levels")
     if len(encoded) > (CHUNK_BYTES if linked else VALUE_BYTES_MAX):
-        kind = "it holds links and" if linked else "it"
-        raise _unkeepable(f"{kind} has {len(encoded)} bytes")
+        raise _unkeepable(f"it has {len(encoded)} bytes{' and holds links' * linked}")
     if len(encoded) <= INLINE_BYTES_MAX and not linked:
         return encoded
     return _unchanged(encoded, before) or Unwritten(encoded, _stored(before))
-
-
-def _depth(value: Any) -> int:
-    """Return the levels of nesting, counting no further than one too many: lists may hold themselves."""
-    return sum(1 for _, _ in zip(range(NESTING_DEPTH_MAX + 1), levels(value), strict=False))
 
 
 def _encoded(value: Any) -> bytes:
@@ -101,11 +92,11 @@ def _encoded(value: Any) -> bytes:
 
 def _check_links(value: Any) -> bool:
     """Tell whether a value holds links. Raises `Misused` for a link that names no block of memory."""
-    found = [inner for level in levels(value) for inner in level if isinstance(inner, Link)]
     try:
-        return any([named_by(link) for link in found])
+        digests = [named_by(link) for link in links_in(value)]
     except Rejected as error:
         raise _unkeepable(error.problem) from None
+    return bool(digests)
 
 
 def _unkeepable(problem: str) -> Misused:
@@ -132,17 +123,29 @@ def _unchanged(encoded: bytes, before: Held | None) -> Held | None:
 
 
 def open_held(held: Held, source: BlockSource) -> Any:
-    """Return the value. Raises `MissingBlock`; `Rejected` for what is not the encoding of any value."""
+    """Return the value. Raises `MissingBlock`; `Rejected` for what is not how any value is kept."""
+    encoded = _encoding(held, source)
+    value = decode_block(encoded, what="value", limit=VALUE_BYTES_MAX)
+    linked = _LINK_HEAD in encoded and bool(links_in(value))
+    in_own_block = isinstance(held, Reference) and held.length <= CHUNK_BYTES
+    if linked and not in_own_block and not isinstance(held, Unwritten):
+        raise Rejected("a value hides links in a byte string", reason="hidden-link", where="value")
+    if in_own_block and not linked and len(encoded) <= INLINE_BYTES_MAX:
+        problem = f"a value of {len(encoded)} bytes has a block of its own"
+        raise Rejected(problem, reason="non-canonical", where="value")
+    return value
+
+
+def _encoding(held: Held, source: BlockSource) -> bytes:
     if not isinstance(held, Reference):
-        encoded = held if isinstance(held, bytes) else held.encoded
-        return decode_block(encoded, what="value", limit=VALUE_BYTES_MAX)
+        return held if isinstance(held, bytes) else held.encoded
     if held.length > CHUNK_BYTES:
-        cut = chunks.Chunks(held.digest, held.length, source)
-        return decode_block(cut.read(), what="value", limit=VALUE_BYTES_MAX)
-    if len(source.get(held.digest)) != held.length:
-        problem = f"a value is not of {held.length} bytes, as its key says"
+        return chunks.Chunks(held.digest, held.length, source).read()
+    data = read_block(source, held.digest)
+    if len(data) != held.length:
+        problem = f"a value of {len(data)} bytes where {held.length} belong"
         raise malformed(problem, "wrong-length", held.digest)
-    return load_block(source, held.digest)
+    return data
 
 
 def write_held(held: Held, new: NewBlocks) -> bytes | Reference:
@@ -174,7 +177,7 @@ def from_plain(plain: Any, parent: bytes) -> bytes | Reference:
             raise malformed(problem, "too-large", parent)
         return plain
     match plain:
-        case [int(length), Link() as link] if 0 < length <= VALUE_BYTES_MAX:
+        case [int(length), Link() as link] if length is not True and 0 < length <= VALUE_BYTES_MAX:
             return Reference(length, named_by(link))
         case _:
             raise malformed("neither a value nor a reference to one", "bad-field", parent)

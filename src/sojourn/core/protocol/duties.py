@@ -1,0 +1,110 @@
+"""Duties: what an anchor must see to by itself when nobody else does (protocol §3, §5, §6).
+
+Every anchor that holds a vote, a departure or an expired lease without an outcome acts after a delay that
+grows with its rank, so that nothing depends on a host or a client surviving, and anchors do not all act at
+once. A duty is a time and a task; an agent without duties costs no timer.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sojourn.core.agent.eligibility import Status
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.limits import RANK_STEP_MS, ROUND_BASE_MS
+from sojourn.core.protocol import decree
+from sojourn.core.protocol.binding import rank
+from sojourn.core.protocol.dossier import Dossier, View
+
+__all__ = ["Duty", "Task", "duties_of"]
+
+
+class Task(StrEnum):
+    """What an anchor does by itself."""
+
+    LEAD = "lead"
+    """Propose in a round that this anchor leads."""
+    LEAVE_ROUND = "leave-round"
+    """Ask all anchors to leave a round that brought no decision."""
+    PRESS = "press"
+    """Show a departure to its target, and bring home what the target decided."""
+    REFUSE = "refuse"
+    """Refuse an arrival whose deadline has passed."""
+    REBIND = "rebind"
+    """Offer an agent without a live host to the hosts of the zone."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duty:
+    """A task that is due at `due_ms` on the boot clock."""
+
+    due_ms: int
+    task: Task
+
+
+def duties_of(dossier: Dossier, view: View) -> list[Duty]:
+    """Return everything this anchor must see to for one agent, earliest first."""
+    place = _place(dossier, view)
+    found = [*_slot_duties(dossier, view, place), *_custody_duties(dossier, view, place)]
+    return sorted(found)
+
+
+def _place(dossier: Dossier, view: View) -> int:
+    """Return this anchor's rank for the agent's present slot."""
+    slot = dossier.head.certificate.slot if dossier.head else None
+    context = dossier.agent + (digest_of(slot) if slot else b"")
+    keys = [anchor.identity for anchor in view.manifest.anchors]
+    return list(rank(context, keys)).index(keys[view.index])
+
+
+def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
+    state = dossier.open
+    if state is None:
+        return []
+    found = []
+    leads = state.round > 0 and decree.leader(state.slot, state.round, view.manifest) == view.index
+    if leads and state.entry is not None and state.lock_voted is None:
+        found.append(Duty(state.entered_ms, Task.LEAD))
+    wait_ms = max(decree.round_timeout_ms(state.round), ROUND_BASE_MS * (1 + place))
+    found.append(Duty(state.entered_ms + wait_ms, Task.LEAVE_ROUND))
+    return found
+
+
+def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
+    found = []
+    if dossier.arrival is not None:
+        waited_for = dossier.arrival.arrive.visa.terms.deadline_ms + place * RANK_STEP_MS
+        found.append(Duty(dossier.arrival.seen_ms + waited_for, Task.REFUSE))
+    head = dossier.head
+    if head is None or head.record.custody.zone != view.zone:
+        return found
+    record = head.record
+    if record.eligibility.status is Status.DEPARTED:
+        if dossier.onward is None:
+            found.append(Duty(view.boot_ms + ROUND_BASE_MS * (1 + place), Task.PRESS))
+    elif _wants_host(dossier, view):
+        found.append(Duty(_unhosted_ms(dossier, view, place), Task.REBIND))
+    return found
+
+
+def _wants_host(dossier: Dossier, view: View) -> bool:
+    """Tell whether the agent needs a host now or at a known time: it is active, or will wake by a timer."""
+    assert dossier.head is not None
+    eligibility = dossier.head.record.eligibility
+    if eligibility.status in (Status.ACTIVE, Status.QUARANTINED):
+        return True
+    return any(wake.at_ms is not None for wake in eligibility.wake)
+
+
+def _unhosted_ms(dossier: Dossier, view: View, place: int) -> int:
+    """Return when the agent may be without a live host: at once if unbound, else when the lease ends."""
+    assert dossier.head is not None
+    record = dossier.head.record
+    if record.custody.host is None:
+        due = view.boot_ms + place * RANK_STEP_MS
+    else:
+        lease_ends = view.leases.until_ms(record.agent_id, record.custody.fence)
+        due = max(lease_ends, view.boot_ms) + 1 + place * RANK_STEP_MS
+    wakes = [wake.at_ms for wake in record.eligibility.wake if wake.at_ms is not None]
+    if record.eligibility.status is Status.DORMANT and wakes:
+        due = max(due, view.boot_ms + max(0, min(wakes) - view.now_ms))
+    return due

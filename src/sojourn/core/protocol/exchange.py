@@ -1,0 +1,280 @@
+"""What is exchanged beside votes: blocks, an agent's past, messages to it, leases, and what places there are.
+
+None of these decide anything, so none is ruled on: an anchor answers from its store and from what it knows.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from sojourn.core.agent.eligibility import Status
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, decode, digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
+from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
+from sojourn.core.quorum.votes import Vote
+
+__all__ = [
+    "AgentMessage",
+    "AgentSummary",
+    "Agents",
+    "AnchorStatus",
+    "AnyReply",
+    "AnyRequest",
+    "AskAgents",
+    "AskBlocks",
+    "AskMessages",
+    "AskMissing",
+    "AskPast",
+    "AskStatus",
+    "AskWatermark",
+    "AskWork",
+    "Blocks",
+    "Consumed",
+    "Messages",
+    "Missing",
+    "Past",
+    "PutBlocks",
+    "PutMessage",
+    "SignedMessage",
+    "Watermark",
+    "decode_reply",
+    "decode_request",
+    "decode_work",
+    "Work",
+    "WorkItem",
+]
+
+Digests = Annotated[tuple[Digest, ...], Meta(max_length=65_536)]
+
+
+BlockBytes = Annotated[bytes, Meta(max_length=BLOCK_BYTES_MAX)]
+"""One block: canonical DAG-CBOR, named by the digest of its bytes."""
+
+
+class PutBlocks(Value, tag_field="kind", tag="put-blocks"):
+    """Store these blocks. A block is accepted when all that it links to is stored: children go first."""
+
+    blocks: Annotated[tuple[BlockBytes, ...], Meta(max_length=65_536)]
+
+
+class AskMissing(Value, tag_field="kind", tag="ask-missing"):
+    """Which of these blocks are not stored with you, with all they link to?"""
+
+    digests: Digests
+
+
+class Missing(Value, tag_field="kind", tag="missing"):
+    """These."""
+
+    digests: Digests
+
+
+class AskBlocks(Value, tag_field="kind", tag="ask-blocks"):
+    """Send me these blocks. What does not fit in one reply, or is not stored, is left out."""
+
+    digests: Digests
+
+
+class Blocks(Value, tag_field="kind", tag="blocks"):
+    """These blocks."""
+
+    blocks: Annotated[tuple[BlockBytes, ...], Meta(max_length=65_536)]
+
+
+class AskPast(Value, tag_field="kind", tag="ask-past"):
+    """Send me an agent's chapters, and what you have of its decided transitions from a version on."""
+
+    agent: Digest
+    from_version: Count = 0
+    limit: Annotated[int, Meta(ge=0, le=1024)] = 0
+
+
+class Past(Value, tag_field="kind", tag="past"):
+    """Chapters from genesis on; decided transitions, oldest first."""
+
+    chapters: tuple[Chapter, ...]
+    history: tuple[Certified, ...] = ()
+
+
+class AgentMessage(Value, tag_field="kind", tag="message/1"):
+    """A message to an agent. `body` is a DAG-CBOR block; its digest with the rest makes it exactly one."""
+
+    agent: Digest
+    sender: PublicKey
+    sent_ms: Count
+    nonce: Digest
+    body: Annotated[bytes, Meta(max_length=65_536)]
+
+
+class SignedMessage(Value, tag_field="kind", tag="signed-message/1"):
+    """A message with its sender's seal."""
+
+    message: AgentMessage
+    seal: Seal
+
+    @property
+    def digest(self) -> bytes:
+        """What the receiver counts as one message."""
+        return digest_of(self.message)
+
+    def check(self, *, where: str = "message") -> None:
+        """Raise `Rejected` unless the sender it names sealed it."""
+        if self.seal.signer != self.message.sender:
+            raise Rejected("sealed by another key", reason="wrong-key", where=where)
+        check_seal(Kind.MESSAGE, Role.PERSON, self.digest, self.seal, where=where)
+
+
+class PutMessage(Value, tag_field="kind", tag="put-message"):
+    """Keep this message until the agent's host has consumed it."""
+
+    message: SignedMessage
+
+
+class AskMessages(Value, tag_field="kind", tag="ask-messages"):
+    """Send me the messages waiting for an agent."""
+
+    agent: Digest
+
+
+class Messages(Value, tag_field="kind", tag="messages"):
+    """These messages, oldest first."""
+
+    messages: tuple[SignedMessage, ...]
+
+
+class Consumed(Value, tag_field="kind", tag="consumed"):
+    """These messages are part of the agent's final memory now; drop them."""
+
+    agent: Digest
+    messages: Digests
+
+
+class WorkItem(Value):
+    """Something a host should see to: an agent to bind, to wake, or to admit."""
+
+    head: Certified | None = None
+    arrive: Arrive | None = None
+    application: AskVisa | None = None
+
+
+class AskWork(Value, tag_field="kind", tag="ask-work"):
+    """Which agents are waiting for a host like me? Hosts ask at their start, and after a silence."""
+
+    host: PublicKey
+
+
+class Work(Value, tag_field="kind", tag="work"):
+    """These agents: bound to the asker, or bindable, or arriving for it. Also sent as a notice."""
+
+    items: tuple[WorkItem, ...]
+
+
+class AskAgents(Value, tag_field="kind", tag="ask-agents"):
+    """Which agents does this zone hold? Identifiers after `after`, in order."""
+
+    after: Digest | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+
+
+class AgentSummary(Value):
+    """One agent as this anchor knows it."""
+
+    agent: Digest
+    status: Status
+    version: Count
+    term: Count
+    binding: Count
+    host: PublicKey | None
+    to_zone: Digest | None = None
+
+
+class Agents(Value, tag_field="kind", tag="agents"):
+    """These agents."""
+
+    agents: tuple[AgentSummary, ...]
+
+
+class AskStatus(Value, tag_field="kind", tag="ask-status"):
+    """How is this anchor?"""
+
+
+class AnchorStatus(Value, tag_field="kind", tag="anchor-status"):
+    """How this anchor is: counts, and how long it has been up (milliseconds)."""
+
+    zone: Digest
+    index: Count
+    epoch: Count
+    agents: Count
+    places: Count
+    votes: Count
+    up_ms: Count
+    software: Name
+
+
+class AskWatermark(Value, tag_field="kind", tag="ask-watermark"):
+    """Which vote of mine with the highest counter have you seen? Asked by an anchor at its start."""
+
+    anchor: Count
+
+
+class Watermark(Value, tag_field="kind", tag="watermark"):
+    """This one, if any: a vote proves itself."""
+
+    vote: Vote | None = None
+
+
+AnyRequest = (
+    Request
+    | PutBlocks
+    | AskMissing
+    | AskBlocks
+    | AskPast
+    | PutMessage
+    | AskMessages
+    | Consumed
+    | AskWork
+    | AskAgents
+    | AskStatus
+    | AskWatermark
+    | Heartbeat
+    | Exchange
+    | Tell
+)
+"""Everything an anchor can be asked."""
+
+AnyReply = (
+    Reply
+    | Missing
+    | Blocks
+    | Past
+    | Messages
+    | Work
+    | Agents
+    | AnchorStatus
+    | Watermark
+    | HeartbeatReply
+    | Exchanged
+)
+"""Everything an anchor answers."""
+
+
+def decode_request(data: bytes) -> AnyRequest:
+    """Return the request in a frame's body. Raises `Rejected`."""
+    request: AnyRequest = decode(data, AnyRequest, what="request", limit=MESSAGE_BYTES_MAX)
+    return request
+
+
+def decode_reply(data: bytes) -> AnyReply:
+    """Return the reply in a frame's body. Raises `Rejected`."""
+    reply: AnyReply = decode(data, AnyReply, what="reply", limit=MESSAGE_BYTES_MAX)
+    return reply
+
+
+def decode_work(data: bytes) -> Work:
+    """Return the notice in a frame's body: what an anchor has for a host. Raises `Rejected`."""
+    return decode(data, Work, what="notice", limit=MESSAGE_BYTES_MAX)

@@ -1,0 +1,34 @@
+"""The two clocks, read in one place: wall time for people and policy windows, boot time for leases.
+
+Lease clocks are CLOCK_BOOTTIME, which goes on while a machine is suspended; the monotonic clock stops there,
+and a host that wakes up would believe in a lease that is long gone (protocol §0, trap 28). Where there is no
+CLOCK_BOOTTIME (macOS, for development) the monotonic clock stands in.
+"""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Final
+
+__all__ = ["boot_id", "boot_ms", "wall_ms"]
+
+_LEASE_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def wall_ms() -> int:
+    """Return wall time: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def boot_ms() -> int:
+    """Return milliseconds since this machine booted, suspensions included."""
+    return time.clock_gettime_ns(_LEASE_CLOCK) // 1_000_000
+
+
+def boot_id() -> bytes:
+    """Return 32 bytes that name this boot; boot times of different boots are not comparable."""
+    if _BOOT_ID_FILE.exists():
+        return hashlib.sha256(_BOOT_ID_FILE.read_bytes()).digest()
+    started_s = round(time.time() - time.clock_gettime(_LEASE_CLOCK), -1)
+    return hashlib.sha256(repr(started_s).encode()).digest()

@@ -1,0 +1,72 @@
+"""The errors that agent authors meet, and those that end a session.
+
+Authors raise two, in a step (both may be subclassed):
+
+    RetryableError      try this step again, as its declaration says
+    TerminalError       do not try again
+    └── StepFailed      what `run` then sees: a step failed for good
+
+and meet two more, each after a step with an effect: `sojourn.core.base.errors.Denied` (nothing was done)
+and `UncertainOutcome` (it may have been done). All are raised alike the first time and in every replay.
+"""
+
+from sojourn.core.base.errors import Failed, SojournError
+
+__all__ = [
+    "LeaseLost",
+    "ReplayMismatch",
+    "RetryableError",
+    "StepFailed",
+    "TerminalError",
+    "UncertainOutcome",
+]
+
+
+class RetryableError(Exception):
+    """Raise it in a step when trying again may help."""
+
+
+class TerminalError(Exception):
+    """Raise it when trying again cannot help: in a step it fails the step, in `run` it fails the agent."""
+
+
+class StepFailed(TerminalError):
+    """A step failed for good: its attempts are used up, or it raised `TerminalError`.
+
+    `kind` is the name of the class that the step raised, `message` its text: the class itself may not exist
+    any more where the journal is replayed, so none of its own is ever raised in `run`.
+    """
+
+    def __init__(self, step: str, kind: str, message: str, attempts: int) -> None:
+        super().__init__(f"step {step!r} failed after {attempts} attempts: {kind}: {message}")
+        self.step = step
+        self.kind = kind
+        self.message = message
+        self.attempts = attempts
+
+
+class UncertainOutcome(SojournError):
+    """A step with effect "once" was interrupted: it may have had its effect or not (protocol §10).
+
+    It is not repeated. Find out, for instance by asking the receiver about `effect_key`, and decide.
+    """
+
+    code = "uncertain-outcome"
+
+    def __init__(self, step: str, effect_key: str) -> None:
+        problem = f"step {step!r} was interrupted: whether it had its effect is not known"
+        super().__init__(problem, remedy=f"Ask the receiver about {effect_key}")
+        self.step = step
+        self.effect_key = effect_key
+
+
+class ReplayMismatch(SojournError):
+    """The code did not repeat what the journal says it did: it is not deterministic, or has changed."""
+
+    code = "replay-mismatch"
+
+
+class LeaseLost(Failed):
+    """This host may not act for the agent any more: its lease ran out, or another is bound."""
+
+    code = "lease-lost"

@@ -1,0 +1,212 @@
+"""The ports between what runs an agent and what has custody of it.
+
+    Custodian    the process that may propose the agent's transitions: a host (architecture §3)
+    Substrate    where the agent's code gets a process and memory from
+    Channel      the line to the agent's side, whatever the substrate
+
+All times are milliseconds since 1970 unless a name says otherwise. Every method may also raise
+`StoreFailed` and `Unreachable`: they end the execution and reach its caller.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from sojourn.core.agent.eligibility import Status, Wake
+from sojourn.core.agent.memory.blocks import BlockSource
+from sojourn.core.agent.memory.field import Memory
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+
+__all__ = [
+    "Assessment",
+    "Channel",
+    "Custodian",
+    "Draft",
+    "Finding",
+    "Intent",
+    "Message",
+    "Mode",
+    "Permit",
+    "Substrate",
+]
+
+
+class Finding(Value):
+    """The answer to one of the three questions (architecture §4), with its reasons as sentences."""
+
+    passes: bool
+    reasons: tuple[Text, ...] = ()
+
+
+class Assessment(Value):
+    """The agent's judgement of one place: governance, capability, trust, each with its reasons.
+
+    `price_micros` is the price now, per hour, in millionths of the currency unit; None if unknown.
+    `stays` names the compartments that would stay behind. `current` marks the place where the agent is.
+    """
+
+    zone: Digest
+    name: Name
+    governance: Finding
+    capability: Finding
+    trust: Finding
+    price_micros: Count | None = None
+    stays: tuple[Name, ...] = ()
+    current: bool = False
+
+    @property
+    def eligible(self) -> bool:
+        """Whether all three questions are answered with yes."""
+        return self.governance.passes and self.capability.passes and self.trust.passes
+
+
+class Message(Value):
+    """A message in the agent's inbox. `index` counts all messages it ever got, from 0."""
+
+    index: Count
+    sender: Text
+    body: bytes
+    sent_ms: Count
+
+
+class Draft(Value):
+    """What one transition would change (protocol §2, row "step"), for the custodian to propose.
+
+    `blocks` are new, children before parents. `records` counts the journal records that came with it, `spent`
+    what they cost by budget, and every message before `inbox` is consumed. `status` None leaves it as it is;
+    otherwise `wake` comes with it.
+    """
+
+    memory: Memory
+    blocks: dict[Digest, bytes]
+    records: Count
+    spent: dict[Name, Count] = {}
+    inbox: Count = 0
+    status: Status | None = None
+    wake: tuple[Wake, ...] = ()
+
+
+class Intent(Value):
+    """An action with an effect outside, that the agent's code proposes (protocol §10).
+
+    `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
+    expects the intent to have; keys never repeat, since a version is decided once.
+    """
+
+    key: Name
+    step: Name
+    action: Name
+    effect: Literal["idempotent", "once"]
+    arguments: Digest
+
+
+class Permit(Value):
+    """The gate permits an intent: by which policies, as sentences for the log."""
+
+    policies: tuple[Text, ...] = ()
+
+
+class Custodian(Protocol):
+    """What an execution needs of whoever has custody of the agent. One event loop uses it."""
+
+    @property
+    def record(self) -> AgentRecord:
+        """The newest final record. It changes only by what this custodian proposes, or beside memory."""
+
+    @property
+    def blocks(self) -> BlockSource:
+        """The blocks that are at hand, read without waiting."""
+
+    async def fetch(self, digests: Sequence[bytes]) -> None:
+        """Bring blocks to hand. Raises `MissingBlock` for one that nobody has."""
+
+    async def commit(self, draft: Draft) -> AgentRecord:
+        """Make a step final and return the new record.
+
+        Raises `LeaseLost`; `Rejected` if the draft cannot be accepted from anyone, such as for a block that
+        links to what does not exist.
+        """
+
+    async def intend(self, intent: Intent, draft: Draft) -> Permit:
+        """Ask the gate here and the anchors' quorum; return once the intent is final.
+
+        Of memory, `draft` changes the journal alone. Raises `Denied`, and then nothing has changed;
+        `LeaseLost`.
+        """
+
+    async def places(self) -> tuple[Assessment, ...]:
+        """Return the agent's judgement of every place known here, this one included."""
+
+    async def depart(self, zone: bytes) -> None:
+        """Move the agent to `zone`. Returns once the departure is decided: this custody is over.
+
+        Raises `Refused` or `Denied`, with why, if the agent stays; `LeaseLost`.
+        """
+
+    async def receive(self, index: int) -> Message:
+        """Wait for the message with this index in the agent's inbox, and return it. It stays there."""
+
+    async def sleep_until(self, at_ms: int) -> None:
+        """Wait until `now_ms` has reached a time."""
+
+    def lease_valid(self) -> bool:
+        """Tell whether this host may act for the agent at this very moment (protocol §6)."""
+
+    def now_ms(self) -> int:
+        """Return the time."""
+
+    def entropy(self, size: int) -> bytes:
+        """Return so many unpredictable bytes."""
+
+    def log(self, source: str, text: str) -> None:
+        """Take a line for the host's log: of the agent's output, or a warning about its code."""
+
+
+class Channel(ABC):
+    """The line to an agent's side: frames both ways, in order. The other end is not trusted."""
+
+    @abstractmethod
+    def send(self, frame: bytes) -> None:
+        """Send a frame. Never waits; a frame for an end that is gone is dropped."""
+
+    @abstractmethod
+    async def receive(self) -> bytes | None:
+        """Wait for the next frame and return it, or None once there is none and will be none.
+
+        Raises `Rejected` for what is no frame.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the agent's side, whatever it does, and return once it is gone."""
+
+
+Mode = Literal["inside", "process"]
+"""Inside the host's process, which is for code that the zone's policy trusts, or in a process of its own."""
+
+
+class Substrate(ABC):
+    """Where agents' code runs."""
+
+    @abstractmethod
+    async def start(
+        self, source: Mapping[str, bytes], entry: str, mode: Mode, *, log: "LogSink"
+    ) -> Channel:
+        """Load an agent's code and return the line to it, ready for an `Execution`.
+
+        `source` maps relative paths to the bytes of Python files, `entry` is "module:Class"; `log` takes the
+        lines that the code writes to its standard output and error. Raises `Misused` if there is no such
+        agent in `source` or it cannot be loaded, and `Failed` if nothing can be started.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End everything that was started here."""
+
+
+class LogSink(Protocol):
+    """Takes a line of an agent's output."""
+
+    def __call__(self, source: str, text: str) -> None:
+        """Take a line; `source` is "stdout" or "stderr"."""

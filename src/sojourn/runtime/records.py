@@ -1,0 +1,270 @@
+"""The journal's records, and where a resume begins.
+
+Every record is one small DAG-CBOR map with its `kind`. `call` counts the durable calls of a segment of `run`,
+from 0, in the order the code makes them; records stand in the order in which their results reached the code.
+A call is answered by one record, or opened by one and answered by a later one:
+
+    now, log                    at once
+    outcome                     a step; with an effect, after its `intent`
+    sleeping → woke             waiting → received
+    considered → settled        began, turn, returned, raised: of the run itself
+
+A `Resume` says which of them a replay needs. It names records by their position in the whole journal and
+memory by roots, so that its size does not grow with the agent's age (architecture §5).
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, decode_block
+from sojourn.core.base.errors import Rejected
+from sojourn.runtime.ports import Assessment
+from sojourn.runtime.typed import encode_plain, to_plain
+
+__all__ = [
+    "RECORD_BYTES_MAX",
+    "SEGMENTS_MAX",
+    "Began",
+    "Considered",
+    "Failure",
+    "Intended",
+    "Line",
+    "Now",
+    "Outcome",
+    "Raised",
+    "Received",
+    "Record",
+    "Resume",
+    "Returned",
+    "Roots",
+    "Segment",
+    "Settled",
+    "Sleeping",
+    "Turn",
+    "Waiting",
+    "Woke",
+    "decode_record",
+    "describe",
+    "encode_record",
+]
+
+RECORD_BYTES_MAX = 512 * 1024
+"""A record, which means: a step's result. What is larger belongs into memory, where it is kept in parts."""
+SEGMENTS_MAX = 32
+"""Durable loops one after another in one `run`. Each adds the roots of memory to what a resume needs."""
+
+
+class Failure(Value):
+    """Why a step or `run` failed. `cause` says which class `run` sees; `trace` is for people."""
+
+    cause: Literal["failed", "denied", "uncertain"]
+    kind: Name
+    message: Text
+    remedy: Text = ""
+    trace: Text = ""
+
+
+class Began(Value, tag_field="kind", tag="began"):
+    """`run` begins, for the first time or anew, with these arguments."""
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Turn(Value, tag_field="kind", tag="turn"):
+    """Turn `turn` of the durable loop `loop` begins (both count from 0), or the loop has ended."""
+
+    loop: Count
+    turn: Count
+    ended: bool = False
+
+
+class Outcome(Value, tag_field="kind", tag="outcome"):
+    """A step ended: with a result, or with a failure."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    attempts: Count
+    result: Any = None
+    failure: Failure | None = None
+
+
+class Intended(Value, tag_field="kind", tag="intent"):
+    """A step with an effect was permitted: it may begin under `key` once this is final (protocol §10)."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    action: Name
+    effect: Literal["idempotent", "once"]
+    key: Name
+
+
+class Now(Value, tag_field="kind", tag="now"):
+    """The code asked for the time."""
+
+    call: Count
+    at_ms: Count
+
+
+class Line(Value, tag_field="kind", tag="log"):
+    """The code logged a line."""
+
+    call: Count
+    at_ms: Count
+    text: Text
+    fields: dict[str, Any]
+
+
+class Sleeping(Value, tag_field="kind", tag="sleeping"):
+    """The code sleeps until a time."""
+
+    call: Count
+    until_ms: Count
+
+
+class Woke(Value, tag_field="kind", tag="woke"):
+    """The sleep that `call` began is over."""
+
+    call: Count
+
+
+class Waiting(Value, tag_field="kind", tag="waiting"):
+    """The code waits for a message, until a time if that is not None."""
+
+    call: Count
+    until_ms: Count | None
+
+
+class Received(Value, tag_field="kind", tag="received"):
+    """A message reached the code: its number in the inbox, or None if the time was up."""
+
+    call: Count
+    index: Count | None
+    sender: Text = ""
+    body: Any = None
+    sent_ms: Count = 0
+
+
+class Considered(Value, tag_field="kind", tag="considered"):
+    """The agent judged the places it knows and chose one, or none: a line of its itinerary."""
+
+    call: Count
+    places: tuple[Assessment, ...]
+    chosen: Digest | None
+
+
+class Settled(Value, tag_field="kind", tag="settled"):
+    """Where the agent is after it considered, and why it did not move if it chose to."""
+
+    call: Count
+    zone: Digest
+    moved: bool
+    reason: Text = ""
+
+
+class Returned(Value, tag_field="kind", tag="returned"):
+    """`run` returned: the agent has finished."""
+
+    result: Any
+
+
+class Raised(Value, tag_field="kind", tag="raised"):
+    """`run` raised, or could not go on: the agent has failed."""
+
+    failure: Failure
+
+
+Record: TypeAlias = (
+    Began
+    | Turn
+    | Outcome
+    | Intended
+    | Now
+    | Line
+    | Sleeping
+    | Woke
+    | Waiting
+    | Received
+    | Considered
+    | Settled
+    | Returned
+    | Raised
+)
+
+Roots: TypeAlias = Annotated[dict[Name, Digest], Meta(max_length=64)]
+"""The root of each compartment, by name."""
+
+
+class Segment(Value):
+    """A stretch of `run` between durable loops: the memory it began with, and its records.
+
+    All but the first stand behind a loop: at its turn `turn`, or after its end if `turn` is None. `stop` is
+    None for the last, which goes on to the end of the journal.
+    """
+
+    memory: Roots
+    start: Count
+    stop: Count | None = None
+    turn: Count | None = None
+
+
+class Resume(Value):
+    """What a replay needs: the arguments of `run`, its segments, and how far entropy and inbox were used.
+
+    `run` counts restarts: it seeds what `ctx.random` and `ctx.uuid` give. `inbox` is the number of the next
+    message. `ended` says that nothing is left to run, and how that came.
+    """
+
+    run: Count
+    seed: Digest
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    segments: Annotated[tuple[Segment, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
+    inbox: Count = 0
+    ended: Literal["returned", "raised"] | None = None
+
+
+def encode_record(record: Record, *, what: str) -> bytes:
+    """Return a record's bytes. `what` names its origin in the error.
+
+    Raises `Misused` if it holds what cannot be encoded, or too much.
+    """
+    data = encode_plain(to_plain(record, what=what), what=what)
+    if len(data) > RECORD_BYTES_MAX:
+        raise _too_large(what, len(data))
+    return data
+
+
+def _too_large(what: str, size: int) -> Exception:
+    from sojourn.core.base.errors import Misused
+
+    return Misused(
+        f"{what} has {size} bytes, more than the {RECORD_BYTES_MAX} of a journal record",
+        remedy="Keep large values in memory and return what names them",
+    )
+
+
+def decode_record(data: bytes) -> Record:
+    """Return the record in `data`. Raises `Rejected`."""
+    plain = decode_block(data, what="journal record", limit=RECORD_BYTES_MAX)
+    try:
+        return msgspec.convert(plain, Record)
+    except msgspec.ValidationError as error:
+        raise Rejected(str(error), reason="bad-field", where="journal record") from None
+
+
+def describe(record: Record) -> str:
+    """Return a line for people: kind, call and what tells it from others."""
+    match record:
+        case Outcome() | Intended():
+            kind = "outcome" if isinstance(record, Outcome) else "intent"
+            return f"{kind} of call {record.call}: step {record.step}({record.arguments.hex()[:8]})"
+        case Turn():
+            what = "end" if record.ended else f"turn {record.turn}"
+            return f"{what} of loop {record.loop}"
+        case Began() | Returned() | Raised():
+            return str(record.__struct_config__.tag)
+        case _:
+            return f"{record.__struct_config__.tag} of call {record.call}"

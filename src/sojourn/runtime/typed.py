@@ -1,0 +1,77 @@
+"""Typed values of agent authors, as builtins that DAG-CBOR can say, and back.
+
+Structs, dataclasses, enums, dates, sets and the like go through `msgspec`; a reader gets its type back only
+by naming it. Nothing is pickled: bytes from outside never become code (protocol §14, trap 49).
+"""
+
+import operator
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.errors import Misused, Rejected
+
+__all__ = ["digest_of_arguments", "from_plain", "to_plain"]
+
+T = TypeVar("T")
+
+
+def to_plain(value: object, *, what: str) -> Any:
+    """Return `value` as builtins. `what` names it in the error.
+
+    Raises `Misused` for a type that has no such form. What DAG-CBOR cannot say of builtins (NaN, integers
+    beyond 64 bits) is found when they are encoded.
+    """
+    try:
+        return msgspec.to_builtins(
+            value, builtin_types=(bytes,), str_keys=True, enc_hook=_unwrap_scalar
+        )
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise unkeepable(what, str(error)) from None
+
+
+def _unwrap_scalar(value: Any) -> Any:
+    """Return the builtin of a subclass of float or of anything that is an integer, such as NumPy's."""
+    if isinstance(value, float):
+        return float(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"a {type(value).__qualname__} has no plain form") from None
+
+
+@overload
+def from_plain(plain: Any, form: type[T], *, what: str) -> T: ...
+@overload
+def from_plain(plain: Any, form: Any, *, what: str) -> Any: ...
+def from_plain(plain: Any, form: Any, *, what: str) -> Any:
+    """Return the value of type `form` that `plain` stands for. Raises `Misused` if it stands for none."""
+    try:
+        return msgspec.convert(plain, form, builtin_types=(bytes,), str_keys=True)
+    except (msgspec.ValidationError, TypeError, RecursionError) as error:
+        name = getattr(form, "__qualname__", None) or str(form)
+        remedy = "Read it as the type it was written as, or keep the type able to read old values"
+        raise Misused(f"{what} is no {name}: {error}", remedy=remedy) from None
+
+
+def encode_plain(plain: Any, *, what: str) -> bytes:
+    """Return the DAG-CBOR of builtins. Raises `Misused` for what it cannot say."""
+    try:
+        return encode_block(plain)
+    except Rejected as error:
+        raise unkeepable(what, error.problem) from None
+
+
+def digest_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], *, what: str) -> bytes:
+    """Return the digest by which a replay knows a call's arguments again."""
+    return digest(encode_plain(to_plain((args, kwargs), what=what), what=what))
+
+
+def unkeepable(what: str, problem: str) -> Misused:
+    """Return the error for a value that cannot be journaled or kept."""
+    return Misused(
+        f"{what} cannot be kept: {problem}",
+        remedy="Use msgspec structs, dataclasses, dates, enums, or builtins of these; finite numbers",
+    )
