@@ -42,12 +42,14 @@ class Kind:
     """One kind of thing: how its bytes are checked, and the cases of each of its files.
 
     `check` takes bytes and what is given, and returns the summary of the value or raises `Rejected`.
+    `given` is what all cases are given; a case adds to it or replaces its entries.
     """
 
     name: str
     about: str
     check: Callable[[bytes, Json], Json]
     files: Mapping[str, Callable[[], Iterable[Case]]]
+    given: Json = field(default_factory=dict)
 
 
 @cache
@@ -83,7 +85,8 @@ def read_bytes(written: str | list[list[Any]]) -> bytes:
 
 def rendered(kind: Kind, file: str) -> str:
     """Return the text of a golden file: a case on each line, so that a change shows as one."""
-    head = {"kind": kind.name, "format": FORMAT, "about": kind.about}
+    head: Json = {"kind": kind.name, "format": FORMAT, "about": kind.about}
+    head |= {"given": kind.given} if kind.given else {}
     lines = [f' "{key}": {json.dumps(value, ensure_ascii=False)},' for key, value in head.items()]
     cases = [
         "  " + json.dumps(_written(kind, case), ensure_ascii=False) for case in kind.files[file]()
@@ -92,7 +95,9 @@ def rendered(kind: Kind, file: str) -> str:
 
 
 def _written(kind: Kind, case: Case) -> Json:
-    expect = case.expect if case.expect is not None else kind.check(joined(case.data), case.given)
+    expect = case.expect
+    if expect is None:
+        expect = kind.check(joined(case.data), kind.given | case.given)
     data: Any = case.data.hex() if isinstance(case.data, bytes) else None
     if not isinstance(case.data, bytes):
         data = [[piece.hex(), times] for piece, times in case.data]

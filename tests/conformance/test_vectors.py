@@ -14,13 +14,13 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("*/*.json"))
 def test_every_case_comes_out_as_the_file_says(path: Any) -> None:
     file = json.loads((ROOT / path).read_text(encoding="utf-8"))
     assert (path.parent.name, FORMAT) == (file["kind"], file["format"])
-    kind = kinds()[file["kind"]]
-    wrong = [
-        (case["name"], case["expect"], found)
-        for case in file["cases"]
-        if (found := outcome(kind, read_bytes(case["bytes"]), case.get("given", {}), case["expect"]))
-        != case["expect"]
-    ]
+    kind, shared = kinds()[file["kind"]], file.get("given", {})
+    wrong = []
+    for case in file["cases"]:
+        given = shared | case.get("given", {})
+        found = outcome(kind, read_bytes(case["bytes"]), given, case["expect"])
+        if found != case["expect"]:
+            wrong.append((case["name"], case["expect"], found))
     assert wrong == []
 
 

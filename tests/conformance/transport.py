@@ -480,9 +480,7 @@ class TransportConformance(ABC):
         async def main() -> None:
             make = self.make()
             other = KeyPair(b"o" * 32)
-            listener = await make(other, ANCHOR_NAME, WireLimits()).listen(
-                HOST, 0, on_request=echo
-            )
+            listener = await make(other, ANCHOR_NAME, WireLimits()).listen(HOST, 0, on_request=echo)
             desk = make(DESK, DESK_NAME, WireLimits())
             with pytest.raises(Rejected) as seen:
                 await desk.connect(HOST, listener.port, ANCHOR.public)

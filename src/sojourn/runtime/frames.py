@@ -263,12 +263,14 @@ def encode_frame(frame: FromAgent | FromHost) -> bytes:
 
 def decode_from_agent(data: bytes) -> FromAgent:
     """Return the frame that an agent's side sent. Raises `Rejected`."""
-    return _decode(_from_agent, data)
+    frame: FromAgent = _decode(_from_agent, data)
+    return frame
 
 
 def decode_from_host(data: bytes) -> FromHost:
     """Return the frame that the host's side sent. Raises `Rejected`."""
-    return _decode(_from_host, data)
+    frame: FromHost = _decode(_from_host, data)
+    return frame
 
 
 def _decode(decoder: Any, data: bytes) -> Any:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, decode_block
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.errors import Misused, Rejected
 from sojourn.runtime.ports import Assessment
 from sojourn.runtime.typed import encode_plain, to_plain
 
@@ -233,26 +233,21 @@ def encode_record(record: Record, *, what: str) -> bytes:
     """
     data = encode_plain(to_plain(record, what=what), what=what)
     if len(data) > RECORD_BYTES_MAX:
-        raise _too_large(what, len(data))
+        raise Misused(
+            f"{what} has {len(data)} bytes, more than the {RECORD_BYTES_MAX} of a journal record",
+            remedy="Keep large values in memory and return what names them",
+        )
     return data
-
-
-def _too_large(what: str, size: int) -> Exception:
-    from sojourn.core.base.errors import Misused
-
-    return Misused(
-        f"{what} has {size} bytes, more than the {RECORD_BYTES_MAX} of a journal record",
-        remedy="Keep large values in memory and return what names them",
-    )
 
 
 def decode_record(data: bytes) -> Record:
     """Return the record in `data`. Raises `Rejected`."""
     plain = decode_block(data, what="journal record", limit=RECORD_BYTES_MAX)
     try:
-        return msgspec.convert(plain, Record)
+        record: Record = msgspec.convert(plain, Record)
     except msgspec.ValidationError as error:
         raise Rejected(str(error), reason="bad-field", where="journal record") from None
+    return record
 
 
 def describe(record: Record) -> str:

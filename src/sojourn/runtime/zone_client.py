@@ -116,12 +116,18 @@ class ZoneClient:
         raise Unreachable(f"no anchor of {self.manifest.name} answered: {'; '.join(problems)}")
 
     async def decide(
-        self, proposer: Proposer, blocks: BlockSource, *, timeout_s: float = CALL_TIMEOUT_S
+        self,
+        proposer: Proposer,
+        blocks: BlockSource,
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+        until_applied: bool = False,
     ) -> Certified:
         """Drive a proposer to its outcome and return what was decided.
 
-        The certificate is spread to all anchors in the background. Raises `Overtaken` if another value won,
-        `Stalled` if a quorum is out of reach or the time is up.
+        The certificate is spread to all anchors in the background; with `until_applied` this waits until a
+        quorum has applied it, as whoever needs a lease on the new fence next must. Raises `Overtaken` if
+        another value won, `Stalled` if a quorum is out of reach or the time is up.
         """
         drive = _Drive(self, proposer, blocks, timeout_s)
         try:
@@ -132,19 +138,32 @@ class ZoneClient:
         finally:
             drive.stop()
         if proposer.progress is Progress.WON and proposer.decided is not None:
-            for step in drive.rest:
-                self._spread(step)
+            spread = [self._spread(step) for step in drive.rest if isinstance(step, Send)]
+            if until_applied:
+                await self._applied(spread, timeout_s)
             return proposer.decided
         if proposer.progress is Progress.OVERTAKEN and proposer.decided is not None:
             raise Overtaken(proposer.decided)
         problem = f"{self.manifest.name} could not decide: {proposer.describe()}"
         raise Stalled(problem, declined=dict(proposer.declined))
 
-    def _spread(self, step: Send | Upload) -> None:
-        if isinstance(step, Send):
-            task = asyncio.create_task(self._quietly(step))
-            self._spreading.add(task)
-            task.add_done_callback(self._spreading.discard)
+    def _spread(self, step: Send) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._quietly(step))
+        self._spreading.add(task)
+        task.add_done_callback(self._spreading.discard)
+        return task
+
+    async def _applied(self, spread: list[asyncio.Task[None]], timeout_s: float) -> None:
+        """Wait until all but f of the anchors have answered, or the time is up."""
+        waiting = set(spread)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while len(waiting) > self.manifest.f:
+            left_s = deadline - asyncio.get_running_loop().time()
+            done, waiting = await asyncio.wait(
+                waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                return
 
     async def _quietly(self, step: Send) -> None:
         """Spread a decision; an anchor that misses it learns of it with the next proposal."""

@@ -29,6 +29,7 @@ STEADY_S: Final = 5.0
 """A connection that lived shorter than this counts as a failed attempt: a peer that accepts and
 then hangs up must not be called in a tight loop."""
 PEERS_MAX: Final = 4096
+_CLOSING: Final = "this end is closing its connections"
 
 _Place = tuple[str, int, bytes]
 
@@ -67,9 +68,8 @@ class ConnectionPool:
         if peer.attempt is None:
             self._check_due(host, port, peer)
             peer.attempt = asyncio.create_task(self._connect(place, peer))
-            # The one who asked may be cancelled before it fails.
-            peer.attempt.add_done_callback(asyncio.Task.exception)
-        return await asyncio.shield(peer.attempt)
+            peer.attempt.add_done_callback(peer.end_attempt)
+        return await self._shared(peer.attempt)
 
     async def close(self) -> None:
         """Close every connection gracefully, and make no more."""
@@ -91,7 +91,7 @@ class ConnectionPool:
 
     def _check_due(self, host: str, port: int, peer: "_Peer") -> None:
         if self._is_closed:
-            raise Unreachable("this end is closing its connections")
+            raise Unreachable(_CLOSING)
         now = asyncio.get_running_loop().time()
         if peer.connection:
             peer.connection = None
@@ -103,6 +103,16 @@ class ConnectionPool:
             problem = f"{host}:{port} is tried again in {peer.due_at - now:.2f} s: {peer.problem}"
             raise Unreachable(problem)
 
+    async def _shared(self, attempt: asyncio.Task[Connection]) -> Connection:
+        try:
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if attempt.cancelled() and asking is not None and not asking.cancelling():
+                # By `close`: the attempt was cancelled, not the one who asked for it.
+                raise Unreachable(_CLOSING) from None
+            raise
+
     async def _connect(self, place: _Place, peer: "_Peer") -> Connection:
         try:
             connection = await self._transport.connect(
@@ -111,11 +121,6 @@ class ConnectionPool:
         except SojournError as error:
             self._back_off(peer, str(error), since=asyncio.get_running_loop().time())
             raise
-        except asyncio.CancelledError:
-            # Only `close` cancels an attempt; those who wait for it are not cancelled themselves.
-            raise Unreachable("this end is closing its connections") from None
-        finally:
-            peer.attempt = None
         peer.connection = connection
         peer.opened_at = asyncio.get_running_loop().time()
         return connection
@@ -137,6 +142,13 @@ class _Peer:
     failures: int = 0
     due_at: float = 0.0
     problem: str = ""
+
+    def end_attempt(self, attempt: asyncio.Task[Connection]) -> None:
+        """Make room for the next attempt."""
+        self.attempt = None
+        if not attempt.cancelled():
+            # Looked at here, because the one who asked may be cancelled before it fails.
+            attempt.exception()
 
     @property
     def is_in_use(self) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import structlog
 
@@ -30,6 +30,9 @@ from sojourn.transports.tls_stream import TlsStream, tls_context
 __all__ = ["TlsTransport"]
 
 _log = structlog.get_logger(__name__)
+
+_NO_PLACE: Final = (OSError, OverflowError, ValueError)
+"""What comes of an address that is no place: names and ports are as hostile as any bytes."""
 
 
 class TlsTransport(Transport):
@@ -58,7 +61,7 @@ class TlsTransport(Transport):
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(listener.admit, host, port)
-        except (OSError, OverflowError) as error:
+        except _NO_PLACE as error:
             raise _cannot_listen(host, port, error) from None
         listener.serve(server)
         _log.info("listening", host=host, port=listener.port, identity=str(self._identity))
@@ -84,7 +87,7 @@ class TlsTransport(Transport):
         except TimeoutError:
             limit = f"{self._limits.handshake_s:g} s"
             raise Unreachable(f"no connection to {host}:{port} within {limit}") from None
-        except (OSError, OverflowError) as error:
+        except _NO_PLACE as error:
             raise Unreachable(f"nobody answers at {host}:{port}: {_words(error)}") from None
 
 
@@ -143,7 +146,7 @@ class _TurnedAway(asyncio.Protocol):
         cast("asyncio.Transport", transport).abort()
 
 
-def _cannot_listen(host: str, port: int, error: OSError | OverflowError) -> Misused:
+def _cannot_listen(host: str, port: int, error: Exception) -> Misused:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         remedy = "Stop the process that listens there, or choose another port"
         return Misused(f"port {port} on {host} is in use", remedy=remedy)
@@ -151,7 +154,7 @@ def _cannot_listen(host: str, port: int, error: OSError | OverflowError) -> Misu
     return Misused(f"cannot listen at {host}:{port}: {_words(error)}", remedy=remedy)
 
 
-def _words(error: OSError | OverflowError) -> str:
+def _words(error: Exception) -> str:
     """Return what the system calls the error, without asyncio's preface."""
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)

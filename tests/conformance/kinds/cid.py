@@ -37,7 +37,7 @@ def _invalid() -> Iterator[Case]:
         "a line end": NAME + "\n",
         "a character outside base32": NAME[:20] + "1" + NAME[21:],
         "spare bits that are not zero": NAME[:-1] + chr(ord(NAME[-1]) + 1),
-        "version 0": "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n",
+        "version 0": "QmbNQ1j6BUYuRf6Sj73JrwH7xwXKsmaXTipK3o2QYnWp1D",
         "a raw block": link_to(digest(b"\xa0"), raw=True).encode(),
         "the name of another block": cid_text(digest(b"\xa1")),
     }

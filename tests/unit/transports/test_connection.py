@@ -34,11 +34,13 @@ class Script:
         self.writes: list[bytes] = []
         self.is_paused = False
         self.is_closed = False
+        self._has_written = asyncio.Event()
         self.connection = FramedConnection(self, PEER, limits, handlers)
 
     def write(self, data: bytes) -> None:
         assert not self.is_closed
         self.writes.append(data)
+        self._has_written.set()
 
     def pause_reading(self) -> None:
         assert not self.is_paused
@@ -64,7 +66,8 @@ class Script:
     async def sent(self, count: int) -> list[Frame | Unfit]:
         """Return the frames sent so far, once there are `count` of them."""
         while len(frames := self.sent_nowait()) < count:
-            await asyncio.sleep(0)
+            self._has_written.clear()
+            await self._has_written.wait()
         return frames
 
     def sent_nowait(self) -> list[Frame | Unfit]:

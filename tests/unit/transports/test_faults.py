@@ -24,13 +24,9 @@ def test_the_bytes_of_a_fault_are_fixed() -> None:
 
 
 @given(printable, printable, printable, printable)
-def test_a_rejection_comes_back_whole(
-    problem: str, reason: str, where: str, remedy: str
-) -> None:
+def test_a_rejection_comes_back_whole(problem: str, reason: str, where: str, remedy: str) -> None:
     reason = reason[:64]
-    error = decode_fault(
-        encode_fault(Rejected(problem, reason=reason, where=where, remedy=remedy))
-    )
+    error = decode_fault(encode_fault(Rejected(problem, reason=reason, where=where, remedy=remedy)))
     assert isinstance(error, Rejected)
     expected = (problem, reason, where, remedy)
     assert expected == (error.problem, error.reason, error.where, error.remedy)

@@ -1,10 +1,11 @@
 """What follows from a run's facts: the figures and groups that page and terminal both show."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from sojourn.demo.backtest import BackTest, Light, Score
-from sojourn.demo.report.data import Consideration, ReportData
+from sojourn.demo.report.data import Consideration, ReportData, Verdict
 
 __all__ = [
     "Finding",
@@ -21,6 +22,7 @@ __all__ = [
     "judgements",
     "mean_price",
     "price_steps",
+    "questions",
     "short",
 ]
 
@@ -37,13 +39,17 @@ class Step(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """Considerations of one place that came out alike: the first, how many, and until when."""
+    """Considerations of one place that came out alike: the first, how many, and until when.
+
+    `news` are the reasons in it that the judgement before of that place did not give already.
+    """
 
     first: Consideration
     times: int
     last_s: float
     price_low: int | None
     price_high: int | None
+    news: frozenset[str]
 
 
 class Finding(NamedTuple):
@@ -56,27 +62,32 @@ class Finding(NamedTuple):
 
 def judgements(data: ReportData) -> list[Judgement]:
     """Return the considerations with equal verdicts on the same place in a row as one, in order."""
-    groups: dict[str, list[list[Consideration]]] = {}
-    for entry in data.considerations:
-        of_zone = groups.setdefault(entry.zone, [])
-        if of_zone and _is_alike(of_zone[-1][-1], entry):
-            of_zone[-1].append(entry)
-        else:
-            of_zone.append([entry])
-    found = [_judgement(group) for of_zone in groups.values() for group in of_zone]
+    found: list[Judgement] = []
+    for zone in data.zones:
+        told: frozenset[str] = frozenset()
+        entries = (entry for entry in data.considerations if entry.zone == zone.name)
+        for _, alike in groupby(entries, key=_verdicts):
+            group = list(alike)
+            reasons = frozenset(verdict.reason for verdict in questions(group[0]).values())
+            found.append(_judgement(group, reasons - told))
+            told = reasons
     return sorted(found, key=lambda judgement: judgement.first.at_s)
 
 
-def _is_alike(one: Consideration, other: Consideration) -> bool:
-    return _answers(one) == _answers(other)
+def questions(entry: Consideration) -> dict[str, Verdict]:
+    """Return the three questions with their answers, in the order in which they are asked."""
+    return {
+        "Governance": entry.governance,
+        "Capability": entry.capability,
+        "Trust": entry.trust,
+    }
 
 
-def _answers(entry: Consideration) -> tuple[str, ...]:
-    verdicts = (entry.governance, entry.capability, entry.trust)
-    return (*(verdict.answer for verdict in verdicts), entry.outcome)
+def _verdicts(entry: Consideration) -> tuple[str, ...]:
+    return (entry.outcome, *(verdict.answer for verdict in questions(entry).values()))
 
 
-def _judgement(group: list[Consideration]) -> Judgement:
+def _judgement(group: list[Consideration], news: frozenset[str]) -> Judgement:
     prices = [entry.price for entry in group if entry.price is not None]
     return Judgement(
         first=group[0],
@@ -84,6 +95,7 @@ def _judgement(group: list[Consideration]) -> Judgement:
         last_s=group[-1].at_s,
         price_low=min(prices, default=None),
         price_high=max(prices, default=None),
+        news=news,
     )
 
 

@@ -54,8 +54,8 @@ class _Box(NamedTuple):
     right: float
 
     def covers(self, x: float, y: float) -> bool:
-        above, below = self.baseline - 17, self.baseline + 22
-        return self.left - 4 < x < self.right + 4 and above < y < below
+        above, below = self.baseline - 24, self.baseline + 28
+        return self.left - 12 < x < self.right + 12 and above < y < below
 
     def is_within(self, width: int, height: int) -> bool:
         return self.left > 4 and self.right < width - 4 and 20 < self.baseline < height - 30

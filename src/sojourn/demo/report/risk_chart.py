@@ -167,7 +167,7 @@ def _annotation(day: _Day, x: float, middle: float, dot: float, y: float) -> Mar
 
 
 def _rules(percent: Scale, date: Scale) -> Iterator[Markup]:
-    for value in ticks(percent.low, percent.high, 6):
+    for value in ticks(percent.low, percent.high, 7):
         y = percent(value)
         kind = "rule" if value else "rule zero"
         yield element("path", class_=kind, d=f"M{date.start} {number(y)}H{date.end}")

@@ -11,6 +11,7 @@ from sojourn.demo.report.figures import (
     format_seconds,
     format_usd,
     judgements,
+    questions,
     short,
 )
 from sojourn.demo.report.markup import Markup, element, join
@@ -33,12 +34,7 @@ def judgement_table(data: ReportData) -> Markup:
 
     A reason that is the same as in the row before of that place is not told again.
     """
-    rows: list[Markup] = []
-    told: dict[str, Consideration] = {}
-    for judgement in judgements(data):
-        zone = judgement.first.zone
-        rows.append(_judgement_row(data, judgement, told.get(zone)))
-        told[zone] = judgement.first
+    rows = [_judgement_row(data, judgement) for judgement in judgements(data)]
     heads = ("When", "Place", "Asked", "Governance", "Capability", "Trust", "The agent")
     return _table(heads, rows, "judgements")
 
@@ -134,25 +130,19 @@ def back_test_table(data: ReportData) -> Markup:
     return _table(("Question", "Result", "Verdict"), rows)
 
 
-def _judgement_row(data: ReportData, judgement: Judgement, before: Consideration | None) -> Markup:
+def _judgement_row(data: ReportData, judgement: Judgement) -> Markup:
     first = judgement.first
-    told = {verdict.reason for _, verdict in _verdicts(before)} if before else set()
     return element(
         "tr",
         _cell("When", *_when(judgement)),
         _cell("Place", _zone_name(data, first.zone)),
         _cell("Asked", _price_range(judgement)),
-        (_cell(label, _verdict(verdict, told)) for label, verdict in _verdicts(first)),
+        (
+            _cell(question, _verdict(verdict, judgement.news))
+            for question, verdict in questions(first).items()
+        ),
         _cell("The agent", _outcome(first)),
         class_=first.outcome.replace(" ", "-"),
-    )
-
-
-def _verdicts(entry: Consideration) -> tuple[tuple[str, Verdict], ...]:
-    return (
-        ("Governance", entry.governance),
-        ("Capability", entry.capability),
-        ("Trust", entry.trust),
     )
 
 
@@ -168,10 +158,10 @@ def _price_range(judgement: Judgement) -> str:
     return format_usd(low) if low == high else f"{format_usd(low)}–{format_usd(high)}"
 
 
-def _verdict(verdict: Verdict, told: set[str]) -> Iterator[Markup]:
+def _verdict(verdict: Verdict, news: frozenset[str]) -> Iterator[Markup]:
     text = f"{SIGNS[verdict.answer]} {verdict.answer}"
     yield element("span", text, class_=f"chip {verdict.answer}")
-    if verdict.reason not in told:
+    if verdict.reason in news:
         yield element("small", verdict.reason)
 
 

@@ -13,6 +13,7 @@ from sojourn.demo.report.figures import (
     format_seconds,
     format_usd,
     judgements,
+    questions,
     short,
 )
 
@@ -70,17 +71,15 @@ def _judgements(data: ReportData) -> Table:
             format_moment(first.at_s) + (f" ×{judgement.times}" if judgement.times > 1 else ""),
             first.zone,
             format_usd(first.price),
-            _verdict(first.governance),
-            _verdict(first.capability),
-            _verdict(first.trust),
+            *(_verdict(verdict, judgement.news) for verdict in questions(first).values()),
             _outcome(first),
         )
     return table
 
 
-def _verdict(verdict: Verdict) -> Text:
-    text = Text(f"{SIGNS[verdict.answer]} ", style=STYLES[verdict.answer])
-    return text.append(verdict.reason, style="default")
+def _verdict(verdict: Verdict, news: frozenset[str]) -> Text:
+    text = Text(f"{SIGNS[verdict.answer]} {verdict.answer}", style=STYLES[verdict.answer])
+    return text.append(f"\n{verdict.reason}", style="dim") if verdict.reason in news else text
 
 
 def _outcome(entry: Consideration) -> Text:

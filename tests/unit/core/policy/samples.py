@@ -29,7 +29,7 @@ AGENT = AgentEntity(id="agent-1", issuer="issuer-1", code="code-1", realm="test"
 
 def zone(name: str = "aws-eu-west-1", **changes: Any) -> ZoneEntity:
     """Return a zone in Ireland, changed."""
-    settings = {
+    settings: dict[str, Any] = {
         "id": f"id-of-{name}",
         "name": name,
         "provider": "aws",

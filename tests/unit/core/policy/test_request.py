@@ -1,5 +1,7 @@
 """What a policy is asked."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from sojourn.core.base.encoding import decode, digest_of, encode
@@ -23,6 +25,18 @@ def test_the_digest_is_that_of_the_stated_parts() -> None:
 
 def test_every_part_changes_the_digest() -> None:
     asked = request()
+    circumstances: dict[str, Any] = {
+        "labels": ("a",),
+        "labels_dropped": ("a",),
+        "residency": ("a",),
+        "residency_dropped": ("a",),
+        "effect": "once",
+        "step": "hedge",
+        "cost_micros": 1,
+        "confined": True,
+        "counterpart": "agent-2",
+    }
+    assert {*RequestContext.__struct_fields__} == {*circumstances}
     changed = [
         replace(asked, agent=replace(AGENT, code="code-2")),
         replace(asked, action="execute"),
@@ -30,20 +44,7 @@ def test_every_part_changes_the_digest() -> None:
         replace(asked, zone=zone(price_micros=0)),
         replace(asked, origin=IRELAND),
         replace(asked, origin=VIRGINIA),
-        *(
-            request(**{field: value})
-            for field, value in {
-                "labels": ("a",),
-                "labels_dropped": ("a",),
-                "residency": ("a",),
-                "residency_dropped": ("a",),
-                "effect": "once",
-                "step": "hedge",
-                "cost_micros": 1,
-                "confined": True,
-                "counterpart": "agent-2",
-            }.items()
-        ),
+        *(request(**{name: value}) for name, value in circumstances.items()),
     ]
     digests = {asked.digest(), *(each.digest() for each in changed)}
     assert len(changed) + 1 == len(digests)

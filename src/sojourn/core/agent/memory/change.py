@@ -114,7 +114,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def _shortened(branch: Branch, path: bytes, parts: Parts) -> Branch:
-    """Return the branch, or the one below it if there is no other: keys now differ only further on."""
+    """Return the branch, or the one below if it is the only part: keys differ further on."""
     if len(branch.starts) > 1:
         return branch
     below = parts.below(branch, 0, path)

@@ -1,11 +1,12 @@
 """Large byte strings, cut where their length says: change a part, keep the rest.
 
     chunk     a byte string of `CHUNK_BYTES`, the last one shorter
-    index     ["chunks/1", length, [links]]    at most `INDEX_LINKS_MAX` links, each to `span(length)` bytes
+    index     ["chunks/1", length, [links]]    `INDEX_LINKS_MAX` links, each to `span(length)` bytes
 
-A single index holds up to 16 MiB; beyond that an index of indexes, and so on. Cuts are at fixed offsets: a
-change in place leaves every other chunk as it was; an insertion moves what follows it. The shape follows
-from the length alone, so that one content has one root and a reader can check every block it meets.
+A single index holds up to 16 MiB; beyond that an index of indexes, and so on. Cuts are at fixed
+offsets: a change in place leaves every other chunk as it was; an insertion moves what follows it.
+The shape follows from the length alone, so that one content has one root and a reader can check
+every block it meets.
 """
 
 from collections.abc import Iterator
@@ -43,8 +44,9 @@ def span(length: int) -> int:
 def write(data: bytes, new: NewBlocks, *, like: bytes | None = None) -> bytes:
     """Cut `data` into new blocks and return the digest of its index.
 
-    `like` is the index of an earlier, stored version: what it has already is not made anew. Raises `Misused`
-    beyond `LENGTH_MAX` bytes; `MissingBlock` or `Rejected` for what is read of the earlier version.
+    `like` is the index of an earlier, stored version: what it has already is not made anew. Raises
+    `Misused` beyond `LENGTH_MAX` bytes; `MissingBlock` or `Rejected` for what is read of the
+    earlier version.
     """
     if len(data) > LENGTH_MAX:
         raise Misused(

@@ -4,11 +4,11 @@
     branch    ["log-branch/1", height, [links]]          `FAN_OUT` parts of height - 1
     leaf      ["log-leaf/1", [values]]                   `FAN_OUT` values; its height is 0
 
-A part of height h holds `FAN_OUT` ** (h + 1) values and never changes again. The root keeps what does not
-fill a leaf, and the full parts largest first: as many of each height as the digit of the length says, read
-in base `FAN_OUT`. So an append writes one small block, and a leaf and perhaps branches each time one fills;
-a move ships those and the root; and the shape follows from the length alone: appending one by one or all
-at once gives one root.
+A part of height h holds `FAN_OUT` ** (h + 1) values and never changes again. The root keeps what
+does not fill a leaf, and the full parts largest first: as many of each height as the digit of the
+length says, read in base `FAN_OUT`. So an append writes one small block, and a leaf and perhaps
+branches each time one fills; a move ships those and the root; and the shape follows from the length
+alone: appending one by one or all at once gives one root.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ from sojourn.core.base.errors import Misused
 __all__ = ["FAN_OUT", "LENGTH_MAX", "Log"]
 
 FAN_OUT: Final = 16
-"""Values in a leaf, parts in a branch. Twice that makes a third more bytes an append, with fewer blocks."""
+"""Values in a leaf, parts in a branch. Twice as many: twice the bytes an append, half the blocks."""
 LENGTH_MAX: Final = 2**48
 """Values in a log: eleven heights of branches."""
 _ROOT: Final = "log/1"
@@ -66,9 +66,9 @@ _Part: TypeAlias = bytes | _Leaf | _Branch
 class Log:
     """Values in order: builtins that DAG-CBOR can say. Open one with `load`.
 
-    Handles are immutable: appending returns a new one, and `commit` makes blocks. Every method that reads
-    may raise `MissingBlock` (fetch it and do the same again) and, for blocks that are not what they claim to
-    be, `Rejected`.
+    Handles are immutable: appending returns a new one, and `commit` makes blocks. Every method that
+    reads may raise `MissingBlock` (fetch it and do the same again) and, for blocks that are not
+    what they claim to be, `Rejected`.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Log:
         return next(self.slice(index, index + 1))
 
     def slice(self, start: int, stop: int | None = None) -> Iterator[Any]:
-        """Yield the values from index `start` up to `stop` (None: the end), reading only their leaves.
+        """Yield the values from index `start` up to `stop` (None: the end), reading their leaves only.
 
         Indices beyond the end mean the end, as in a slice; negative ones are `Misused`.
         """
@@ -142,7 +142,7 @@ class Log:
         return self.slice(0)
 
     def commit(self, new: NewBlocks) -> "Log":
-        """Write what was appended since the last commit into `new`; return the same log, with its root.
+        """Write what was appended since the last commit into `new`; return the log with its root.
 
         The returned handle reads from `new`.
         """
@@ -202,7 +202,7 @@ def _heights(length: int) -> list[int]:
 
 
 def _carry(parts: list[_Part], leaves: int) -> None:
-    """Join full parts, now that there are `leaves` leaves, as adding one carries in base `FAN_OUT`."""
+    """Join full parts, now that there are `leaves` leaves: a carry in base `FAN_OUT`."""
     height = 0
     while leaves % FAN_OUT == 0:
         height += 1

@@ -1,8 +1,9 @@
 """A mapping: text keys to values, in the order of the keys' code points.
 
-Handles are immutable: a change returns a new one and costs the path to the key. Nothing is encoded until
-`commit`, which makes the blocks of the changed paths and no others: many changes leave no garbage behind.
-The shape of the tree is the business of `trie`, its blocks that of `parts`, a change that of `change`.
+Handles are immutable: a change returns a new one and costs the path to the key. Nothing is encoded
+until `commit`, which makes the blocks of the changed paths and no others: many changes leave no
+garbage behind. The shape of the tree is the business of `trie`, its blocks that of `parts`, a
+change that of `change`.
 """
 
 from collections.abc import Iterator
@@ -24,9 +25,9 @@ _EMPTY = Leaf((), (), 0)
 class Mapping:
     """Text keys to values: builtins that DAG-CBOR can say. Open one with `load`.
 
-    Every method that reads may raise `MissingBlock` (fetch it and do the same again) and, for blocks that
-    are not what they claim to be, `Rejected`. A key is text of at most `KEY_BYTES_MAX` bytes; any other is
-    `Misused`.
+    Every method that reads may raise `MissingBlock` (fetch it and do the same again) and, for
+    blocks that are not what they claim to be, `Rejected`. A key is text of at most `KEY_BYTES_MAX`
+    bytes; any other is `Misused`.
     """
 
     def __init__(self, top: Part, root: bytes | None, parts: Parts) -> None:
@@ -83,7 +84,7 @@ class Mapping:
         return self._changed(steps, Change.of(raw, key, before, None))
 
     def commit(self, new: NewBlocks) -> "Mapping":
-        """Write what changed since the last commit into `new`; return the same mapping, with its root.
+        """Write what changed since the last commit into `new`; return the mapping with its root.
 
         The returned handle reads from `new`. A block that came out as it was is not made anew.
         """

@@ -26,7 +26,7 @@ RECENT_PARTS_MAX: Final = 64
 
 
 class Step(NamedTuple):
-    """A branch on the way to a key: where in the key its prefix begins, and the range taken, if any."""
+    """A branch on the way to a key: where in the key its prefix begins, and the range, if any."""
 
     branch: Branch
     position: int
@@ -131,7 +131,7 @@ def below_path(branch: Branch, at: int, path: bytes) -> bytes:
 
 
 def _ranges(branch: Branch, here: bytes, prefix: bytes) -> Sequence[int]:
-    """Return the ranges that may hold keys starting with `prefix`, if all keys start with `here`."""
+    """Return the ranges that may hold keys starting with `prefix`; all of them start with `here`."""
     if here.startswith(prefix):
         return range(len(branch.starts))
     at = branch.range_of(prefix[len(here)] + 1) if prefix.startswith(here) else None

@@ -6,23 +6,24 @@
 Rules of the shape:
 
 1. Entries weighing at most `LEAF_SIZE_MAX` together are one leaf, sorted by key.
-2. Heavier ones are a branch at the first byte in which their keys differ. `prefix` holds the bytes they
-   have in common from where the branch above looked.
-3. A branch looks at one byte: 0 for a key that ends there, else the byte plus one (UTF-8 stays below 246).
-   Its range of 256 is halved, as a buddy allocator halves memory, until the entries in a part weigh at most
-   `LEAF_SIZE_MAX`, and are a leaf, or the part is one byte wide, and is a tree of its own. Parts without
-   entries are left out.
+2. Heavier ones are a branch at the first byte in which their keys differ. `prefix` holds the bytes
+   they have in common from where the branch above looked.
+3. A branch looks at one byte: 0 for a key that ends there, else the byte plus one (UTF-8 stays
+   below 246). Its range of 256 is halved, as a buddy allocator halves memory, until the entries in
+   a part weigh at most `LEAF_SIZE_MAX`, and are a leaf, or the part is one byte wide, and is a tree
+   of its own. Parts without entries are left out.
 4. For each part its branch holds where it starts, how many entries it has and what they weigh.
 
-So the tree is a function of its entries: no order of operations can be told from a root, equal content is
-equal blocks, and one root is one content. Every claim of a branch is checked against the part when it is
-loaded; a tree that reads without error is the only tree of its content.
+So the tree is a function of its entries: no order of operations can be told from a root, equal
+content is equal blocks, and one root is one content. Every claim of a branch is checked against the
+part when it is loaded; a tree that reads without error is the only tree of its content.
 
-Whoever chooses the keys cannot unbalance it by grinding hashes, as there are none. The worst: keys that are
-prefixes of each other make it as deep as the longest key (`KEY_BYTES_MAX` branches of two parts, 70 KB a
-change); keys that fan out everywhere make branches of 246 parts (13 KB). Neither grows with the mapping.
-Measured against a tree cut by hashes (Prolly tree, same 100,000 entries of 200 bytes): 4 to 9 KB in 4 to 7
-blocks a change against 11 to 20 KB in 3 to 6, and no block above 17 KB by proof instead of by probability.
+Whoever chooses the keys cannot unbalance it by grinding hashes, as there are none. The worst: keys
+that are prefixes of each other make it as deep as the longest key (`KEY_BYTES_MAX` branches of two
+parts, 70 KB a change); keys that fan out everywhere make branches of 246 parts (13 KB). Neither
+grows with the mapping. Measured against a tree cut by hashes (Prolly tree, same 100,000 entries of
+200 bytes): 4 to 9 KB in 4 to 7 blocks a change against 11 to 20 KB in 3 to 6, and no block above 17
+KB by proof instead of by probability.
 """
 
 from bisect import bisect_left, bisect_right
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 LEAF_SIZE_MAX: Final = 4096
-"""What a leaf may weigh, in bytes. Twice that doubles what a change writes; half doubles the blocks."""
+"""What a leaf may weigh, in bytes. Twice that: twice the bytes a change; half: twice the blocks."""
 KEY_BYTES_MAX: Final = 512
 """A key in UTF-8. It bounds the depth of the tree. Less than an object store's 1,024."""
 ENTRY_OVERHEAD: Final = 8
@@ -75,7 +76,7 @@ class Entry(NamedTuple):
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """Entries in one block. `origin` is the digest of the stored block it came from, if there is one."""
+    """Entries in one block. `origin` is the digest of the stored block it came from, if any."""
 
     keys: tuple[str, ...]
     held: tuple[Held, ...]
@@ -97,7 +98,7 @@ class Leaf(msgspec.Struct, frozen=True):
         return self.held[at] if self.keys[at : at + 1] == (key,) else None
 
     def changed(self, key: str, held: Held | None, delta: int) -> "Leaf":
-        """Return the leaf with a key set, or removed if `held` is None; it then weighs `delta` more."""
+        """Return the leaf with a key set, or removed if `held` is None; it weighs `delta` more."""
         keys, values = self.keys, self.held
         at = bisect_left(keys, key)
         after = at + (keys[at : at + 1] == (key,))
@@ -192,7 +193,7 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 def grow(entries: Sequence[Entry], position: int) -> Part:
-    """Return the tree of sorted entries whose keys share their first `position` bytes (rules 1 and 2)."""
+    """Return the tree of sorted entries whose keys share `position` bytes (rules 1 and 2)."""
     size = sum(weigh(entry.raw, entry.held) for entry in entries)
     if size <= LEAF_SIZE_MAX:
         return Leaf(tuple(e.key for e in entries), tuple(e.held for e in entries), size)
@@ -212,8 +213,9 @@ def split(entries: Sequence[Entry], start: int, stop: int, looks_at: int) -> lis
     size = sum(weigh(entry.raw, entry.held) for entry in entries)
     if size <= LEAF_SIZE_MAX:
         return [Range(start, stop, grow(entries, looks_at))]
-    if stop - start == 1:
-        return [Range(start, stop, grow(entries, looks_at + 1))]
+    symbol = symbol_at(entries[0].raw, looks_at)
+    if symbol == symbol_at(entries[-1].raw, looks_at):
+        return [Range(symbol, symbol + 1, grow(entries, looks_at + 1))]
     middle = (start + stop) // 2
     cut = bisect_left(entries, middle, key=lambda entry: symbol_at(entry.raw, looks_at))
     return split(entries[:cut], start, middle, looks_at) + split(
@@ -234,7 +236,7 @@ def fork(branch: Branch, entry: Entry, position: int) -> Branch:
     return _branch(branch.prefix[:shared], sorted(ranges, key=lambda r: r.start))
 
 
-# --- blocks ------------------------------------------------------------------------------------------
+# --- blocks ---------------------------------------------------------------------------------------
 
 
 def to_block(part: Part) -> list[Any]:
@@ -254,7 +256,7 @@ def to_block(part: Part) -> list[Any]:
 
 
 def from_block(plain: Any, named: bytes) -> Part:
-    """Return the part that the block `named` holds, all its own claims checked. Raises `Rejected`."""
+    """Return the part in the block `named`, checked as far as it goes. Raises `Rejected`."""
     match plain:
         case [str(kind), list(keys), list(values)] if kind == _LEAF:
             return _to_leaf(keys, values, named)
@@ -290,6 +292,8 @@ def _to_branch(
     parts: list[Any],
     named: bytes,
 ) -> Branch:
+    if len(prefix) > KEY_BYTES_MAX:
+        raise malformed(f"a prefix of {len(prefix)} bytes", "too-deep", named)
     if not 1 < len(starts) == len(counts) == len(sizes) == len(parts):
         problem = (
             f"{len(starts)} starts, {len(counts)} counts, {len(sizes)} sizes, {len(parts)} links"

@@ -4,8 +4,8 @@
     at most `CHUNK_BYTES`, or with links     [length, link]: a block that is the encoding itself
     larger                                   [length, link]: the encoding, in chunks
 
-What holds links is never inline, so that every link is visible to `blocks.links`. The rule looks at nothing
-but the value: one value is kept in one way (history independence).
+What holds links is never inline, so that every link is visible to `blocks.links`. The rule looks at
+nothing but the value: one value is kept in one way (history independence).
 """
 
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -48,7 +48,7 @@ _LINK_HEAD: Final = b"\xd8\x2a"
 
 
 class Reference(NamedTuple):
-    """A value in blocks of its own: the length of its encoding, and the digest of its first block."""
+    """A value in blocks of its own: the length of its encoding, and its first block's digest."""
 
     length: int
     digest: bytes
@@ -71,8 +71,8 @@ Held: TypeAlias = bytes | Reference | Unwritten
 def hold(value: Any, before: Held | None = None) -> Held:
     """Return how to keep a value: builtins of DAG-CBOR, with `Link`s to blocks of this memory.
 
-    `before` is the value it replaces; the very same is returned if nothing changes. Raises `Misused` for
-    what DAG-CBOR cannot say and for what is nested too deeply or too large.
+    `before` is the value it replaces; the very same is returned if nothing changes. Raises
+    `Misused` for what DAG-CBOR cannot say and for what is nested too deeply or too large.
     """
     encoded = _encoded(value)
     linked = _LINK_HEAD in encoded and _check_links(value)
@@ -91,7 +91,7 @@ def _encoded(value: Any) -> bytes:
 
 
 def _check_links(value: Any) -> bool:
-    """Tell whether a value holds links. Raises `Misused` for a link that names no block of memory."""
+    """Tell whether a value holds links. Raises `Misused` for one that cannot name a block."""
     try:
         digests = [named_by(link) for link in links_in(value)]
     except Rejected as error:
@@ -160,7 +160,7 @@ def write_held(held: Held, new: NewBlocks) -> bytes | Reference:
 
 
 def weight(held: Held) -> int:
-    """Return the bytes a value takes in its parent, near enough: it decides where leaves are cut."""
+    """Return the bytes a value takes in its parent, near enough: it decides where to cut."""
     return len(held) if isinstance(held, bytes) else REFERENCE_WEIGHT
 
 

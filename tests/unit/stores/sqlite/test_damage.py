@@ -1,0 +1,320 @@
+"""A file that changed behind the store's back is noticed, and nothing in it is served wrong."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import apsw
+import pytest
+
+import sojourn
+from sojourn.core.base.digests import digest
+from sojourn.core.base.errors import SojournError, StoreFailed
+from sojourn.runtime.store import Delete, DeleteBlock, Put, PutBlock
+from sojourn.stores.sqlite import SqliteStore
+from sojourn.stores.sqlite.store import DATABASE_NAME
+
+Content = dict[tuple[str, bytes], object]
+Surgery = Callable[[apsw.Connection], object]
+
+SMALL, LARGE = b"small value ", b"large value "
+BLOCK, WIDE_BLOCK = b"a block that stands in one page", b"a block of many pages " * 3000
+FLIPS_PER_CLASS = 12
+
+
+async def fill(store: SqliteStore) -> None:
+    """Make pages of every class: leaves, inner pages and overflow of every tree, and free ones."""
+    for number in range(300):
+        key = digest(b"%d" % number)
+        changes = [Put("small", key, SMALL + key), Put("gone", key, bytes(500))]
+        changes += [Put("large", key, (LARGE + key) * 200)] if number < 10 else []
+        await store.commit(changes)
+    blocks = [BLOCK + b"%d" % number for number in range(200)] + [WIDE_BLOCK]
+    await store.commit([PutBlock(digest(data), "raw", data) for data in blocks])
+    await store.commit([Delete("gone", digest(b"%d" % number)) for number in range(300)])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a store that was closed in good order. Copy it before use."""
+    directory = tmp_path_factory.mktemp("whole")
+    store = SqliteStore.open(directory, create=True)
+    asyncio.run(fill(store))
+    store.close()
+    assert sorted(file.name for file in directory.iterdir()) == ["store.lock", DATABASE_NAME]
+    return directory
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "copy"))
+
+
+def content(directory: Path) -> Content:
+    """Read all there is in a store, every row by its key as well."""
+    store = SqliteStore.open(directory)
+    try:
+        rows = {(t, k): v for t in ("small", "large", "gone") for k, v in store.scan(t, limit=999)}
+        assert {(table, key): store.get(table, key) for table, key in rows} == rows
+        blocks = [BLOCK + b"%d" % number for number in range(200)] + [WIDE_BLOCK]
+        stored = {("block", digest(data)): store.get_block(digest(data)) for data in blocks}
+        return {**rows, **stored}
+    finally:
+        store.close()
+
+
+def flip(file: Path, offset: int, bit: int = 0) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(offset)
+        [byte] = opened.read(1)
+        opened.seek(offset)
+        opened.write(bytes([byte ^ 1 << bit]))
+
+
+def operate(directory: Path, surgery: Surgery) -> None:
+    """Change the file as SQLite would, past the store."""
+    database = apsw.Connection(str(directory / DATABASE_NAME))
+    surgery(database)
+    database.close()
+
+
+# Flipped bits
+
+
+def pages_by_class(directory: Path) -> dict[str, list[int]]:
+    """Return the numbers of the file's pages by tree and role: "rows leaf", "chain internal", …"""
+    database = apsw.Connection(str(directory / DATABASE_NAME))
+    classes = defaultdict(list)
+    for name, role, page in database.execute("SELECT name, pagetype, pageno FROM dbstat"):
+        classes[f"{name} {role}"].append(page)
+    used = {page for pages in classes.values() for page in pages}
+    classes["free"] = [n for n in range(1, database.pragma("page_count") + 1) if n not in used]
+    database.close()
+    return classes
+
+
+def test_no_flipped_bit_is_ever_served(whole: Path, tmp_path: Path) -> None:
+    """In pages of every class, and at any place in them; much of a page may be empty, though."""
+    expected = content(whole)
+    random = Random(7)
+    noticed: dict[str, int] = {}
+    for name, pages in pages_by_class(whole).items():
+        noticed[name] = 0
+        for trial in range(FLIPS_PER_CLASS):
+            copy = Path(shutil.copytree(whole, tmp_path / f"{name}-{trial}"))
+            # A third in the header of the page, where the damage is worst.
+            place = random.randrange(12 if trial % 3 == 0 else 4096)
+            flip(copy / DATABASE_NAME, (random.choice(pages) - 1) * 4096 + place, random.randrange(8))
+            try:
+                assert content(copy) == expected
+            except SojournError:
+                noticed[name] += 1
+            shutil.rmtree(copy)
+    kinds = ("leaf", "internal")
+    trees = ("rows", "rows_by_key", "blocks", "blocks_by_digest", "chain")
+    assert noticed.keys() >= {f"{tree} {kind}" for tree in trees for kind in kinds}
+    assert noticed.keys() >= {"rows overflow", "blocks overflow", "sqlite_schema leaf", "free"}
+    assert {name for name, count in noticed.items() if count == 0} <= {"free"}
+
+
+@pytest.mark.parametrize(
+    "needle",
+    [
+        pytest.param(SMALL + digest(b"7"), id="a value"),
+        pytest.param((LARGE + digest(b"3")) * 3, id="a value of many pages"),
+        pytest.param(BLOCK + b"77", id="a block"),
+        pytest.param(WIDE_BLOCK[:100], id="a block of many pages"),
+        pytest.param(b"small" + digest(b"9"), id="a key"),
+        pytest.param(b"CREATE TABLE rows (tbl", id="the schema"),
+        pytest.param(b"SQLite format 3", id="the file's header"),
+    ],
+)
+def test_a_flipped_bit_in_what_is_stored_is_the_stores_failure(copy: Path, needle: bytes) -> None:
+    data = (copy / DATABASE_NAME).read_bytes()
+    places = [at for at in range(len(data)) if data.startswith(needle, at)]
+    assert places
+    for at in places:
+        flip(copy / DATABASE_NAME, at + len(needle) // 2)
+    with pytest.raises(StoreFailed, match="damaged"):
+        content(copy)
+
+
+def test_every_byte_of_the_files_header_may_flip(whole: Path, tmp_path: Path) -> None:
+    expected = content(whole)
+    for offset in range(100):
+        copy = Path(shutil.copytree(whole, tmp_path / f"{offset}"))
+        flip(copy / DATABASE_NAME, offset, offset % 8)
+        try:
+            assert content(copy) == expected
+        except SojournError as error:
+            assert str(error).count("\n") == 0
+        shutil.rmtree(copy)
+
+
+# Rows and blocks that changed places or times
+
+
+
+def swap_values(database: apsw.Connection) -> None:
+    one, other = digest(b"1"), digest(b"2")
+    database.execute(
+        "UPDATE rows SET (seq, digest, value) = (SELECT seq, digest, value FROM rows WHERE key = ?)"
+        " WHERE tbl = 'small' AND key = ?",
+        (one, other),
+    )
+
+
+def swap_keys(database: apsw.Connection) -> None:
+    rename = "UPDATE rows SET key = ? WHERE tbl = 'small' AND key = ?"
+    for new, old in ((b"x", digest(b"1")), (digest(b"1"), digest(b"2")), (digest(b"2"), b"x")):
+        database.execute(rename, (new, old))
+
+
+SURGERIES: dict[str, tuple[str | Surgery, str]] = {
+    "a row lost": ("DELETE FROM rows WHERE rowid = 1", "missing"),
+    "all rows lost": ("DELETE FROM rows", "missing"),
+    "a block lost": ("DELETE FROM blocks WHERE rowid = 5", "missing"),
+    "a value of another row": (swap_values, "of table 'small' is not what was written"),
+    "two keys exchanged": (swap_keys, "of table 'small' is not what was written"),
+    "a row in another table": (
+        "UPDATE rows SET tbl = 'larger' WHERE tbl = 'large' AND key = (SELECT max(key) FROM rows WHERE tbl = 'large')",
+        "",
+    ),
+    "a row of a later commit": ("UPDATE rows SET seq = seq + 1 WHERE rowid = 1", "not what was written"),
+    "a block under another name": ("UPDATE blocks SET digest = zeroblob(32) WHERE rowid = 5", "missing"),
+    "a block of another codec": ("UPDATE blocks SET codec = 'dag-cbor' WHERE rowid = 5", "missing"),
+    "a block of no codec": ("UPDATE blocks SET codec = 'rax' WHERE rowid = 5", "entry of block"),
+    "the last commit lost": ("DELETE FROM chain WHERE seq = (SELECT max(seq) FROM chain)", "missing"),
+    "a commit lost": ("DELETE FROM chain WHERE seq = 100", "chain of commits is broken at 101"),
+    "a commit changed": ("UPDATE chain SET changes = zeroblob(32) WHERE seq = 100", "broken at 100"),
+    "the chain lost": ("DELETE FROM chain", "chain of commits is gone"),
+    "the format unsaid": ("DELETE FROM meta", "header says format 1, its content None"),
+    "the format misstated": ("PRAGMA user_version = 2", "header says format 2, its content 1"),
+    "another table": ("CREATE TABLE extra (a)", "tables are not those of its format"),
+}
+
+
+@pytest.mark.parametrize(("surgery", "problem"), SURGERIES.values(), ids=SURGERIES)
+def test_surgery_is_noticed(copy: Path, surgery: str | Surgery, problem: str) -> None:
+    def cut(database: apsw.Connection) -> object:
+        return database.execute(surgery) if isinstance(surgery, str) else surgery(database)
+
+    operate(copy, cut)
+    before = (copy / DATABASE_NAME).read_bytes()
+    for _ in range(2):  # it stays noticed
+        with pytest.raises(StoreFailed, match=f"is damaged: .*{problem}"):
+            SqliteStore.open(copy)
+    assert (copy / DATABASE_NAME).read_bytes() == before
+
+
+def test_trap_7_an_older_copy_of_one_row_is_noticed(tmp_path: Path) -> None:
+    def read(database: apsw.Connection) -> None:
+        older.extend(database.execute("SELECT seq, digest, value FROM rows").fetchall())
+
+    def put_back(database: apsw.Connection) -> None:
+        database.execute("UPDATE rows SET seq = ?, digest = ?, value = ?", older[0])
+
+    older: list[tuple[object, ...]] = []
+    for value, surgery in ((b"first", read), (b"second", put_back)):
+        store = SqliteStore.open(tmp_path, create=True)
+        asyncio.run(store.commit([Put("votes", b"slot", value)]))
+        store.close()
+        operate(tmp_path, surgery)
+    with pytest.raises(StoreFailed, match="older ones have come back"):
+        SqliteStore.open(tmp_path)
+
+
+# While the store is open
+
+
+def test_a_row_that_changes_in_service_is_not_served(copy: Path) -> None:
+    store = SqliteStore.open(copy)
+    key = digest(b"5")
+    store._writing.execute("UPDATE rows SET value = zeroblob(9) WHERE key = ?", (key,))
+    with pytest.raises(StoreFailed, match="of table 'small' is not what was written"):
+        store.get("small", key)
+    assert store.failed is not None
+    with pytest.raises(StoreFailed):
+        store.get("small", digest(b"6"))
+    store.close()
+
+
+def test_a_damaged_block_is_named_and_can_be_mended(copy: Path) -> None:
+    data = BLOCK + b"5"
+    name = digest(data)
+    store = SqliteStore.open(copy)
+    store._writing.execute("UPDATE blocks SET data = zeroblob(9) WHERE digest = ?", (name,))
+    with pytest.raises(StoreFailed, match=f"block {name.hex()} is damaged"):
+        store.get_block(name)
+    assert store.failed is None
+    asyncio.run(store.commit([DeleteBlock(name), PutBlock(name, "raw", data)]))
+    assert store.get_block(name) == ("raw", data)
+    store.close()
+    content(copy)
+
+
+# The write-ahead log
+
+
+LEAVE_A_LOG = """
+import asyncio, os, sys
+from pathlib import Path
+from sojourn.runtime.store import Put
+from sojourn.stores.sqlite import SqliteStore
+
+async def run():
+    store = SqliteStore.open(Path(sys.argv[1]), create=True)
+    for number in range(20):
+        await store.commit([Put("a", b"%d" % number, bytes(3000))])
+    os._exit(0)
+
+asyncio.run(run())
+"""
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Path:
+    """Return the directory of a store whose 20 commits are all in the log: its process just ended."""
+    environment = os.environ | {"PYTHONPATH": str(Path(sojourn.__file__).parents[1])}
+    command = [sys.executable, "-c", LEAVE_A_LOG, str(tmp_path)]
+    subprocess.run(command, env=environment, check=True)
+    return tmp_path
+
+
+def rows_after(directory: Path) -> int:
+    store = SqliteStore.open(directory)
+    count = store.count("a")
+    store.close()
+    return count
+
+
+def test_a_log_that_was_left_is_read(logged: Path) -> None:
+    assert rows_after(logged) == 20
+    assert rows_after(logged) == 20
+
+
+def test_trap_7_a_bit_that_flips_in_the_log_loses_no_commit_in_silence(logged: Path) -> None:
+    log = logged / f"{DATABASE_NAME}-wal"
+    flip(log, log.stat().st_size // 2)
+    for _ in range(2):  # it stays noticed
+        with pytest.raises(StoreFailed, match=r"log breaks off \d+ commits before its end"):
+            SqliteStore.open(logged)
+
+
+@pytest.mark.parametrize("offset", [3, 0, 9, 17, 21, 25, 31])
+def test_a_header_of_a_log_that_is_damaged_is_noticed(logged: Path, offset: int) -> None:
+    flip(logged / f"{DATABASE_NAME}-wal", offset)
+    with pytest.raises(StoreFailed, match="header of its write-ahead log"):
+        SqliteStore.open(logged)
+
+
+def test_a_last_commit_that_was_torn_was_never_acknowledged(logged: Path) -> None:
+    log = logged / f"{DATABASE_NAME}-wal"
+    os.truncate(log, log.stat().st_size - 100)
+    assert rows_after(logged) == 19

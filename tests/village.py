@@ -1,0 +1,467 @@
+"""A village: whole zones in one process, real rulings and signatures, on loopback connections and memory stores.
+
+For tests of what anchors decide together. Hosts here are bare keys that propose; the host process is tested
+where real processes are.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sojourn.anchor.server import Anchor
+from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
+from sojourn.core.agent.eligibility import Eligibility, Status
+from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.lineage import Lineage
+from sojourn.core.agent.memory.blocks import MissingBlock
+from sojourn.core.agent.memory.field import Memory
+from sojourn.core.agent.record import AgentRecord, Custody
+from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.trust import Endorsement, SignedEndorsement, Trust, TrustedIssuer
+from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.keys import KeyPair
+from sojourn.core.base.merkle import Inclusion
+from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol import gossip
+from sojourn.core.protocol.admission import admitted, bound, child, departed
+from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.exchange import AskPast, Past
+from sojourn.core.protocol.messages import Arrive, AskVisa, Evidence, Head, Proposal, Voted
+from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.visa import Visa, visa_terms
+from sojourn.core.quorum.certificates import certify
+from sojourn.core.zone.envelope import Envelope, SignedEnvelope
+from sojourn.core.zone.manifest import (
+    AnchorEntry,
+    Attributes,
+    Endpoint,
+    SignedManifest,
+    ZoneManifest,
+    host_inclusions,
+)
+from sojourn.runtime import clock
+from sojourn.runtime.transport import PeerIdentity
+from sojourn.runtime.zone_client import ZoneClient
+from sojourn.stores.memory import MemoryStore
+from sojourn.transports.loopback import LoopbackNetwork, LoopbackTransport
+from sojourn.transports.pool import ConnectionPool
+
+__all__ = ["House", "Village", "key", "seal", "village"]
+
+REALM = "test"
+PERMIT_ALL = "permit (principal, action, resource);"
+FOR_EVER_MS = 4_000_000_000_000
+
+
+def key(name: str) -> KeyPair:
+    """Return the key pair of a name: the same in every run."""
+    return KeyPair(digest(name.encode()))
+
+
+def seal(pair: KeyPair, kind: Kind, role: Role, named: bytes) -> Seal:
+    """Return a seal by `pair`."""
+    return Seal(signer=pair.public, signature=pair.sign(statement(kind, role, named)))
+
+
+@dataclass
+class House:
+    """One zone: its manifest, anchors by index, and host keys."""
+
+    name: str
+    signed: SignedManifest
+    hosts: list[KeyPair]
+    memberships: dict[bytes, Inclusion]
+    anchors: dict[int, Anchor] = field(default_factory=dict)
+    stores: dict[int, MemoryStore] = field(default_factory=dict)
+
+    @property
+    def manifest(self) -> ZoneManifest:
+        """The zone's manifest."""
+        return self.signed.manifest
+
+    @property
+    def zone(self) -> bytes:
+        """The zone's identifier."""
+        return self.manifest.zone_id
+
+
+class Blocks:
+    """Blocks in a dictionary: what a host has at hand."""
+
+    def __init__(self) -> None:
+        self.data: dict[bytes, bytes] = {}
+
+    def add(self, data: bytes) -> bytes:
+        """Keep a block; return its digest."""
+        self.data[digest(data)] = data
+        return digest(data)
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block's bytes."""
+        if named not in self.data:
+            raise MissingBlock(named)
+        return self.data[named]
+
+
+class Village:
+    """Zones that know each other, and an issuer whom agents trust."""
+
+    def __init__(self) -> None:
+        self.network = LoopbackNetwork()
+        self.houses: dict[str, House] = {}
+        self.issuer = key("issuer")
+        self.blocks = Blocks()
+        self._listeners: list[object] = []
+        self._pools: dict[bytes, ConnectionPool] = {}
+
+    def pool(self, pair: KeyPair) -> ConnectionPool:
+        """Return the connections of whoever holds `pair`."""
+        known = self._pools.get(pair.public)
+        if known is None:
+            identity = PeerIdentity(pair.public, "spiffe://test/someone")
+            known = ConnectionPool(LoopbackTransport(self.network, identity))
+            self._pools[pair.public] = known
+        return known
+
+    def client(self, house: House, pair: KeyPair | None = None) -> ZoneClient:
+        """Return a client of a zone's anchors, as host 0 of that zone unless another key is given."""
+        return ZoneClient(house.manifest, self.pool(pair or house.hosts[0]))
+
+    # --- zones ----------------------------------------------------------------------------------------
+
+    def found(
+        self,
+        name: str,
+        n: int = 4,
+        *,
+        policy: str = PERMIT_ALL,
+        jurisdiction: tuple[str, ...] = ("EU",),
+        lease_ms: int = 60_000,
+    ) -> House:
+        """Found a zone of n anchors and two hosts; `open` starts it."""
+        hosts = [key(f"{name}/host/{i}") for i in range(2)]
+        root, memberships = host_inclusions(tuple(host.public for host in hosts))
+        entries = tuple(
+            AnchorEntry(
+                identity=key(f"{name}/anchor/{i}").public,
+                vote_key=key(f"{name}/vote/{i}").public,
+                endpoint=Endpoint(address=name, port=1000 + i),
+                operator=name,
+            )
+            for i in range(n)
+        )
+        manifest = ZoneManifest(
+            realm=REALM,
+            zone=ZERO,
+            name=name,
+            epoch=0,
+            anchors=entries,
+            f=(n - 1) // 3,
+            hosts_root=root,
+            attributes=Attributes(
+                provider="test", region=name, country="Ireland", jurisdiction=jurisdiction
+            ),
+            policy=policy,
+            not_after_ms=FOR_EVER_MS,
+            lease_ms=lease_ms,
+        )
+        seals = tuple(
+            seal(key(f"{name}/anchor/{i}"), Kind.MANIFEST, Role.ANCHOR, manifest.digest)
+            for i in range(n)
+        )
+        house = House(name, SignedManifest(manifest=manifest, seals=seals), hosts, memberships)
+        self.houses[name] = house
+        return house
+
+    async def open(self, house: House, indexes: Iterable[int] | None = None) -> None:
+        """Start anchors of a zone (all of them), each on its own store."""
+        for index in indexes if indexes is not None else range(len(house.manifest.anchors)):
+            identity = key(f"{house.name}/anchor/{index}")
+            store = house.stores.setdefault(index, MemoryStore())
+            anchor = Anchor(
+                house.signed,
+                index,
+                identity,
+                key(f"{house.name}/vote/{index}"),
+                store,
+                self.pool(identity),
+            )
+            house.anchors[index] = anchor
+            transport = LoopbackTransport(
+                self.network, PeerIdentity(identity.public, "spiffe://test/anchor")
+            )
+            listener = await transport.listen(house.name, 1000 + index, on_request=anchor.serve)
+            self._listeners.append(listener)
+            anchor.listener = listener  # type: ignore[attr-defined]
+            anchor.start()
+
+    async def close(self, house: House, index: int) -> None:
+        """Stop one anchor; its store stays."""
+        anchor = house.anchors.pop(index)
+        await anchor.listener.close()  # type: ignore[attr-defined]
+        await anchor.stop()
+
+    def introduce(self) -> None:
+        """Let every anchor know every zone, its hosts' envelopes, and the issuer's endorsements."""
+        now_ms = clock.wall_ms()
+        news = gossip.News(
+            manifests=tuple(house.signed for house in self.houses.values()),
+            envelopes=tuple(
+                self.envelope(house, host, now_ms)
+                for house in self.houses.values()
+                for host in house.hosts
+            ),
+            endorsements=tuple(self.endorsement(house.zone) for house in self.houses.values()),
+        )
+        for house in self.houses.values():
+            for anchor in house.anchors.values():
+                anchor.learn(news)
+
+    def envelope(self, house: House, host: KeyPair, now_ms: int) -> SignedEnvelope:
+        """Return a current envelope of a host, good for an hour."""
+        envelope = Envelope(
+            zone=house.zone,
+            host=host.public,
+            membership=house.memberships[host.public],
+            offer=Offer(cpu_millis=1000, memory_mib=1024, slots=100),
+            price_micros=1000,
+            sequence=now_ms,
+            issued_ms=now_ms,
+            expires_ms=now_ms + 3_600_000,
+        )
+        return SignedEnvelope(
+            envelope=envelope, seal=seal(host, Kind.ENVELOPE, Role.HOST, digest_of(envelope))
+        )
+
+    def endorsement(self, zone: bytes, level: int = 5) -> SignedEndorsement:
+        """Return the issuer's endorsement of a zone."""
+        endorsement = Endorsement(
+            issuer=self.issuer.public,
+            subject=zone,
+            level=level,
+            not_before_ms=0,
+            not_after_ms=FOR_EVER_MS,
+        )
+        named = digest_of(endorsement)
+        return SignedEndorsement(
+            endorsement=endorsement,
+            seal=seal(self.issuer, Kind.ENDORSEMENT, Role.ISSUER, named),
+        )
+
+    # --- agents ---------------------------------------------------------------------------------------
+
+    def document(self, cedar: str = PERMIT_ALL) -> SignedDocument:
+        """Return the issuer's policy document."""
+        document = Document(
+            issuer="acme",
+            name="rules",
+            version=1,
+            officers=Officers(keys=(self.issuer.public,)),
+            cedar=cedar,
+            not_before_ms=0,
+            not_after_ms=FOR_EVER_MS,
+        )
+        named = digest_of(document)
+        return SignedDocument(
+            document=document, seals=(seal(self.issuer, Kind.DOCUMENT, Role.ISSUER, named),)
+        )
+
+    def genesis(self, house: House, cedar: str = PERMIT_ALL, **fields: object) -> Proposal:
+        """Return the proposal that launches an agent in a zone."""
+        document = self.document(cedar)
+        governing = self.blocks.add(encode(document.document))
+        code = self.blocks.add(encode({"agent.py": b"pass"}))
+        record = AgentRecord(
+            realm=REALM,
+            agent=ZERO,
+            version=0,
+            parent=ZERO,
+            custody=Custody(zone=house.zone, term=0, binding=0, host=None),
+            migration=None,
+            governance=Governance(documents=(governing,), version=1),
+            memory=Memory(compartments={}),
+            lineage=Lineage(),
+            eligibility=Eligibility(status=Status.ACTIVE),
+            trust=Trust(issuers=(TrustedIssuer(name="acme", key=self.issuer.public),)),
+            capabilities=Capabilities(
+                requires=Requirements(),
+                code=code,
+                entry="agent:Agent",
+                publisher=self.issuer.public,
+            ),
+        )
+        record = msgspec.structs.replace(record, **fields)
+        transition = Transition(
+            kind=TransitionKind.GENESIS,
+            parent=ZERO,
+            record=record,
+            author=self.issuer.public,
+            at_ms=clock.wall_ms(),
+        )
+        sealed = seal(self.issuer, Kind.TRANSITION, Role.ISSUER, transition.digest)
+        return Proposal(
+            transition=transition, seals=(sealed,), evidence=Evidence(documents=(document,))
+        )
+
+    def proposal(
+        self,
+        kind: TransitionKind,
+        parent: Certified,
+        record: AgentRecord,
+        author: KeyPair,
+        *,
+        role: Role = Role.HOST,
+        evidence: Evidence | None = None,
+    ) -> Proposal:
+        """Return a sealed proposal of a transition from `parent` to `record`."""
+        transition = Transition(
+            kind=kind,
+            parent=parent.record.digest,
+            record=record,
+            author=author.public,
+            at_ms=clock.wall_ms(),
+        )
+        sealed = seal(author, Kind.TRANSITION, role, transition.digest)
+        return Proposal(transition=transition, seals=(sealed,), evidence=evidence or Evidence())
+
+    async def decide(
+        self,
+        house: House,
+        proposal: Proposal,
+        parent: Certified | None = None,
+        application: AskVisa | None = None,
+        timeout_s: float = 5,
+    ) -> Certified:
+        """Drive a proposal to its decision as a host of the zone would."""
+        slot = slot_for(parent, proposal.transition, house.manifest)
+        proposer = Proposer(
+            proposal, slot, house.manifest, parent=parent, application=application
+        )
+        return await self.client(house).decide(
+            proposer, self.blocks, timeout_s=timeout_s, until_applied=True
+        )
+
+    async def launch(self, house: House, **fields: object) -> Certified:
+        """Launch an agent and bind it to host 0, with its lease."""
+        born = await self.decide(house, self.genesis(house, **fields))
+        return await self.bind(house, born)
+
+    async def bind(self, house: House, head: Certified, host: int = 0) -> Certified:
+        """Bind an agent to a host, and take its lease."""
+        pair = house.hosts[host]
+        record = bound(head.record, head.certificate.slot, pair.public)
+        proposal = self.proposal(TransitionKind.BIND, head, record, pair)
+        done = await self.decide(house, proposal, head)
+        await self.renew(house, done)
+        return done
+
+    async def renew(self, house: House, head: Certified) -> dict[int, HeartbeatReply]:
+        """Send a heartbeat of the bound host to all anchors."""
+        custody = head.record.custody
+        pair = next(host for host in house.hosts if host.public == custody.host)
+        claim = Claim(agent=head.record.agent_id, term=custody.term, binding=custody.binding)
+        beat = Heartbeat(host=pair.public, sequence=clock.boot_ms(), claims=(claim,))
+        return await self.client(house, pair).ask_all(beat, HeartbeatReply)
+
+    async def step(self, house: House, head: Certified, **changes: object) -> Certified:
+        """Take a step that changes some fields."""
+        return await self.decide(house, self.step_proposal(house, head, **changes), head)
+
+    def step_proposal(self, house: House, head: Certified, **changes: object) -> Proposal:
+        """Return the bound host's proposal of a step."""
+        record = child(head.record, head.certificate.slot, **changes)
+        author = next(h for h in house.hosts if h.public == head.record.custody.host)
+        return self.proposal(TransitionKind.STEP, head, record, author)
+
+    # --- migration ------------------------------------------------------------------------------------
+
+    async def application(
+        self, source: House, target: House, head: Certified, deadline_ms: int = 10_000
+    ) -> AskVisa:
+        """Return what the agent applies with."""
+        past = await self.client(source).ask_any(AskPast(agent=head.record.agent_id), Past)
+        chapters: tuple[Chapter, ...] = past.chapters
+        terms = visa_terms(
+            head.record, target.manifest, target.hosts[0].public, 1_000_000, deadline_ms
+        )
+        zones = {chapter.opened.record.custody.zone for chapter in chapters} | {source.zone}
+        manifests = tuple(
+            house.signed for house in self.houses.values() if house.zone in zones
+        )
+        return AskVisa(terms=terms, head=head, chapters=chapters, manifests=manifests)
+
+    async def visa(self, source: House, target: House, ask: AskVisa) -> Visa:
+        """Collect a visa from the target's anchors."""
+        client = self.client(target, source.hosts[0])
+        roots = (*ask.head.record.governance.documents, ask.head.record.capabilities.code)
+        for index in target.anchors:
+            await client.upload(index, roots, self.blocks)
+        replies = await client.ask_all(ask, object)
+        votes = [reply.vote for reply in replies.values() if isinstance(reply, Voted)]
+        assert len(votes) >= target.manifest.committee.quorum, replies
+        return Visa(terms=ask.terms, certificate=certify(votes, target.manifest.committee))
+
+    async def depart(
+        self, source: House, target: House, head: Certified, deadline_ms: int = 10_000
+    ) -> tuple[Certified, Visa, AskVisa]:
+        """Have a departure decided."""
+        ask = await self.application(source, target, head, deadline_ms)
+        visa = await self.visa(source, target, ask)
+        record = departed(head.record, head.certificate.slot, visa, target.manifest)
+        author = next(h for h in source.hosts if h.public == head.record.custody.host)
+        proposal = self.proposal(
+            TransitionKind.DEPART, head, record, author, evidence=Evidence(visa=visa)
+        )
+        return await self.decide(source, proposal, head), visa, ask
+
+    async def arrive(
+        self, target: House, gone: Certified, visa: Visa, ask: AskVisa
+    ) -> Certified:
+        """Show the departure to the target and have the admission decided by the visa's host."""
+        replies = await self.client(target).ask_all(Arrive(departure=gone, visa=visa), Head)
+        assert len(replies) >= target.manifest.committee.quorum, replies
+        return await self.admit(target, gone, visa, ask)
+
+    async def admit(self, target: House, gone: Certified, visa: Visa, ask: AskVisa) -> Certified:
+        """Have the admission decided by the visa's host."""
+        host = target.hosts[0]
+        record = admitted(gone.record, gone.certificate.slot, target.manifest, host.public)
+        proposal = self.proposal(
+            TransitionKind.ADMIT,
+            gone,
+            record,
+            host,
+            evidence=Evidence(departure=gone, visa=visa),
+        )
+        done = await self.decide(target, proposal, gone, application=ask)
+        await self.renew(target, done)
+        return done
+
+    async def move(self, source: House, target: House, head: Certified) -> Certified:
+        """Move an agent, from visa to admission."""
+        gone, visa, ask = await self.depart(source, target, head)
+        return await self.arrive(target, gone, visa, ask)
+
+
+@asynccontextmanager
+async def village(*names: str, n: int = 4, lease_ms: int = 60_000) -> AsyncIterator[Village]:
+    """Run a village of open zones that know each other."""
+    made = Village()
+    try:
+        for name in names:
+            await made.open(made.found(name, n, lease_ms=lease_ms))
+        made.introduce()
+        yield made
+    finally:
+        for house in made.houses.values():
+            for index in list(house.anchors):
+                await made.close(house, index)
+        for pool in made._pools.values():  # noqa: SLF001
+            await pool.close()
+        await asyncio.sleep(0)
