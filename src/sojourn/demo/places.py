@@ -36,7 +36,7 @@ region's."""
 class ListPrice(Value):
     """What one hour of a machine type costs in a region, and who says so."""
 
-    micro_usd_hour: int
+    price_micros: int
     instance: str
     source: str
 
@@ -98,7 +98,7 @@ def list_price(provider: str, name: str) -> ListPrice | None:
     if not usd:  # 0.0 is the file's word for "unknown"
         return None
     return ListPrice(
-        micro_usd_hour=round(usd * 1_000_000),
+        price_micros=round(usd * 1_000_000),
         instance=COMPARABLE[provider],
         source=f"{source}, prices of {updated}",
     )

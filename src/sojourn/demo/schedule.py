@@ -79,10 +79,10 @@ class ZonePlan(Value):
 
 
 class PriceChange(Value, tag_field="what", tag="price"):
-    """A zone's price becomes `micro_usd_hour`."""
+    """A zone's price becomes `price_micros`."""
 
     zone: str
-    micro_usd_hour: int
+    price_micros: int
 
 
 class CapacityChange(Value, tag_field="what", tag="capacity"):
@@ -313,7 +313,7 @@ class _Reader:
         events: list[PriceChange | CapacityChange] = []
         price = self._price(table, plan, index)
         if price is not None:
-            events.append(PriceChange(zone=plan.name, micro_usd_hour=price))
+            events.append(PriceChange(zone=plan.name, price_micros=price))
         if table.capacity is not None:
             events.append(CapacityChange(zone=plan.name, agents=table.capacity))
         if not events:
@@ -329,7 +329,7 @@ class _Reader:
         if plan.place.price is None:
             problem = f"{plan.name} has no known list price to multiply: give price_usd_hour"
             raise self._misused(problem, "change", index)
-        return round(plan.place.price.micro_usd_hour * table.price_factor)
+        return round(plan.place.price.price_micros * table.price_factor)
 
     def _kill(self, table: _ChangeTable, index: int) -> Kill:
         if (table.kill == "anchor") != (table.anchor is not None):
@@ -357,7 +357,7 @@ class _Reader:
 
 def _site(table: _ZoneTable, site: _SiteTable) -> Place:
     price = ListPrice(
-        micro_usd_hour=round(site.cost_usd_hour * 1_000_000),
+        price_micros=round(site.cost_usd_hour * 1_000_000),
         instance="own machine",
         source=f"assumption: {site.assumption}",
     )

@@ -29,7 +29,7 @@ class SampleRun:
         self.term = 1
         self.since = (0.0, 0)
         self.prices = {
-            plan.name: plan.place.price.micro_usd_hour if plan.place.price else None
+            plan.name: plan.place.price.price_micros if plan.place.price else None
             for plan in schedule.zones
         }
         self.room = {plan.name: plan.capacity for plan in schedule.zones}
@@ -40,7 +40,7 @@ class SampleRun:
         self.stays: list[facts.Stay] = []
         self.migrations: list[facts.Migration] = []
         self.losses: list[facts.Loss] = []
-        self.considerations: list[facts.Consideration] = []
+        self.assessments: list[facts.AssessmentRow] = []
         self.certificates: list[facts.CertificateRow] = []
         self.memory = [facts.MemoryPoint(at_s=0, size=2_000)]
         self._certify("genesis", self.here, 0)
@@ -59,7 +59,7 @@ class SampleRun:
 
     def _apply(self, event: PriceChange | CapacityChange | Kill, why: str, window: int) -> None:
         match event:
-            case PriceChange(zone=zone, micro_usd_hour=price):
+            case PriceChange(zone=zone, price_micros=price):
                 self.prices[zone] = price
                 point = facts.PricePoint(at_s=self.now, zone=zone, price=price, why=why)
                 self.price_points.append(point)
@@ -91,7 +91,7 @@ class SampleRun:
     def _consider(self, window: int) -> None:
         best = self._best()
         for plan in self.schedule.zones:
-            self.considerations.append(self._consideration(plan, window, best))
+            self.assessments.append(self._consideration(plan, window, best))
         if best != self.here:
             self._migrate(best, window)
 
@@ -109,7 +109,7 @@ class SampleRun:
             return self.here
         return cheapest
 
-    def _consideration(self, plan: ZonePlan, window: int, best: str) -> facts.Consideration:
+    def _consideration(self, plan: ZonePlan, window: int, best: str) -> facts.AssessmentRow:
         inside = "EU" in plan.place.jurisdictions
         law = ", ".join(plan.place.jurisdictions)
         has_room = self.room[plan.name] > 0
@@ -121,22 +121,22 @@ class SampleRun:
             outcome, why = "chosen", "cheapest of the eligible, by a tenth or more"
         else:
             outcome, why = "passed over", "not cheaper by a tenth"
-        return facts.Consideration(
+        return facts.AssessmentRow(
             at_s=self.now,
             window=window,
             zone=plan.name,
             price=self.prices[plan.name],
-            governance=facts.Verdict(
+            governance=facts.Finding(
                 answer="yes" if inside else "no",
                 reason=f"eu-finance, rule 1: jurisdiction {{{law}}} has EU"
                 if inside
                 else f"eu-finance, rule 2 forbids travel: client-confidential, {{{law}}} lacks EU",
             ),
-            capability=facts.Verdict(
+            capability=facts.Finding(
                 answer="yes" if has_room else "later",
                 reason="1 CPU, 512 MiB, arch 8.0.0 offered" if has_room else "0 agents taken now",
             ),
-            trust=facts.Verdict(
+            trust=facts.Finding(
                 answer="yes" if inside else "no",
                 reason="level 3 of 2, endorsed by acme-compliance"
                 if inside
@@ -212,7 +212,7 @@ def sample_report(schedule: Schedule, estimates: Sequence[Estimate]) -> facts.Re
         stays=tuple(run.stays),
         migrations=tuple(run.migrations),
         losses=tuple(run.losses),
-        considerations=tuple(run.considerations),
+        assessments=tuple(run.assessments),
         certificates=tuple(run.certificates),
         memory=tuple(run.memory),
         history=history(),
@@ -249,7 +249,7 @@ def _zone_row(plan: ZonePlan) -> facts.ZoneRow:
         longitude=place.longitude,
         anchors=plan.anchors,
         hosts=plan.hosts,
-        list_price=place.price.micro_usd_hour if place.price else None,
+        list_price=place.price.price_micros if place.price else None,
         price_source=f"{place.price.instance}; {place.price.source}" if place.price else "",
         position_source=place.position_source,
     )

@@ -43,7 +43,11 @@ def test_clause_13_a_store_that_failed_answers_nothing_any_more() -> None:
         store = FullDisk()
         commits = [store.commit([Put("a", bytes([n]), b"1")]) for n in range(4)]
         results = await asyncio.gather(*commits, return_exceptions=True)
-        assert [str(result) for result in results] == ["None", "None", *["the disk is full. Make room"] * 2]
+        assert [str(result) for result in results] == [
+            "None",
+            "None",
+            *["the disk is full. Make room"] * 2,
+        ]
         assert str(store.failed) == "the disk is full. Make room"
         with pytest.raises(StoreFailed, match="the disk is full"):
             store.get("a", b"\0")

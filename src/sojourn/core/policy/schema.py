@@ -73,10 +73,12 @@ entity Zone = {
 // The circumstances of one request.
 type Circumstances = {
   labels: Set<String>,             // the labels of all data that travels or is touched
-  labels_dropped: Set<String>,     // labels that a "relabel" would take off; empty otherwise
-  residency: Set<String>,          // every jurisdiction to which any of that data is bound; empty
-                                   //   if free. resource.jurisdiction.containsAll(...) honours it
-  residency_dropped: Set<String>,  // bindings that a "relabel" would take off; empty otherwise
+  labels_dropped: Set<String>,     // further labels: for "relabel" those it would take off, for
+                                   //   "travel" those of data that would stay behind
+  residency: Set<String>,          // the jurisdictions that the residency of any of that data names;
+                                   //   empty if it is free. That each compartment may be in the
+                                   //   zone at all is checked apart from permission
+  residency_dropped: Set<String>,  // further jurisdictions, as for labels_dropped
   effect: String,                  // on the outside world: "none" | "idempotent" | "once"
   step: String,                    // the step of the agent's code that asks; "" outside a step
   cost_micros: Long,               // what the action is expected to spend, in millionths of the

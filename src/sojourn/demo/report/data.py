@@ -15,7 +15,7 @@ __all__ = [
     "CapacityPoint",
     "Capsule",
     "CertificateRow",
-    "Consideration",
+    "AssessmentRow",
     "Loss",
     "MemoryPoint",
     "Migration",
@@ -109,23 +109,23 @@ class Loss(Value):
     note: str
 
 
-class Verdict(Value):
+class Finding(Value):
     """One of the three questions about a place, answered, with the rule or values that decided."""
 
     answer: Answer
     reason: str
 
 
-class Consideration(Value):
+class AssessmentRow(Value):
     """The agent judging one place at one time, after `window` windows."""
 
     at_s: float
     window: int
     zone: str
     price: int | None
-    governance: Verdict
-    capability: Verdict
-    trust: Verdict
+    governance: Finding
+    capability: Finding
+    trust: Finding
     outcome: Outcome
     why: str
 
@@ -177,7 +177,7 @@ class ReportData(Value):
     stays: tuple[Stay, ...]
     migrations: tuple[Migration, ...]
     losses: tuple[Loss, ...]
-    considerations: tuple[Consideration, ...]
+    assessments: tuple[AssessmentRow, ...]
     certificates: tuple[CertificateRow, ...]
     memory: tuple[MemoryPoint, ...]
     history: History

@@ -5,21 +5,21 @@ from itertools import groupby
 from typing import NamedTuple
 
 from sojourn.demo.backtest import BackTest, Light, Score
-from sojourn.demo.report.data import Consideration, ReportData, Verdict
+from sojourn.demo.report.data import AssessmentRow, ReportData, Finding
 
 __all__ = [
-    "Finding",
-    "Judgement",
+    "BackTestLine",
+    "AssessmentGroup",
     "Step",
     "exposure",
-    "findings",
+    "back_test_lines",
     "format_bytes",
     "format_count",
     "format_moment",
     "format_percent",
     "format_seconds",
     "format_usd",
-    "judgements",
+    "assessment_groups",
     "mean_price",
     "price_steps",
     "questions",
@@ -38,13 +38,13 @@ class Step(NamedTuple):
     price: int
 
 
-class Judgement(NamedTuple):
+class AssessmentGroup(NamedTuple):
     """Considerations of one place that came out alike: the first, how many, and until when.
 
     `news` are the reasons in it that the judgement before of that place did not give already.
     """
 
-    first: Consideration
+    first: AssessmentRow
     times: int
     last_s: float
     price_low: int | None
@@ -52,7 +52,7 @@ class Judgement(NamedTuple):
     news: frozenset[str]
 
 
-class Finding(NamedTuple):
+class BackTestLine(NamedTuple):
     """One line of the back-test: what was asked, the figures, and whether the model passes."""
 
     question: str
@@ -60,21 +60,21 @@ class Finding(NamedTuple):
     light: Light
 
 
-def judgements(data: ReportData) -> list[Judgement]:
+def assessment_groups(data: ReportData) -> list[AssessmentGroup]:
     """Return the considerations with equal verdicts on the same place in a row as one, in order."""
-    found: list[Judgement] = []
+    found: list[AssessmentGroup] = []
     for zone in data.zones:
         told: frozenset[str] = frozenset()
-        entries = (entry for entry in data.considerations if entry.zone == zone.name)
+        entries = (entry for entry in data.assessments if entry.zone == zone.name)
         for _, alike in groupby(entries, key=_verdicts):
             group = list(alike)
             reasons = frozenset(verdict.reason for verdict in questions(group[0]).values())
-            found.append(_judgement(group, reasons - told))
+            found.append(_group(group, reasons - told))
             told = reasons
-    return sorted(found, key=lambda judgement: judgement.first.at_s)
+    return sorted(found, key=lambda group: group.first.at_s)
 
 
-def questions(entry: Consideration) -> dict[str, Verdict]:
+def questions(entry: AssessmentRow) -> dict[str, Finding]:
     """Return the three questions with their answers, in the order in which they are asked."""
     return {
         "Governance": entry.governance,
@@ -83,13 +83,13 @@ def questions(entry: Consideration) -> dict[str, Verdict]:
     }
 
 
-def _verdicts(entry: Consideration) -> tuple[str, ...]:
+def _verdicts(entry: AssessmentRow) -> tuple[str, ...]:
     return (entry.outcome, *(verdict.answer for verdict in questions(entry).values()))
 
 
-def _judgement(group: list[Consideration], news: frozenset[str]) -> Judgement:
+def _group(group: list[AssessmentRow], news: frozenset[str]) -> AssessmentGroup:
     prices = [entry.price for entry in group if entry.price is not None]
-    return Judgement(
+    return AssessmentGroup(
         first=group[0],
         times=len(group),
         last_s=group[-1].at_s,
@@ -126,35 +126,35 @@ def mean_price(steps: Sequence[Step]) -> float | None:
     return sum((step.end - step.start) * step.price for step in steps) / total if total else None
 
 
-def findings(backtest: BackTest) -> Iterator[Finding]:
+def back_test_lines(backtest: BackTest) -> Iterator[BackTestLine]:
     """Yield the lines of a back-test: four tests and the supervisors' traffic light."""
-    yield Finding(
+    yield BackTestLine(
         "Is the value-at-risk exceeded as often as it should be? (Kupiec)",
         f"{backtest.violations} of {backtest.days:,} days, {backtest.violations_expected:.1f} "
         f"expected; {_p(backtest.coverage)}",
         _passes(backtest.coverage),
     )
-    yield Finding(
+    yield BackTestLine(
         "Do exceptions come alone, not in runs? (Christoffersen)",
         _p(backtest.independence),
         _passes(backtest.independence),
     )
-    yield Finding(
+    yield BackTestLine(
         "Both at once, conditional coverage (Christoffersen)",
         _p(backtest.conditional_coverage),
         _passes(backtest.conditional_coverage),
     )
-    yield Finding(
+    yield BackTestLine(
         "Are the worst losses as large as the expected shortfall says? (Acerbi–Székely)",
         f"Z₂ = {_signed(backtest.shortfall.statistic)}; {_p(backtest.shortfall)}",
         _passes(backtest.shortfall),
     )
-    yield Finding(
+    yield BackTestLine(
         "Supervisors' traffic light, last 250 days (Basel)",
         f"{backtest.violations_last_year} exceptions",
         backtest.light_last_year,
     )
-    yield Finding(
+    yield BackTestLine(
         "Supervisors' traffic light, worst 250 days (Basel)",
         f"{backtest.violations_worst_year} exceptions",
         backtest.light_worst_year,

@@ -24,7 +24,7 @@ from sojourn.demo.report.risk_chart import draw_risk
 from sojourn.demo.report.tables import (
     back_test_table,
     certificate_table,
-    judgement_table,
+    assessment_table,
     loss_table,
     migration_list,
     zone_table,
@@ -101,7 +101,7 @@ def _counted(count: int, what: str) -> str:
 def _never_eligible(data: ReportData) -> list[str]:
     """Return the zones that the agent's own governance kept it from at every look."""
     answers: dict[str, set[str]] = {}
-    for entry in data.considerations:
+    for entry in data.assessments:
         answers.setdefault(entry.zone, set()).add(entry.governance.answer)
     return [zone for zone, given in answers.items() if given == {"no"}]
 
@@ -177,7 +177,7 @@ def _reasons(data: ReportData) -> Markup:
             "Does this zone meet my governance? Does it meet my capability requirements? Is my "
             "trust in it enough for this operation? Looks that came out alike are one row.",
         ),
-        judgement_table(data),
+        assessment_table(data),
     )
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sojourn.demo.report.data import CertificateRow, Consideration, ReportData, Verdict
+from sojourn.demo.report.data import CertificateRow, AssessmentRow, ReportData, Finding
 from sojourn.demo.report.figures import (
-    Judgement,
-    findings,
+    AssessmentGroup,
+    back_test_lines,
     format_bytes,
     format_moment,
     format_seconds,
     format_usd,
-    judgements,
+    assessment_groups,
     questions,
     short,
 )
@@ -19,7 +19,7 @@ from sojourn.demo.report.markup import Markup, element, join
 __all__ = [
     "back_test_table",
     "certificate_table",
-    "judgement_table",
+    "assessment_table",
     "loss_table",
     "migration_list",
     "zone_table",
@@ -29,12 +29,12 @@ SIGNS = {"yes": "✓", "later": "◔", "no": "✕"}
 LIGHTS = {"green": "passes", "yellow": "watch", "red": "fails"}
 
 
-def judgement_table(data: ReportData) -> Markup:
+def assessment_table(data: ReportData) -> Markup:
     """Return every place the agent judged, with the three verdicts and their reasons.
 
     A reason that is the same as in the row before of that place is not told again.
     """
-    rows = [_judgement_row(data, judgement) for judgement in judgements(data)]
+    rows = [_assessment_row(data, group) for group in assessment_groups(data)]
     heads = ("When", "Place", "Asked", "Governance", "Capability", "Trust", "The agent")
     return _table(heads, rows, "judgements")
 
@@ -119,26 +119,26 @@ def back_test_table(data: ReportData) -> Markup:
     rows = [
         element(
             "tr",
-            _cell("Question", finding.question),
-            _cell("Result", finding.figures),
+            _cell("Question", line.question),
+            _cell("Result", line.figures),
             _cell(
-                "Verdict", element("span", LIGHTS[finding.light], class_=f"light {finding.light}")
+                "Verdict", element("span", LIGHTS[line.light], class_=f"light {line.light}")
             ),
         )
-        for finding in findings(data.backtest)
+        for line in back_test_lines(data.backtest)
     ]
     return _table(("Question", "Result", "Verdict"), rows)
 
 
-def _judgement_row(data: ReportData, judgement: Judgement) -> Markup:
-    first = judgement.first
+def _assessment_row(data: ReportData, group: AssessmentGroup) -> Markup:
+    first = group.first
     return element(
         "tr",
-        _cell("When", *_when(judgement)),
+        _cell("When", *_when(group)),
         _cell("Place", _zone_name(data, first.zone)),
-        _cell("Asked", _price_range(judgement)),
+        _cell("Asked", _price_range(group)),
         (
-            _cell(question, _verdict(verdict, judgement.news))
+            _cell(question, _verdict(verdict, group.news))
             for question, verdict in questions(first).items()
         ),
         _cell("The agent", _outcome(first)),
@@ -146,26 +146,26 @@ def _judgement_row(data: ReportData, judgement: Judgement) -> Markup:
     )
 
 
-def _when(judgement: Judgement) -> Iterable[Markup]:
-    start, end = judgement.first.at_s, judgement.last_s
+def _when(group: AssessmentGroup) -> Iterable[Markup]:
+    start, end = group.first.at_s, group.last_s
     span = format_moment(start) if start == end else f"{start:.1f}–{end:.1f} s"
-    times = "once" if judgement.times == 1 else f"{judgement.times} times alike"
+    times = "once" if group.times == 1 else f"{group.times} times alike"
     return element("span", span), element("small", times)
 
 
-def _price_range(judgement: Judgement) -> str:
-    low, high = judgement.price_low, judgement.price_high
+def _price_range(group: AssessmentGroup) -> str:
+    low, high = group.price_low, group.price_high
     return format_usd(low) if low == high else f"{format_usd(low)}–{format_usd(high)}"
 
 
-def _verdict(verdict: Verdict, news: frozenset[str]) -> Iterator[Markup]:
+def _verdict(verdict: Finding, news: frozenset[str]) -> Iterator[Markup]:
     text = f"{SIGNS[verdict.answer]} {verdict.answer}"
     yield element("span", text, class_=f"chip {verdict.answer}")
     if verdict.reason in news:
         yield element("small", verdict.reason)
 
 
-def _outcome(entry: Consideration) -> Markup:
+def _outcome(entry: AssessmentRow) -> Markup:
     return join((element("b", entry.outcome), element("small", entry.why)))
 
 

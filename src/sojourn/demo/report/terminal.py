@@ -5,14 +5,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sojourn.demo.report.data import Consideration, ReportData, Verdict
+from sojourn.demo.report.data import AssessmentRow, ReportData, Finding
 from sojourn.demo.report.figures import (
-    findings,
+    back_test_lines,
     format_bytes,
     format_moment,
     format_seconds,
     format_usd,
-    judgements,
+    assessment_groups,
     questions,
     short,
 )
@@ -64,25 +64,25 @@ def _itinerary(data: ReportData) -> Table:
 def _judgements(data: ReportData) -> Table:
     title = "Places considered"
     table = _table(title, "At", "Zone", "Asked", "Governance", "Capability", "Trust", "The agent")
-    for judgement in judgements(data):
-        first = judgement.first
+    for group in assessment_groups(data):
+        first = group.first
         _row(
             table,
-            format_moment(first.at_s) + (f" ×{judgement.times}" if judgement.times > 1 else ""),
+            format_moment(first.at_s) + (f" ×{group.times}" if group.times > 1 else ""),
             first.zone,
             format_usd(first.price),
-            *(_verdict(verdict, judgement.news) for verdict in questions(first).values()),
+            *(_verdict(verdict, group.news) for verdict in questions(first).values()),
             _outcome(first),
         )
     return table
 
 
-def _verdict(verdict: Verdict, news: frozenset[str]) -> Text:
+def _verdict(verdict: Finding, news: frozenset[str]) -> Text:
     text = Text(f"{SIGNS[verdict.answer]} {verdict.answer}", style=STYLES[verdict.answer])
     return text.append(f"\n{verdict.reason}", style="dim") if verdict.reason in news else text
 
 
-def _outcome(entry: Consideration) -> Text:
+def _outcome(entry: AssessmentRow) -> Text:
     text = Text(entry.outcome, style=OUTCOMES[entry.outcome])
     return text.append(f"\n{entry.why}", style="dim") if entry.why else text
 
@@ -119,9 +119,9 @@ def _back_test(data: ReportData) -> Table:
     styles = {"green": "green", "yellow": "yellow", "red": "red"}
     words = {"green": "passes", "yellow": "watch", "red": "fails"}
     table = _table("Back-test", "Question", "Result", "Verdict")
-    for finding in findings(data.backtest):
-        verdict = Text(words[finding.light], style=styles[finding.light])
-        _row(table, finding.question, finding.figures, verdict)
+    for line in back_test_lines(data.backtest):
+        verdict = Text(words[line.light], style=styles[line.light])
+        _row(table, line.question, line.figures, verdict)
     return table
 
 

@@ -1,6 +1,6 @@
 """A process that commits until it is killed, and says on standard output what was acknowledged.
 
-    python committer.py DIRECTORY ROUND
+python committer.py DIRECTORY ROUND
 """
 
 import asyncio
@@ -20,7 +20,9 @@ async def commit_for_ever(store: SqliteStore, writer: str) -> None:
     for number in count():
         name = f"{writer}.{number}".encode()
         block = PutBlock(digest(name * 500), "raw", name * 500)
-        await store.commit([Put("names", name, name * 20), Put("last", writer.encode(), name), block])
+        await store.commit(
+            [Put("names", name, name * 20), Put("last", writer.encode(), name), block]
+        )
         os.write(1, name + b"\n")
 
 

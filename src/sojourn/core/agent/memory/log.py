@@ -38,7 +38,7 @@ from sojourn.core.base.errors import Misused
 __all__ = ["FAN_OUT", "LENGTH_MAX", "Log"]
 
 FAN_OUT: Final = 16
-"""Values in a leaf, parts in a branch. Twice as many: twice the bytes an append, half the blocks."""
+"""Values in a leaf, parts in a branch. Eight: half the bytes an append, twice the blocks in all."""
 LENGTH_MAX: Final = 2**48
 """Values in a log: eleven heights of branches."""
 _ROOT: Final = "log/1"
