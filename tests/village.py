@@ -340,9 +340,7 @@ class Village:
     ) -> Certified:
         """Drive a proposal to its decision as a host of the zone would."""
         slot = slot_for(parent, proposal.transition, house.manifest)
-        proposer = Proposer(
-            proposal, slot, house.manifest, parent=parent, application=application
-        )
+        proposer = Proposer(proposal, slot, house.manifest, parent=parent, application=application)
         return await self.client(house).decide(
             proposer, self.blocks, timeout_s=timeout_s, until_applied=True
         )
@@ -391,9 +389,7 @@ class Village:
             head.record, target.manifest, target.hosts[0].public, 1_000_000, deadline_ms
         )
         zones = {chapter.opened.record.custody.zone for chapter in chapters} | {source.zone}
-        manifests = tuple(
-            house.signed for house in self.houses.values() if house.zone in zones
-        )
+        manifests = tuple(house.signed for house in self.houses.values() if house.zone in zones)
         return AskVisa(terms=terms, head=head, chapters=chapters, manifests=manifests)
 
     async def visa(self, source: House, target: House, ask: AskVisa) -> Visa:
@@ -420,9 +416,7 @@ class Village:
         )
         return await self.decide(source, proposal, head), visa, ask
 
-    async def arrive(
-        self, target: House, gone: Certified, visa: Visa, ask: AskVisa
-    ) -> Certified:
+    async def arrive(self, target: House, gone: Certified, visa: Visa, ask: AskVisa) -> Certified:
         """Show the departure to the target and have the admission decided by the visa's host."""
         replies = await self.client(target).ask_all(Arrive(departure=gone, visa=visa), Head)
         assert len(replies) >= target.manifest.committee.quorum, replies

@@ -19,7 +19,9 @@ def with_fields(value: Value, changes: dict[str, Any]) -> bytes:
     return encode_block(fields_of(value) | changes)
 
 
-def written_map(items: list[tuple[str, Any]], head: bytes | None = None, tail: bytes = b"") -> bytes:
+def written_map(
+    items: list[tuple[str, Any]], head: bytes | None = None, tail: bytes = b""
+) -> bytes:
     """Return a map with these items in this order, under its own or another header."""
     assert len(items) < 24
     parts = [encode_block(key) + encode_block(value) for key, value in items]

@@ -6,7 +6,7 @@ request ─► ruled on, one after the other for each agent ─► written, sign
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Any, Final
 
 import structlog
@@ -26,11 +26,19 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply, LeaseBook
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
 from sojourn.core.protocol.gossip import KnownPlaces
-from sojourn.core.protocol.messages import Applied, AskHead, Reply, Request, RoundVoted, Voted
+from sojourn.core.protocol.messages import (
+    Applied,
+    AskHead,
+    Propose,
+    Reply,
+    Request,
+    RoundVoted,
+    Voted,
+)
 from sojourn.core.quorum.certificates import RoundVote
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
-from sojourn.runtime.store import Store
+from sojourn.runtime.store import Change, Store
 from sojourn.runtime.transport import Connection
 from sojourn.runtime.zone_client import Connections, ZoneClient
 
@@ -123,16 +131,24 @@ class Anchor:
         agent = agent_of(request)
         lock = self._locks.setdefault(agent, asyncio.Lock())
         async with lock:
-            ruling = rule(self.shelf.dossier(agent), request, sender, self.view())
-            answer = await self._perform(ruling)
+            blocks = (
+                self.shelf.block_changes(request.blocks) if isinstance(request, Propose) else []
+            )
+            view = self.view(given={change.digest for change in blocks})
+            ruling = rule(self.shelf.dossier(agent), request, sender, view)
+            answer = await self._perform(ruling, blocks)
         if not lock.locked() and not lock._waiters:  # noqa: SLF001
             self._locks.pop(agent, None)
         if ruling.dossier is not None:
             self._after(ruling)
+        if isinstance(request, AskVisa) and isinstance(answer, Voted):
+            await self.take_news(gossip.News(manifests=request.manifests))
         return answer
 
-    async def _perform(self, ruling: Ruling) -> Reply:
+    async def _perform(self, ruling: Ruling, blocks: Sequence[Change] = ()) -> Reply:
         changes = self.shelf.changes_of(ruling)
+        if isinstance(ruling.answer, CastVote):
+            changes = [*blocks, *changes]  # what a vote vouches for is stored with it (trap 23)
         answer = ruling.answer
         ballot = answer.ballot if isinstance(answer, CastVote | CastRound) else None
         vote = await self._scribe.write(changes, ballot) if changes or ballot else None
@@ -173,9 +189,13 @@ class Anchor:
             signers=done.certificate.signers(),
         )
 
-    def view(self) -> View:
-        """Return what this anchor knows at this moment."""
+    def view(self, given: Set[bytes] = frozenset()) -> View:
+        """Return what this anchor knows at this moment; `given` blocks count as stored."""
         now_ms = clock.wall_ms()
+
+        def lacking(digests: Sequence[bytes]) -> list[bytes]:
+            return self.shelf.lacking([named for named in digests if named not in given])
+
         return View(
             manifest=self.manifest,
             index=self.index,
@@ -184,7 +204,7 @@ class Anchor:
             endorsements=self.places.endorsements,
             envelopes=self.places.envelopes_of(self.zone_id, now_ms),
             leases=self.leases,
-            lacking=self.shelf.lacking,
+            lacking=lacking,
             memo=self._memo,
             now_ms=now_ms,
             boot_ms=clock.boot_ms(),

@@ -138,7 +138,7 @@ class Shelf:
         block = self._store.get_block(named)
         return block.data if block else None
 
-    def block_changes(self, blocks: Sequence[bytes]) -> list[Change]:
+    def block_changes(self, blocks: Sequence[bytes]) -> list[PutBlock]:
         """Return the changes that store these blocks. Raises `Rejected` if one comes before its children."""
         named = [digest(data) for data in blocks]
         given = set[bytes]()

@@ -19,7 +19,7 @@ from tests.conformance.kinds.vote import (
     slot_summary,
 )
 from tests.conformance.spoiled import spoiled, with_fields
-from tests.unit.core.quorum.voters import SLOT, X, Y, Voters, other_slots, pair
+from tests.unit.core.quorum.voters import SLOT, Voters, X, Y, other_slots, pair
 
 CERTIFICATE: Final = FOUR.certificate([0, 1, 3])
 

@@ -27,9 +27,7 @@ def _edge_cases() -> Iterator[Case]:
 KIND = Kind(
     name="ed25519",
     about="bytes: the public key A (32), the signature R (32) and S (32), the message. It holds if it breaks "
-    + "none of: "
-    + "; ".join(f"{name}: {rule}" for name, rule in CLAUSES.items())
-    + ".",
+    "none of: " + "; ".join(f"{name}: {rule}" for name, rule in CLAUSES.items()) + ".",
     check=_check,
     files={"edge-cases": _edge_cases},
 )

@@ -69,7 +69,9 @@ def _valid() -> Iterator[Case]:
     note = "a codec that turns whatever parses as a CID into a link fails here"
     yield Case(name="bytes that read as a CID", data=encode_block(bytes(LINK)), note=note)
     versioned = bytes.fromhex("1220") + digest(b"\xa0")
-    yield Case(name="bytes that read as a CID of version 0", data=encode_block(versioned), note=note)
+    yield Case(
+        name="bytes that read as a CID of version 0", data=encode_block(versioned), note=note
+    )
 
 
 MALFORMED = {

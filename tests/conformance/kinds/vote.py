@@ -14,7 +14,7 @@ from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Phase, Slot, Vote, check_vote
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.spoiled import fields_of, spoiled, with_fields
-from tests.unit.core.quorum.voters import SLOT, Y, Voters, other_slots, pair
+from tests.unit.core.quorum.voters import SLOT, Voters, Y, other_slots, pair
 
 FOUR: Final = Voters(4, 1)
 VOTE: Final = FOUR.vote(2)
@@ -118,8 +118,8 @@ def _misread() -> Iterator[tuple[str, bytes, str, str]]:
     ballot = fields_of(VOTE.ballot)
     slot = fields_of(VOTE.ballot.slot)
     wrong: dict[str, tuple[dict[str, object], str, str]] = {
-        "a ballot of another form": ({"form": "tally/1"}, "bad-field", "vote.ballot.form"),
-        "a ballot of a later version": ({"form": "vote/2"}, "bad-field", "vote.ballot.form"),
+        "a ballot of another form": ({"form": "tally/1"}, "wrong-kind", "vote.ballot.form"),
+        "a ballot of a later version": ({"form": "vote/2"}, "wrong-kind", "vote.ballot.form"),
         "a phase there is none of": ({"phase": "veto"}, "bad-field", "vote.ballot.phase"),
         "a negative round": ({"round": -1}, "bad-field", "vote.ballot.round"),
         "a round of 2^63": ({"round": 2**63}, "bad-field", "vote.ballot.round"),

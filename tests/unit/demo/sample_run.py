@@ -34,7 +34,8 @@ class SampleRun:
         }
         self.room = {plan.name: plan.capacity for plan in schedule.zones}
         self.price_points = [
-            facts.PricePoint(at_s=0, zone=zone, price=price) for zone, price in self.prices.items()
+            facts.PricePoint(at_s=0, zone=zone, price_micros=price)
+            for zone, price in self.prices.items()
         ]
         self.capacity_points: list[facts.CapacityPoint] = []
         self.stays: list[facts.Stay] = []
@@ -61,7 +62,7 @@ class SampleRun:
         match event:
             case PriceChange(zone=zone, price_micros=price):
                 self.prices[zone] = price
-                point = facts.PricePoint(at_s=self.now, zone=zone, price=price, why=why)
+                point = facts.PricePoint(at_s=self.now, zone=zone, price_micros=price, why=why)
                 self.price_points.append(point)
             case CapacityChange(zone=zone, agents=agents):
                 self.room[zone] = agents
@@ -91,7 +92,7 @@ class SampleRun:
     def _consider(self, window: int) -> None:
         best = self._best()
         for plan in self.schedule.zones:
-            self.assessments.append(self._consideration(plan, window, best))
+            self.assessments.append(self._assess(plan, window, best))
         if best != self.here:
             self._migrate(best, window)
 
@@ -109,7 +110,7 @@ class SampleRun:
             return self.here
         return cheapest
 
-    def _consideration(self, plan: ZonePlan, window: int, best: str) -> facts.AssessmentRow:
+    def _assess(self, plan: ZonePlan, window: int, best: str) -> facts.AssessmentRow:
         inside = "EU" in plan.place.jurisdictions
         law = ", ".join(plan.place.jurisdictions)
         has_room = self.room[plan.name] > 0
@@ -125,22 +126,28 @@ class SampleRun:
             at_s=self.now,
             window=window,
             zone=plan.name,
-            price=self.prices[plan.name],
+            price_micros=self.prices[plan.name],
             governance=facts.Finding(
                 answer="yes" if inside else "no",
-                reason=f"eu-finance, rule 1: jurisdiction {{{law}}} has EU"
-                if inside
-                else f"eu-finance, rule 2 forbids travel: client-confidential, {{{law}}} lacks EU",
+                reasons=(
+                    f"eu-finance, rule 1: jurisdiction {{{law}}} has EU"
+                    if inside
+                    else f"eu-finance, rule 2 forbids travel: client-confidential, {{{law}}} lacks EU",
+                ),
             ),
             capability=facts.Finding(
                 answer="yes" if has_room else "later",
-                reason="1 CPU, 512 MiB, arch 8.0.0 offered" if has_room else "0 agents taken now",
+                reasons=(
+                    "1 CPU, 512 MiB, arch 8.0.0 offered" if has_room else "0 agents taken now",
+                ),
             ),
             trust=facts.Finding(
                 answer="yes" if inside else "no",
-                reason="level 3 of 2, endorsed by acme-compliance"
-                if inside
-                else "level 0 of 2, no endorsement",
+                reasons=(
+                    "level 3 of 2, endorsed by acme-compliance"
+                    if inside
+                    else "level 0 of 2, no endorsement",
+                ),
             ),
             outcome=outcome,
             why=why,
@@ -149,7 +156,8 @@ class SampleRun:
     def _migrate(self, target: str, window: int) -> None:
         self._certify("depart", self.here, window)
         asked, before = self.prices[target], self.prices[self.here]
-        assert asked is not None and before is not None
+        assert asked is not None
+        assert before is not None
         full = self.room[self.here] == 0
         self._leave(window)
         self.term += 1
@@ -249,7 +257,7 @@ def _zone_row(plan: ZonePlan) -> facts.ZoneRow:
         longitude=place.longitude,
         anchors=plan.anchors,
         hosts=plan.hosts,
-        list_price=place.price.price_micros if place.price else None,
+        list_price_micros=place.price.price_micros if place.price else None,
         price_source=f"{place.price.instance}; {place.price.source}" if place.price else "",
         position_source=place.position_source,
     )

@@ -209,8 +209,9 @@ def _bad_field(message: str, what: str) -> Rejected:
     if not problem:
         problem, path = message, "$"
     where = _shown(path.rstrip("`").replace("$", what, 1))
-    unknown = "unknown field" in problem
-    reason = "unknown-field" if unknown else "bad-field"
+    reason = "unknown-field" if problem.startswith("Object contains unknown") else "bad-field"
+    if problem.startswith("Invalid value "):  # the tag of a part, or of a message among many
+        reason = "wrong-kind"
     return Rejected(_shown(problem), reason=reason, where=where)
 
 

@@ -5,7 +5,7 @@ Repeating a message is harmless: the same answer comes again. Whatever raises `R
 becomes a `Declined`, with the reason in words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +38,7 @@ from sojourn.core.protocol.messages import (
 from sojourn.core.protocol.validate import Missing, check_departure, check_proposal, governing
 from sojourn.core.protocol.visa import visa_slot, visa_terms
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
+from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = ["agent_of", "declined", "note_onward", "renews", "rule"]
 
@@ -271,7 +272,7 @@ def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruli
     manifests = {**_verified(ask), **view.manifests}
     check_chain(terms.agent, ask.chapters, manifests)
     check_head(ask.chapters[-1], ask.head, manifests)
-    _check_welcome(ask, view)
+    _check_welcome(ask, manifests, view)
     ballot = Ballot(
         slot=visa_slot(terms),
         round=0,
@@ -284,21 +285,20 @@ def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruli
     return Ruling(answer=CastVote(ballot), dossier=after)
 
 
-def _verified(ask: AskVisa) -> dict[bytes, Any]:
+def _verified(ask: AskVisa) -> dict[bytes, ZoneManifest]:
     """Return the manifests an applicant shows, checked; each speaks only for the zone whose digest it is."""
     for signed in ask.manifests:
         signed.check()
     return {signed.manifest.zone_id: signed.manifest for signed in ask.manifests}
 
 
-def _check_welcome(ask: AskVisa, view: View) -> None:
+def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: View) -> None:
     """Check that this zone and the agent's own policies permit the entry, and that the host has room."""
     record = ask.head.record
     documents = governing(record, view.now_ms, view)
     context = permission.travel_context(record, view.manifest)
-    verdict = permission.ask(
-        record, documents, "travel", view.manifest, view.manifest, context, view.memo
-    )
+    here, origin = view.manifest, manifests[record.custody.zone]
+    verdict = permission.ask(record, documents, "travel", here, here, context, view.memo, origin)
     permission.check_permitted(verdict)
     permission.check_trusted(record, view.zone, "travel", view.endorsements, view.now_ms)
     envelope = view.envelopes.get(ask.terms.host)

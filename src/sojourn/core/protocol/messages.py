@@ -108,7 +108,8 @@ class Proposal(Value, tag_field="kind", tag="proposal/1"):
 class Propose(Value, tag_field="kind", tag="propose"):
     """Ask for a lock vote. From round 1 on, `entry` proves that round-1 was left, and only its leader asks.
 
-    `justification` is the lock certificate the value was taken from, if any.
+    `justification` is the lock certificate the value was taken from, if any. `blocks` are new blocks of memory,
+    children first: what fits here is stored by the same forced write as the vote.
     """
 
     slot: Slot
@@ -116,6 +117,7 @@ class Propose(Value, tag_field="kind", tag="propose"):
     proposal: Proposal
     justification: Certificate | None = None
     entry: RoundCertificate | None = None
+    blocks: Annotated[tuple[bytes, ...], Meta(max_length=4096)] = ()
 
 
 class ShowLock(Value, tag_field="kind", tag="show-lock"):

@@ -5,12 +5,14 @@ Hosts ask before they propose; anchors ask again before they vote, and do not be
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
 
 from sojourn.core.agent import trust
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.errors import Denied
+from sojourn.core.base.errors import Denied, Misused
 from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.document import PolicyDocument
 from sojourn.core.policy.engine import PreparedPolicy, evaluate_all, prepare
@@ -21,26 +23,42 @@ from sojourn.core.zone.manifest import ZoneManifest
 __all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
 
 
+_PLACES_REMEMBERED: Final = 1024
+
+
 def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
     """Return the agent's policies, parsed. Raises `Denied` if they cannot be evaluated at all."""
-    return prepare(
-        tuple(
-            PolicyDocument(name=f"{item.issuer}/{item.name}", text=item.cedar, actions=item.actions)
-            for item in documents
+    try:
+        return prepare(
+            tuple(
+                PolicyDocument(
+                    name=f"{item.issuer}/{item.name}", text=item.cedar, actions=item.actions
+                )
+                for item in documents
+            )
         )
-    )
+    except Misused as error:
+        raise Denied(f"the agent's policy cannot be evaluated: {error}") from None
 
 
+@lru_cache(maxsize=_PLACES_REMEMBERED)
 def zone_policy(manifest: ZoneManifest) -> PreparedPolicy:
-    """Return a zone's own policy, parsed; it also judges actions that only agents' documents declare."""
+    """Return a zone's own policy, parsed; it also judges actions that only agents' documents declare.
+
+    Raises `Denied` if it cannot be evaluated at all.
+    """
     document = PolicyDocument(
         name=manifest.name, text=manifest.policy, actions=manifest.policy_actions
     )
-    return prepare((document,), judges_foreign=True)
+    try:
+        return prepare((document,), judges_foreign=True)
+    except Misused as error:
+        raise Denied(f"the zone's policy cannot be evaluated: {error}") from None
 
 
+@lru_cache(maxsize=_PLACES_REMEMBERED)
 def entity_of(manifest: ZoneManifest) -> ZoneEntity:
-    """Return the zone as policies see it."""
+    """Return the zone as policies see it. A list price of 0 stands for a price that is not stated."""
     attributes = manifest.attributes
     return ZoneEntity(
         id=cid_text(manifest.zone_id),
@@ -90,11 +108,12 @@ def ask(
     ruled_by: ZoneManifest,
     context: RequestContext,
     memo: Memo,
+    origin: ZoneManifest | None = None,
 ) -> Verdict:
     """Return what the agent's policies and `ruled_by`'s own say to `action` at `place`.
 
-    For travel, `place` is the target and `ruled_by` the zone whose consent is asked: the source's before a
-    departure, the target's before an admission.
+    For travel, `place` is the target, `origin` the zone it would leave, and `ruled_by` the zone whose consent is
+    asked: the source's before a departure, the target's before an admission.
     """
     request = PolicyRequest(
         agent=AgentEntity(
@@ -105,6 +124,7 @@ def ask(
         ),
         action=action,
         zone=entity_of(place),
+        origin=entity_of(origin) if origin else None,
         context=context,
     )
     parties = (

@@ -71,7 +71,7 @@ class Proposer:
     """One attempt to have `proposal` decided in `slot`.
 
     `parent` is the certified parent, for anchors that have not heard of it; `application` what the agent
-    applied with, for anchors that have not seen it. From round 1 on, `entry` and `justification` are needed.
+    applied with, for anchors that have not seen it; `blocks` go along with the proposal. From round 1 on, `entry` and `justification` are needed.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Proposer:
         round: int = 0,
         entry: RoundCertificate | None = None,
         justification: Certificate | None = None,
+        blocks: tuple[bytes, ...] = (),
     ) -> None:
         """Prepare; nothing is sent before `start`."""
         self.progress = Progress.LOCKING
@@ -96,7 +97,12 @@ class Proposer:
         self._value = proposal.transition.digest
         self._parent, self._application = parent, application
         self._ask = Propose(
-            slot=slot, round=round, proposal=proposal, entry=entry, justification=justification
+            slot=slot,
+            round=round,
+            proposal=proposal,
+            entry=entry,
+            justification=justification,
+            blocks=blocks,
         )
         self._locks = Tally(self._committee, slot, round, Phase.LOCK)
         self._commits = Tally(self._committee, slot, round, Phase.COMMIT)

@@ -9,7 +9,7 @@ parent says the same. `Refused` says not now, or not as far as this anchor knows
 envelopes, manifests and blocks are each anchor's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from sojourn.core.agent.governance import Document, Officers, check_threshold
@@ -186,10 +186,11 @@ def _permit(
     place: ZoneManifest,
     view: View,
     context: RequestContext | None = None,
+    origin: ZoneManifest | None = None,
 ) -> None:
-    verdict = permission.ask(
-        record, documents, action, place, view.manifest, context or RequestContext(), view.memo
-    )
+    context = context or RequestContext()
+    ruled_by = view.manifest
+    verdict = permission.ask(record, documents, action, place, ruled_by, context, view.memo, origin)
     permission.check_permitted(verdict)
 
 
@@ -249,13 +250,15 @@ def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Rejected(
             "the departed record is not the one that follows", reason="bad-change", where="record"
         )
-    _permit_travel(parent.record, proposal.transition.at_ms, target, view)
+    _permit_travel(parent.record, proposal.transition.at_ms, view.manifest, target, view)
 
 
-def _permit_travel(record: AgentRecord, at_ms: int, target: ZoneManifest, view: View) -> None:
+def _permit_travel(
+    record: AgentRecord, at_ms: int, origin: ZoneManifest, target: ZoneManifest, view: View
+) -> None:
     documents = governing(record, at_ms, view)
     context = permission.travel_context(record, target)
-    _permit(record, documents, "travel", target, view, context)
+    _permit(record, documents, "travel", target, view, context, origin)
     permission.check_trusted(record, target.zone_id, "travel", view.endorsements, at_ms)
 
 
@@ -277,8 +280,17 @@ def check_departure(dossier: Dossier, departure: Certified | None, view: View) -
         problem = f"term {migration.next_term} is closed here, up to {dossier.high_term}"
         raise Rejected(problem, reason="closed-term", where="evidence.departure")
     _check_known(dossier, departure.record)
-    departure.check(view.manifests, where="evidence.departure")
+    departure.check(_chain_manifests(dossier, view), where="evidence.departure")
     return departure
+
+
+def _chain_manifests(dossier: Dossier, view: View) -> Mapping[bytes, ZoneManifest]:
+    """Return the manifests known here, and those the applicant proved its chain with.
+
+    Each of the latter speaks only for the zone whose identifier is its digest (trap 13).
+    """
+    shown = dossier.application.manifests if dossier.application else ()
+    return {signed.manifest.zone_id: signed.manifest for signed in shown} | dict(view.manifests)
 
 
 def _check_known(dossier: Dossier, gone: AgentRecord) -> None:
@@ -306,7 +318,8 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
         raise Rejected(
             "the admitted record is not the one that follows", reason="bad-change", where="record"
         )
-    _permit_travel(parent.record, proposal.transition.at_ms, view.manifest, view)
+    origin = _chain_manifests(dossier, view)[parent.record.custody.zone]
+    _permit_travel(parent.record, proposal.transition.at_ms, origin, view.manifest, view)
     _check_blocks(expected, view)  # trap 23
 
 

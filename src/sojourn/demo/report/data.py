@@ -12,10 +12,11 @@ from sojourn.demo.risk import Estimate, History
 
 __all__ = [
     "Answer",
+    "AssessmentRow",
     "CapacityPoint",
     "Capsule",
     "CertificateRow",
-    "AssessmentRow",
+    "Finding",
     "Loss",
     "MemoryPoint",
     "Migration",
@@ -23,7 +24,6 @@ __all__ = [
     "PricePoint",
     "ReportData",
     "Stay",
-    "Verdict",
     "ZoneRow",
 ]
 
@@ -47,17 +47,17 @@ class ZoneRow(Value):
     longitude: float
     anchors: int
     hosts: int
-    list_price: int | None
+    list_price_micros: int | None
     price_source: str
     position_source: str
 
 
 class PricePoint(Value):
-    """From `at_s` on, `zone` asks `price`; None: it names no price. Every zone has a first at 0."""
+    """From `at_s` on, `zone` asks this; None: it names no price. Every zone has a first at 0."""
 
     at_s: float
     zone: str
-    price: int | None
+    price_micros: int | None
     why: str = ""
 
 
@@ -110,19 +110,24 @@ class Loss(Value):
 
 
 class Finding(Value):
-    """One of the three questions about a place, answered, with the rule or values that decided."""
+    """One of the three questions about a place, answered, with the rules or values that decided."""
 
     answer: Answer
-    reason: str
+    reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The reasons in one line."""
+        return "; ".join(self.reasons)
 
 
 class AssessmentRow(Value):
-    """The agent judging one place at one time, after `window` windows."""
+    """The agent's assessment of one place at one time, after `window` windows."""
 
     at_s: float
     window: int
     zone: str
-    price: int | None
+    price_micros: int | None
     governance: Finding
     capability: Finding
     trust: Finding

@@ -5,21 +5,21 @@ from itertools import groupby
 from typing import NamedTuple
 
 from sojourn.demo.backtest import BackTest, Light, Score
-from sojourn.demo.report.data import AssessmentRow, ReportData, Finding
+from sojourn.demo.report.data import AssessmentRow, Finding, ReportData
 
 __all__ = [
-    "BackTestLine",
     "AssessmentGroup",
+    "BackTestLine",
     "Step",
-    "exposure",
+    "assessment_groups",
     "back_test_lines",
+    "exposure",
     "format_bytes",
     "format_count",
     "format_moment",
     "format_percent",
     "format_seconds",
     "format_usd",
-    "assessment_groups",
     "mean_price",
     "price_steps",
     "questions",
@@ -39,9 +39,9 @@ class Step(NamedTuple):
 
 
 class AssessmentGroup(NamedTuple):
-    """Considerations of one place that came out alike: the first, how many, and until when.
+    """Assessments of one place that came out alike: the first, how many, and until when.
 
-    `news` are the reasons in it that the judgement before of that place did not give already.
+    `news` are the reasons in it that the assessment before of that place did not give already.
     """
 
     first: AssessmentRow
@@ -61,14 +61,14 @@ class BackTestLine(NamedTuple):
 
 
 def assessment_groups(data: ReportData) -> list[AssessmentGroup]:
-    """Return the considerations with equal verdicts on the same place in a row as one, in order."""
+    """Return the assessments of a place that came out alike one after another as one, in order."""
     found: list[AssessmentGroup] = []
     for zone in data.zones:
         told: frozenset[str] = frozenset()
         entries = (entry for entry in data.assessments if entry.zone == zone.name)
-        for _, alike in groupby(entries, key=_verdicts):
+        for _, alike in groupby(entries, key=_answers):
             group = list(alike)
-            reasons = frozenset(verdict.reason for verdict in questions(group[0]).values())
+            reasons = frozenset(finding.text for finding in questions(group[0]).values())
             found.append(_group(group, reasons - told))
             told = reasons
     return sorted(found, key=lambda group: group.first.at_s)
@@ -83,12 +83,12 @@ def questions(entry: AssessmentRow) -> dict[str, Finding]:
     }
 
 
-def _verdicts(entry: AssessmentRow) -> tuple[str, ...]:
-    return (entry.outcome, *(verdict.answer for verdict in questions(entry).values()))
+def _answers(entry: AssessmentRow) -> tuple[str, ...]:
+    return (entry.outcome, *(finding.answer for finding in questions(entry).values()))
 
 
 def _group(group: list[AssessmentRow], news: frozenset[str]) -> AssessmentGroup:
-    prices = [entry.price for entry in group if entry.price is not None]
+    prices = [entry.price_micros for entry in group if entry.price_micros is not None]
     return AssessmentGroup(
         first=group[0],
         times=len(group),
@@ -104,9 +104,9 @@ def price_steps(data: ReportData, zone: str) -> list[Step]:
     points = [point for point in data.prices if point.zone == zone]
     ends = [point.at_s for point in points[1:]] + [data.duration_s]
     return [
-        Step(point.at_s, end, point.price)
+        Step(point.at_s, end, point.price_micros)
         for point, end in zip(points, ends, strict=True)
-        if point.price is not None
+        if point.price_micros is not None
     ]
 
 

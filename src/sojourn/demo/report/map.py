@@ -219,7 +219,7 @@ def _boxes(pin: _Pin, width: int) -> Iterator[_Box]:
 
 
 def _facts(zone: ZoneRow) -> str:
-    return f"{zone.location} · {format_usd(zone.list_price)}/h"
+    return f"{zone.location} · {format_usd(zone.list_price_micros)}/h"
 
 
 def _label(pin: _Pin, box: _Box, visited: bool) -> Markup:
@@ -265,7 +265,7 @@ def _far_label(data: ReportData, zone: ZoneRow, row: int, globe: Globe) -> Marku
     distance = distance_km((home.latitude, home.longitude), (zone.latitude, zone.longitude))
     visited = any(stay.zone == zone.name for stay in data.stays)
     x, y = globe.x + globe.radius + 26, globe.y + globe.radius - 18 - 38 * row
-    facts = f"{distance:,.0f} km from home · {format_usd(zone.list_price)}/h"
+    facts = f"{distance:,.0f} km from home · {format_usd(zone.list_price_micros)}/h"
     return element(
         "g",
         element("circle", cx=x, cy=y - 5, r=6),

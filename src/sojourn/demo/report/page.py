@@ -22,9 +22,9 @@ from sojourn.demo.report.map import draw_map
 from sojourn.demo.report.markup import Markup, document, element, join, style
 from sojourn.demo.report.risk_chart import draw_risk
 from sojourn.demo.report.tables import (
+    assessment_table,
     back_test_table,
     certificate_table,
-    assessment_table,
     loss_table,
     migration_list,
     zone_table,

@@ -1,25 +1,25 @@
-"""The page's tables: judgements, migrations, certificates, losses, back-test."""
+"""The page's tables: assessments, migrations, certificates, losses, back-test."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sojourn.demo.report.data import CertificateRow, AssessmentRow, ReportData, Finding
+from sojourn.demo.report.data import AssessmentRow, CertificateRow, Finding, ReportData
 from sojourn.demo.report.figures import (
     AssessmentGroup,
+    assessment_groups,
     back_test_lines,
     format_bytes,
     format_moment,
     format_seconds,
     format_usd,
-    assessment_groups,
     questions,
     short,
 )
 from sojourn.demo.report.markup import Markup, element, join
 
 __all__ = [
+    "assessment_table",
     "back_test_table",
     "certificate_table",
-    "assessment_table",
     "loss_table",
     "migration_list",
     "zone_table",
@@ -30,13 +30,13 @@ LIGHTS = {"green": "passes", "yellow": "watch", "red": "fails"}
 
 
 def assessment_table(data: ReportData) -> Markup:
-    """Return every place the agent judged, with the three verdicts and their reasons.
+    """Return every place the agent assessed, with the three findings and their reasons.
 
     A reason that is the same as in the row before of that place is not told again.
     """
     rows = [_assessment_row(data, group) for group in assessment_groups(data)]
     heads = ("When", "Place", "Asked", "Governance", "Capability", "Trust", "The agent")
-    return _table(heads, rows, "judgements")
+    return _table(heads, rows, "assessments")
 
 
 def migration_list(data: ReportData) -> Markup:
@@ -71,7 +71,11 @@ def zone_table(data: ReportData) -> Markup:
             _cell("Place", f"{zone.location}, {zone.country}"),
             _cell("Law", ", ".join(zone.jurisdictions)),
             _cell("Anchors, hosts", f"{zone.anchors}, {zone.hosts}"),
-            _cell("List price", format_usd(zone.list_price), element("small", zone.price_source)),
+            _cell(
+                "List price",
+                format_usd(zone.list_price_micros),
+                element("small", zone.price_source),
+            ),
             _cell("Position from", element("small", zone.position_source)),
             _cell("Identifier", _code(zone.identifier)),
         )
@@ -121,9 +125,7 @@ def back_test_table(data: ReportData) -> Markup:
             "tr",
             _cell("Question", line.question),
             _cell("Result", line.figures),
-            _cell(
-                "Verdict", element("span", LIGHTS[line.light], class_=f"light {line.light}")
-            ),
+            _cell("Verdict", element("span", LIGHTS[line.light], class_=f"light {line.light}")),
         )
         for line in back_test_lines(data.backtest)
     ]
@@ -138,8 +140,8 @@ def _assessment_row(data: ReportData, group: AssessmentGroup) -> Markup:
         _cell("Place", _zone_name(data, first.zone)),
         _cell("Asked", _price_range(group)),
         (
-            _cell(question, _verdict(verdict, group.news))
-            for question, verdict in questions(first).items()
+            _cell(question, _finding(finding, group.news))
+            for question, finding in questions(first).items()
         ),
         _cell("The agent", _outcome(first)),
         class_=first.outcome.replace(" ", "-"),
@@ -158,11 +160,11 @@ def _price_range(group: AssessmentGroup) -> str:
     return format_usd(low) if low == high else f"{format_usd(low)}–{format_usd(high)}"
 
 
-def _verdict(verdict: Finding, news: frozenset[str]) -> Iterator[Markup]:
-    text = f"{SIGNS[verdict.answer]} {verdict.answer}"
-    yield element("span", text, class_=f"chip {verdict.answer}")
-    if verdict.reason in news:
-        yield element("small", verdict.reason)
+def _finding(finding: Finding, news: frozenset[str]) -> Iterator[Markup]:
+    text = f"{SIGNS[finding.answer]} {finding.answer}"
+    yield element("span", text, class_=f"chip {finding.answer}")
+    if finding.text in news:
+        yield element("small", finding.text)
 
 
 def _outcome(entry: AssessmentRow) -> Markup:

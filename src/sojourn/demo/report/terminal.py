@@ -5,14 +5,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sojourn.demo.report.data import AssessmentRow, ReportData, Finding
+from sojourn.demo.report.data import AssessmentRow, Finding, ReportData
 from sojourn.demo.report.figures import (
+    assessment_groups,
     back_test_lines,
     format_bytes,
     format_moment,
     format_seconds,
     format_usd,
-    assessment_groups,
     questions,
     short,
 )
@@ -25,13 +25,13 @@ OUTCOMES = {"here": "", "chosen": "bold green", "passed over": "dim", "not eligi
 
 
 def render_terminal(data: ReportData) -> RenderableType:
-    """Return the end-of-run print: itinerary, judgements, losses, certificates, back-test, capsule.
+    """Return the end-of-run print: itinerary, assessments, losses, certificates, back-test, capsule.
 
     Nothing of the run is read as console markup.
     """
     return Group(
         _itinerary(data),
-        _judgements(data),
+        _assessments(data),
         _losses(data),
         _certificates(data),
         _back_test(data),
@@ -61,7 +61,7 @@ def _itinerary(data: ReportData) -> Table:
     return table
 
 
-def _judgements(data: ReportData) -> Table:
+def _assessments(data: ReportData) -> Table:
     title = "Places considered"
     table = _table(title, "At", "Zone", "Asked", "Governance", "Capability", "Trust", "The agent")
     for group in assessment_groups(data):
@@ -70,16 +70,16 @@ def _judgements(data: ReportData) -> Table:
             table,
             format_moment(first.at_s) + (f" ×{group.times}" if group.times > 1 else ""),
             first.zone,
-            format_usd(first.price),
-            *(_verdict(verdict, group.news) for verdict in questions(first).values()),
+            format_usd(first.price_micros),
+            *(_finding(finding, group.news) for finding in questions(first).values()),
             _outcome(first),
         )
     return table
 
 
-def _verdict(verdict: Finding, news: frozenset[str]) -> Text:
-    text = Text(f"{SIGNS[verdict.answer]} {verdict.answer}", style=STYLES[verdict.answer])
-    return text.append(f"\n{verdict.reason}", style="dim") if verdict.reason in news else text
+def _finding(finding: Finding, news: frozenset[str]) -> Text:
+    text = Text(f"{SIGNS[finding.answer]} {finding.answer}", style=STYLES[finding.answer])
+    return text.append(f"\n{finding.text}", style="dim") if finding.text in news else text
 
 
 def _outcome(entry: AssessmentRow) -> Text:

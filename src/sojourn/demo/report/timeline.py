@@ -51,7 +51,7 @@ def _stay_bands(data: ReportData, time: Scale) -> Markup:
 
 
 def _prices(data: ReportData, time: Scale, *, labelled: bool) -> Markup:
-    most = max((point.price or 0 for point in data.prices), default=0) or 1
+    most = max((point.price_micros or 0 for point in data.prices), default=0) or 1
     price = Scale(0, 1.12 * most, PRICE_BOTTOM, PRICE_TOP)
     marks = [(value, format_usd(value, 2)) for value in ticks(0, price.high, 5)]
     paid = (

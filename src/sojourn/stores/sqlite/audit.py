@@ -19,7 +19,9 @@ __all__ = ["audit"]
 STRUCTURE_PAGES_MAX: Final = 65_536
 """256 MiB. The structure of a larger file is not checked as a whole: that would read every page."""
 
-_ROWS: Final = "SELECT tbl, key, seq, digest, value FROM rows INDEXED BY rows_by_key ORDER BY tbl, key"
+_ROWS: Final = (
+    "SELECT tbl, key, seq, digest, value FROM rows INDEXED BY rows_by_key ORDER BY tbl, key"
+)
 _BLOCKS: Final = "SELECT digest, codec FROM blocks INDEXED BY blocks_by_digest ORDER BY digest"
 _CHAIN: Final = "SELECT seq, previous, changes, total, digest FROM chain ORDER BY seq"
 
@@ -42,7 +44,7 @@ def _audit_structure(database: apsw.Connection, path: Path) -> None:
     if database.pragma("page_count") <= STRUCTURE_PAGES_MAX:
         [(found,)] = database.execute("PRAGMA quick_check(1)").fetchall()
         if found != "ok":
-            raise damaged(path, " ".join(found.split()))
+            raise damaged(path, " ".join(str(found).split()))
 
 
 def _audit_chain(database: apsw.Connection, path: Path) -> Link:

@@ -50,14 +50,15 @@ def test_a_digest_is_sha_256() -> None:
 
 @pytest.mark.parametrize("position", range(len(TEXT)))
 def test_a_name_with_one_character_changed_is_another_name_or_none(position: int) -> None:
-    for character in "abz27B0189=ü ":
-        changed = TEXT[:position] + character + TEXT[position + 1 :]
-        if changed == TEXT:
-            continue
-        try:
-            assert parse_cid_text(changed) != parse_cid_text(TEXT)
-        except Rejected as error:
-            assert "bad-link" == error.reason
+    changes = {TEXT[:position] + each + TEXT[position + 1 :] for each in "abz27B0189=ü "} - {TEXT}
+    assert digest(b"agent") not in {_named(changed) for changed in changes}
+
+
+def _named(text: str) -> bytes | None:
+    try:
+        return parse_cid_text(text)
+    except Rejected:
+        return None
 
 
 @pytest.mark.parametrize(

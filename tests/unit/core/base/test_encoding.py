@@ -59,6 +59,10 @@ class Anything(Value, tag_field="kind", tag="anything/1"):
     value: Any
 
 
+class Nested(Value):
+    trip: Trip
+
+
 COUNTS = st.integers(0, 2**63 - 1)
 LEGS = st.builds(
     Leg,
@@ -77,7 +81,11 @@ TRIPS = st.builds(
 )
 LEG = Leg(place=bytes(range(32)), count=7)
 TRIP = Trip(
-    name="risk", legs=(LEG,), colour=Colour.RED, spent={"b": 1, "a": 300, "aa": 2**63 - 1}, proof=b"\0"
+    name="risk",
+    legs=(LEG,),
+    colour=Colour.RED,
+    spent={"b": 1, "a": 300, "aa": 2**63 - 1},
+    proof=b"\0",
 )
 LINK = link_to(digest(b"block"))
 BLOCKS = st.recursive(
@@ -88,7 +96,9 @@ BLOCKS = st.recursive(
     | st.binary(max_size=40)
     | st.text(max_size=12)
     | st.binary(min_size=32, max_size=32).map(link_to),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -150,7 +160,9 @@ def test_key_order_is_no_part_of_a_value() -> None:
 @given(st.binary(max_size=80) | st.just(bytes(LINK)) | st.just(b"\0" + bytes(LINK)))
 @example(bytes.fromhex("1220") + bytes(32))
 def test_bytes_that_look_like_a_cid_stay_bytes(data: bytes) -> None:
-    """`libipld` writes `bytes(LINK)` as tag 42: two values, one encoding, and a bytes field that reads a link."""
+    """`libipld` writes `bytes(LINK)` as tag 42: two values would have one encoding, and the bytes
+    come back as a link.
+    """
     assert encode_block(data)[0] >> 5 == 2
     assert data == decode_block(encode_block(data), what="block", limit=LIMIT)
     trip = msgspec.structs.replace(TRIP, proof=data)
@@ -296,6 +308,7 @@ WRONG_FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a bool for a count": ({"spent": {"a": True}}, "bad-field", "trip.spent[...]"),
     "text for a count": ({"spent": {"a": "1"}}, "bad-field", "trip.spent[...]"),
     "a colour there is none of": ({"colour": "green"}, "bad-field", "trip.colour"),
+    "a colour that names a reason": ({"colour": "unknown field"}, "bad-field", "trip.colour"),
     "an int for a bool": ({"done": 1}, "bad-field", "trip.done"),
     "base64 for bytes": ({"proof": "AAAA"}, "non-canonical", "trip"),
 }  # fmt: skip
@@ -322,6 +335,15 @@ def test_a_field_left_out_is_rejected_even_where_there_is_a_default(name: str) -
 @pytest.mark.parametrize("item", [None, [], 1, "trip/2", ["trip/2"], {}])
 def test_what_is_no_map_is_of_no_kind(item: Any) -> None:
     assert "wrong-kind" == _reason(encode_block(item), Trip)
+
+
+def test_a_part_or_one_of_many_messages_that_is_of_no_known_kind_is_rejected_as_such() -> None:
+    strange = {"kind": "tripe/2"}
+    for form, value in ((Trip | Anything, strange), (Nested, {"trip": strange})):
+        with pytest.raises(Rejected) as caught:
+            _decode(encode_block(value), form)
+        assert "wrong-kind" == caught.value.reason
+        assert "tripe/2" in caught.value.problem
 
 
 def test_the_limit_is_checked_first() -> None:

@@ -27,12 +27,25 @@ def test_a_rejection_names_its_reason_and_its_place() -> None:
 
 
 def test_every_error_is_of_the_tree_and_has_a_code_of_its_own() -> None:
-    kinds = [SojournError, Rejected, Denied, Refused, Misused, Failed, Unreachable, StoreFailed]
+    kinds: list[type[SojournError]] = [
+        SojournError,
+        Rejected,
+        Denied,
+        Refused,
+        Misused,
+        Failed,
+        Unreachable,
+        StoreFailed,
+    ]
     assert len(kinds) == len({kind.code for kind in kinds})
     assert all(issubclass(kind, SojournError) for kind in kinds)
-    assert [Unreachable, StoreFailed] == [k for k in kinds if issubclass(k, Failed) and k is not Failed]
+    assert [Unreachable, StoreFailed] == [
+        k for k in kinds if issubclass(k, Failed) and k is not Failed
+    ]
 
 
-@pytest.mark.parametrize("error", [Rejected("p", reason="r", where="w", remedy="m"), Failed("p", remedy="m")])
+@pytest.mark.parametrize(
+    "error", [Rejected("p", reason="r", where="w", remedy="m"), Failed("p", remedy="m")]
+)
 def test_errors_keep_their_parts(error: SojournError) -> None:
     assert ("p", "m") == (error.problem, error.remedy)

@@ -53,7 +53,9 @@ def _split(n: int) -> int:
 def test_roots_and_paths_are_the_rfcs(size: int) -> None:
     root, proofs = inclusions(LEAVES[:size])
     assert _mth(DATA[:size]) == root == tree_root(LEAVES[:size])
-    assert [Inclusion(index=m, size=size, path=tuple(_path(m, DATA[:size]))) for m in range(size)] == proofs
+    assert [
+        Inclusion(index=m, size=size, path=tuple(_path(m, DATA[:size]))) for m in range(size)
+    ] == proofs
     assert all(root == root_from(LEAVES[m], proofs[m]) for m in range(size))
 
 
@@ -100,7 +102,7 @@ def test_a_proof_with_another_leaf_or_path_leads_to_another_root(size: int) -> N
     for m, proof in enumerate(proofs):
         assert root != root_from(LEAVES[m + 1], proof)
         tampered = [
-            proof.path[:i] + (leaf_hash(proof.path[i]),) + proof.path[i + 1 :]
+            (*proof.path[:i], leaf_hash(proof.path[i]), *proof.path[i + 1 :])
             for i in range(len(proof.path))
         ]
         longer = [(*proof.path, root), (root, *proof.path), (*proof.path, *proof.path, root)]

@@ -81,7 +81,9 @@ def test_a_batch_of_one_is_the_statement_itself() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("role", Role)
-def test_trap_11_a_batched_seal_holds_for_its_own_kind_and_role_alone(kind: Kind, role: Role) -> None:
+def test_trap_11_a_batched_seal_holds_for_its_own_kind_and_role_alone(
+    kind: Kind, role: Role
+) -> None:
     seal = _batch(3, kind, role)[1]
     holding = [pair for pair in product(Kind, Role) if is_sealed(*pair, DIGESTS[1], seal)]
     assert [(kind, role)] == holding
@@ -145,4 +147,6 @@ def test_a_flipped_bit_of_a_batched_signature_seals_nothing(bit: int) -> None:
     seal = _batch(3)[2]
     signature = bytearray(seal.signature)
     signature[bit // 8] ^= 1 << bit % 8
-    assert not is_sealed(Kind.VOTE, Role.ANCHOR, DIGESTS[2], replace(seal, signature=bytes(signature)))
+    assert not is_sealed(
+        Kind.VOTE, Role.ANCHOR, DIGESTS[2], replace(seal, signature=bytes(signature))
+    )

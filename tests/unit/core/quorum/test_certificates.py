@@ -21,7 +21,7 @@ from sojourn.core.quorum.certificates import (
     certify,
 )
 from sojourn.core.quorum.votes import Phase
-from tests.unit.core.quorum.voters import SLOT, X, Y, Voters, other_slots, pair
+from tests.unit.core.quorum.voters import SLOT, Voters, X, Y, other_slots, pair
 
 FOUR, SEVEN = Voters(4, 1), Voters(7, 2)
 CERTIFICATE = FOUR.certificate([0, 1, 3])
@@ -45,7 +45,9 @@ def test_any_quorum_makes_a_certificate(anchors: tuple[int, ...]) -> None:
     certificate = FOUR.certificate(anchors)
     certificate.check(FOUR.committee)
     assert anchors == certificate.signers()
-    assert certificate == decode(encode(certificate), Certificate, what="c", limit=CERTIFICATE_BYTES_MAX)
+    assert certificate == decode(
+        encode(certificate), Certificate, what="c", limit=CERTIFICATE_BYTES_MAX
+    )
 
 
 def test_a_single_anchor_is_its_own_quorum() -> None:
@@ -94,7 +96,9 @@ def test_the_largest_certificate_is_within_the_limit() -> None:
     slots = [replace(SLOT, version=version) for version in range(1024)]
     batched = most.batched([most.ballot(0, slot=slot) for slot in slots])[0].seal
     whole = most.certificate(range(ANCHORS_MAX))
-    grown = [replace(part, seal=replace(part.seal, inclusion=batched.inclusion)) for part in whole.votes]
+    grown = [
+        replace(part, seal=replace(part.seal, inclusion=batched.inclusion)) for part in whole.votes
+    ]
     assert len(encode(replace(whole, votes=tuple(grown)))) < CERTIFICATE_BYTES_MAX
 
 
@@ -155,7 +159,9 @@ def test_trap_1_a_lock_certificate_is_no_commit_certificate(
     assert ("bad-signature", "certificate.votes[0].seal") == _reason(change(CERTIFICATE))
     lock = FOUR.certificate([0, 1, 2], phase=Phase.LOCK)
     lock.check(FOUR.committee)
-    assert ("bad-signature", "certificate.votes[0].seal") == _reason(replace(lock, phase=Phase.COMMIT))
+    assert ("bad-signature", "certificate.votes[0].seal") == _reason(
+        replace(lock, phase=Phase.COMMIT)
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ def _committee(n: int, f: int) -> Committee:
 
 
 @pytest.mark.parametrize(("n", "f"), COMMITTEES)
-def test_trap_10_a_quorum_is_n_minus_f_and_two_of_them_share_a_correct_anchor(n: int, f: int) -> None:
+def test_trap_10_a_quorum_is_n_minus_f_and_two_of_them_share_a_correct_anchor(
+    n: int, f: int
+) -> None:
     committee = _committee(n, f)
     committee.check()
     assert (n, n - f) == (committee.n, committee.quorum)

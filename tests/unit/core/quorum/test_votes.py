@@ -12,7 +12,7 @@ from sojourn.core.base.encoding import Value, decode, digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.quorum.votes import Ballot, Outcome, Phase, Slot, Tally, Vote, check_vote
-from tests.unit.core.quorum.voters import SLOT, X, Y, Voters, other_slots, pair
+from tests.unit.core.quorum.voters import SLOT, Voters, X, Y, other_slots, pair
 
 FOUR = Voters(4, 1)
 COMMITTEE = FOUR.committee
@@ -31,7 +31,9 @@ def test_a_vote_of_each_anchor_in_each_phase_holds(anchor: int, phase: Phase) ->
     check_vote(FOUR.vote(anchor, phase=phase), COMMITTEE)
 
 
-@pytest.mark.parametrize("value", [VOTE, VOTE.ballot, VOTE.ballot.slot], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [VOTE, VOTE.ballot, VOTE.ballot.slot], ids=lambda v: type(v).__name__
+)
 def test_votes_ballots_and_slots_come_back(value: Value) -> None:
     assert value == decode(encode(value), type(value), what="thing", limit=4096)
 
@@ -57,7 +59,9 @@ def test_trap_12_every_field_of_a_slot_is_tried() -> None:
         ("justification", digest(b"lock")),
     ],
 )
-def test_trap_3_a_vote_counts_for_its_own_round_phase_and_value_alone(field: str, value: object) -> None:
+def test_trap_3_a_vote_counts_for_its_own_round_phase_and_value_alone(
+    field: str, value: object
+) -> None:
     changed = replace(VOTE, ballot=replace(VOTE.ballot, **{field: value}))
     assert ("bad-signature", "vote.seal") == _reason(changed)
 
@@ -181,7 +185,9 @@ def test_trap_3_a_tally_takes_no_vote_of_another_slot_round_or_phase(field: str)
     tally.add(FOUR.vote(0))
     changes: dict[str, object] = {"round": 1, "phase": Phase.LOCK}
     ballot: Ballot = FOUR.ballot(1)
-    ballot = replace(ballot, **{field: changes[field]} if field in changes else {"slot": other_slots()[field]})
+    ballot = replace(
+        ballot, **{field: changes[field]} if field in changes else {"slot": other_slots()[field]}
+    )
     with pytest.raises(Rejected) as caught:
         tally.add(FOUR.signed(ballot))
     assert "wrong-slot" == caught.value.reason

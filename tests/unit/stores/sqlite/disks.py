@@ -68,9 +68,7 @@ class UnsyncingDisk(Disk):
 
     def before_sync(self, path: Path) -> None:
         if self.failing and path.name.endswith(self.suffix):
-            error = apsw.IOError("planted")
-            error.extendedresult = apsw.SQLITE_IOERR_FSYNC
-            raise error
+            raise apsw.IOError("planted")
 
 
 class CutDisk(Disk):

@@ -69,6 +69,15 @@ def content(directory: Path) -> Content:
         store.close()
 
 
+def content_or_failure(directory: Path) -> Content | None:
+    """Return what a store serves, or None if it says in one line that it cannot."""
+    try:
+        return content(directory)
+    except SojournError as error:
+        assert "\n" not in str(error)
+        return None
+
+
 def flip(file: Path, offset: int, bit: int = 0) -> None:
     with file.open("r+b") as opened:
         opened.seek(offset)
@@ -113,10 +122,9 @@ def test_no_flipped_bit_is_ever_served(whole: Path, tmp_path: Path) -> None:
             flip(
                 copy / DATABASE_NAME, (random.choice(pages) - 1) * 4096 + place, random.randrange(8)
             )
-            try:
-                assert content(copy) == expected
-            except SojournError:
-                noticed[name] += 1
+            found = content_or_failure(copy)
+            assert found in (expected, None)
+            noticed[name] += found is None
             shutil.rmtree(copy)
     kinds = ("leaf", "internal")
     trees = ("rows", "rows_by_key", "blocks", "blocks_by_digest", "chain")
@@ -153,10 +161,7 @@ def test_every_byte_of_the_files_header_may_flip(whole: Path, tmp_path: Path) ->
     for offset in range(100):
         copy = Path(shutil.copytree(whole, tmp_path / f"{offset}"))
         flip(copy / DATABASE_NAME, offset, offset % 8)
-        try:
-            assert content(copy) == expected
-        except SojournError as error:
-            assert str(error).count("\n") == 0
+        assert content_or_failure(copy) in (expected, None)
         shutil.rmtree(copy)
 
 
@@ -167,7 +172,7 @@ def test_a_free_page_that_is_in_use_is_noticed(copy: Path) -> None:
         trunk = int.from_bytes(file.read(4), "big")
         file.seek((trunk - 1) * 4096 + 8)  # the first free page that this page names
         file.write((2).to_bytes(4, "big"))
-    with pytest.raises(StoreFailed, match="damaged: .*2nd reference to page 2"):
+    with pytest.raises(StoreFailed, match=r"damaged: .*2nd reference to page 2"):
         SqliteStore.open(copy)
 
 
@@ -196,8 +201,8 @@ SURGERIES: dict[str, tuple[str | Surgery, str]] = {
     "a value of another row": (swap_values, "of table 'small' is not what was written"),
     "two keys exchanged": (swap_keys, "of table 'small' is not what was written"),
     "a row in another table": (
-        "UPDATE rows SET tbl = 'larger' WHERE tbl = 'large' AND key = (SELECT max(key) FROM rows WHERE tbl = 'large')",
-        "",
+        "UPDATE rows SET tbl = 'larger' WHERE (tbl, key) = (SELECT tbl, max(key) FROM rows WHERE tbl = 'large')",
+        "of table 'larger' is not what was written",
     ),
     "a row of a later commit": (
         "UPDATE rows SET seq = seq + 1 WHERE rowid = 1",

@@ -34,6 +34,7 @@ __all__ = [
     "missing_levels",
     "named_by",
     "read_block",
+    "unexpected",
 ]
 
 _LINK_HEAD: Final = bytes(link_to(ZERO))[:-32]
@@ -95,6 +96,24 @@ class NewBlocks:
 def malformed(problem: str, reason: str, named: bytes) -> Rejected:
     """Return the error for the block `named`."""
     return Rejected(problem, reason=reason, where=f"block {cid_text(named)}")
+
+
+def unexpected(plain: Any, kinds: Sequence[str], named: bytes) -> Rejected:
+    """Return the error for the block `named`, which says `plain` where one of `kinds` belongs.
+
+    A block of memory is a list that begins with its kind and version: another version of the kind
+    is "unknown-version", another shape of the version "bad-field", all else "wrong-kind".
+    """
+    found = plain[0] if isinstance(plain, list) and plain else None
+    if not isinstance(found, str):
+        found = type(plain).__name__
+    if found in kinds:
+        return malformed(f"not what {found} looks like", "bad-field", named)
+    readable = " or ".join(kinds)
+    if found.partition("/")[0] in {kind.partition("/")[0] for kind in kinds}:
+        problem = f"format {found[:40]!a}; this version reads {readable}"
+        return malformed(problem, "unknown-version", named)
+    return malformed(f"{found[:40]!a} where {readable} belongs", "wrong-kind", named)
 
 
 def read_block(source: BlockSource, named: bytes) -> bytes:

@@ -18,6 +18,7 @@ from sojourn.core.agent.memory.blocks import (
     load_block,
     malformed,
     named_by,
+    unexpected,
 )
 from sojourn.core.base.digests import Link, link_to
 from sojourn.core.base.encoding import encode_block
@@ -127,7 +128,7 @@ def _read_index(named: bytes, source: BlockSource) -> tuple[int, list[bytes]]:
         case [str(kind), int(length), list(found)] if kind == _INDEX:
             pass
         case _:
-            raise malformed("not an index of chunks", "wrong-kind", named)
+            raise unexpected(plain, (_INDEX,), named)
     if isinstance(length, bool) or not 0 <= length <= LENGTH_MAX:
         raise malformed(f"an index of {length} bytes", "bad-field", named)
     needed = -(-length // span(length))

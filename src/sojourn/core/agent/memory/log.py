@@ -22,6 +22,7 @@ from sojourn.core.agent.memory.blocks import (
     load_block,
     malformed,
     named_by,
+    unexpected,
 )
 from sojourn.core.agent.memory.values import (
     Held,
@@ -226,7 +227,7 @@ def _read_root(plain: Any, named: bytes) -> tuple[int, tuple[bytes, ...], tuple[
         case [str(kind), int(length), list(links), list(values)] if kind == _ROOT:
             pass
         case _:
-            raise malformed("not the root of a log", "wrong-kind", named)
+            raise unexpected(plain, (_ROOT,), named)
     if type(length) is not int or not 0 < length <= LENGTH_MAX:
         raise malformed(f"a log of {length} values", "bad-field", named)
     needed = len(_heights(length)), length % FAN_OUT
@@ -242,7 +243,7 @@ def _read_leaf(plain: Any, named: bytes) -> tuple[Held, ...]:
         case [str(kind), list(values)] if kind == _LEAF:
             pass
         case _:
-            raise malformed("not a leaf of a log", "wrong-kind", named)
+            raise unexpected(plain, (_LEAF,), named)
     if len(values) != FAN_OUT:
         raise malformed(f"a leaf of {len(values)} values", "wrong-count", named)
     return tuple(from_plain(value, named) for value in values)
@@ -253,7 +254,7 @@ def _read_branch(plain: Any, height: int, named: bytes) -> tuple[bytes, ...]:
         case [str(kind), int(found), list(links)] if kind == _BRANCH:
             pass
         case _:
-            raise malformed("not a branch of a log", "wrong-kind", named)
+            raise unexpected(plain, (_BRANCH,), named)
     if found != height or type(found) is not int:
         problem = f"a branch of height {found} where {height} belongs"
         raise malformed(problem, "wrong-level", named)

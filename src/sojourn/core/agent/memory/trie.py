@@ -18,12 +18,12 @@ So the tree is a function of its entries: no order of operations can be told fro
 content is equal blocks, and one root is one content. Every claim of a branch is checked against the
 part when it is loaded; a tree that reads without error is the only tree of its content.
 
-Whoever chooses the keys cannot unbalance it by grinding hashes, as there are none. The worst: keys
-that are prefixes of each other make it as deep as the longest key (`KEY_BYTES_MAX` branches of two
-parts, 70 KB a change); keys that fan out everywhere make branches of 246 parts (13 KB). Neither
-grows with the mapping. Measured against a tree cut by hashes (Prolly tree, same 100,000 entries of
-200 bytes): 4 to 9 KB in 4 to 7 blocks a change against 11 to 20 KB in 3 to 6, and no block above 17
-KB by proof instead of by probability.
+Whoever chooses the keys cannot unbalance it by grinding hashes, as there are none, and cannot make
+a block of more than 16 KB: a branch has at most 246 parts. The worst they can do is to choose keys
+that are prefixes of each other: the tree is then as deep as the longest of them, and one change
+writes a branch of two parts for each byte of `KEY_BYTES_MAX`, 65 KB in all, however large the
+mapping. A tree cut by hashes of its keys (a Prolly tree) promises less and wrote more: with 100,000
+values of 200 bytes, 11 to 13 KB in 4 to 6 blocks a change, against 4 to 9 KB in 4 to 7 here.
 """
 
 from bisect import bisect_left, bisect_right
@@ -33,7 +33,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from sojourn.core.agent.memory.blocks import malformed, named_by
+from sojourn.core.agent.memory.blocks import malformed, named_by, unexpected
 from sojourn.core.agent.memory.values import Held, Unwritten, from_plain, to_plain, weight
 from sojourn.core.base.digests import Link
 
@@ -193,7 +193,11 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 def grow(entries: Sequence[Entry], position: int) -> Part:
-    """Return the tree of sorted entries whose keys share `position` bytes (rules 1 and 2)."""
+    """Return the tree of sorted entries whose keys share `position` bytes (rules 1 and 2).
+
+    Recursive, and shallow: a change grows from what one leaf holds and one entry more, and each
+    level of branches takes at least one entry, whose key has a byte for each level, off that.
+    """
     size = sum(weigh(entry.raw, entry.held) for entry in entries)
     if size <= LEAF_SIZE_MAX:
         return Leaf(tuple(e.key for e in entries), tuple(e.held for e in entries), size)
@@ -265,7 +269,7 @@ def from_block(plain: Any, named: bytes) -> Part:
         ):
             return _to_branch(prefix, starts, counts, sizes, parts, named)
         case _:
-            raise malformed("not a leaf or branch of a mapping", "wrong-kind", named)
+            raise unexpected(plain, (_LEAF, _BRANCH), named)
 
 
 def _to_leaf(keys: list[Any], values: list[Any], named: bytes) -> Leaf:

@@ -1,0 +1,160 @@
+"""The assessment: an agent's judgement of one place, before every move (architecture §4, protocol §5).
+
+Three questions, asked apart and joined only here: does this zone meet my governance, does this environment meet
+my capability requirements, is my trust in it enough for this operation? Each answer has its reasons, and a
+refusal is as much evidence as an approval.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sojourn.core.agent import trust
+from sojourn.core.agent.capabilities import mismatches
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.memory.field import may_reside
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value
+from sojourn.core.base.errors import SojournError
+from sojourn.core.policy.decision import Verdict
+from sojourn.core.policy.memo import Memo
+from sojourn.core.policy.request import RequestContext
+from sojourn.core.protocol import permission
+from sojourn.core.zone.envelope import Envelope
+from sojourn.core.zone.manifest import ZoneManifest
+
+__all__ = ["Assessment", "Finding", "assess"]
+
+
+class Finding(Value):
+    """The answer to one of the three questions, with its reasons as sentences."""
+
+    passes: bool
+    reasons: tuple[Text, ...] = ()
+
+
+class Assessment(Value):
+    """The agent's judgement of one place.
+
+    `host` is the host with the best offer, and `price_micros` its price now, per hour, in millionths of the
+    currency unit; None if no host offers anything. `stays` names the compartments that would stay behind.
+    `current` marks the place where the agent is.
+    """
+
+    zone: Digest
+    name: Name
+    governance: Finding
+    capability: Finding
+    trust: Finding
+    price_micros: Count | None = None
+    host: PublicKey | None = None
+    stays: tuple[Name, ...] = ()
+    current: bool = False
+
+    @property
+    def eligible(self) -> bool:
+        """Whether all three questions are answered with yes."""
+        return self.governance.passes and self.capability.passes and self.trust.passes
+
+
+def assess(
+    record: AgentRecord,
+    documents: Sequence[Document],
+    place: ZoneManifest,
+    envelopes: Mapping[bytes, Envelope],
+    endorsements: Iterable[trust.SignedEndorsement],
+    home: ZoneManifest,
+    memo: Memo,
+    now_ms: int,
+) -> Assessment:
+    """Return the agent's judgement of `place`, from what is known at `now_ms`.
+
+    `envelopes` are the current ones of that zone's hosts; `home` is the zone where the agent is. For the place
+    where it is the operation is `execute`, for any other `travel` and then `execute`.
+    """
+    is_here = place.zone_id == record.custody.zone
+    operations = ("execute",) if is_here else ("travel", "execute")
+    capability, best = _capability(record, envelopes, is_here=is_here)
+    return Assessment(
+        zone=place.zone_id,
+        name=place.name,
+        governance=_governance(record, documents, place, home, memo, operations),
+        capability=capability,
+        trust=_trust(record, place, endorsements, operations, now_ms),
+        price_micros=best.price_micros if best else None,
+        host=best.host if best else None,
+        stays=tuple(
+            name
+            for name, item in sorted(record.memory.compartments.items())
+            if not may_reside(item, place.attributes.jurisdiction)
+        ),
+        current=is_here,
+    )
+
+
+def _governance(
+    record: AgentRecord,
+    documents: Sequence[Document],
+    place: ZoneManifest,
+    home: ZoneManifest,
+    memo: Memo,
+    operations: tuple[str, ...],
+) -> Finding:
+    reasons: list[str] = []
+    for operation in operations:
+        travels = operation == "travel"
+        context = permission.travel_context(record, place) if travels else RequestContext()
+        origin = home if travels else None
+        try:
+            verdict = permission.ask(
+                record, documents, operation, place, home, context, memo, origin
+            )
+        except SojournError as error:  # a policy that cannot be evaluated denies
+            return Finding(passes=False, reasons=(str(error),))
+        if not verdict.permitted:
+            return Finding(passes=False, reasons=(verdict.explain(),))
+        reasons += _permits(operation, verdict)
+    return Finding(passes=True, reasons=tuple(reasons))
+
+
+def _permits(operation: str, verdict: Verdict) -> list[str]:
+    return [
+        f"{each.party} permits {operation} by {', '.join(rule.title for rule in each.decision.rules)}"
+        for each in verdict.decisions
+    ]
+
+
+def _capability(
+    record: AgentRecord, envelopes: Mapping[bytes, Envelope], *, is_here: bool
+) -> tuple[Finding, Envelope | None]:
+    """Judge the hosts' offers; the agent's own host has its slot already."""
+    if not envelopes:
+        return Finding(passes=False, reasons=("no host there offers anything now",)), None
+    ranked = sorted(envelopes.values(), key=lambda envelope: (envelope.price_micros, envelope.host))
+    lacks: list[str] = []
+    for envelope in ranked:
+        found = mismatches(record.capabilities.requires, envelope.offer)
+        if is_here and envelope.host == record.custody.host:
+            found = [text for text in found if text != "no free slot"]
+        if not found:
+            return Finding(
+                passes=True, reasons=("a host there offers all that is required",)
+            ), envelope
+        lacks += found
+    return Finding(passes=False, reasons=tuple(dict.fromkeys(lacks))), ranked[0]
+
+
+def _trust(
+    record: AgentRecord,
+    place: ZoneManifest,
+    endorsements: Iterable[trust.SignedEndorsement],
+    operations: tuple[str, ...],
+    now_ms: int,
+) -> Finding:
+    known = list(endorsements)
+    findings = [
+        trust.judge(record.trust, place.zone_id, operation, known, now_ms)
+        for operation in operations
+    ]
+    reasons = tuple(
+        f"{f.operation}: level {f.level}, {f.needed} needed; {f.reason}" for f in findings
+    )
+    return Finding(passes=all(f.is_enough for f in findings), reasons=reasons)

@@ -1,0 +1,69 @@
+"""The class that authors derive their agents from."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.ports import Assessment
+from sojourn.runtime.steps import effect_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from sojourn.runtime.session import Session
+
+__all__ = ["Agent"]
+
+SAVING_MIN: Final = 0.05
+"""By how much, at least, another place is to be cheaper before an agent moves there by default."""
+
+
+class Agent:
+    """An agent: derive from it, declare steps, and write `async def run(self, ctx, ...)`.
+
+    `run` is deterministic: it calls steps for everything that is not, and keeps in `ctx.memory` what it must
+    not forget. It may be replayed at any time, here or elsewhere, on a new instance of the class; what is
+    assigned to `self` is therefore as short-lived as a local variable.
+    """
+
+    if TYPE_CHECKING:
+        run: Callable[..., Coroutine[Any, Any, Any]]
+
+    _session: "Session | None" = None
+
+    def rank(self, places: Sequence[Assessment]) -> Assessment | None:
+        """Choose a place among those judged, or None to stay. Override it to choose otherwise.
+
+        By default the cheapest eligible place, and the current one while it is eligible and no other is
+        cheaper by 5 % or more. An unknown price is the highest. Only an eligible place may be chosen.
+        """
+        eligible = [place for place in places if place.eligible]
+        if not eligible:
+            return None
+        best = min(eligible, key=_price)
+        here = next((place for place in eligible if place.current), None)
+        return best if here is None or _is_cheaper(best, here) else here
+
+    @property
+    def effect_key(self) -> str:
+        """The key of the effect that the step which asks is having: agent, term, version and index, as text.
+
+        Pass it to the receiver, who applies what comes under one key once (protocol §10). Raises `Misused`
+        anywhere but in a step with an effect.
+        """
+        key = effect_key.get()
+        if key is None:
+            raise Misused(
+                "effect_key was asked for outside a step with an effect",
+                remedy='Declare the step with effect="idempotent" or effect="once"',
+            )
+        return key
+
+
+def _price(place: Assessment) -> float:
+    return float("inf") if place.price_micros is None else place.price_micros
+
+
+def _is_cheaper(place: Assessment, here: Assessment) -> bool:
+    price, now = _price(place), _price(here)
+    return price < now and price <= now * (1 - SAVING_MIN)

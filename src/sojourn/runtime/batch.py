@@ -1,0 +1,151 @@
+"""Batches: the records that are not final yet, and when they are sent to become so.
+
+Effect-free work runs ahead of finality by a bounded window (protocol §10): a batch is cut at 64 records, after
+250 ms, or where something needs finality; while it is decided the next one may fill, and then the code waits.
+A batch is only ever cut while the code is at rest, so that its memory is the memory after its last record.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import (
+    JOURNAL_RECORDS_PER_STEP_MAX,
+    RUN_AHEAD_MS,
+    RUN_AHEAD_RECORDS,
+)
+from sojourn.runtime.compartments import WorkingMemory
+from sojourn.runtime.frames import PARCEL_BYTES, Answer, Commit, Keep
+from sojourn.runtime.link import FetchedBlocks, Link
+from sojourn.runtime.records import Resume, Roots
+
+__all__ = ["UNSAVED_BYTES_MAX", "Batch"]
+
+UNSAVED_BYTES_MAX: Final = 64 * 1024 * 1024
+"""New blocks in one batch: what a store takes in one commit."""
+
+
+class Batch:
+    """Collects records and sends them, with the memory's new blocks, as one `Commit`.
+
+    `cut` gives the state at rest: roots and resume information. `on_change` is called, on the loop and at
+    rest, when a batch has become final or is due: `settle` is to follow.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        memory: WorkingMemory,
+        source: FetchedBlocks,
+        cut: Callable[[], tuple[Roots, Resume]],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._memory = memory
+        self._source = source
+        self._cut = cut
+        self._on_change = on_change
+        self._records: list[bytes] = []
+        self._size = 0
+        self._spent: dict[str, int] = {}
+        self._sent: set[bytes] = set()
+        self._under_way = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_late = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the code has to wait: this batch is full and the one before is not final."""
+        return self._under_way > 0 and self._is_due
+
+    @property
+    def is_final(self) -> bool:
+        """Whether everything that was collected is final."""
+        return not self._records and not self._under_way
+
+    @property
+    def _is_due(self) -> bool:
+        return len(self._records) >= RUN_AHEAD_RECORDS or self._size >= PARCEL_BYTES
+
+    def add(self, record: bytes) -> None:
+        """Collect a record. Raises `Misused` if the code makes too many without waiting for anything."""
+        if len(self._records) >= JOURNAL_RECORDS_PER_STEP_MAX or self._size >= 2 * PARCEL_BYTES:
+            problem = f"run made {len(self._records)} journal records ({self._size} bytes) at once"
+            raise Misused(problem, remedy="Await a step now and then, or log less")
+        self._records.append(record)
+        self._size += len(record)
+
+    def spend(self, amounts: dict[str, int]) -> None:
+        """Count what a step spends."""
+        for name, amount in amounts.items():
+            self._spent[name] = self._spent.get(name, 0) + amount
+
+    def settle(self) -> None:
+        """Send the batch if it is due, or see to it that it will be. To be called at rest."""
+        if (self._is_due or self._is_late) and not self._under_way:
+            self.flush()
+        elif self._records and self._timer is None and not self._is_late:
+            self._timer = self._link.outer.call_later(RUN_AHEAD_MS / 1000, self._time_is_up)
+
+    def flush(self) -> None:
+        """Send what is collected, even while an earlier batch is under way. To be called at rest.
+
+        Raises `Misused` if the code wrote too much memory at once.
+        """
+        if not self._records:
+            return
+        self.cancel_timer()
+        roots, resume = self._cut()
+        digests = self._send_blocks()
+        self._under_way += 1
+        self._link.ask(
+            Commit,
+            lambda answer: self._became_final(digests, answer),
+            records=tuple(self._records),
+            roots=roots,
+            resume=resume,
+            spent=self._spent,
+        )
+        self._records, self._size, self._spent = [], 0, {}
+        self._is_late = False
+
+    def cancel_timer(self) -> None:
+        """Forget when the batch would be due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send_blocks(self) -> list[bytes]:
+        unsent = {n: data for n, data in self._memory.new.made.items() if n not in self._sent}
+        size = sum(map(len, unsent.values()))
+        if size > UNSAVED_BYTES_MAX:
+            problem = f"run wrote {size} bytes of memory at once, more than {UNSAVED_BYTES_MAX}"
+            raise Misused(problem, remedy="Await a step in between")
+        parcel: list[bytes] = []
+        weight = 0
+        for data in unsent.values():
+            parcel.append(data)
+            weight += len(data)
+            if weight >= PARCEL_BYTES:
+                self._link.send(Keep(blocks=tuple(parcel)))
+                parcel, weight = [], 0
+        if parcel:
+            self._link.send(Keep(blocks=tuple(parcel)))
+        self._sent |= unsent.keys()
+        return list(unsent)
+
+    def _became_final(self, digests: list[bytes], answer: Answer) -> None:
+        for named in digests:
+            data = self._memory.new.made.get(named)
+            if data is not None:
+                self._source.keep(named, data)
+        self._memory.new.forget(digests)
+        self._sent.difference_update(digests)
+        self._under_way -= 1
+        self._on_change()
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._is_late = True
+        self._on_change()

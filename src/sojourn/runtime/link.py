@@ -1,0 +1,145 @@
+"""The agent's end of the line: questions to the host's side and their answers, from any thread.
+
+Agents' code runs on one thread with its own event loop (of the agents inside a host, or of a process of its
+own). Frames arrive on another, the host's or the one that reads the socket: so `run` can read a block of
+memory, waiting for its answer, without waiting for its own loop.
+"""
+
+import asyncio
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final
+
+
+from sojourn.core.agent.memory.blocks import MissingBlock
+from sojourn.core.base.digests import digest as digest_of
+from sojourn.core.base.errors import Failed, Unreachable
+from sojourn.runtime.frames import (
+    Answer,
+    Blocks,
+    Fetch,
+    FromAgent,
+    FromHost,
+    Problem,
+    Question,
+    Reply,
+    decode_from_host,
+    encode_frame,
+)
+
+__all__ = ["FetchedBlocks", "Link"]
+
+OnAnswer = Callable[[Answer], None]
+
+CACHE_BYTES_MAX: Final = 256 * 1024
+"""Blocks that a session keeps: a few paths. What it holds more is what its handles hold."""
+
+
+class Link:
+    """Sends frames and hands out answers. Made on the agents' loop; `feed` may be called from any thread.
+
+    `transmit` sends a frame and may be called from the agents' thread only. `on_frame` gets, on the loop, what
+    is no answer, and None once the line is closed.
+    """
+
+    def __init__(
+        self, transmit: Callable[[bytes], None], on_frame: Callable[[FromHost | None], None]
+    ) -> None:
+        self.outer = asyncio.get_running_loop()
+        self._transmit = transmit
+        self._on_frame = on_frame
+        self._numbers = itertools.count()
+        self._asked: dict[int, OnAnswer] = {}
+        self._blocking: dict[int, Future[Answer]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def send(self, frame: FromAgent) -> None:
+        """Send a frame; nothing happens if the line is closed."""
+        if not self._closed:
+            self._transmit(encode_frame(frame))
+
+    def ask(self, form: type[Question], on_answer: OnAnswer, **fields: object) -> None:
+        """Send a question of this form; `on_answer` gets the answer, on the loop, unless the line closes."""
+        number = next(self._numbers)
+        self._asked[number] = on_answer
+        self.send(form(ask=number, **fields))  # type: ignore[arg-type]
+
+    def wait_answer(self, form: type[Question], **fields: object) -> Answer:
+        """Send a question and wait for its answer, holding up the thread. Raises `Unreachable`."""
+        number = next(self._numbers)
+        future: Future[Answer] = Future()
+        with self._lock:
+            if self._closed:
+                raise Unreachable("the host has ended this session")
+            self._blocking[number] = future
+        self.send(form(ask=number, **fields))  # type: ignore[arg-type]
+        return future.result()
+
+    def feed(self, data: bytes | None) -> None:
+        """Take a frame from the host's side, or None when the line is closed."""
+        if data is None:
+            self._close()
+            return
+        frame = decode_from_host(data)
+        waiting = self._blocking.pop(frame.ask, None) if isinstance(frame, Reply) else None
+        if waiting is None:
+            self._call_soon(self._handle, frame)
+        else:
+            assert isinstance(frame, Reply)
+            waiting.set_result(frame.answer)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._closed = True
+            blocking = list(self._blocking.values())
+            self._blocking.clear()
+        for future in blocking:
+            future.set_exception(Unreachable("the host has ended this session"))
+        self._call_soon(self._on_frame, None)
+
+    def _handle(self, frame: FromHost) -> None:
+        if isinstance(frame, Reply):
+            if not self._closed:
+                self._asked.pop(frame.ask)(frame.answer)
+        else:
+            self._on_frame(frame)
+
+    def _call_soon(self, callback: Callable[..., None], *args: object) -> None:
+        if not self.outer.is_closed():
+            self.outer.call_soon_threadsafe(callback, *args)
+
+
+class FetchedBlocks:
+    """The source of a session's blocks: fetched over the line, and a few of them kept."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._size = 0
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block, waiting for it if need be. Raises `MissingBlock`, `Unreachable`."""
+        data = self._kept.get(named)
+        if data is not None:
+            self._kept.move_to_end(named)
+            return data
+        answer = self._link.wait_answer(Fetch, digests=(named,))
+        if isinstance(answer, Problem):
+            raise MissingBlock(named)
+        if not isinstance(answer, Blocks) or [digest_of(b) for b in answer.blocks] != [named]:
+            raise Failed("the host answered a question for a block with something else")
+        self.keep(named, answer.blocks[0])
+        return answer.blocks[0]
+
+    def keep(self, named: bytes, data: bytes) -> None:
+        """Keep a block that is likely to be read soon."""
+        if named not in self._kept:
+            self._kept[named] = data
+            self._size += len(data)
+        while self._size > CACHE_BYTES_MAX:
+            _, dropped = self._kept.popitem(last=False)
+            self._size -= len(dropped)

@@ -1,0 +1,80 @@
+"""The marks, digests and links of a store's chain: each part counts."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from sojourn.runtime.store import Change, Delete, DeleteBlock, Put, PutBlock
+from sojourn.stores.sqlite.chain import (
+    GENESIS,
+    TOTAL_MODULUS,
+    as_number,
+    change_mark,
+    is_intact,
+    put_mark,
+    row_digest,
+)
+
+NAME = bytes(range(32))
+
+
+def test_no_two_changes_have_one_mark() -> None:
+    changes: list[Change] = [
+        Put("a", b"b", b"c"),
+        Put("a", b"bc", b""),
+        Put("ab", b"", b"c"),
+        Put("a", b"b", b"d"),
+        Delete("a", b"b"),
+        Delete("ab", b""),
+        PutBlock(NAME, "raw", b""),
+        PutBlock(NAME, "dag-cbor", b""),
+        DeleteBlock(NAME),
+    ]
+    assert len({change_mark(change) for change in changes}) == len(changes)
+
+
+def test_a_row_is_bound_to_its_place_its_value_and_its_commit() -> None:
+    digest = row_digest(7, put_mark("a", b"b", b"c"))
+    assert is_intact("a", b"b", 7, digest, b"c")
+    assert not is_intact("b", b"b", 7, digest, b"c")
+    assert not is_intact("a", b"c", 7, digest, b"c")
+    assert not is_intact("a", b"b", 8, digest, b"c")
+    assert not is_intact("a", b"b", 7, bytes(32), b"c")
+    assert not is_intact("a", b"b", 7, digest, b"d")
+
+
+@pytest.mark.parametrize("odd", [None, -1, 2**64, 1.5, "text", "\ud800", b"", b"x" * 70_000])
+def test_a_damaged_row_may_hold_anything(odd: Any) -> None:
+    digest = row_digest(7, put_mark("a", b"b", b"c"))
+    row = {"table": "a", "key": b"b", "seq": 7, "digest": digest, "value": b"c"}
+    for part in row:
+        assert not is_intact(**row | {part: odd})
+    for part in GENESIS._fields:
+        assert not GENESIS._replace(**{part: odd}).is_intact(GENESIS.digest)
+    assert not GENESIS.is_intact(odd)
+
+
+def test_a_link_names_the_one_before_and_the_changes_in_order() -> None:
+    one, other = (change_mark(Put("a", b"b", value)) for value in (b"1", b"2"))
+    link = GENESIS.next([one, other], 5)
+    assert (link.seq, link.previous, as_number(link.total)) == (1, GENESIS.digest, 5)
+    assert link.changes != GENESIS.next([other, one], 5).changes
+    assert link.is_intact(link.digest)
+    for wrong in (
+        link._replace(seq=2),
+        link._replace(previous=NAME),
+        link._replace(changes=NAME),
+        link._replace(total=NAME),
+    ):
+        assert not wrong.is_intact(link.digest)
+
+
+def test_the_total_knows_no_order_and_forgets_what_is_taken_away() -> None:
+    random = Random(1)
+    terms = [random.randrange(TOTAL_MODULUS) for _ in range(20)]
+    link = GENESIS
+    for term in terms + [-term for term in random.sample(terms, 20)]:
+        link = link.next([], term)
+    assert link.total == GENESIS.total
+    assert link.seq == 40
