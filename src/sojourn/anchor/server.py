@@ -29,6 +29,7 @@ from sojourn.core.protocol.gossip import KnownPlaces
 from sojourn.core.protocol.messages import (
     Applied,
     AskHead,
+    AskVisa,
     Propose,
     Reply,
     Request,

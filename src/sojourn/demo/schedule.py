@@ -348,7 +348,7 @@ class _Reader:
 
     def _line(self, kind: str, index: int) -> str:
         """Return in which line the table starts, if it is written with a header of its own."""
-        header = re.compile(rf"^\s*\[\[\s*{kind}\s*\]\]", re.MULTILINE)
+        header = re.compile(rf"^[ \t]*\[\[\s*{kind}\s*\]\]", re.MULTILINE)
         starts = [match.start() for match in header.finditer(self._text)]
         if index >= len(starts):
             return ""

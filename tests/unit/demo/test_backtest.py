@@ -116,7 +116,7 @@ def test_exceptions_are_losses_strictly_beyond_the_risk() -> None:
 
 
 def test_backtest_counts_the_last_and_the_worst_year() -> None:
-    returns = [0.0] * 100 + [-9.0] * 5 + [0.0] * 245 + [-9.0] * 3
+    returns = [0.0] * 100 + [-9.0] * 5 + [0.0] * 260 + [-9.0] * 3
     result = backtest([normal_estimate(len(returns))], returns)
     assert (8, 3, "green", 5, "yellow") == (
         result.violations,

@@ -162,7 +162,7 @@ def test_wrong_change_is_named_with_its_line(lines: str, problem: str) -> None:
         ("anchors = 1", "anchors = 3", "zone 2 (line 9): 3 anchors: take 3f+1"),
         ("latitude = 45.76", "latitude = 95", "zone 2 (line 9): "),
         ('country_code = "FR"\n', "", "missing required field `country_code` (at site)"),
-        ("latitude = 45.76", "latitude = ", "it is not TOML: Invalid value (at line 18"),
+        ("latitude = 45.76", "latitude = ", "it is not TOML: Invalid value (at line 19"),
         ("anchors = 1", "ancors = 1", "unknown field `ancors`"),
     ],
 )
