@@ -14,11 +14,11 @@ from sojourn.demo import backtest, risk
 
 
 class Report(Struct, frozen=True):
-    """What the desk has to say at the end: tomorrow's risk in dollars, and how good it has been."""
+    """What the desk says at the end: the last day's risk in dollars, and how good it has been."""
 
     value_at_risk: float
     expected_shortfall: float
-    backtest: backtest.BackTest
+    quality: backtest.BackTest
 
 
 class RiskDesk(Agent):
@@ -29,21 +29,17 @@ class RiskDesk(Agent):
         """Fit a model to four years of returns, and say what each day of the next month risks."""
         return risk.estimate(window)
 
-    @step
-    def judge(self, estimates: tuple[risk.Estimate, ...]) -> backtest.BackTest:
-        """Compare what was announced with what happened."""
-        return backtest.backtest(estimates, risk.history().returns)
-
     async def run(self, ctx: Context) -> Report:
         """Work through the history, moving where it is better, and report."""
         position = ctx.memory["positions"]["S&P 500"]  # US dollars; its labels bind it to the EU
-        estimates = ctx.memory["risk"]
-        async for window in ctx.turns(risk.windows()):
+        settings, estimates = ctx.memory["settings"], ctx.memory["risk"]
+        windows = risk.windows(refit_days=settings["refit_days"], days=settings["days"])
+        async for window in ctx.turns(windows):
             estimates.append(await self.estimate(window))
             await ctx.consider()
         latest = estimates[-1]
         return Report(
             value_at_risk=position * latest.value_at_risk[-1] / 100,
             expected_shortfall=position * latest.expected_shortfall[-1] / 100,
-            backtest=await self.judge(tuple(estimates)),
+            quality=backtest.backtest(tuple(estimates), risk.history().returns),
         )

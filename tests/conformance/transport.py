@@ -474,6 +474,55 @@ class TransportConformance(ABC):
 
         asyncio.run(main())
 
+    def test_closing_does_not_wait_for_a_peer_that_does_not_read(self) -> None:
+        release = asyncio.Event()
+
+        async def hold(_connection: Connection, _body: bytes) -> None:
+            await release.wait()
+
+        async def flood(connection: Connection) -> None:
+            while True:
+                connection.notify(b"x" * 100_000)
+                await asyncio.sleep(0)
+
+        async def main() -> None:
+            async with self.pair(
+                far_notice=hold,
+                far_limits=WireLimits(requests_max=1),
+                near_limits=WireLimits(close_s=0.05),
+            ) as pair:
+                with pytest.raises(Unreachable, match="does not read"):
+                    await flood(pair.near)
+                await pair.near.close()
+                release.set()
+
+        asyncio.run(main())
+
+    def test_as_much_may_wait_to_be_written_as_the_limit_says(self) -> None:
+        heard = 0
+        release, all_heard = asyncio.Event(), asyncio.Event()
+
+        async def hold(_connection: Connection, _body: bytes) -> None:
+            nonlocal heard
+            await release.wait()
+            heard += 1
+            if heard == 20:
+                all_heard.set()
+
+        async def main() -> None:
+            async with self.pair(
+                far_notice=hold,
+                far_limits=WireLimits(requests_max=1),
+                near_limits=WireLimits(write_bytes_max=32_000_000),
+            ) as pair:
+                for _ in range(20):
+                    pair.near.notify(b"x" * 1_000_000)
+                    await asyncio.sleep(0)
+                release.set()
+                await all_heard.wait()
+
+        asyncio.run(main())
+
     # --- connecting and listening -----------------------------------------------------------------
 
     def test_another_key_than_the_expected_is_rejected(self) -> None:

@@ -57,6 +57,7 @@ class Caretaker:
         self._due: list[tuple[int, bytes, Task]] = []
         self._planned: dict[tuple[bytes, Task], int] = {}
         self._pressed: dict[bytes, int] = {}
+        self._unasked = {i for i in range(anchor.zone.n) if i != anchor.index}
         self._wake = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._running: set[asyncio.Task[None]] = set()
@@ -330,6 +331,7 @@ class Caretaker:
     async def _gossip(self) -> None:
         """Each round: one other anchor of this zone, and one of another zone, chosen by chance."""
         while True:
+            await self._ask_watermarks()
             await asyncio.sleep(GOSSIP_ROUND_MS / 1000 * self._chance.uniform(0.8, 1.2))
             self._anchor.places.expire(clock.wall_ms())
             for client, index in self._partners():
@@ -339,6 +341,18 @@ class Caretaker:
                     raise
                 except SojournError as error:
                     log.debug("no gossip", zone=client.manifest.name, problem=str(error))
+
+    async def _ask_watermarks(self) -> None:
+        """Ask each peer once, as soon as it can be reached, what it has seen of this anchor's votes."""
+        ask = exchange.AskWatermark(anchor=self._anchor.index)
+        for peer in sorted(self._unasked):
+            try:
+                reply = await self._anchor.zone.call(peer, ask, timeout_s=GOSSIP_ROUND_MS / 1000)
+                if isinstance(reply, exchange.Watermark):
+                    self._anchor.check_watermark(reply)
+                    self._unasked.discard(peer)
+            except SojournError as error:
+                log.debug("no watermark", peer=peer, problem=str(error))
 
     def _partners(self) -> list[tuple[ZoneClient, int]]:
         own = [i for i in range(self._anchor.zone.n) if i != self._anchor.index]

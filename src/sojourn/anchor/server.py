@@ -14,6 +14,7 @@ import structlog
 from sojourn.anchor.caretaker import Caretaker
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
+from sojourn.anchor.watermark import Watermarks
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused, Rejected, SojournError, StoreFailed
@@ -34,9 +35,12 @@ from sojourn.core.protocol.messages import (
     Reply,
     Request,
     RoundVoted,
+    ShowCommit,
+    ShowLock,
     Voted,
 )
 from sojourn.core.quorum.certificates import RoundVote
+from sojourn.core.quorum.votes import check_vote
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
 from sojourn.runtime.store import Change, Store
@@ -80,6 +84,7 @@ class Anchor:
         self._boot, self._started_ms = clock.boot_id(), clock.boot_ms()
         self._manifests = {self.zone_id: self.manifest}
         self._caretaker = Caretaker(self)
+        self._seen = Watermarks(self.manifest.committee, self.shelf)
         self.learn(gossip.News(manifests=(manifest,)))
         self.learn(self.shelf.places())
 
@@ -142,6 +147,8 @@ class Anchor:
             self._locks.pop(agent, None)
         if ruling.dossier is not None:
             self._after(ruling)
+        if ruling.dossier is not None and isinstance(request, ShowLock | ShowCommit):
+            self._seen.note(request.certificate)
         if isinstance(request, AskVisa) and isinstance(answer, Voted):
             await self.take_news(gossip.News(manifests=request.manifests))
         return answer
@@ -348,6 +355,27 @@ class Anchor:
             software=SOFTWARE,
         )
 
+    async def _ask_watermark(self, ask: exchange.AskWatermark) -> exchange.Watermark:
+        return exchange.Watermark(vote=self._seen.of(ask.anchor))
+
+    def check_watermark(self, mark: exchange.Watermark) -> None:
+        """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).
+
+        Such a store is a copy from before: voting from it could contradict what was voted since.
+        """
+        vote = mark.vote
+        if vote is None or vote.ballot.anchor != self.index:
+            return
+        if vote.ballot.counter <= self._scribe.counter:
+            return
+        check_vote(vote, self.manifest.committee)
+        problem = (
+            f"this store ends at vote {self._scribe.counter}, vote {vote.ballot.counter} was seen"
+        )
+        self._give_up(
+            StoreFailed(problem, remedy="Retire this anchor; it may not vote again under this key")
+        )
+
     # --- places ---------------------------------------------------------------------------------------
 
     def learn(self, news: gossip.News) -> gossip.News:
@@ -383,6 +411,7 @@ class Anchor:
         exchange.Consumed: _consumed,
         exchange.AskAgents: _ask_agents,
         exchange.AskStatus: _ask_status,
+        exchange.AskWatermark: _ask_watermark,
         gossip.Exchange: _exchange,
         gossip.Tell: _tell,
     }

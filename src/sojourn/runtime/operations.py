@@ -1,59 +1,252 @@
-"""The durable calls that take time: what each does when it is live, and how the journal answers it.
+"""Durable calls that take time: what each does when it is live, and how the journal answers it.
 
-An operation is called by the code in a drive, and performed from the next rest on. It is answered by one
-record, perhaps after another that opened it; the same records answer it in a replay.
+The code calls an operation in a drive; it is begun at the next rest. It is answered by one record, perhaps
+after another that opened it, and in a replay by the same ones.
 """
 
 import asyncio
-import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sojourn.core.base.errors import Denied, SojournError
-from sojourn.runtime.errors import StepFailed, TerminalError, UncertainOutcome
-from sojourn.runtime.frames import (
-    Answer,
-    Depart,
-    Done,
-    Intend,
-    Listen,
-    Mail,
-    Perform,
-    Permitted,
-    Places,
-    Problem,
-    Sleep,
-    Survey,
-)
+from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.encoding import Text, Value
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.failures import exception_of, failure_of
+from sojourn.runtime.frames import Answer, Depart, Listen, Mail, Places, Problem, Sleep, Survey
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import (
-    Considered,
-    Failure,
-    Intended,
-    Outcome,
-    Received,
-    Record,
-    Settled,
-    Woke,
-)
-from sojourn.runtime.steps import Step, effect_key
-from sojourn.runtime.typed import digest_of_arguments, from_plain, to_plain
+from sojourn.runtime.records import Considered, Outcome, Received, Record, Settled, Woke
 
 if TYPE_CHECKING:
-    from sojourn.runtime.agent import Agent
     from sojourn.runtime.session import Session
 
-__all__ = [
-    "Consideration",
-    "Operation",
-    "PerformStep",
-    "WaitForMessage",
-    "WaitForTime",
-    "failure_of",
-]
+__all__ = ["Consider", "Consideration", "Operation", "WaitForMessage", "WaitForTime"]
 
-BACKOFF_S_MAX: Final = 30.0
-TRACE_CHARS_MAX: Final = 4_096
-MESSAGE_CHARS_MAX: Final = 4_096
+
+class Operation(ABC):
+    """One durable call of the code, until it is answered.
+
+    `is_wait`: it may take days, and the agent can rest meanwhile. `is_effect`: it leaves the zone, so that
+    what came before must be final when it begins, and what came of it soon after.
+    """
+
+    is_wait = False
+    is_effect = False
+
+    def __init__(self, session: "Session", call: int) -> None:
+        self.session = session
+        self.call = call
+        self.future: asyncio.Future[Any] = session.loop.create_future()
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return a line for people."""
+
+    @abstractmethod
+    def accepts(self, record: Record) -> bool:
+        """Tell whether a record of this call's number can open or answer it as it is now."""
+
+    @abstractmethod
+    def deliver(self, record: Record) -> bool:
+        """Take a record; give the code its answer and return True, or return False if it only opened."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Perform it, live. It ends in `session.answer`."""
+
+    def reserve(self) -> None:
+        """Take from the budgets what it will spend. Called at rest, before `begin`."""
+
+    def proceed(self) -> None:
+        """Go on after a record that only opened it, live. Called at rest."""
+
+    def abandon(self) -> None:
+        """Stop performing it: the code has cancelled it."""
+
+
+class WaitForTime(Operation):
+    """`ctx.sleep`. Opened by the record that the call itself made."""
+
+    is_wait = True
+
+    def __init__(self, session: "Session", call: int, until_ms: int) -> None:
+        super().__init__(session, call)
+        self.until_ms = until_ms
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        return f"call {self.call}: sleep"
+
+    def accepts(self, record: Record) -> bool:
+        """Tell whether it is the waking."""
+        return isinstance(record, Woke)
+
+    def deliver(self, record: Record) -> bool:
+        """Wake the code."""
+        self.future.set_result(None)
+        return True
+
+    def begin(self) -> None:
+        """Ask to be woken."""
+        self.session.ask(Sleep, self._woken, until_ms=self.until_ms)
+
+    def _woken(self, answer: Answer) -> None:
+        self.session.answer(self, Woke(call=self.call))
+
+
+class WaitForMessage(Operation):
+    """`ctx.receive`. Opened by the record that the call itself made."""
+
+    is_wait = True
+
+    def __init__(self, session: "Session", call: int, until_ms: int | None) -> None:
+        super().__init__(session, call)
+        self.until_ms = until_ms
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        return f"call {self.call}: receive"
+
+    def accepts(self, record: Record) -> bool:
+        """Tell whether it is a message, or the end of the wait."""
+        return isinstance(record, Received)
+
+    def deliver(self, record: Record) -> bool:
+        """Give the code the message; from here on it is consumed."""
+        assert isinstance(record, Received)
+        message = None
+        if record.index is not None:
+            self.session.consumed = record.index + 1
+            message = Message(
+                index=record.index, sender=record.sender, body=record.body, sent_ms=record.sent_ms
+            )
+        self.future.set_result(message)
+        return True
+
+    def begin(self) -> None:
+        """Ask for the first message that is not consumed."""
+        self.session.ask(Listen, self._heard, index=self.session.consumed, until_ms=self.until_ms)
+
+    def _heard(self, answer: Answer) -> None:
+        assert isinstance(answer, Mail)
+        message = answer.message
+        if message is None:
+            record = Received(call=self.call, index=None)
+        else:
+            record = Received(
+                call=self.call,
+                index=message.index,
+                sender=message.sender,
+                body=message.body,
+                sent_ms=message.sent_ms,
+            )
+        self.session.answer(self, record)
+
+
+class Consideration(Value):
+    """What came of `ctx.consider`: the places judged, the zone chosen if any, and whether the agent moved.
+
+    `reason` says why it did not, if it chose to.
+    """
+
+    places: tuple[Assessment, ...]
+    chosen: bytes | None
+    moved: bool
+    reason: Text = ""
+
+
+class Consider(Operation):
+    """`ctx.consider`: judge the places known, choose, and perhaps move, which ends the session here.
+
+    Opened by what was considered. Where the agent then finds itself is the answer: after a move the replay
+    on the new place gives it, after a refusal the one at the old.
+    """
+
+    def __init__(self, session: "Session", call: int) -> None:
+        super().__init__(session, call)
+        self._considered: Considered | None = None
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        return f"call {self.call}: consider"
+
+    def accepts(self, record: Record) -> bool:
+        """Tell whether it is what was considered, or after that where the agent is."""
+        if self._considered is None:
+            return isinstance(record, Considered | Outcome)
+        return isinstance(record, Settled)
+
+    def deliver(self, record: Record) -> bool:
+        """Give the code what came of it, unless the agent is still to move."""
+        match record:
+            case Considered(chosen=None):
+                self._finish(record, moved=False, reason="")
+            case Considered():
+                self._considered = record
+                return False
+            case Settled():
+                assert self._considered is not None
+                self._finish(self._considered, moved=record.moved, reason=record.reason)
+            case Outcome(failure=failure):
+                assert failure is not None
+                self.future.set_exception(exception_of(failure, "rank", 1))
+        return True
+
+    def _finish(self, considered: Considered, *, moved: bool, reason: str) -> None:
+        places, chosen = considered.places, considered.chosen
+        self.future.set_result(
+            Consideration(places=places, chosen=chosen, moved=moved, reason=reason)
+        )
+
+    def begin(self) -> None:
+        """Ask for the assessments; or, after a move or a takeover, see where the agent is."""
+        if self._considered is None:
+            self.session.ask(Survey, self._surveyed)
+            return
+        chosen = self._considered.chosen
+        moved = chosen == self.session.zone
+        reason = "" if moved else f"the agent is not in {cid_text(chosen or ZERO)}: see its lineage"
+        self._settle(moved=moved, reason=reason)
+
+    def proceed(self) -> None:
+        """Move, now that the choice is in the journal."""
+        assert self._considered is not None
+        self.session.flush()
+        self.session.ask(Depart, self._stayed, zone=self._considered.chosen)
+
+    def _surveyed(self, answer: Answer) -> None:
+        assert isinstance(answer, Places)
+        try:
+            chosen = self._choose(answer.places)
+        except Exception as error:  # noqa: BLE001 (the author's code may raise anything)
+            failed = Outcome(
+                call=self.call,
+                step="rank",
+                arguments=ZERO,
+                attempts=1,
+                failure=failure_of(error),
+            )
+            self.session.answer(self, failed)
+        else:
+            self.session.answer(
+                self, Considered(call=self.call, places=answer.places, chosen=chosen)
+            )
+
+    def _choose(self, places: tuple[Assessment, ...]) -> bytes | None:
+        """Return the zone to move to, or None to stay."""
+        chosen = self.session.agent.rank(places)
+        if chosen is None or chosen.current:
+            return None
+        if chosen not in places or not chosen.eligible:
+            raise Misused(
+                f"rank chose {chosen.name!r}, which is not one of the eligible places",
+                remedy="Return one of the places given whose .eligible is true, or None",
+            )
+        return chosen.zone
+
+    def _stayed(self, answer: Answer) -> None:
+        assert isinstance(answer, Problem)
+        self._settle(moved=False, reason=f"{answer.cause}: {answer.problem}")
+
+    def _settle(self, *, moved: bool, reason: str) -> None:
+        zone = self.session.zone
+        self.session.answer(self, Settled(call=self.call, zone=zone, moved=moved, reason=reason))

@@ -28,7 +28,12 @@ from sojourn.core.base.errors import Misused, StoreFailed
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, MESSAGE_BYTES_MAX
 
 __all__ = [
+    "CHANGES_MAX",
     "CODECS",
+    "COMMIT_BYTES_MAX",
+    "KEY_BYTES_MAX",
+    "TABLE_CHARS_MAX",
+    "VALUE_BYTES_MAX",
     "Block",
     "Change",
     "Codec",

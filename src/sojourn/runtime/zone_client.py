@@ -5,7 +5,7 @@ sends again, and holds no rule of its own.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from sojourn.core.agent.memory.blocks import BlockSource, missing_levels
@@ -172,24 +172,40 @@ class ZoneClient:
         except SojournError:
             return
 
-    async def upload(self, anchor: int, roots: Iterable[bytes], blocks: BlockSource) -> int:
-        """Store all blocks under `roots` with an anchor, children first; return how many bytes it lacked."""
+    async def upload(
+        self,
+        anchor: int,
+        roots: Iterable[bytes],
+        blocks: BlockSource,
+        bring: Callable[[Sequence[bytes]], Awaitable[None]] | None = None,
+    ) -> int:
+        """Store all blocks under `roots` with an anchor, children first; return how many bytes it lacked.
+
+        `bring`, if given, is asked to put blocks into `blocks` before they are read.
+        """
         sent = 0
         for root in roots:
-            sent += await self._upload(anchor, root, blocks)
+            sent += await self._upload(anchor, root, blocks, bring)
         return sent
 
-    async def _upload(self, anchor: int, root: bytes, blocks: BlockSource) -> int:
+    async def _upload(
+        self,
+        anchor: int,
+        root: bytes,
+        blocks: BlockSource,
+        bring: Callable[[Sequence[bytes]], Awaitable[None]] | None,
+    ) -> int:
         search = missing_levels(root, blocks)
         level = next(search)
         while True:
-            held = set(level) - set(await self._missing(anchor, level))
+            lacking = await self._missing(anchor, level)
+            if bring is not None:
+                await bring(lacking)
             try:
-                level = search.send(held)
+                level = search.send(set(level) - set(lacking))
             except StopIteration as done:
-                lacking: Sequence[bytes] = done.value
-                break
-        return await self._put(anchor, lacking, blocks)
+                found: Sequence[bytes] = done.value
+                return await self.put(anchor, map(blocks.get, found))
 
     async def _missing(self, anchor: int, digests: Sequence[bytes]) -> list[bytes]:
         found: list[bytes] = []
@@ -199,11 +215,11 @@ class ZoneClient:
             found += _expect(reply, Missing).digests
         return found
 
-    async def _put(self, anchor: int, digests: Sequence[bytes], blocks: BlockSource) -> int:
+    async def put(self, anchor: int, blocks: Iterable[bytes]) -> int:
+        """Store blocks, children first, with an anchor; return how many bytes they have."""
         batch: list[bytes] = []
         total = size = 0
-        for digest in digests:
-            data = blocks.get(digest)
+        for data in blocks:
             if size and size + len(data) > _BATCH_BYTES:
                 await self._put_batch(anchor, batch)
                 batch, size = [], 0

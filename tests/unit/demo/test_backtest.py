@@ -23,9 +23,7 @@ def normal_estimate(days: int, first: int = 0) -> Estimate:
         first_day="2000-01-03",
         last_day="2000-12-29",
         parameters=Parameters(mean=0, omega=1, alpha=0, gamma=0, beta=0, degrees=500, skew=0),
-        tail=Tail(
-            quantile_1=low, quantile_2_5=lower, mean=-height, square=0.025 - lower * height
-        ),
+        tail=Tail(quantile_1=low, quantile_2_5=lower, mean=-height, square=0.025 - lower * height),
         volatility=(1.0,) * days,
         value_at_risk=(-low,) * days,
         value_at_risk_97_5=(-lower,) * days,

@@ -60,7 +60,8 @@ def test_zero_in_the_price_file_is_unknown_never_free() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "name"), [("aws", "ap-southeast-9"), ("linode", "us-east"), ("azure", "norwayeast")]
+    ("provider", "name"),
+    [("aws", "ap-southeast-9"), ("linode", "us-east"), ("azure", "norwayeast")],
 )
 def test_price_that_nobody_states_is_unknown(provider: str, name: str) -> None:
     assert list_price(provider, name) is None

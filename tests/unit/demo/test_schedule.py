@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.demo.sample_run import SampleRun
 
 from sojourn.core.base.errors import Misused
 from sojourn.demo.schedule import (
@@ -14,6 +13,7 @@ from sojourn.demo.schedule import (
     parse_schedule,
     split_due,
 )
+from tests.unit.demo.sample_run import SampleRun
 
 ZONES = """\
 title = "Two zones"
@@ -138,7 +138,10 @@ def test_split_due_by_progress_and_by_time() -> None:
         ('after_windows = 1\nkill = "anchor"', "names which anchor"),
         ('after_windows = 1\nkill = "host"\nanchor = 1', "names which anchor"),
         ('after_windows = 1\nkill = "anchor"\nanchor = 1', "only anchors 0 to 0"),
-        ('after_windows = 1\nkill = "anchor"\nanchor = 0\nzone = "here"', "strikes where the agent"),
+        (
+            'after_windows = 1\nkill = "anchor"\nanchor = 0\nzone = "here"',
+            "strikes where the agent",
+        ),
         ('after_windows = 1\nkill = "zone"', "(at kill)"),
     ],
 )
@@ -157,7 +160,11 @@ def test_wrong_change_is_named_with_its_line(lines: str, problem: str) -> None:
         ('home = "here"', 'home = "mars"', "home is 'mars'"),
         ('name = "there"', 'name = "here"', "zone 2 (line 9): a second zone named 'here'"),
         ('name = "here"', 'name = "Here!"', "zone 1 (line 4): "),
-        ('region = "eu-west-1"', 'region = "eu-west-9"', "zone 1 (line 4): the provider aws has no"),
+        (
+            'region = "eu-west-1"',
+            'region = "eu-west-9"',
+            "zone 1 (line 4): the provider aws has no",
+        ),
         ('provider = "aws"', 'provider = "hetzner"', "has no provider 'hetzner'"),
         ("anchors = 1", "anchors = 3", "zone 2 (line 9): 3 anchors: take 3f+1"),
         ("latitude = 45.76", "latitude = 95", "zone 2 (line 9): "),

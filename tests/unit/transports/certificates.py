@@ -31,7 +31,8 @@ def certificate(
     *,
     names: Sequence[x509.GeneralName] | None = (uri(NAME),),
     signer: PrivateKey | None = None,
-    issuer: str = "me",
+    subject: str = "me",
+    issuer: str | None = None,
     is_authority: bool | None = False,
     years: tuple[int, int] = (1970, 9999),
 ) -> x509.Certificate:
@@ -45,8 +46,8 @@ def certificate(
 
     builder = (
         x509.CertificateBuilder()
-        .subject_name(common_name("me"))
-        .issuer_name(common_name(issuer))
+        .subject_name(common_name(subject))
+        .issuer_name(common_name(issuer or subject))
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(new_year(years[0]))

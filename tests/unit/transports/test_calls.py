@@ -1,4 +1,6 @@
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,21 @@ def test_failing_raises_for_all_also_for_one_cancelled_at_that_moment() -> None:
         assert not calls.awaited
 
     asyncio.run(main())
+
+
+def test_failing_a_call_that_nobody_awaits_is_no_noise() -> None:
+    unhandled: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: unhandled.append(context))
+        calls = Calls(1)
+        calls.open()
+        calls.fail("gone")
+        gc.collect()
+
+    asyncio.run(main())
+    assert [] == unhandled
 
 
 def test_answers_go_to_their_calls_once() -> None:

@@ -22,6 +22,7 @@ from sojourn.transports.frames import (
     Unfit,
     header,
 )
+from tests.unit.transports.leaping import LeapingLoop, leap
 
 PEER = PeerIdentity(b"k" * 32, "spiffe://zone/host/1")
 LIMITS = WireLimits(body_bytes_max=1000, requests_max=3, bad_frames_max=4, close_s=0.01)
@@ -93,7 +94,8 @@ def run(
             assert {asyncio.current_task()} == asyncio.all_tasks()
             return script
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        return runner.run(main())
 
 
 def reason(frame: Frame | Unfit) -> str:
@@ -338,6 +340,34 @@ def test_replies_wait_for_room_to_write() -> None:
         assert [Frame(REPLY, 1, b"a")] == await script.sent(1)
 
     run(play)
+
+
+def test_a_call_that_found_no_room_in_time_gives_its_turn_back() -> None:
+    async def play(script: Script) -> None:
+        script.connection.pause_writing()
+        for _ in range(3):
+            with pytest.raises(Unreachable, match="did not answer"):
+                await script.connection.call(b"early", timeout_s=0.001)
+        script.connection.resume_writing()
+        call = asyncio.create_task(script.connection.call(b"in time", timeout_s=5))
+        assert [Frame(REQUEST, 1, b"in time")] == await script.sent(1)
+        script.receive((REPLY, 1, b"yes"))
+        assert await call == b"yes"
+
+    run(play, limits=WireLimits(requests_max=1))
+
+
+def test_notices_keep_a_connection_from_being_idle() -> None:
+    async def play(script: Script) -> None:
+        for _ in range(3):
+            leap(0.6)
+            script.connection.notify(b"")
+            await asyncio.sleep(0.001)
+            assert not script.connection.is_closed
+        leap(1.1)
+        await script.connection.wait_closed()
+
+    run(play, limits=WireLimits(idle_s=1.0))
 
 
 def test_frames_of_one_turn_are_written_at_once() -> None:

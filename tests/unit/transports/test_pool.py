@@ -18,20 +18,12 @@ from sojourn.runtime.transport import (
 from sojourn.transports import pool as pool_module
 from sojourn.transports.loopback import LoopbackNetwork, LoopbackTransport
 from sojourn.transports.pool import BACKOFF_BASE_S, BACKOFF_MAX_S, STEADY_S, ConnectionPool
+from tests.unit.transports.leaping import LeapingLoop, leap
 
 ANCHOR = KeyPair(b"a" * 32)
 DESK = KeyPair(b"d" * 32)
 HOST = "anchor.zone"
 PORT = 7000
-
-
-class LeapingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock a test can put forward."""
-
-    leapt_s = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.leapt_s
 
 
 class CountingTransport(LoopbackTransport):
@@ -70,12 +62,6 @@ class World:
 
 async def echo(_connection: Connection, body: bytes) -> bytes:
     return body
-
-
-def leap(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, LeapingLoop)
-    loop.leapt_s += seconds
 
 
 def run(play: Callable[[World], Coroutine[Any, Any, None]]) -> None:
@@ -178,6 +164,26 @@ def test_a_steady_connection_that_broke_is_made_anew_at_once() -> None:
         second = await world.connection()
         assert second is not first
         assert 2 == world.transport.attempts
+
+    run(play)
+
+
+def test_a_steady_connection_makes_up_for_the_failures_before_it() -> None:
+    async def play(world: World) -> None:
+        for _ in range(6):
+            with pytest.raises(Unreachable):
+                await world.connection()
+            leap(BACKOFF_MAX_S)
+        listener = await world.listen()
+        connection = await world.connection()
+        leap(STEADY_S)
+        await listener.close()
+        await connection.wait_closed()
+        with pytest.raises(Unreachable, match="nobody answers"):
+            await world.connection()
+        await world.listen()
+        leap(BACKOFF_BASE_S)
+        await world.connection()
 
     run(play)
 

@@ -110,9 +110,20 @@ def enter(
 def _kept(state: OpenSlot) -> tuple[Proposal, ...]:
     """Return the proposals a new round must remember: the locked one, or else all (any may be proposed)."""
     if state.lock is None:
-        return state.proposals[:2]
+        return state.proposals[-2:]
     locked = state.proposal_of(state.lock.value)
     return (locked,) if locked else ()
+
+
+def _remembering(state: OpenSlot, proposal: Proposal) -> OpenSlot:
+    """Return the slot with a valid proposal that got no vote as the newest one pending.
+
+    A later leader may propose it: the value voted for may be too old by then for anchors that never saw it.
+    """
+    value = proposal.transition.digest
+    needed = {state.lock_voted, state.lock.value if state.lock else None}
+    kept = tuple(p for p in state.proposals if p.transition.digest in needed - {value})
+    return msgspec.structs.replace(state, proposals=(*kept, proposal))
 
 
 def is_unlocked_for(state: OpenSlot, ask: Propose) -> bool:
@@ -130,7 +141,7 @@ def lock_vote(state: OpenSlot, ask: Propose, anchor: int) -> tuple[OpenSlot, Cas
     value = ask.proposal.transition.digest
     assert state.slot == ask.slot and state.round == ask.round
     if state.lock_voted not in (None, value) or not is_unlocked_for(state, ask):
-        return state, nack(state)
+        return _remembering(state, ask.proposal), nack(state)
     ballot = Ballot(
         slot=state.slot,
         round=state.round,
@@ -183,5 +194,5 @@ def round_vote(state: OpenSlot, anchor: int, now_ms: int) -> CastRound | Nack:
         anchor=anchor,
         counter=UNCOUNTED,
     )
-    pending = state.proposal_of(lock.value) if lock else next(iter(state.proposals), None)
+    pending = state.proposal_of(lock.value) if lock else next(reversed(state.proposals), None)
     return CastRound(ballot=ballot, summary=summary, lock=lock, proposal=pending)

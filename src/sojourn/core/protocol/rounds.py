@@ -80,7 +80,7 @@ class RoundChange:
         return RoundCertificate(slot=self._slot, round=self._round, votes=votes)
 
     def choice(self) -> Proposal:
-        """Return what a leader proposes: the highest lock's value, or else the first pending proposal.
+        """Return what a leader proposes: the highest lock's value, or else the newest pending proposal.
 
         Raises `Rejected` ("unknown-value") if a lock is known but not the proposal behind it, or nothing is.
         """
@@ -92,4 +92,4 @@ class RoundChange:
             return locked
         if not self._pending:
             raise Rejected("no proposal is pending", reason="unknown-value", where="slot")
-        return min(self._pending, key=lambda proposal: proposal.transition.digest)
+        return max(self._pending, key=lambda p: (p.transition.at_ms, p.transition.digest))

@@ -104,7 +104,7 @@ class Loss(Value):
     at_s: float
     zone: str
     what: Literal["anchor", "host"]
-    name: str
+    name: str  # such as "anchor-2"
     recovered_s: float | None
     note: str
 

@@ -193,9 +193,9 @@ def _labels(
 ) -> list[Markup]:
     """Return each pin with its label on the side where the label hides the least."""
     visited = {stay.zone for stay in data.stays}
-    taken = [(pin.x, pin.y) for pin in pins]
-    taken += [arc.at(step / 24) for arc in arcs for step in range(25)]
+    taken = [arc.at(step / 24) for arc in arcs for step in range(25)]
     taken += [arc.at(0.5) for arc in arcs for _ in range(9)]  # a badge weighs more than a line
+    taken += [(pin.x, pin.y) for pin in pins for _ in range(9)]
     drawn: list[Markup] = []
     for pin in pins:
         boxes = list(_boxes(pin, width))

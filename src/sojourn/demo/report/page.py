@@ -213,7 +213,11 @@ def _proof(data: ReportData) -> Markup:
         "What proves it",
         "Each decision stands on the signatures of a quorum of a zone's anchors. "
         f"The exported agent ({what}) {state}.",
-        element("ul", join(element("li", check) for check in capsule.checks), class_="checks"),
+        element(
+            "ul",
+            join(element("li", check) for check in capsule.checks),
+            class_=f"checks{'' if capsule.verified else ' failed'}",
+        ),
         element("h3", "Certificates"),
         certificate_table(data),
         element("h3", "Killed on the way"),

@@ -108,7 +108,7 @@ def loss_table(data: ReportData) -> Markup:
         element(
             "tr",
             _cell("When", format_moment(loss.at_s)),
-            _cell("Killed", element("b", f"{loss.what} {loss.name}")),
+            _cell("Killed", element("b", loss.name)),
             _cell("Zone", _zone_name(data, loss.zone)),
             _cell("Went on after", _recovery(loss.recovered_s)),
             _cell("What happened", loss.note),

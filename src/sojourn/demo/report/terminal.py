@@ -91,8 +91,7 @@ def _losses(data: ReportData) -> Table:
     table = _table("Killed on the way", "At", "What", "Zone", "Went on after", "")
     for loss in data.losses:
         recovered = "" if loss.recovered_s is None else format_seconds(loss.recovered_s)
-        what = f"{loss.what} {loss.name}"
-        _row(table, format_moment(loss.at_s), what, loss.zone, recovered, loss.note)
+        _row(table, format_moment(loss.at_s), loss.name, loss.zone, recovered, loss.note)
     return table
 
 

@@ -123,7 +123,7 @@ def _losses(losses: Sequence[Loss], time: Scale) -> Markup:
     return join(
         element(
             "g",
-            element("title", f"{loss.what} {loss.name} of {loss.zone} killed. {loss.note}"),
+            element("title", f"{loss.name} of {loss.zone} killed. {loss.note}"),
             element("path", d=f"M{number(x)} {PRICE_TOP - 8}V{MEMORY_BOTTOM}"),
             element("text", f"✕ {loss.what} killed", x=label, y=PRICE_TOP - 12),
             class_="loss",

@@ -5,8 +5,8 @@ without the cofactor it holds only where the points' parts of low order cancel, 
 a message for which it does and one for which it does not, where such messages exist. Then S out of range,
 aliases of points nobody knows the logarithm of, numbers that are no points, and plain damage.
 
-Source for what to try: RFC 8032 §5.1.7 and §8.4; Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs"
-(2020), §5. The cases themselves are computed here.
+Source for what to try: RFC 8032 §5.1.7, §8.4 and §8.8; Chalkias, Garillot, Nikolaenko, "Taming the many
+EdDSAs" (2020). The cases themselves are computed here.
 """
 
 import hashlib

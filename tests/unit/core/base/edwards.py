@@ -3,9 +3,8 @@
 It builds signatures that libraries disagree about, and judges them by the rule that `keys.verify` states.
 Points are extended homogeneous coordinates (X, Y, Z, T) with x = X/Z, y = Y/Z, x*y = T/Z.
 
-Source: RFC 8032 §5.1 (curve, encoding, verification); Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves
-Revisited" (2008), §3.1 (the complete addition law); Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs"
-(2020), §3 (which checks there are, and what each one excludes).
+Source: RFC 8032 §5.1 (curve, encoding, verification; the complete addition law is §5.1.4); Chalkias,
+Garillot, Nikolaenko, "Taming the many EdDSAs" (2020) (which checks there are, and what each excludes).
 """
 
 import hashlib

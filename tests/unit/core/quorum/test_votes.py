@@ -131,7 +131,7 @@ def _best_case(first: dict[int, bytes], n: int, value: bytes) -> int:
 
 
 @given(SIZES, CASTS)
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_outcomes_are_those_of_every_way_it_can_go_on(
     size: tuple[int, int], casts: list[tuple[int, bytes]]
 ) -> None:
@@ -156,6 +156,7 @@ def test_outcomes_are_those_of_every_way_it_can_go_on(
 
 
 @given(st.permutations([(0, X), (1, X), (2, X), (3, Y), (3, X), (0, Y)]))
+@settings(deadline=None)
 def test_an_anchor_counts_once_with_its_first_vote_and_the_second_is_evidence(
     casts: list[tuple[int, bytes]],
 ) -> None:

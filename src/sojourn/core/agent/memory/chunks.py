@@ -95,15 +95,18 @@ class Chunks:
         end = self._length if stop is None else min(stop, self._length)
         if start < 0 or end < 0:
             raise Misused(f"negative offset: {min(start, end)}", remedy="Count from the start")
+        if start >= end:
+            return b""
         return b"".join(self._pieces(self.root, self._length, start, end))
 
     def _pieces(self, root: bytes, length: int, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` to `stop`, which is further on, of the index `root`."""
         found, below = _read_index(root, self._source)
         if found != length:
             problem = f"an index of {found} bytes where {length} belong"
             raise malformed(problem, "wrong-length", root)
         reach = span(length)
-        for i in range(start // reach, -(-max(start, stop) // reach)):
+        for i in range(start // reach, -(-stop // reach)):
             at = i * reach
             size = min(reach, length - at)
             if reach == CHUNK_BYTES:

@@ -9,11 +9,15 @@ from sojourn.core.base.encoding import decode_block, encode_block
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 
 
+BELOW = encode_block("what a value links to")
+LINK = link_to(digest(BELOW))
+
+
 class Shelf:
     """Blocks in a dictionary. It takes a block only after all that the block links to."""
 
     def __init__(self) -> None:
-        self.blocks: dict[bytes, bytes] = {}
+        self.blocks = {digest(BELOW): BELOW}
         self.reads: list[bytes] = []
 
     def get(self, named: bytes) -> bytes:

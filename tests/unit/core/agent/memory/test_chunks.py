@@ -18,7 +18,9 @@ from tests.unit.core.agent.memory.shelf import Shelf
 MIB = 1 << 20
 
 
-def written(shelf: Shelf, data: bytes, like: bytes | None = None) -> tuple[bytes, dict[bytes, bytes]]:
+def written(
+    shelf: Shelf, data: bytes, like: bytes | None = None
+) -> tuple[bytes, dict[bytes, bytes]]:
     new = NewBlocks(shelf)
     root = write(data, new, like=like)
     return root, shelf.save(new)
@@ -38,7 +40,9 @@ def test_what_is_written_is_read(length: int) -> None:
 
 
 @given(
-    st.integers(0, 5 * CHUNK_BYTES), st.integers(0, 6 * CHUNK_BYTES), st.integers(0, 6 * CHUNK_BYTES)
+    st.integers(0, 5 * CHUNK_BYTES),
+    st.integers(0, 6 * CHUNK_BYTES),
+    st.integers(0, 6 * CHUNK_BYTES),
 )
 @settings(max_examples=60)
 def test_a_range_is_a_slice(length: int, start: int, stop: int) -> None:

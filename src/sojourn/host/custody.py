@@ -1,0 +1,265 @@
+"""Custody of one agent: what its execution asks for becomes transitions that the anchors decide.
+
+One proposal at a time. A proposal that stalls is proposed again, with a newer time when it grows old, for as long
+as the lease holds; when the lease is lost or somebody else's transition was decided, this custody is over and the
+execution with it: nothing that was not final ever had an effect (protocol §6).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from sojourn.core.agent.eligibility import Eligibility
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.base.seals import Kind, Role, statement
+from sojourn.core.policy.request import RequestContext
+from sojourn.core.protocol import permission
+from sojourn.core.protocol.admission import child
+from sojourn.core.protocol.assessment import Assessment
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import AskVisa, Evidence, Intent, Proposal
+from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.validate import slot_for
+from sojourn.host.inbox import Inbox
+from sojourn.host.travel import Departure
+from sojourn.runtime import clock, ports
+from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.zone_client import Overtaken, Stalled
+
+if TYPE_CHECKING:
+    from sojourn.host.server import Host
+
+__all__ = ["AgentCustody"]
+
+log = structlog.get_logger("host")
+
+_INLINE_BYTES_MAX: Final = 1024 * 1024
+"""New blocks up to this size ride with the proposal; more go before it."""
+_RETRY_S: Final = 0.1
+_NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status", "missing-children"})
+"""Reasons for which the same proposal will never be voted for."""
+
+
+class AgentCustody:
+    """A host's right to propose for one agent, as an execution's `Custodian`."""
+
+    def __init__(self, host: "Host", head: Certified) -> None:
+        """Take up custody at `head`, whose bound host this is."""
+        self._host, self.head = host, head
+        self._fence = head.record.custody.fence
+        self._lock = asyncio.Lock()
+        self._inbox = Inbox(host, head.record)
+        self.blocks = host.blocks
+
+    @property
+    def agent(self) -> bytes:
+        """The agent's identifier."""
+        return self.head.record.agent_id
+
+    @property
+    def record(self) -> AgentRecord:
+        """The newest final record."""
+        return self.head.record
+
+    # --- the port -------------------------------------------------------------------------------------
+
+    async def fetch(self, digests: Sequence[bytes]) -> None:
+        """Bring blocks to hand from the anchors."""
+        await self._host.fetch(digests)
+
+    async def commit(self, draft: ports.Draft) -> AgentRecord:
+        """Make a step final and return the new record."""
+        memory, blocks = await self._inbox.consumed(draft.memory, draft.inbox)
+        record = child(
+            self.record,
+            self.head.certificate.slot,
+            memory=memory,
+            eligibility=self._spent(draft),
+        )
+        await self.decide(TransitionKind.STEP, record, blocks=(*draft.blocks.values(), *blocks))
+        await self._inbox.forget(draft.inbox)
+        return self.record
+
+    async def intend(self, intent: ports.Intent, draft: ports.Draft) -> ports.Permit:
+        """Ask the gate here, then the anchors; return once the intent is final."""
+        shown = Intent(
+            step=intent.step,
+            action=intent.action,
+            effect=intent.effect,
+            key=intent.key,
+            arguments=intent.arguments,
+            labels=self.record.memory.labels(),
+        )
+        permit = await self._ask_gate(shown)
+        eligibility = msgspec.structs.replace(self._spent(draft), last_decision=digest_of(shown))
+        memory = msgspec.structs.replace(self.record.memory, journal=draft.memory.journal)
+        record = child(
+            self.record, self.head.certificate.slot, memory=memory, eligibility=eligibility
+        )
+        await self.decide(
+            TransitionKind.INTEND,
+            record,
+            blocks=tuple(draft.blocks.values()),
+            evidence=Evidence(intent=shown),
+        )
+        return permit
+
+    async def _ask_gate(self, intent: Intent) -> ports.Permit:
+        """Judge an intent as the anchors will: policies of agent and zone, then trust."""
+        host, record, now_ms = self._host, self.record, clock.wall_ms()
+        documents = await host.documents(record)
+        record.governance.check_documents(documents, now_ms)
+        context = RequestContext(
+            effect=intent.effect,
+            step=intent.step,
+            labels=intent.labels,
+            cost_micros=intent.cost_micros,
+        )
+        here = host.manifest
+        verdict = permission.ask(record, documents, intent.action, here, here, context, host.memo)
+        permission.check_permitted(verdict)
+        endorsements = host.places.endorsements
+        permission.check_trusted(record, host.zone_id, intent.action, endorsements, now_ms)
+        return ports.Permit(
+            policies=tuple(
+                f"{each.party}: {rule.title}"
+                for each in verdict.decisions
+                for rule in each.decision.rules
+            )
+        )
+
+    async def places(self) -> tuple[Assessment, ...]:
+        """Return the agent's judgement of every place known here."""
+        return await self._host.assess(self.record)
+
+    async def depart(self, zone: bytes) -> None:
+        """Move the agent to `zone`; return once the departure is decided and shown to the target."""
+        await Departure(self._host, self, zone).go()
+
+    async def receive(self, index: int) -> ports.Message:
+        """Wait for the message with this index and return it."""
+        return await self._inbox.message(index)
+
+    async def sleep_until(self, at_ms: int) -> None:
+        """Wait until wall time has reached a time."""
+        while (left_ms := at_ms - clock.wall_ms()) > 0:
+            await asyncio.sleep(min(left_ms / 1000, 3600))
+
+    def lease_valid(self) -> bool:
+        """Tell whether this host may act at this very moment."""
+        return self._host.leases.is_held(self.agent, self._fence)
+
+    def now_ms(self) -> int:
+        """Return wall time."""
+        return clock.wall_ms()
+
+    def entropy(self, size: int) -> bytes:
+        """Return unpredictable bytes."""
+        return self._host.entropy(size)
+
+    def log(self, source: str, text: str) -> None:
+        """Take a line of the agent's output."""
+        log.info("agent output", agent=self.agent.hex()[:12], source=source, text=text)
+
+    # --- deciding -------------------------------------------------------------------------------------
+
+    def _spent(self, draft: ports.Draft) -> Eligibility:
+        before = self.record.eligibility
+        budgets = {
+            name: msgspec.structs.replace(budget, spent=budget.spent + draft.spent.get(name, 0))
+            for name, budget in before.budgets.items()
+        }
+        status = before.status if draft.status is None else draft.status
+        wake = before.wake if draft.status is None else draft.wake
+        return msgspec.structs.replace(before, budgets=budgets, status=status, wake=wake)
+
+    async def decide(
+        self,
+        kind: TransitionKind,
+        record: AgentRecord,
+        *,
+        blocks: tuple[bytes, ...] = (),
+        evidence: Evidence | None = None,
+        application: AskVisa | None = None,
+    ) -> Certified:
+        """Have a transition to `record` decided, and move the head to it.
+
+        Raises `LeaseLost` when custody is over, `Denied` or `Rejected` when it will never be decided.
+        """
+        async with self._lock:
+            self._host.blocks.add(blocks)
+            inline = blocks if sum(map(len, blocks)) <= _INLINE_BYTES_MAX else ()
+            if blocks and not inline:
+                await self._host.upload(self._host.zone, blocks)
+            while True:
+                proposal = await self._sealed(kind, record, evidence or Evidence())
+                done = await self._attempts(proposal, inline)
+                if done is not None:
+                    self.head = done
+                    return done
+
+    async def _sealed(
+        self, kind: TransitionKind, record: AgentRecord, evidence: Evidence
+    ) -> Proposal:
+        transition = Transition(
+            kind=kind,
+            parent=self.record.digest,
+            record=record,
+            author=self._host.key.public,
+            at_ms=clock.wall_ms(),
+        )
+        covered = statement(Kind.TRANSITION, Role.HOST, transition.digest)
+        seal = await self._host.signer.seal(covered)
+        return Proposal(transition=transition, seals=(seal,), evidence=evidence)
+
+    async def _attempts(self, proposal: Proposal, blocks: tuple[bytes, ...]) -> Certified | None:
+        """Propose until decided; return None when the proposal has grown old and must be sealed anew."""
+        transition = proposal.transition
+        manifest = self._host.manifest
+        slot = slot_for(self.head, transition, manifest)
+        while clock.wall_ms() - transition.at_ms < CLOCK_SKEW_MS // 2:
+            if not self.lease_valid():
+                raise LeaseLost("the lease ran out before the step was final")
+            proposer = Proposer(proposal, slot, manifest, parent=self.head, blocks=blocks)
+            try:
+                return await self._host.zone.decide(
+                    proposer, self._host.blocks, timeout_s=self._patience_s
+                )
+            except Overtaken as overtaken:
+                return self._own_or_lost(overtaken.decided, transition)
+            except Stalled as stalled:
+                self._check_hopeless(stalled)
+                self._host.note_stall(self.agent, str(stalled))
+                await asyncio.sleep(_RETRY_S)
+        return None
+
+    @property
+    def _patience_s(self) -> float:
+        return self._host.manifest.lease_ms / 1000
+
+    def _own_or_lost(self, decided: Certified, wanted: Transition) -> Certified:
+        """Return a decision that says what we wanted, only at another time; raise for any other."""
+        same = decided.transition.kind is wanted.kind and decided.record == wanted.record
+        if same:
+            return decided
+        problem = (
+            f"a {decided.transition.kind} was decided instead, at version {decided.record.version}"
+        )
+        raise LeaseLost(problem)
+
+    def _check_hopeless(self, stalled: Stalled) -> None:
+        """Raise if more than f anchors say that this will never do: then at least one correct one does."""
+        final = [d for d in stalled.declined.values() if not d.for_now and d.reason in _NEVER]
+        if len(final) <= self._host.manifest.f:
+            return
+        problem = final[0].problem
+        if final[0].reason == "denied":
+            raise Denied(problem)
+        raise Rejected(problem, reason=final[0].reason, where="transition")

@@ -1,0 +1,46 @@
+"""One host signature for many transitions: what is sealed in one turn of the loop shares a Merkle root."""
+
+import asyncio
+from dataclasses import dataclass
+
+from sojourn.core.base.keys import KeyPair
+from sojourn.core.base.limits import BATCH_LEAVES_MAX
+from sojourn.core.base.seals import Role, Seal, Statement, batch
+
+__all__ = ["Signer"]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    covered: Statement
+    sealed: "asyncio.Future[Seal]"
+
+
+class Signer:
+    """Seals statements as a host (protocol §1: batches)."""
+
+    def __init__(self, key: KeyPair) -> None:
+        """Sign with `key`."""
+        self._key = key
+        self._waiting: list[_Waiting] = []
+
+    async def seal(self, covered: Statement) -> Seal:
+        """Return the seal over a statement, signed with all others that are asked for at the same time."""
+        loop = asyncio.get_running_loop()
+        entry = _Waiting(covered, loop.create_future())
+        self._waiting.append(entry)
+        if len(self._waiting) == 1:
+            loop.call_soon(self._sign)
+        return await entry.sealed
+
+    def _sign(self) -> None:
+        group, self._waiting = self._waiting, []
+        for start in range(0, len(group), BATCH_LEAVES_MAX):
+            part = group[start : start + BATCH_LEAVES_MAX]
+            root, inclusions = batch([entry.covered for entry in part], Role.HOST)
+            signature = self._key.sign(root)
+            for entry, inclusion in zip(part, inclusions, strict=True):
+                if not entry.sealed.done():
+                    entry.sealed.set_result(
+                        Seal(signer=self._key.public, signature=signature, inclusion=inclusion)
+                    )

@@ -1,0 +1,124 @@
+"""The course of `run`: how far it has come, and what a resume needs to get there again."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sojourn.core.base.digests import digest
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.compartments import Snapshot
+from sojourn.runtime.frames import Start
+from sojourn.runtime.records import SEGMENTS_MAX, Resume, Segment
+
+__all__ = ["Arguments", "Course"]
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """A `Segment` whose memory may not be saved yet."""
+
+    memory: Snapshot
+    start: int
+    stop: int | None = None
+    turn: int | None = None
+
+
+class Course:
+    """Counts records and calls, draws entropy, and keeps the restart points."""
+
+    def __init__(self, start: Start) -> None:
+        resume = start.resume
+        self.length = start.length
+        self.arguments: Arguments = resume.arguments
+        self._run = resume.run
+        self._seed = resume.seed
+        self._stretches = [
+            _Stretch(dict(s.memory), s.start, s.stop, s.turn) for s in resume.segments
+        ]
+        self._at = 0
+        self._calls = 0
+        self._drawn = 0
+        self._agent = start.agent
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """The memory at each restart point that a resume needs."""
+        return [stretch.memory for stretch in self._stretches]
+
+    @property
+    def records_to_replay(self) -> int:
+        """How many records a resume would replay now: the journal since the last restart point, at least."""
+        return self.length - self._stretches[-1].start
+
+    def next_call(self) -> int:
+        """Return the number of the call that the code makes."""
+        self._calls += 1
+        return self._calls - 1
+
+    def draw(self) -> bytes:
+        """Return 32 bytes of entropy: the same ones in every replay, and in no other place of any run."""
+        self._drawn += 1
+        turn = self._stretches[self._at].turn
+        place = f"{self._run}|{self._at}|{turn}|{self._drawn}".encode()
+        return digest(b"sojourn/entropy/1|" + self._seed + self._agent + place)
+
+    def begin_run(self, arguments: Arguments, memory: Snapshot, *, anew: bool) -> None:
+        """Put the restart point here: `run` begins with these arguments."""
+        self.arguments = arguments
+        self._run += anew
+        self._stretches = [_Stretch(memory, self.length)]
+        self._enter(0)
+
+    def begin_turn(self, segment: int, turn: int | None, memory: Snapshot) -> None:
+        """Put the restart point here, behind the record that says so: a loop's turn, or its end (None).
+
+        Raises `Misused` for one loop too many.
+        """
+        if segment == len(self._stretches):
+            if segment == SEGMENTS_MAX:
+                problem = f"run has more than {SEGMENTS_MAX - 1} durable loops one after another"
+                raise Misused(problem, remedy="Go on with ctx.restart(...) between some of them")
+            self._stretches[-1].stop = self.length - 1
+            self._stretches.append(_Stretch(memory, self.length, turn=turn))
+        else:
+            self._stretches[segment] = _Stretch(memory, self.length, turn=turn)
+        self._enter(segment)
+
+    def enter_segment(self, segment: int) -> Snapshot:
+        """Go to a segment in a replay; return the memory it began with."""
+        self._enter(segment)
+        return self._stretches[segment].memory
+
+    def turn_of(self, segment: int) -> int | None:
+        """Return the turn at which a segment stands behind its loop; None behind the loop's end."""
+        return self._stretches[segment].turn
+
+    @property
+    def segment(self) -> int:
+        """The number of the current segment: how many durable loops the code has entered."""
+        return self._at
+
+    def resume(self, *, consumed: int, ended: Literal["returned", "raised"] | None) -> Resume:
+        """Return what a resume needs. The snapshots have been saved."""
+        return Resume(
+            run=self._run,
+            seed=self._seed,
+            arguments=self.arguments,
+            segments=tuple(map(_saved, self._stretches)),
+            inbox=consumed,
+            ended=ended,
+        )
+
+    def _enter(self, segment: int) -> None:
+        self._at = segment
+        self._calls = 0
+        self._drawn = 0
+
+
+def _saved(stretch: _Stretch) -> Segment:
+    memory: dict[str, bytes] = {}
+    for name, root in stretch.memory.items():
+        assert isinstance(root, bytes), "a snapshot is saved before it is sent"
+        memory[name] = root
+    return Segment(memory=memory, start=stretch.start, stop=stretch.stop, turn=stretch.turn)

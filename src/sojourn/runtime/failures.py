@@ -1,0 +1,60 @@
+"""Exceptions as records, and records as exceptions: raised alike live and in every replay."""
+
+import traceback
+from typing import Final
+
+from sojourn.core.base.errors import Denied, SojournError
+from sojourn.runtime.errors import StepFailed, UncertainOutcome
+from sojourn.runtime.records import Failure
+
+__all__ = ["exception_of", "failure_of"]
+
+FRAMES_MAX: Final = 12
+TRACE_CHARS_MAX: Final = 8_192
+MESSAGE_CHARS_MAX: Final = 4_096
+KIND_CHARS_MAX: Final = 128
+
+_OURS: Final = __file__.rpartition("/")[0]
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the record of an exception that the author's code raised, with the end of its traceback."""
+    remedy = error.remedy if isinstance(error, SojournError) else ""
+    message = error.problem if isinstance(error, SojournError) else _text(error)
+    return Failure(
+        cause="failed",
+        kind=type(error).__qualname__[:KIND_CHARS_MAX],
+        message=message[:MESSAGE_CHARS_MAX],
+        remedy=remedy[:MESSAGE_CHARS_MAX],
+        trace=_trace(error),
+    )
+
+
+def _text(error: BaseException) -> str:
+    """Return what an exception says of itself, were its `__str__` as broken as its step."""
+    try:
+        return str(error).encode(errors="replace").decode()
+    except Exception as worse:  # noqa: BLE001 (anything may be in there)
+        return f"(its text cannot be had: {type(worse).__qualname__})"
+
+
+def _trace(error: BaseException) -> str:
+    """Return the author's part of the traceback: frames of this runtime explain nothing."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_OURS)
+    ]
+    text = "".join(traceback.format_list(frames[-FRAMES_MAX:]))
+    return text.encode(errors="replace").decode()[-TRACE_CHARS_MAX:]
+
+
+def exception_of(failure: Failure, step: str, attempts: int) -> Exception:
+    """Return the exception that `run` sees for a step's failure."""
+    match failure.cause:
+        case "denied":
+            return Denied(failure.message, remedy=failure.remedy)
+        case "uncertain":
+            return UncertainOutcome(step, failure.message)
+        case "failed":
+            return StepFailed(step, failure.kind, failure.message, attempts)

@@ -1,0 +1,185 @@
+"""Performing a step, live: gate, intent, lease, attempts and outcome, in that order (protocol §10)."""
+
+import asyncio
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.errors import TerminalError
+from sojourn.runtime.failures import exception_of, failure_of
+from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem
+from sojourn.runtime.operations import Operation
+from sojourn.runtime.records import Failure, Intended, Outcome, Record
+from sojourn.runtime.steps import Step, effect_key
+from sojourn.runtime.typed import digest_of_arguments, from_plain, to_plain
+
+if TYPE_CHECKING:
+    from sojourn.runtime.session import Session
+
+__all__ = ["PerformStep"]
+
+BACKOFF_S_MAX: Final = 30.0
+
+
+class PerformStep(Operation):
+    """One call of a step."""
+
+    def __init__(
+        self,
+        session: "Session",
+        call: int,
+        step: Step[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        super().__init__(session, call)
+        what = f"an argument of step {step.name!r}"
+        self.arguments = digest_of_arguments(args, kwargs, what=what)
+        self.is_effect = step.effect != "none"
+        self._step = step
+        self._args = args
+        self._kwargs = kwargs
+        self._key: str | None = None
+        self._lacking = ""
+        self._attempts = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        return f"call {self.call}: step {self._step.name}({self.arguments.hex()[:8]})"
+
+    def accepts(self, record: Record) -> bool:
+        """Tell whether it is of the same step with the same arguments."""
+        if not isinstance(record, Outcome | Intended):
+            return False
+        if isinstance(record, Intended) and (not self.is_effect or self._key is not None):
+            return False
+        return (record.step, record.arguments) == (self._step.name, self.arguments)
+
+    def deliver(self, record: Record) -> bool:
+        """Give the code the step's result, or raise its failure in the code."""
+        if isinstance(record, Intended):
+            self._key = record.key
+            return False
+        assert isinstance(record, Outcome)
+        if record.failure is not None:
+            self.future.set_exception(
+                exception_of(record.failure, self._step.name, record.attempts)
+            )
+            return True
+        try:
+            what = f"the result of step {self._step.name!r}"
+            self.future.set_result(from_plain(record.result, self._step.result_form, what=what))
+        except Misused as error:
+            self.future.set_exception(error)
+        return True
+
+    def reserve(self) -> None:
+        """Take from the budgets what the step spends; if it lacks, the step is denied."""
+        if self._key is None:
+            self._lacking = self.session.spend(self._step.spends)
+
+    def begin(self) -> None:
+        """Perform the step; one with an effect needs a final intent first."""
+        if self._lacking:
+            self._fail(Failure(cause="denied", kind="Denied", message=self._lacking))
+        elif not self.is_effect:
+            self._attempt()
+        elif self._key is None:
+            self.session.ask(
+                Intend,
+                self._decided,
+                call=self.call,
+                step=self._step.name,
+                arguments=self.arguments,
+                action=self._step.action,
+                effect=self._step.effect,
+            )
+        elif self._step.effect == "idempotent":
+            self._check_lease()
+        else:
+            failure = Failure(cause="uncertain", kind="UncertainOutcome", message=self._key)
+            self._fail(failure)
+
+    def abandon(self) -> None:
+        """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
+        if self._task is not None and not self.is_effect:
+            self._task.cancel()
+
+    def _decided(self, answer: Answer) -> None:
+        match answer:
+            case Permitted(key=key):
+                self._key = key
+                self.session.count_intent()
+                self._check_lease()
+            case Problem(problem=problem, remedy=remedy):
+                self._fail(Failure(cause="denied", kind="Denied", message=problem, remedy=remedy))
+            case _:
+                raise unexpected(answer)
+
+    def _check_lease(self) -> None:
+        """Ask the host once more: between a final intent and its effect the lease may have run out."""
+        self.session.ask(Perform, self._live)
+
+    def _live(self, answer: Answer) -> None:
+        assert isinstance(answer, Done)
+        self._attempt()
+
+    def _attempt(self) -> None:
+        if self.session.is_over:
+            return
+        self._attempts += 1
+        if self._step.is_async:
+            self._task = self.session.outer.create_task(self._run_coroutine())
+        else:
+            self.session.pool.submit(copy_context().run, self._run_function)
+
+    async def _run_coroutine(self) -> None:
+        effect_key.set(self._key)
+        try:
+            result = await self._step.function(self.session.agent, *self._args, **self._kwargs)
+        except asyncio.CancelledError:
+            if self.future.done() or self.session.is_over:
+                raise
+            self._raised(TerminalError("the step cancelled itself"))
+        except BaseException as error:  # noqa: BLE001 (SystemExit, too, is the step's and not the host's)
+            self._raised(error)
+        else:
+            self._returned(result)
+
+    def _run_function(self) -> None:
+        effect_key.set(self._key)
+        try:
+            result = self._step.function(self.session.agent, *self._args, **self._kwargs)
+        except BaseException as error:  # noqa: BLE001
+            self.session.call_soon(self._raised, error)
+        else:
+            self.session.call_soon(self._returned, result)
+
+    def _returned(self, result: Any) -> None:
+        try:
+            plain = to_plain(result, what=f"the result of step {self._step.name!r}")
+            self.session.answer(self, self._outcome(result=plain))
+        except Misused as error:
+            self._fail(failure_of(error))
+
+    def _raised(self, error: BaseException) -> None:
+        if isinstance(error, TerminalError) or self._attempts >= self._step.attempts:
+            self._fail(failure_of(error))
+            return
+        pause_s = min(self._step.backoff_s * 2 ** (self._attempts - 1), BACKOFF_S_MAX)
+        again = self._check_lease if self.is_effect else self._attempt
+        self.session.outer.call_later(pause_s, again)
+
+    def _fail(self, failure: Failure) -> None:
+        self.session.answer(self, self._outcome(failure=failure))
+
+    def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:
+        return Outcome(
+            call=self.call,
+            step=self._step.name,
+            arguments=self.arguments,
+            attempts=self._attempts,
+            result=result,
+            failure=failure,
+        )

@@ -1,0 +1,83 @@
+"""What the mains of anchors and hosts share: the log, the signals that end them, and how they end.
+
+A process says what it does on its standard error: for a person if that is a terminal, else one JSON object a
+line. Whoever starts it in the background sends that to a file.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from sojourn.core.base.errors import StoreFailed
+
+__all__ = ["EXIT_STORE_FAILED", "configure_log", "serve_until_ended"]
+
+EXIT_STORE_FAILED: Final = 74
+"""EX_IOERR of sysexits(3): the store failed, and nothing is answered from it any more (protocol §13)."""
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+log = structlog.get_logger("process")
+
+
+def configure_log(**facts: str) -> None:
+    """Send this process's log to its standard error; `facts`, such as the zone, stand on every line."""
+    to_person = sys.stderr.isatty()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level if to_person else _add_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if to_person else "iso", utc=not to_person),
+    ]
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer()]
+        if to_person
+        else [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_one_line),
+        ]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.clear_contextvars()
+    if not to_person:
+        structlog.contextvars.bind_contextvars(**facts)
+
+
+def _add_level(_logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    event["level"] = method
+    return event
+
+
+def _one_line(event: Any, **_settings: object) -> str:
+    """Return an event as JSON; what JSON cannot say is said as text."""
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+async def serve_until_ended(failed: Awaitable[StoreFailed]) -> int:
+    """Wait for a signal that ends this process (exit code 0), or for its store to fail (74)."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in _ENDING:
+        loop.add_signal_handler(number, ended.set)
+    waiting = asyncio.create_task(ended.wait())
+    failing = asyncio.ensure_future(failed)
+    try:
+        await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        for number in _ENDING:
+            loop.remove_signal_handler(number)
+    if failing.done():
+        log.critical("stopping", problem=str(failing.result()))
+        return EXIT_STORE_FAILED
+    log.info("stopping")
+    return 0

@@ -1,0 +1,148 @@
+"""Durable loops: `async for item in ctx.turns(items)`, with a restart point before every turn.
+
+After a resume the code before the loop runs again, with its journaled records and the memory of its own
+beginning; then memory becomes that of the turn, and the loop goes on at its turn. So what a turn assigns to a
+local variable is gone after a resume, unless a later turn assigns it anew: what must survive belongs in memory.
+
+A loop inside a turn of another is a plain loop, replayed with its turn.
+"""
+
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from sojourn.runtime.operations import Operation
+from sojourn.runtime.records import Record, Turn
+
+if TYPE_CHECKING:
+    from sojourn.runtime.session import Session
+
+__all__ = ["Turns"]
+
+T = TypeVar("T")
+
+
+class Turns(AsyncIterator[T]):
+    """The iterator of a durable loop. `items` is None for an endless count from 0."""
+
+    def __init__(self, session: "Session", items: Iterable[T] | AsyncIterable[T]) -> None:
+        self._session = session
+        self._items = _Items(items)
+        self._turn = 0
+        self._segment = 0
+
+    async def __anext__(self) -> T:
+        session = self._session
+        if not self._segment:
+            if session.is_in_loop(self):
+                return await self._advance()
+            self._segment = session.enter_loop(self)
+            if session.is_resuming(self._segment):
+                return await self._resume()
+        try:
+            item = await self._advance()
+        except StopAsyncIteration:
+            await self._reach(None)
+            session.leave_loop()
+            raise
+        await self._reach(self._turn)
+        self._turn += 1
+        return item
+
+    async def _resume(self) -> T:
+        """Go on at the turn, or behind the end, that the journal names."""
+        session = self._session
+        turn = session.course.turn_of(self._segment)
+        if turn is None:
+            session.enter_segment(self._segment)
+            session.leave_loop()
+            raise StopAsyncIteration
+        with session.iterating():
+            await self._items.skip(turn)
+        session.enter_segment(self._segment)
+        self._turn = turn + 1
+        return await self._advance()
+
+    async def _advance(self) -> T:
+        with self._session.iterating():
+            return await self._items.advance()
+
+    async def _reach(self, turn: int | None) -> None:
+        await self._session.perform(_Reach(self._session, self._segment, turn))
+
+
+class _Reach(Operation):
+    """The code has come to a restart point: before a turn, or behind a loop (None).
+
+    What answers it stands before the restart point, so that no replay ever needs it.
+    """
+
+    def __init__(self, session: "Session", segment: int, turn: int | None) -> None:
+        super().__init__(session, session.next_restart_call())
+        self._segment = segment
+        self._turn = turn
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        what = "the end" if self._turn is None else f"turn {self._turn}"
+        return f"call {self.call}: {what} of loop {self._segment - 1}"
+
+    def accepts(self, record: Record) -> bool:
+        """Return False: a journal that goes on has another segment for it."""
+        return False
+
+    def deliver(self, record: Record) -> bool:
+        """Put the restart point here and let the turn begin."""
+        session = self.session
+        session.course.begin_turn(self._segment, self._turn, session.memory.snapshot())
+        self.future.set_result(None)
+        return True
+
+    def begin(self) -> None:
+        """Answer it at once: it is the rest that counts."""
+        loop, turn = self._segment - 1, self._turn or 0
+        self.session.answer(self, Turn(loop=loop, turn=turn, ended=self._turn is None))
+
+
+class _Items(Generic[T]):
+    """What a loop iterates over: a sequence by index, anything else one by one."""
+
+    def __init__(self, items: Iterable[T] | AsyncIterable[T]) -> None:
+        self._sequence: Sequence[T] | None = None
+        self._iterator: Iterator[T] | AsyncIterator[T] | None = None
+        self._index = 0
+        if isinstance(items, Sequence):
+            self._sequence = items
+        elif isinstance(items, AsyncIterable):
+            self._iterator = aiter(items)
+        else:
+            self._iterator = iter(items)
+
+    async def advance(self) -> T:
+        """Return the next item. Raises `StopAsyncIteration`."""
+        if self._sequence is not None:
+            if self._index >= len(self._sequence):
+                raise StopAsyncIteration
+            self._index += 1
+            return self._sequence[self._index - 1]
+        if isinstance(self._iterator, AsyncIterator):
+            return await anext(self._iterator)
+        assert self._iterator is not None
+        for item in self._iterator:
+            return item
+        raise StopAsyncIteration
+
+    async def skip(self, count: int) -> None:
+        """Pass over items. Raises `StopAsyncIteration` if there are not so many."""
+        if self._sequence is not None:
+            if count > len(self._sequence):
+                raise StopAsyncIteration
+            self._index = count
+            return
+        for _ in range(count):
+            await self.advance()
+
+
+def endless() -> Sequence[int]:
+    """Return a count from 0 that nobody will see the end of."""
+    return range(sys.maxsize)
