@@ -552,7 +552,8 @@ class TransportConformance(ABC):
     def test_nobody_there_is_unreachable(self) -> None:
         async def main() -> None:
             async with self.pair() as pair:
-                port = pair.listener.port
+                pass
+            port = pair.listener.port
             desk = self.make()(DESK, DESK_NAME, WireLimits())
             with pytest.raises(Unreachable, match=f"{HOST}:{port}"):
                 await desk.connect(HOST, port, ANCHOR.public)

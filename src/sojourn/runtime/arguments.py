@@ -2,19 +2,21 @@
 
 import inspect
 import typing
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.typed import from_plain
 
 __all__ = ["bind"]
 
+_SERIES: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 def bind(
-    run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """Return plain arguments as what the parameters of the method `run`, behind `self` and `ctx`, declare.
+    run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return plain arguments as the types that the method `run` declares, behind `self` and `ctx`.
 
     Raises `Misused` if they do not fit.
     """
@@ -22,10 +24,11 @@ def bind(
     try:
         bound = signature.bind(None, None, *args, **kwargs)
     except TypeError as error:
-        remedy = "Give run the arguments it declares behind ctx"
+        remedy = "Give run the arguments that it declares behind ctx"
         raise Misused(f"run cannot begin: {error}", remedy=remedy) from None
     forms = typing.get_type_hints(run)
-    names = list(signature.parameters)[2:]
-    positional = [_typed(forms, _name_at(signature, names, i), a) for i, a in enumerate(args)]
-    del bound
-    return positional, {name: _typed(forms, name, value) for name, value in kwargs.items()}
+    for name in list(bound.arguments)[2:]:
+        if name in forms and signature.parameters[name].kind not in _SERIES:
+            what = f"argument {name!r} of run"
+            bound.arguments[name] = from_plain(bound.arguments[name], forms[name], what=what)
+    return bound.args[2:], bound.kwargs

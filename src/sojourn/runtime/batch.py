@@ -93,7 +93,7 @@ class Batch:
 
         Raises `Misused` if the code wrote too much memory at once.
         """
-        if not self._records:
+        if not self._records and not self._spent:
             return
         self.cancel_timer()
         roots, resume = self._cut()

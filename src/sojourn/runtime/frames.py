@@ -1,7 +1,7 @@
 """What the two sides of an execution tell each other, whatever the substrate.
 
 The agent's side numbers its questions; each is answered by one `Reply` with that number, in any order.
-`Commit`, `Intend`, `Depart` and `Rest` change or end the journal: the host's side takes them one at a time,
+`Commit`, `Intend`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them one at a time,
 in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
@@ -15,7 +15,7 @@ from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import Resume, Roots
+from sojourn.runtime.records import Failure, Resume, Roots
 
 __all__ = [
     "FETCH_MAX",
@@ -23,6 +23,7 @@ __all__ = [
     "PARCEL_BYTES",
     "Answer",
     "Blocks",
+    "Broke",
     "Commit",
     "Depart",
     "Diverged",
@@ -138,8 +139,14 @@ class Diverged(_Frame):
     text: Text
 
 
+class Broke(_Frame):
+    """To the host: the state of this side cannot be made final; the agent has failed, for this reason."""
+
+    failure: Failure
+
+
 class Rest(_Frame):
-    """To the host: nothing runs until a time, a message, or either (None and False: never again)."""
+    """To the host: nothing runs until a time (None: no time), or a message if it is `listening`."""
 
     until_ms: Count | None
     listening: bool
@@ -248,7 +255,7 @@ class Reply(_Frame):
 
 
 Question: TypeAlias = Commit | Intend | Perform | Depart | Fetch | Sleep | Listen | Survey
-FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Rest | Loaded | Unfit
+FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Broke | Rest | Loaded | Unfit
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 
 _from_agent = msgspec.msgpack.Decoder(FromAgent)

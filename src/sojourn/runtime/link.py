@@ -87,7 +87,7 @@ class Link:
         frame = decode_from_host(data)
         waiting = self._blocking.pop(frame.ask, None) if isinstance(frame, Reply) else None
         if waiting is None:
-            self._call_soon(self._handle, frame)
+            self.call_soon(self._handle, frame)
         else:
             assert isinstance(frame, Reply)
             waiting.set_result(frame.answer)
@@ -99,7 +99,7 @@ class Link:
             self._blocking.clear()
         for future in blocking:
             future.set_exception(Unreachable("the host has ended this session"))
-        self._call_soon(self._on_frame, None)
+        self.call_soon(self._on_frame, None)
 
     def _handle(self, frame: FromHost) -> None:
         if isinstance(frame, Reply):
@@ -108,7 +108,8 @@ class Link:
         else:
             self._on_frame(frame)
 
-    def _call_soon(self, callback: Callable[..., None], *args: object) -> None:
+    def call_soon(self, callback: Callable[..., None], *args: object) -> None:
+        """Call back on the loop, from any thread; not at all if it is closed by then."""
         if not self.outer.is_closed():
             self.outer.call_soon_threadsafe(callback, *args)
 

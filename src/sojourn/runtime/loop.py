@@ -9,6 +9,7 @@ Time, files, sockets and threads are not there: they belong into steps, which ru
 
 import asyncio
 import sys
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
@@ -29,7 +30,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._ready: deque[asyncio.Handle] = deque()
-        self._escaped: list[BaseException] = []
+        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     def drive(self) -> None:
         """Run everything that is ready, and what that makes ready.
@@ -76,7 +77,13 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:  # type: ignore[override]
         """Return a task that runs `coro` when the loop is next driven."""
-        return asyncio.Task(coro, loop=self, **options)
+        task = asyncio.Task(coro, loop=self, **options)
+        self._tasks.add(task)
+        return task
+
+    def cancel_all(self) -> bool:
+        """Ask every task that is not done to cancel itself when next driven; tell whether there is any."""
+        return any([task.cancel() for task in self._tasks])
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Ignore what nobody waits for, as a failed task that is dropped: there is no log to write to."""

@@ -47,10 +47,13 @@ from sojourn.runtime.records import (
 from sojourn.runtime.replay import Replay
 from sojourn.runtime.steps import Step
 from sojourn.runtime.turns import Turns
+from sojourn.runtime.typed import to_plain
 
 __all__ = ["Session"]
 
 R = TypeVar("R", bound=Record)
+
+_WAITS: Final = (WaitForTime, WaitForMessage)
 
 UNWINDING_DRIVES_MAX: Final = 8
 """How often code that is stopped is driven so that its `finally` blocks run."""
@@ -102,14 +105,14 @@ class Session:
         self._is_iterating = False
         self._has_warned = False
 
-    # --- from outside ------------------------------------------------------------------------
+    # --- from outside --------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Run the code, or replay it as far as the journal goes and then run it."""
         if self._replay is None:
-            self._guarded(self._begin_run, self.course.arguments, anew=False)
+            self._begin_run(self.course.arguments, anew=False)
         else:
-            self.memory.restore(self._roots_of_segment(0))
+            self.enter_segment(0)
             self._make_run()
             self._replay_all(self._replay)
         self._go_on()
@@ -124,6 +127,306 @@ class Session:
                 break
             self._drive()
 
+    # --- for the code, in a drive --------------------------------------------------------------------
+
+    def check_in_run(self) -> None:
+        """Raise `Misused` anywhere but in `run` and what it calls; cancel code that is stopped."""
+        if self.is_over:
+            raise asyncio.CancelledError
+        if not self.loop.is_running():
+            raise Misused(
+                "ctx, memory and steps were used outside run",
+                remedy="A step and rank work on their arguments alone: use these in run",
+            )
+
+    def _check_call(self) -> None:
+        self.check_in_run()
+        if self._is_iterating:
+            raise Misused(
+                "what ctx.turns iterates over called a step or ctx",
+                remedy="Iterate over what is known when the loop begins, and call steps in its turns",
+            )
+
+    def next_call(self) -> int:
+        """Return the number of the call that the code makes now. Raises `Misused` where it may not."""
+        self._check_call()
+        return self.course.next_call()
+
+    def next_sole_call(self, what: str) -> int:
+        """Do the same for a call beside which no other may be under way. Raises `Misused` if one is."""
+        self._check_call()
+        if self._open:
+            raise Misused(f"{what} came while {self._doing()}", remedy="Await that first")
+        return self.course.next_call()
+
+    def note(self, form: type[R], make: Callable[[int], R]) -> R:
+        """Journal a call that is answered at once; `make` gives the record of this call's number."""
+        call = self.next_call()
+        if self._replay is None:
+            record = make(call)
+            return self._collect(encode_record(record, what=f"a {form.__name__} record"), form)
+        try:
+            return self._replay.take(form, call)
+        except ReplayMismatch as error:
+            raise self.part(error) from None
+
+    async def perform(self, operation: Operation) -> Any:
+        """Perform an operation, or let the journal answer it."""
+        self._open[operation.call] = operation
+        self._called.append(operation)
+        try:
+            return await operation.future
+        finally:
+            if self._open.get(operation.call) is operation:  # the code has cancelled the call
+                del self._open[operation.call]
+                operation.abandon()
+
+    async def perform_step(self, step: Step[..., Any], args: Any, kwargs: Any) -> Any:
+        """Perform a step, or let the journal answer it."""
+        return await self.perform(PerformStep(self, self.next_call(), step, args, kwargs))
+
+    def part(self, error: ReplayMismatch) -> ReplayMismatch:
+        """Remember that the code has parted from the journal, whatever it does with the error."""
+        self._parted = self._parted or error
+        return error
+
+    # --- for durable loops ---------------------------------------------------------------------------
+
+    def is_in_loop(self, loop: Turns[Any]) -> bool:
+        """Tell whether the code is in a turn of another loop."""
+        active = self._active_loop() if self._active_loop is not None else None
+        return active is not None and active is not loop
+
+    def enter_loop(self, loop: Turns[Any]) -> int:
+        """Return the number of the segment that the loop begins. Left by `leave_loop`, or with the object."""
+        self._active_loop = weakref.ref(loop)
+        return self.course.segment + 1
+
+    def leave_loop(self) -> None:
+        """The loop has come to its end."""
+        self._active_loop = None
+
+    def is_resuming(self) -> bool:
+        """Tell whether the journal goes on behind the beginning of the loop that is entered now."""
+        replay = self._replay
+        return replay is not None and not replay.is_last_segment and replay.next_record() is None
+
+    def enter_segment(self, segment: int) -> None:
+        """Go on with the memory and the records of a later segment of the journal."""
+        if segment:
+            assert self._replay is not None
+            self._replay.enter_next_segment()
+        self.memory.restore(self.course.enter_segment(segment))
+
+    @contextmanager
+    def iterating(self) -> Iterator[None]:
+        """Forbid durable calls: what `ctx.turns` iterates over is being advanced."""
+        self._is_iterating = True
+        try:
+            yield
+        finally:
+            self._is_iterating = False
+
+    # --- for operations, at rest or on the loop ------------------------------------------------------
+
+    def ask(self, form: type[Question], on_answer: Callable[[Any], None], **fields: Any) -> None:
+        """Ask the host's side; the answer comes unless the session is over by then."""
+        self._link.ask(form, lambda answer: self.is_over or on_answer(answer), **fields)
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call back on the loop, from any thread; not at all if it is closed by then."""
+        self._link.call_soon(callback, *args)
+
+    def answer(self, operation: Operation, record: Record) -> None:
+        """Take the record that opens or answers an operation, unless the code has cancelled it.
+
+        Raises `Misused` if the record cannot be encoded.
+        """
+        data = encode_record(record, what=operation.describe())
+        if not self.is_over and self._ended is None:
+            self._answered.append((operation, data))
+            self._go_on()
+
+    def spend(self, amounts: dict[str, int]) -> str:
+        """Take amounts from the budgets, all or none; return what is lacking as a sentence, or ""."""
+        for name, amount in amounts.items():
+            if self._budgets.get(name, 0) < amount:
+                return f"{amount} of budget {name!r} needed, {self._budgets.get(name, 0)} left"
+        for name, amount in amounts.items():
+            self._budgets[name] -= amount
+        self._batch.spend(amounts)
+        return ""
+
+    def count_intent(self) -> None:
+        """Count a record that the host's side has written."""
+        self.course.length += 1
+
+    def flush(self) -> None:
+        """Send what is not final yet to become so."""
+        self._batch.flush()
+
+    # --- going on, at rest ---------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Do what can be done until only the world outside can bring more."""
+        if self._is_going or self.is_over:
+            return
+        self._is_going = True
+        try:
+            while self._go_one():
+                pass
+            if not self.is_over:
+                self._batch.settle()
+        except Misused as error:
+            self._break(error)
+        finally:
+            self._is_going = False
+
+    def _go_one(self) -> bool:
+        """Do one thing; return False if there is nothing to do."""
+        if self.is_over:
+            return False
+        if self._ended is not None:
+            if self._batch.is_final:
+                self._retire()
+            return False
+        if self._called:
+            self._begin_called()
+        elif self._batch.is_full:
+            return False
+        elif self._parted or self._escaped or self._main.done():
+            self._conclude()
+        elif self._answered:
+            self._hand_next()
+        else:
+            return self._lie_down()
+        return True
+
+    def _begin_called(self) -> None:
+        called = [op for op in self._called if self._open.get(op.call) is op]
+        self._called = []
+        for operation in called:
+            operation.reserve()
+        if any(operation.is_effect for operation in called):
+            self.flush()  # whatever leaves the zone waits for what came before it (protocol §0)
+        for operation in called:
+            operation.begin()
+
+    def _hand_next(self) -> None:
+        operation, data = self._answered.popleft()
+        if self._open.get(operation.call) is not operation:
+            return
+        self._is_resting = False
+        if not self._hand(operation, self._collect(data)):
+            operation.proceed()
+        elif operation.is_effect:
+            self.flush()
+
+    def _hand(self, operation: Operation, record: Record) -> bool:
+        """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""
+        if not operation.deliver(record):
+            return False
+        del self._open[operation.call]
+        self._drive()
+        return True
+
+    def _lie_down(self) -> bool:
+        """Tell the host's side when nothing but waiting is left to do."""
+        if not self._open:
+            self._finish("raised", Raised(failure=failure_of(_stuck())))
+            return True
+        if not self._is_resting and all(op.is_wait for op in self._open.values()):
+            self._is_resting = True
+            self.flush()
+            times = [op.until_ms for op in self._open.values() if isinstance(op, _WAITS)]
+            self._link.send(
+                Rest(
+                    until_ms=min((at for at in times if at is not None), default=None),
+                    listening=any(isinstance(op, WaitForMessage) for op in self._open.values()),
+                )
+            )
+        return False
+
+    def _drive(self) -> None:
+        try:
+            self.loop.drive()
+        except BaseException as error:  # noqa: BLE001 (SystemExit in run is the agent's, not the host's)
+            self._escaped = error
+
+    def _collect(self, data: bytes, form: type[R] | None = None) -> Any:
+        """Collect a record and return it as a replay will read it."""
+        self._batch.add(data)
+        self.course.length += 1
+        if self.course.records_to_replay > RUN_RECORDS_WARN and not self._has_warned:
+            self._has_warned = True
+            text = f"a resume would replay more than {RUN_RECORDS_WARN} records"
+            self._link.send(Remark(text=f"{text}: use ctx.turns or ctx.restart"))
+        return decode_record(data)
+
+    def _cut(self) -> tuple[Roots, Resume]:
+        roots = self.memory.save(*self.course.snapshots)
+        return roots, self.course.resume(consumed=self.consumed, ended=self._ended)
+
+    # --- the run itself ------------------------------------------------------------------------------
+
+    def _begin_run(self, arguments: Any, *, anew: bool) -> None:
+        began = self._collect(encode_record(Began(arguments=arguments), what="arguments of run"))
+        self.course.begin_run(began.arguments, self.memory.snapshot(), anew=anew)
+        self._make_run()
+
+    def _make_run(self) -> None:
+        self._open.clear()
+        self._answered.clear()
+        self._active_loop = None
+        self.loop = AgentLoop()
+        self._main = self.loop.create_task(self._run())
+        self._drive()
+
+    async def _run(self) -> Any:
+        args, kwargs = bind(self._form.run, *self.course.arguments)
+        self.agent = self._form()
+        self.agent._session = self
+        return await self.agent.run(Context(self), *args, **kwargs)
+
+    def _conclude(self) -> None:
+        """Go by how the code left off: parted, restarting, returned or raised."""
+        if self._parted is not None:
+            self._diverge(self._parted)
+            return
+        error = self._escaped or _exception_of(self._main)
+        if isinstance(error, Restarting):
+            self._begin_run(error.arguments, anew=True)
+            return
+        if error is None:
+            try:
+                result = to_plain(self._main.result(), what="the result of run")
+                record: Record = Returned(result=result)
+                encode_record(record, what="the result of run")
+            except Misused as unfit:
+                error = unfit
+        if error is None:
+            self._finish("returned", record)
+        else:
+            self._finish("raised", Raised(failure=failure_of(error)))
+
+    def _finish(self, how: Literal["returned", "raised"], record: Record) -> None:
+        for operation in self._open.values():
+            operation.abandon()
+        self._open.clear()
+        self._answered.clear()
+        self._ended = how
+        self._collect(encode_record(record, what="the end of run"))
+        self.flush()
+
+    def _break(self, error: Misused) -> None:
+        """Fail the agent from the host's side: its state cannot be made final."""
+        self._link.send(Broke(failure=failure_of(error)))
+        self._retire()
+
+    def _diverge(self, error: ReplayMismatch) -> None:
+        self._link.send(Diverged(text=str(error)))
+        self._retire()
+
     def _retire(self) -> None:
         self.is_over = True
         self._batch.cancel_timer()
@@ -131,3 +434,60 @@ class Session:
             operation.abandon()
         if not self.finished.done():
             self.finished.set_result(None)
+
+    # --- replaying -----------------------------------------------------------------------------------
+
+    def _replay_all(self, replay: Replay) -> None:
+        """Hand the journal's records to the code, as far as they go together."""
+        while not self._has_left_off():
+            record = replay.next_record()
+            if record is None:
+                break
+            operation = self._open.get(getattr(record, "call", -1))
+            if operation is None or not operation.accepts(record):
+                self.part(replay.mismatch(self._doing()))
+            else:
+                replay.pass_record(record)
+                self._hand(operation, record)
+        self._check_end(replay)
+        self.memory.new.forget(list(self.memory.new.made))  # it was all made before
+        self._called = list(self._open.values())
+        self._replay = None
+
+    def _has_left_off(self) -> bool:
+        return bool(self._parted or self._escaped or self._main.done())
+
+    def _check_end(self, replay: Replay) -> None:
+        """Check that the code is at rest where the journal is, with the same memory."""
+        if self._has_left_off():
+            self.part(replay.mismatch(self._left_off()))
+        elif not replay.is_last_segment:
+            self.part(replay.mismatch(self._doing()))
+        else:
+            roots = self.memory.save()
+            differing = [n for n, root in self._committed.items() if roots[n] != root]
+            if differing:
+                self.part(replay.mismatch(f"another content of memory: {', '.join(differing)}"))
+
+    def _left_off(self) -> str:
+        error = self._escaped or _exception_of(self._main)
+        return (
+            "run returned" if error is None else f"run raised {type(error).__qualname__}: {error}"
+        )
+
+    def _doing(self) -> str:
+        under_way = ", ".join(operation.describe() for operation in self._open.values())
+        return f"{under_way} is under way" if under_way else "nothing is under way"
+
+
+def _exception_of(task: asyncio.Task[Any]) -> BaseException | None:
+    if task.cancelled():
+        return asyncio.CancelledError("run was cancelled")
+    return task.exception() if task.done() else None
+
+
+def _stuck() -> Misused:
+    return Misused(
+        "run waits for something that nothing will bring: no step, sleep or message is under way",
+        remedy="Wait for a step, a message or ctx.sleep",
+    )

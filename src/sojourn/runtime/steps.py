@@ -82,7 +82,7 @@ class Step(Generic[P, R]):
     async def _call(self, agent: "Agent", args: Any, kwargs: Any) -> R:
         session = agent._session
         if session is not None:
-            performed: R = await session.perform_step(self, agent, args, kwargs)
+            performed: R = await session.perform_step(self, args, kwargs)
             return performed
         returned = self.function(agent, *args, **kwargs)
         result: R = await returned if self.is_async else returned

@@ -37,7 +37,7 @@ class Turns(AsyncIterator[T]):
             if session.is_in_loop(self):
                 return await self._advance()
             self._segment = session.enter_loop(self)
-            if session.is_resuming(self._segment):
+            if session.is_resuming():
                 return await self._resume()
         try:
             item = await self._advance()
@@ -78,7 +78,7 @@ class _Reach(Operation):
     """
 
     def __init__(self, session: "Session", segment: int, turn: int | None) -> None:
-        super().__init__(session, session.next_restart_call())
+        super().__init__(session, session.next_sole_call("a restart point"))
         self._segment = segment
         self._turn = turn
 

@@ -24,6 +24,7 @@ __all__ = ["ConnectionPool"]
 
 BACKOFF_BASE_S: Final = 0.05
 BACKOFF_MAX_S: Final = 5.0
+_DOUBLINGS_MAX: Final = 10
 """The n-th failure is followed by half to all of base * 2^(n-1), at most this ("equal jitter")."""
 STEADY_S: Final = 5.0
 """A connection that lived shorter than this counts as a failed attempt: a peer that accepts and
@@ -126,7 +127,7 @@ class ConnectionPool:
         return connection
 
     def _back_off(self, peer: "_Peer", problem: str, *, since: float) -> None:
-        delay_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0**peer.failures)
+        delay_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2 ** min(peer.failures, _DOUBLINGS_MAX))
         peer.failures += 1
         peer.problem = problem
         peer.due_at = since + delay_s * self._jitter.uniform(0.5, 1.0)

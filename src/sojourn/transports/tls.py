@@ -100,16 +100,17 @@ class _TlsListener(Listener):
         self._shaking_hands: set[TlsStream] = set()
         self._served = Served()
         self._server: asyncio.Server
+        self._port: int
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self._port
 
     def serve(self, server: asyncio.Server) -> None:
         """Take charge of the socket."""
         self._server = server
+        self._port = server.sockets[0].getsockname()[1]
 
     def admit(self) -> asyncio.Protocol:
         """Return what handles a connection just accepted: the handshake, or the door."""

@@ -141,6 +141,17 @@ def test_attempts_that_fail_are_spaced_ever_wider_up_to_a_bound() -> None:
     run(play)
 
 
+def test_a_peer_long_gone_is_still_tried() -> None:
+    async def play(world: World) -> None:
+        for attempts in range(1, 1200):
+            with pytest.raises(Unreachable, match="nobody answers"):
+                await world.connection()
+            assert attempts == world.transport.attempts
+            leap(BACKOFF_MAX_S)
+
+    run(play)
+
+
 def test_a_wrong_key_is_an_attempt_that_failed() -> None:
     async def play(world: World) -> None:
         await world.listen(KeyPair(b"o" * 32))

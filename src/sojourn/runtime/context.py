@@ -1,0 +1,141 @@
+"""What `run` gets as `ctx`: memory, restart points, places, time, chance, messages and the log."""
+
+import uuid
+from collections.abc import AsyncIterable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.compartments import Compartments
+from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, WaitForTime
+from sojourn.runtime.ports import Message
+from sojourn.runtime.records import Line, Now, Sleeping, Waiting
+from sojourn.runtime.turns import Turns, endless
+from sojourn.runtime.typed import to_plain
+
+if TYPE_CHECKING:
+    from sojourn.runtime.session import Session
+
+__all__ = ["Context", "Restarting"]
+
+T = TypeVar("T")
+
+
+class Restarting(BaseException):
+    """Unwinds `run`, which then begins anew."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__("run begins anew")
+        self.arguments = (args, kwargs)
+
+
+class Context:
+    """An agent's link to its journal, its memory and its host. To be used in `run` alone."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self.memory = Compartments(session.memory)
+
+    @property
+    def agent_id(self) -> bytes:
+        """The agent's identifier, 32 bytes."""
+        return self._session.agent_id
+
+    async def restart(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Let `run` begin anew with these arguments: a restart point, so that nothing before is replayed."""
+        self._session.next_sole_call("ctx.restart")
+        plain: Any = to_plain((args, kwargs), what="an argument of ctx.restart")
+        raise Restarting(*plain)
+
+    @overload
+    def turns(self) -> Turns[int]: ...
+    @overload
+    def turns(self, items: Iterable[T] | AsyncIterable[T]) -> Turns[T]: ...
+    def turns(self, items: Any = None) -> Turns[Any]:
+        """Iterate durably: `async for item in ctx.turns(items)`, with a restart point before every turn.
+
+        `items` must be the same in every replay: iterating over them must not call steps or `ctx`. After a
+        resume a sequence goes on by index, anything else item by item. Without `items` it counts from 0
+        without end.
+
+        After a resume the code before the loop runs again and the loop goes on at its turn; local variables
+        that earlier turns assigned are gone. What must survive a turn belongs in memory.
+        """
+        return Turns(self._session, endless() if items is None else items)
+
+    async def consider(self) -> Consideration:
+        """Judge the places known, let the agent's `rank` choose, and move there if it chooses another.
+
+        What was considered is journaled. Returns where the agent then is; if it moved, from there.
+        """
+        session = self._session
+        call = session.next_sole_call("ctx.consider")
+        considered: Consideration = await session.perform(Consider(session, call))
+        return considered
+
+    async def sleep(self, seconds: float = 0.0, *, until: datetime | None = None) -> None:
+        """Sleep for so many seconds, or until a time (with a time zone). The agent needs no host meanwhile.
+
+        Raises `Misused` for a time without zone.
+        """
+        session = self._session
+        until_ms = _milliseconds(until) if until is not None else None
+
+        def opening(call: int) -> Sleeping:
+            at_ms = session.now_ms() + round(seconds * 1000) if until_ms is None else until_ms
+            return Sleeping(call=call, until_ms=max(0, at_ms))
+
+        sleeping = session.note(Sleeping, opening)
+        await session.perform(WaitForTime(session, sleeping.call, sleeping.until_ms))
+
+    async def receive(self, timeout: float | None = None) -> Message | None:
+        """Wait for the next message in the inbox and consume it; None when `timeout` seconds are over.
+
+        One message is consumed at a time. Raises `Misused` while another `receive` is under way.
+        """
+        session = self._session
+        session.check_not_receiving()
+
+        def opening(call: int) -> Waiting:
+            until_ms = None if timeout is None else session.now_ms() + round(timeout * 1000)
+            return Waiting(call=call, until_ms=until_ms)
+
+        waiting = session.note(Waiting, opening)
+        operation = WaitForMessage(session, waiting.call, waiting.until_ms)
+        message: Message | None = await session.perform(operation)
+        return message
+
+    def now(self) -> datetime:
+        """Return the time (UTC, to the millisecond): the same in every replay."""
+        session = self._session
+        now = session.note(Now, lambda call: Now(call=call, at_ms=session.now_ms()))
+        return datetime.fromtimestamp(now.at_ms / 1000, UTC)
+
+    def random(self) -> float:
+        """Return a random number from 0 up to 1: the same in every replay. Not for secrets."""
+        return int.from_bytes(self._draw()[:7], "big") / 2**56
+
+    def uuid(self) -> uuid.UUID:
+        """Return a random UUID (version 4): the same in every replay."""
+        return uuid.UUID(bytes=self._draw()[:16], version=4)
+
+    def log(self, text: str, **fields: Any) -> None:
+        """Journal a line of the agent's log, with fields that `msgspec` can turn into builtins."""
+        session = self._session
+        plain = to_plain(fields, what="a field of ctx.log")
+        session.note(
+            Line, lambda call: Line(call=call, at_ms=session.now_ms(), text=text, fields=plain)
+        )
+
+    def _draw(self) -> bytes:
+        self._session.next_call()
+        return self._session.course.draw()
+
+
+def _milliseconds(at: datetime) -> int:
+    if at.tzinfo is None:
+        raise Misused(
+            f"ctx.sleep was asked to sleep until {at.isoformat()}, a time without zone",
+            remedy="Give it one: datetime(..., tzinfo=UTC), or ctx.now() + timedelta(...)",
+        )
+    return round(at.timestamp() * 1000)
