@@ -45,9 +45,9 @@ class WorkingMemory:
         """Return the state now."""
         return dict(self._state)
 
-    def restore(self, roots: Roots) -> None:
-        """Go back to these roots; a compartment that is not named, or not here, keeps its state."""
-        self._state |= {name: root for name, root in roots.items() if name in self._here}
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot; a compartment that it does not name, or that is not here, stays."""
+        self._state |= {name: state for name, state in snapshot.items() if name in self._here}
 
     def save(self, *snapshots: Snapshot) -> Roots:
         """Make the blocks of the state now and of earlier `snapshots`; return the roots of now.

@@ -68,7 +68,7 @@ class Course:
         self.arguments = arguments
         self._run += anew
         self._stretches = [_Stretch(memory, self.length)]
-        self._enter(0)
+        self.enter_segment(0)
 
     def begin_turn(self, segment: int, turn: int | None, memory: Snapshot) -> None:
         """Put the restart point here, behind the record that says so: a loop's turn, or its end (None).
@@ -83,12 +83,7 @@ class Course:
             self._stretches.append(_Stretch(memory, self.length, turn=turn))
         else:
             self._stretches[segment] = _Stretch(memory, self.length, turn=turn)
-        self._enter(segment)
-
-    def enter_segment(self, segment: int) -> Snapshot:
-        """Go to a segment in a replay; return the memory it began with."""
-        self._enter(segment)
-        return self._stretches[segment].memory
+        self.enter_segment(segment)
 
     def turn_of(self, segment: int) -> int | None:
         """Return the turn at which a segment stands behind its loop; None behind the loop's end."""
@@ -110,7 +105,8 @@ class Course:
             ended=ended,
         )
 
-    def _enter(self, segment: int) -> None:
+    def enter_segment(self, segment: int) -> None:
+        """Go on in another segment, where calls and draws are counted anew."""
         self._at = segment
         self._calls = 0
         self._drawn = 0

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from sojourn.core.base.errors import Misused
 
-__all__ = ["AgentLoop"]
+__all__ = ["AgentLoop", "new_loop"]
 
 T = TypeVar("T")
 
@@ -99,6 +99,11 @@ class AgentLoop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         """Return False: there is nothing to close."""
         return False
+
+
+def new_loop() -> AgentLoop:
+    """Return a loop on which nothing is ready."""
+    return AgentLoop()  # type: ignore[abstract] # the rest of its methods refuse: see below
 
 
 async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:

@@ -107,15 +107,14 @@ class PerformStep(Operation):
             self._task.cancel()
 
     def _decided(self, answer: Answer) -> None:
-        match answer:
-            case Permitted(key=key):
-                self._key = key
-                self.session.count_intent()
-                self._check_lease()
-            case Problem(problem=problem, remedy=remedy):
-                self._fail(Failure(cause="denied", kind="Denied", message=problem, remedy=remedy))
-            case _:
-                raise unexpected(answer)
+        if isinstance(answer, Problem):
+            problem, remedy = answer.problem, answer.remedy
+            self._fail(Failure(cause="denied", kind="Denied", message=problem, remedy=remedy))
+            return
+        assert isinstance(answer, Permitted)
+        self._key = answer.key
+        self.session.count_intent()
+        self._check_lease()
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""

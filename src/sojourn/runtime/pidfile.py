@@ -7,6 +7,7 @@ and a locked one is the truth: no guessing whether a number has been given to so
 import fcntl
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,9 @@ from sojourn.core.base.errors import Misused
 __all__ = ["PID_NAME", "PidFile", "running", "send_signal"]
 
 PID_NAME: Final = "pid"
+_LOOK_S: Final = 0.02
+_LOOKS_MAX: Final = 10
+"""Someone who looks whether a process runs holds the lock for a moment; that is waited out."""
 
 
 class PidFile:
@@ -25,14 +29,10 @@ class PidFile:
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / PID_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(self._file):
             holder = _number(self._file) or "unknown"
             os.close(self._file)
-            raise Misused(
-                f"process {holder} serves {folder} already", remedy="Stop it first"
-            ) from None
+            raise Misused(f"process {holder} serves {folder} already", remedy="Stop it first")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
@@ -84,6 +84,18 @@ def send_signal(folder: Path, number: signal.Signals) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _lock(file: int) -> bool:
+    """Tell whether the lock was free, or is free in a moment."""
+    for _ in range(_LOOKS_MAX):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+        else:
+            return True
+    return False
 
 
 def _number(file: int) -> int | None:

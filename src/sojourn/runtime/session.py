@@ -31,7 +31,7 @@ from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Rest, Start
 from sojourn.runtime.link import FetchedBlocks, Link
-from sojourn.runtime.loop import AgentLoop
+from sojourn.runtime.loop import new_loop
 from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
@@ -82,7 +82,7 @@ class Session:
         self.consumed = start.resume.inbox
         self.is_over = False
         self.finished: asyncio.Future[None] = self.outer.create_future()
-        self.loop = AgentLoop()
+        self.loop = new_loop()
         self.course = Course(start)
         self._form = form
         self._link = link
@@ -159,12 +159,18 @@ class Session:
             raise Misused(f"{what} came while {self._doing()}", remedy="Await that first")
         return self.course.next_call()
 
+    def check_not_receiving(self) -> None:
+        """Raise `Misused` while the code waits for a message already."""
+        if any(isinstance(operation, WaitForMessage) for operation in self._open.values()):
+            raise Misused("ctx.receive came while another is under way", remedy="Await that first")
+
     def note(self, form: type[R], make: Callable[[int], R]) -> R:
         """Journal a call that is answered at once; `make` gives the record of this call's number."""
         call = self.next_call()
         if self._replay is None:
-            record = make(call)
-            return self._collect(encode_record(record, what=f"a {form.__name__} record"), form)
+            made = encode_record(make(call), what=f"a {form.__name__} record")
+            record: R = self._collect(made)
+            return record
         try:
             return self._replay.take(form, call)
         except ReplayMismatch as error:
@@ -216,7 +222,8 @@ class Session:
         if segment:
             assert self._replay is not None
             self._replay.enter_next_segment()
-        self.memory.restore(self.course.enter_segment(segment))
+        self.course.enter_segment(segment)
+        self.memory.restore(self.course.snapshots[segment])
 
     @contextmanager
     def iterating(self) -> Iterator[None]:
@@ -231,7 +238,12 @@ class Session:
 
     def ask(self, form: type[Question], on_answer: Callable[[Any], None], **fields: Any) -> None:
         """Ask the host's side; the answer comes unless the session is over by then."""
-        self._link.ask(form, lambda answer: self.is_over or on_answer(answer), **fields)
+
+        def hand_on(answer: Answer) -> None:
+            if not self.is_over:
+                on_answer(answer)
+
+        self._link.ask(form, hand_on, **fields)
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
         """Call back on the loop, from any thread; not at all if it is closed by then."""
@@ -353,7 +365,7 @@ class Session:
         except BaseException as error:  # noqa: BLE001 (SystemExit in run is the agent's, not the host's)
             self._escaped = error
 
-    def _collect(self, data: bytes, form: type[R] | None = None) -> Any:
+    def _collect(self, data: bytes) -> Any:
         """Collect a record and return it as a replay will read it."""
         self._batch.add(data)
         self.course.length += 1
@@ -378,7 +390,7 @@ class Session:
         self._open.clear()
         self._answered.clear()
         self._active_loop = None
-        self.loop = AgentLoop()
+        self.loop = new_loop()
         self._main = self.loop.create_task(self._run())
         self._drive()
 
@@ -396,18 +408,19 @@ class Session:
         error = self._escaped or _exception_of(self._main)
         if isinstance(error, Restarting):
             self._begin_run(error.arguments, anew=True)
-            return
-        if error is None:
-            try:
-                result = to_plain(self._main.result(), what="the result of run")
-                record: Record = Returned(result=result)
-                encode_record(record, what="the result of run")
-            except Misused as unfit:
-                error = unfit
-        if error is None:
-            self._finish("returned", record)
-        else:
+        elif error is not None:
             self._finish("raised", Raised(failure=failure_of(error)))
+        else:
+            self._return(self._main.result())
+
+    def _return(self, result: Any) -> None:
+        try:
+            record = Returned(result=to_plain(result, what="the result of run"))
+            encode_record(record, what="the result of run")
+        except Misused as error:
+            self._finish("raised", Raised(failure=failure_of(error)))
+        else:
+            self._finish("returned", record)
 
     def _finish(self, how: Literal["returned", "raised"], record: Record) -> None:
         for operation in self._open.values():

@@ -1,0 +1,61 @@
+"""The main of an anchor process: from a folder to a voter that answers, and to a graceful end.
+
+The order at the start: settings, keys and manifest (cheap, and wrong most often), the folder's lock, the store
+with all its rows verified, then the socket. At the end: no new connections, what is under way is answered,
+duties stop, and the store closes last. Being ready shows in answering; there is no other signal.
+"""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from sojourn.anchor.folder import AnchorFolder
+from sojourn.anchor.server import Anchor
+from sojourn.core.base.digests import cid_text
+from sojourn.runtime.pidfile import PidFile
+from sojourn.runtime.process import configure_log, serve_until_ended
+from sojourn.stores.sqlite import SqliteStore
+from sojourn.transports.pool import ConnectionPool
+from sojourn.transports.tls import TlsTransport
+
+__all__ = ["run_anchor"]
+
+log = structlog.get_logger("anchor")
+
+
+async def run_anchor(path: Path) -> int:
+    """Run the anchor in a folder until a signal ends it; return the process's exit code.
+
+    0 after SIGTERM or SIGINT, 74 if the store failed. Raises `Misused`, `Rejected` or `StoreFailed`, in one
+    line, for a folder, key, manifest, store or port that cannot be used.
+    """
+    began = time.monotonic()
+    folder = AnchorFolder(path)
+    signed = folder.manifest()
+    manifest = signed.manifest
+    index = folder.index_in(manifest)
+    configure_log(zone=manifest.name, process=f"anchor/{index}")
+    identity, vote_key = folder.identity(), folder.vote_key()
+    async with AsyncExitStack() as ending:
+        pid = PidFile(path)
+        ending.callback(pid.release)
+        store = await asyncio.to_thread(SqliteStore.open, folder.store, create=True)
+        ending.callback(store.close)
+        spiffe = f"spiffe://{cid_text(manifest.zone_id)}/anchor/{index}"
+        transport = TlsTransport(identity.seed, spiffe)
+        pool = ConnectionPool(transport)
+        ending.push_async_callback(pool.close)
+        anchor = Anchor(signed, index, identity, vote_key, store, pool)
+        anchor.start()
+        ending.push_async_callback(anchor.stop)
+        listener = await transport.listen(
+            folder.listen.address, folder.listen.port, on_request=anchor.serve
+        )
+        ending.push_async_callback(listener.close)
+        log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
+        code = await serve_until_ended(anchor.failed)
+    log.info("stopped")
+    return code

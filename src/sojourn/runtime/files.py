@@ -1,0 +1,80 @@
+"""Files of people and processes: read within a bound, written whole or not at all, TOML as typed values."""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import MANIFEST_BYTES_MAX
+from sojourn.core.zone.manifest import SignedManifest, load_manifest
+
+__all__ = ["read_bounded", "read_manifest", "read_toml", "to_toml", "write_atomically"]
+
+TOML_BYTES_MAX: Final = 1024 * 1024
+
+T = TypeVar("T")
+
+
+def read_bounded(path: Path, *, what: str, limit: int) -> bytes:
+    """Return a file's bytes. `what` names it in errors, such as "manifest".
+
+    Raises `Misused` if it cannot be read or has more than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        problem = f"the {what} {path} cannot be read: {error.strerror}"
+        raise Misused(problem, remedy="Check the path") from None
+    if len(data) > limit:
+        problem = f"the {what} {path} has more than {limit} bytes"
+        raise Misused(problem, remedy="Give the right file")
+    return data
+
+
+def read_manifest(path: Path) -> SignedManifest:
+    """Return the verified manifest in a file. Raises `Misused`, or `Rejected` for one that does not hold."""
+    return load_manifest(read_bounded(path, what="manifest", limit=MANIFEST_BYTES_MAX))
+
+
+def read_toml(path: Path, form: type[T], *, what: str) -> T:
+    """Return a TOML file as a value of type `form`. Raises `Misused` with the place that is wrong."""
+    data = read_bounded(path, what=what, limit=TOML_BYTES_MAX)
+    try:
+        return msgspec.convert(tomllib.loads(data.decode()), form)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misused(f"{path} is not TOML: {error}", remedy="Correct the syntax") from None
+    except msgspec.ValidationError as error:
+        problem = str(error).replace(" - at `$.", ": `").replace(" - at `$`", "")
+        raise Misused(f"{path}: {problem}", remedy=f"Correct this {what}") from None
+
+
+def to_toml(fields: Mapping[str, Any]) -> str:
+    """Return flat settings as TOML: text, numbers, booleans, lists of these; None is left out."""
+    # A JSON string or list of strings is also a TOML one.
+    return "".join(
+        f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in fields.items()
+        if value is not None
+    )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: whoever reads it sees the old bytes or the new. Raises `Misused`."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        problem = f"{path} cannot be written: {error.strerror}"
+        raise Misused(problem, remedy="Choose a place that you may write to") from None

@@ -1,0 +1,101 @@
+"""Which blocks an agent's side may name, and what its new ones weigh.
+
+The name of a block is no permission: roots stand in records that anyone may have seen. So an agent's side may
+read, and link to, what lies below its own roots and what it has made; the host's side keeps count, by the
+links of every block it serves or takes.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sojourn.core.agent.memory.blocks import BlockSource, links
+from sojourn.core.base.digests import ZERO, cid_text, digest
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import BLOCK_BYTES_MAX
+
+__all__ = ["KEPT_BYTES_MAX", "Holdings", "size_change"]
+
+KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""New blocks on their way into one commit: what a store takes in one."""
+
+
+class Holdings:
+    """The blocks that one agent's side may name, and those it has made since the last commit."""
+
+    def __init__(self, roots: Iterable[bytes]) -> None:
+        self._own = set(roots)
+        self._kept: dict[bytes, bytes] = {}
+        self._kept_bytes = 0
+
+    def check_own(self, digests: Iterable[bytes]) -> None:
+        """Raise `Rejected` ("not-own") for a block that is not below the agent's own roots."""
+        for named in digests:
+            if named not in self._own:
+                problem = f"block {cid_text(named)} is not part of this agent's memory"
+                raise Rejected(problem, reason="not-own", where="frame")
+
+    def serve(self, data: bytes) -> None:
+        """Count what a block links to as the agent's own: the block has been given to it."""
+        self._own.update(links(data))
+
+    def keep(self, blocks: Iterable[bytes]) -> None:
+        """Keep new blocks, children first, for the next commit.
+
+        Raises `Rejected` for what is no block, is too large or too much, or links to what is not its own.
+        """
+        for data in blocks:
+            if len(data) > BLOCK_BYTES_MAX:
+                problem = f"a block has {len(data)} bytes, more than the limit of {BLOCK_BYTES_MAX}"
+                raise Rejected(problem, reason="too-large", where="frame")
+            self.check_own(links(data))
+            named = digest(data)
+            self._own.add(named)
+            self._kept[named] = data
+            self._kept_bytes += len(data)
+            if self._kept_bytes > KEPT_BYTES_MAX:
+                problem = f"more than {KEPT_BYTES_MAX} bytes of new blocks for one commit"
+                raise Rejected(problem, reason="too-large", where="frame")
+
+    def take(self) -> dict[bytes, bytes]:
+        """Return the blocks kept, children first, and keep them no longer."""
+        kept, self._kept, self._kept_bytes = self._kept, {}, 0
+        return kept
+
+
+def size_change(old: bytes, new: bytes, made: Mapping[bytes, bytes], source: BlockSource) -> int:
+    """Return by how many bytes the blocks under root `new` outweigh those under root `old`.
+
+    `made` holds all blocks that are new. Looks at the new blocks and at those they replaced, never at what
+    both share. Raises `MissingBlock` for a replaced block that `source` lacks.
+    """
+    shared: set[bytes] = set()
+    added = _weigh(new, made, shared)
+    return added - _weigh_replaced(old, shared, source)
+
+
+def _weigh(root: bytes, made: Mapping[bytes, bytes], shared: set[bytes]) -> int:
+    total, todo, seen = 0, [root], {ZERO}
+    while todo:
+        named = todo.pop()
+        if named in seen:
+            continue
+        seen.add(named)
+        data = made.get(named)
+        if data is None:
+            shared.add(named)
+        else:
+            total += len(data)
+            todo += links(data)
+    return total
+
+
+def _weigh_replaced(root: bytes, shared: set[bytes], source: BlockSource) -> int:
+    total, todo, seen = 0, [root], shared | {ZERO}
+    while todo:
+        named = todo.pop()
+        if named not in seen:
+            seen.add(named)
+            data = source.get(named)
+            total += len(data)
+            todo += links(data)
+    return total

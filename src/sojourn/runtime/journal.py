@@ -1,0 +1,151 @@
+"""The journal as the host's side keeps it: a log of records, and where a resume begins.
+
+    block     {"kind": "journal/1", "log": link | null, "resume": {…}}
+
+`Memory.journal` is the digest of that block. The memory that a resume needs is linked from it, so that it
+stays stored as long as it is needed; but roots of compartments that may not be where the journal is are named
+by plain digests, since whoever stores a block stores all it links to.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, load_block, named_by
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.base.digests import ZERO, Link, link_to
+from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.errors import Rejected
+from sojourn.runtime.ports import Custodian
+from sojourn.runtime.records import Record, Resume, encode_record
+
+__all__ = ["Journal", "at_hand"]
+
+T = TypeVar("T")
+
+KIND: Final = "journal/1"
+READ_AT_ONCE: Final = 256
+"""Records read between two chances to fetch a missing block."""
+
+
+async def at_hand(custodian: Custodian, read: Callable[[], T]) -> T:
+    """Return what `read` returns, fetching every block that it misses on the way."""
+    while True:
+        try:
+            return read()
+        except MissingBlock as missing:
+            await custodian.fetch((missing.digest,))
+
+
+class Journal:
+    """A journal at one moment: immutable; appending returns another."""
+
+    def __init__(self, log: Log, resume: Resume, new: NewBlocks) -> None:
+        self._log = log
+        self._new = new
+        self.resume = resume
+
+    @classmethod
+    async def load(cls, custodian: Custodian) -> "Journal | None":
+        """Return the journal that the custodian's record names, or None if the agent has none yet.
+
+        Raises `Rejected` if it names something else.
+        """
+        root = custodian.record.memory.journal
+        if root == ZERO:
+            return None
+        new = NewBlocks(custodian.blocks)
+        plain = await at_hand(custodian, lambda: load_block(new, root))
+        log_root, resume = _parse(plain)
+        return cls(await at_hand(custodian, lambda: Log.load(log_root, new)), resume, new)
+
+    @classmethod
+    def begin(cls, custodian: Custodian, resume: Resume) -> "Journal":
+        """Return an empty journal."""
+        new = NewBlocks(custodian.blocks)
+        return cls(Log.load(ZERO, new), resume, new)
+
+    def __len__(self) -> int:
+        return len(self._log)
+
+    def append(self, records: Sequence[Any], resume: Resume | None = None) -> "Journal":
+        """Return the journal with plain records appended, and `resume` in place of its own."""
+        return Journal(self._log.extend(records), resume or self.resume, self._new)
+
+    def save(self, unlinked: Collection[str]) -> "Saved":
+        """Return the journal with its blocks made. Roots of `unlinked` compartments are not linked."""
+        log = self._log.commit(self._new)
+        root = self._new.add(encode_block(_plain(log.root, self.resume, unlinked)))
+        return Saved(Journal(log, self.resume, self._new), root, dict(self._new.made), self._new)
+
+    async def segments(self, custodian: Custodian) -> list[list[bytes]]:
+        """Return the bytes of the records that a replay needs, by segment."""
+        found: list[list[bytes]] = []
+        for segment in self.resume.segments:
+            stop = len(self) if segment.stop is None else segment.stop
+            records: list[bytes] = []
+            for start in range(segment.start, stop, READ_AT_ONCE):
+                end = min(start + READ_AT_ONCE, stop)
+                records += await at_hand(custodian, lambda a=start, b=end: self._read(a, b))
+            found.append(records)
+        return found
+
+    def _read(self, start: int, stop: int) -> list[bytes]:
+        return [encode_block(plain) for plain in self._log.slice(start, stop)]
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """A journal whose blocks are made: itself, its root, and all blocks that are not stored yet."""
+
+    journal: Journal
+    root: bytes
+    blocks: dict[bytes, bytes]
+    new: NewBlocks
+
+    def forget(self) -> None:
+        """Let go of the blocks: they are stored."""
+        self.new.forget(list(self.blocks))
+
+
+def plain_record(record: Record) -> Any:
+    """Return a record of the host's own as it stands in the log."""
+    return msgspec.to_builtins(record, builtin_types=(bytes,))
+
+
+def _plain(log_root: bytes, resume: Resume, unlinked: Collection[str]) -> dict[str, Any]:
+    plain = msgspec.to_builtins(resume, builtin_types=(bytes,))
+    for segment in plain["segments"]:
+        memory = segment["memory"]
+        for name, root in memory.items():
+            if root != ZERO and name not in unlinked:
+                memory[name] = link_to(root)
+    return {"kind": KIND, "log": None if log_root == ZERO else link_to(log_root), "resume": plain}
+
+
+def _parse(plain: Any) -> tuple[bytes, Resume]:
+    """Return the root of the log and the resume information. Raises `Rejected`."""
+    match plain:
+        case {"kind": str(kind)} if kind != KIND and kind.startswith("journal/"):
+            problem = f"the journal has format {kind!r}; this version reads {KIND!r}"
+            raise Rejected(problem, reason="unknown-version", where="journal")
+        case {"kind": "journal/1", "log": (None | Link()) as log, "resume": dict(resume)}:
+            pass
+        case _:
+            raise Rejected("the root of the journal is none", reason="wrong-kind", where="journal")
+    for memory in _memories(resume):
+        for name, root in memory.items():
+            if isinstance(root, Link):
+                memory[name] = named_by(root)
+    try:
+        return ZERO if log is None else named_by(log), msgspec.convert(resume, Resume)
+    except msgspec.ValidationError as error:
+        raise Rejected(str(error), reason="bad-field", where="journal") from None
+
+
+def _memories(resume: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    segments = resume.get("segments")
+    for segment in segments if isinstance(segments, list) else ():
+        memory = segment.get("memory") if isinstance(segment, dict) else None
+        if isinstance(memory, dict):
+            yield memory
