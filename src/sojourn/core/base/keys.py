@@ -1,9 +1,11 @@
 """Ed25519 with one fixed rule of verification, the same on every anchor.
 
-Libraries disagree on crafted signatures (non-canonical encodings, points of low order, cofactored or not),
-and a signature that half of a committee accepts can split a quorum. So there is one code path, libsodium's
-strict cofactorless check through `nacl.bindings`, one signature at a time: it refuses S >= L, public keys
-that are not canonical encodings, and low-order A or R. Measured: 70–95 µs, releasing the GIL.
+Libraries disagree on crafted signatures (non-canonical encodings, points of low order, cofactored or not), and
+a signature that half of a committee accepts can split a quorum. So there is one code path, libsodium's strict
+cofactorless check through `nacl.bindings`, one signature at a time. It accepts exactly if S < L, A and R are
+canonical encodings of points not of low order, and S*B = R + k*A with k reduced modulo L. A may be of mixed
+order; `is_acceptable_key` keeps such keys out of manifests. Of 952 crafted signatures under `vectors/` another
+common library judges 155 otherwise. Measured: 70–95 µs, releasing the GIL.
 
 Source: RFC 8032 §5.1.7; Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs" (2020).
 """

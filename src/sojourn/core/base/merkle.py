@@ -1,6 +1,7 @@
 """Merkle trees: batches under one signature, and the accumulator of a lineage.
 
-Leaf and inner hashes carry the prefixes 0x00 and 0x01, so that neither can be passed off as the other.
+Leaf and inner hashes carry the prefixes 0x00 and 0x01, so that neither can be passed off as the other. A root does
+not commit to its size: an inclusion proves that a leaf is under the root, not where; nothing relies on where.
 
 Source: RFC 9162 §2.1 (tree, inclusion proofs); the frontier is the list of roots of its perfect subtrees,
 largest first, as in a Merkle mountain range.

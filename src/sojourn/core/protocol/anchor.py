@@ -182,7 +182,7 @@ def _show_lock(dossier: Dossier, show: ShowLock, sender: bytes, view: View) -> R
         raise Rejected(
             f"a {lock.phase} certificate locks nothing", reason="wrong-phase", where="phase"
         )
-    lock.check(view.manifest.committee)
+    lock.check(Phase.LOCK, view.manifest.committee)
     state = _opened(dossier, lock.slot, view)
     state, answer = decree.commit_vote(state, lock, view.index, view.boot_ms)
     return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))

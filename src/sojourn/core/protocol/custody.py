@@ -58,7 +58,7 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
             raise Rejected(
                 "the certificate is for another value", reason="wrong-value", where=where
             )
-        certificate.check(manifest.committee, where=f"{where}.certificate")
+        certificate.check(Phase.COMMIT, manifest.committee, where=f"{where}.certificate")
 
     def _check_slot(self, where: str) -> None:
         slot, record = self.certificate.slot, self.record

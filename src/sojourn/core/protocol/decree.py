@@ -87,7 +87,7 @@ def check_justification(ask: Propose, committee: Committee) -> None:
     if (lock.slot, lock.phase, lock.value) != expected or lock.round >= ask.round:
         problem = "the justification is no earlier lock on this value"
         raise Rejected(problem, reason="bad-justification", where="justification")
-    lock.check(committee, where="justification")
+    lock.check(Phase.LOCK, committee, where="justification")
 
 
 def enter(

@@ -242,7 +242,7 @@ class Proposer:
     def _note_lock(self, lock: Certificate | None) -> None:
         if lock is None or lock.slot != self._slot or lock.phase is not Phase.LOCK:
             return
-        lock.check(self._committee)
+        lock.check(Phase.LOCK, self._committee)
         if self.highest_lock is None or lock.round > self.highest_lock.round:
             self.highest_lock = lock
 

@@ -54,7 +54,7 @@ class RoundChange:
             self._pending.append(proposal)
         if lock is None or lock.slot != self._slot or lock.phase is not Phase.LOCK:
             return
-        lock.check(self._committee)
+        lock.check(Phase.LOCK, self._committee)
         if proposal is not None and proposal.transition.digest == lock.value:
             self._locked[lock.value] = proposal
         if self.lock is None or lock.round > self.lock.round:

@@ -56,7 +56,7 @@ class Visa(Value, tag_field="kind", tag="visa/1"):
             raise Rejected("the certificate is not a visa's", reason="wrong-slot", where=where)
         if certificate.value != self.digest:
             raise Rejected("the certificate is for other terms", reason="wrong-value", where=where)
-        certificate.check(target.committee, where=where)
+        certificate.check(Phase.VISA, target.committee, where=where)
 
 
 def visa_terms(

@@ -50,12 +50,17 @@ class Certificate(Value, tag_field="kind", tag="certificate/1"):
         )
         return Vote(ballot=ballot, seal=part.seal)
 
-    def check(self, committee: Committee, *, where: str = "certificate") -> None:
-        """Raise `Rejected` unless a quorum of distinct anchors of `committee` signed this.
+    def check(self, phase: Phase, committee: Committee, *, where: str = "certificate") -> None:
+        """Raise `Rejected` unless a quorum of distinct anchors of `committee` signed this, in `phase`.
+
+        A caller says which phase it needs: a lock certificate must never pass for a commit (trap 1).
 
         The committee comes from what the caller already trusts, never from the certificate's own
-        attachments (trap 13). Checks in order: zone, epoch, distinct anchors, count, then signatures.
+        attachments (trap 13). Checks in order: phase, zone, epoch, distinct anchors, count, then signatures.
         """
+        if self.phase is not phase:
+            problem = f"a {self.phase} certificate where a {phase} certificate is needed"
+            raise Rejected(problem, reason="wrong-phase", where=where)
         if self.slot.group != committee.zone:
             raise Rejected("the certificate is of another zone", reason="wrong-zone", where=where)
         if self.slot.epoch != committee.epoch:
@@ -72,6 +77,9 @@ class Certificate(Value, tag_field="kind", tag="certificate/1"):
                 f"{len(anchors)} anchors signed; {committee.quorum} of {committee.n} are needed"
             )
             raise Rejected(problem, reason="no-quorum", where=where)
+        if anchors[-1] >= committee.n:
+            problem = f"there is no anchor {anchors[-1]} among {committee.n}"
+            raise Rejected(problem, reason="unknown-anchor", where=where)
         for index, part in enumerate(self.votes):
             check_vote(self.vote(part), committee, where=f"{where}.votes[{index}]")
 
@@ -83,7 +91,7 @@ class Certificate(Value, tag_field="kind", tag="certificate/1"):
 def certify(votes: Sequence[Vote], committee: Committee) -> Certificate:
     """Return the certificate that checked, equal-valued votes of distinct anchors make."""
     first = votes[0].ballot
-    assert len(votes) >= committee.quorum
+    assert len({vote.ballot.anchor for vote in votes}) == len(votes) >= committee.quorum
     assert all(
         (v.ballot.slot, v.ballot.round, v.ballot.phase, v.ballot.value)
         == (first.slot, first.round, first.phase, first.value)
@@ -120,6 +128,11 @@ class RoundVote(Value):
         """Raise `Rejected` unless signed, of phase ROUND, and the summary is the one signed over."""
         if self.vote.ballot.phase is not Phase.ROUND:
             raise Rejected("not a round vote", reason="wrong-phase", where=where)
+        lock_round = self.summary.round
+        if (lock_round is None) != (self.summary.value is None):
+            raise Rejected("half a lock summary", reason="bad-summary", where=where)
+        if lock_round is not None and lock_round > self.vote.ballot.round:
+            raise Rejected("a lock from a round to come", reason="bad-summary", where=where)
         if self.vote.ballot.value != digest_of(self.summary):
             raise Rejected(
                 "the lock summary is not the one signed", reason="bad-summary", where=where
@@ -151,8 +164,3 @@ class RoundCertificate(Value, tag_field="kind", tag="round-certificate/1"):
             raise Rejected(problem, reason="no-quorum", where=where)
         for index, item in enumerate(self.votes):
             item.check(committee, where=f"{where}.votes[{index}]")
-
-    def highest_lock(self) -> LockSummary:
-        """Return the lock of the highest round that any voter carries, or the empty summary."""
-        locks = [item.summary for item in self.votes if item.summary.round is not None]
-        return max(locks, key=lambda lock: lock.round or 0, default=LockSummary())

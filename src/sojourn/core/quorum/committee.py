@@ -5,7 +5,11 @@ correct one; and the n - f correct anchors are a quorum by themselves. "2f+1" is
 n = 3f+1, and is unsafe elsewhere (protocol §0): it appears nowhere in this code.
 """
 
-from sojourn.core.base.encoding import Count, PublicKey, Value
+from typing import Annotated
+
+from msgspec import Meta
+
+from sojourn.core.base.encoding import Count, Digest, PublicKey, Value
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import ANCHORS_MAX
 
@@ -15,9 +19,9 @@ __all__ = ["Committee"]
 class Committee(Value):
     """The vote keys of one zone in one epoch, by anchor index, and f."""
 
-    zone: bytes
+    zone: Digest
     epoch: Count
-    vote_keys: tuple[PublicKey, ...]
+    vote_keys: Annotated[tuple[PublicKey, ...], Meta(max_length=ANCHORS_MAX)]
     f: Count
 
     @property

@@ -101,8 +101,8 @@ def check_vote(vote: Vote, committee: Committee, *, where: str = "vote") -> None
 class Tally:
     """The votes of one slot, round and phase so far, by value.
 
-    Each anchor counts once, with its first vote; a second one for another value is kept in `conflicts` as
-    evidence and changes no count.
+    Each anchor counts once, with its first vote; a second one for another value changes no count, and the
+    first such pair of each anchor is kept in `conflicts` as evidence.
     """
 
     def __init__(self, committee: Committee, slot: Slot, round: int, phase: Phase) -> None:
@@ -110,7 +110,7 @@ class Tally:
         self._committee = committee
         self._key = (slot, round, phase)
         self._votes: dict[int, Vote] = {}
-        self.conflicts: list[tuple[Vote, Vote]] = []
+        self.conflicts: dict[int, tuple[Vote, Vote]] = {}
 
     def add(self, vote: Vote) -> None:
         """Count a checked vote. Raises `Rejected` ("wrong-slot") if it belongs to another tally."""
@@ -121,7 +121,7 @@ class Tally:
             )
         earlier = self._votes.setdefault(ballot.anchor, vote)
         if earlier.ballot.value != ballot.value:
-            self.conflicts.append((earlier, vote))
+            self.conflicts.setdefault(ballot.anchor, (earlier, vote))
 
     def votes_for(self, value: bytes) -> list[Vote]:
         """Return the counted votes for a value, by anchor."""

@@ -320,8 +320,6 @@ def _to_branch(
 def _stops(starts: bytes, sizes: Sequence[int]) -> tuple[int, ...] | None:
     """Return where the ranges of a branch end, or None unless they are those of rule 3."""
     sums = [0, *accumulate(sizes)]
-    if sums[-1] <= LEAF_SIZE_MAX:
-        return None
     stops: list[int] = []
     todo = [(0, SYMBOLS, 0, len(starts))]
     while todo:

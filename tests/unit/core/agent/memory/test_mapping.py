@@ -147,6 +147,33 @@ def test_the_order_of_operations_cannot_be_told(
     assert saved(detour, shelf)[0].root == first.root
 
 
+@pytest.mark.parametrize("seed", range(16))
+def test_what_is_left_after_deletions_has_the_root_it_always_had(seed: int) -> None:
+    rng = random.Random(seed)
+    alphabet = rng.choice(["ab", "0123456789", "abcdefghijklmnopqrstuvwxyzäö€😀"])
+    content = {
+        "".join(rng.choices(alphabet, k=rng.choice((0, 1, 2, 3, 8, 90)))): bytes(
+            rng.choice((0, 10, 200, 900, 2000))
+        )
+        for _ in range(400)
+    }
+    shelf = Shelf()
+    mapping = filled(shelf, content)
+    gone = rng.sample(sorted(content), len(content))
+    for count, key in enumerate(gone, 1):
+        mapping = mapping.delete(key)
+        del content[key]
+        if count % 80 == 0 or len(content) < 10:
+            assert mapping.commit(NewBlocks(shelf)).root == filled(Shelf(), content).root
+
+
+def test_a_branch_left_with_one_part_gives_way_to_it() -> None:
+    heavy = {f"prefix/{number}": b"x" * 1000 for number in range(8)}
+    mapping = filled(Shelf(), heavy | {"other": b"y" * 1000, "prefix": 1})
+    left = mapping.delete("other").delete("prefix")
+    assert left.commit(NewBlocks(Shelf())).root == filled(Shelf(), heavy).root
+
+
 SCRIPT = """
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.log import Log

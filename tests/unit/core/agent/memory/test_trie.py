@@ -164,6 +164,16 @@ def test_one_block_in_two_places_is_rejected_in_the_wrong_one(shelf: Shelf) -> N
     assert caught.value.reason == "wrong-order"
 
 
+def test_a_leaf_under_another_prefix_is_rejected(shelf: Shelf) -> None:
+    leaves = [["k0", "k1", "k2"], ["ja", "jb"]]
+    size = 8 + 2 + len(BIG)
+    links = [
+        link_to(shelf.forge(["mapping-leaf/1", keys, [BIG] * len(keys)])) for keys in leaves
+    ]
+    root = ["mapping-branch/1", b"k", bytes([0, 64]), [3, 2], [3 * size, 2 * size], links]
+    assert rejected(shelf.forge(root), shelf).reason == "wrong-order"
+
+
 def test_a_tree_deeper_than_its_keys_may_be_is_rejected(shelf: Shelf) -> None:
     below = branch(shelf, prefix=b"k" * (KEY_BYTES_MAX - 100))
     leaf = shelf.forge(["mapping-leaf/1", ["k" * 100 + "a"], [ONE]])
