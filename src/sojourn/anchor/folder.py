@@ -18,6 +18,8 @@ from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import AnchorEntry, Endpoint, SignedManifest, ZoneManifest
 from sojourn.runtime.files import read_manifest, read_toml, to_toml, write_atomically
 from sojourn.runtime.keyfile import Purpose, make_key, parse_public_key, read_key
+from sojourn.runtime.store import Store
+from sojourn.stores.sqlite import SqliteStore
 
 __all__ = ["LOG_NAME", "AnchorFolder", "Settings", "make_anchor", "parse_place", "read_public"]
 
@@ -138,7 +140,7 @@ class AnchorFolder:
         return read_manifest(path)
 
     def join(self, manifest: SignedManifest) -> None:
-        """Keep the manifest of the zone this anchor belongs to, which never changes here.
+        """Keep the manifest of the zone this anchor belongs to, which never changes here; make its store.
 
         Raises `Misused` if it belongs to another zone, or the manifest does not name it.
         """
@@ -148,7 +150,18 @@ class AnchorFolder:
             raise Misused(problem, remedy="Make another anchor for this zone: keys are not shared")
         self.index_in(manifest.manifest)
         if not path.exists():
+            SqliteStore.open(self.store, create=True).close()
             write_atomically(path, manifest.to_bytes())
+
+    def open_store(self) -> Store:
+        """Open the store and verify all its rows. Raises `Misused` or `StoreFailed`.
+
+        It is made once, when the anchor joins its zone: one that lost its store would vote twice (trap 7).
+        """
+        if not self.store.exists():
+            problem = f"the anchor in {self.path} has lost its store"
+            raise Misused(problem, remedy="It may not vote again under its key: make another anchor")
+        return SqliteStore.open(self.store)
 
     def index_in(self, manifest: ZoneManifest) -> int:
         """Return this anchor's index in a manifest. Raises `Misused` unless it names exactly this anchor."""

@@ -5,7 +5,6 @@ with all its rows verified, then the socket. At the end: no new connections, wha
 duties stop, and the store closes last. Being ready shows in answering; there is no other signal.
 """
 
-import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,9 +14,10 @@ import structlog
 from sojourn.anchor.folder import AnchorFolder
 from sojourn.anchor.server import Anchor
 from sojourn.core.base.digests import cid_text
+from sojourn.core.base.errors import StoreFailed
 from sojourn.runtime.pidfile import PidFile
 from sojourn.runtime.process import configure_log, serve_until_ended
-from sojourn.stores.sqlite import SqliteStore
+from sojourn.runtime.store import Store
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
 
@@ -42,20 +42,29 @@ async def run_anchor(path: Path) -> int:
     async with AsyncExitStack() as ending:
         pid = PidFile(path)
         ending.callback(pid.release)
-        store = await asyncio.to_thread(SqliteStore.open, folder.store, create=True)
-        ending.callback(store.close)
+        store = folder.open_store()
+        ending.callback(_close, store)
         spiffe = f"spiffe://{cid_text(manifest.zone_id)}/anchor/{index}"
         transport = TlsTransport(identity.seed, spiffe)
         pool = ConnectionPool(transport)
         ending.push_async_callback(pool.close)
         anchor = Anchor(signed, index, identity, vote_key, store, pool)
-        anchor.start()
         ending.push_async_callback(anchor.stop)
         listener = await transport.listen(
             folder.listen.address, folder.listen.port, on_request=anchor.serve
         )
         ending.push_async_callback(listener.close)
+        anchor.start()
         log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
         code = await serve_until_ended(anchor.failed)
     log.info("stopped")
     return code
+
+
+def _close(store: Store) -> None:
+    """Close the store; one that has failed has said so already, and may not even close."""
+    try:
+        store.close()
+    except StoreFailed:
+        if store.failed is None:
+            raise

@@ -39,6 +39,7 @@ class Course:
         self._at = 0
         self._calls = 0
         self._drawn = 0
+        self._earlier = self._count_earlier()
         self._agent = start.agent
 
     @property
@@ -48,8 +49,8 @@ class Course:
 
     @property
     def records_to_replay(self) -> int:
-        """How many records a resume would replay now: the journal since the last restart point, at least."""
-        return self.length - self._stretches[-1].start
+        """How many records a resume would replay now."""
+        return self._earlier + self.length - self._stretches[-1].start
 
     def next_call(self) -> int:
         """Return the number of the call that the code makes."""
@@ -68,6 +69,7 @@ class Course:
         self.arguments = arguments
         self._run += anew
         self._stretches = [_Stretch(memory, self.length)]
+        self._earlier = 0
         self.enter_segment(0)
 
     def begin_turn(self, segment: int, turn: int | None, memory: Snapshot) -> None:
@@ -81,6 +83,7 @@ class Course:
                 raise Misused(problem, remedy="Go on with ctx.restart(...) between some of them")
             self._stretches[-1].stop = self.length - 1
             self._stretches.append(_Stretch(memory, self.length, turn=turn))
+            self._earlier = self._count_earlier()
         else:
             self._stretches[segment] = _Stretch(memory, self.length, turn=turn)
         self.enter_segment(segment)
@@ -104,6 +107,10 @@ class Course:
             inbox=consumed,
             ended=ended,
         )
+
+    def _count_earlier(self) -> int:
+        """Return the number of records in all segments but the last."""
+        return sum((stretch.stop or 0) - stretch.start for stretch in self._stretches[:-1])
 
     def enter_segment(self, segment: int) -> None:
         """Go on in another segment, where calls and draws are counted anew."""

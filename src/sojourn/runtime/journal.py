@@ -7,7 +7,8 @@ stays stored as long as it is needed; but roots of compartments that may not be 
 by plain digests, since whoever stores a block stores all it links to.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,9 +19,9 @@ from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime.ports import Custodian
-from sojourn.runtime.records import Record, Resume, encode_record
+from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume
 
-__all__ = ["Journal", "at_hand"]
+__all__ = ["Journal", "Saved", "at_hand", "check_resume", "plain_record"]
 
 T = TypeVar("T")
 
@@ -58,7 +59,9 @@ class Journal:
         new = NewBlocks(custodian.blocks)
         plain = await at_hand(custodian, lambda: load_block(new, root))
         log_root, resume = _parse(plain)
-        return cls(await at_hand(custodian, lambda: Log.load(log_root, new)), resume, new)
+        log = await at_hand(custodian, lambda: Log.load(log_root, new))
+        check_resume(resume, len(log))
+        return cls(log, resume, new)
 
     @classmethod
     def begin(cls, custodian: Custodian, resume: Resume) -> "Journal":
@@ -70,7 +73,11 @@ class Journal:
         return len(self._log)
 
     def append(self, records: Sequence[Any], resume: Resume | None = None) -> "Journal":
-        """Return the journal with plain records appended, and `resume` in place of its own."""
+        """Return the journal with plain records appended, and `resume` in place of its own.
+
+        Raises `Rejected` if the resume does not fit.
+        """
+        check_resume(resume or self.resume, len(self._log) + len(records))
         return Journal(self._log.extend(records), resume or self.resume, self._new)
 
     def save(self, unlinked: Collection[str]) -> "Saved":
@@ -79,17 +86,13 @@ class Journal:
         root = self._new.add(encode_block(_plain(log.root, self.resume, unlinked)))
         return Saved(Journal(log, self.resume, self._new), root, dict(self._new.made), self._new)
 
-    async def segments(self, custodian: Custodian) -> list[list[bytes]]:
-        """Return the bytes of the records that a replay needs, by segment."""
-        found: list[list[bytes]] = []
-        for segment in self.resume.segments:
+    async def history(self, custodian: Custodian) -> AsyncIterator[tuple[int, list[bytes]]]:
+        """Yield the bytes of the records that a replay needs, some at a time, each with its segment."""
+        for number, segment in enumerate(self.resume.segments):
             stop = len(self) if segment.stop is None else segment.stop
-            records: list[bytes] = []
             for start in range(segment.start, stop, READ_AT_ONCE):
-                end = min(start + READ_AT_ONCE, stop)
-                records += await at_hand(custodian, lambda a=start, b=end: self._read(a, b))
-            found.append(records)
-        return found
+                read = partial(self._read, start, min(start + READ_AT_ONCE, stop))
+                yield number, await at_hand(custodian, read)
 
     def _read(self, start: int, stop: int) -> list[bytes]:
         return [encode_block(plain) for plain in self._log.slice(start, stop)]
@@ -106,6 +109,21 @@ class Saved(msgspec.Struct, frozen=True):
     def forget(self) -> None:
         """Let go of the blocks: they are stored."""
         self.new.forget(list(self.blocks))
+
+
+def check_resume(resume: Resume, length: int) -> None:
+    """Raise `Rejected` unless a resume names records of a journal of this length, in order and not too many."""
+    at = 0
+    for segment in resume.segments:
+        stop = length if segment.stop is None else segment.stop
+        if not at <= segment.start <= stop <= length:
+            problem = f"records {segment.start} to {stop} of a journal of {length}"
+            raise Rejected(problem, reason="bad-field", where="resume.segments")
+        at = stop
+    total = sum((s.stop or length) - s.start for s in resume.segments)
+    if total > REPLAY_RECORDS_MAX:
+        problem = f"a resume would replay {total} records, more than {REPLAY_RECORDS_MAX}"
+        raise Rejected(problem, reason="too-large", where="resume.segments")
 
 
 def plain_record(record: Record) -> Any:

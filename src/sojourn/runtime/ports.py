@@ -122,7 +122,7 @@ class Custodian(Protocol):
         """Bring blocks to hand. Raises `MissingBlock` for one that nobody has."""
 
     async def commit(self, draft: Draft) -> AgentRecord:
-        """Make a step final and return the new record.
+        """Make a step final and return the new record. Cancelling the wait does not recall it.
 
         Raises `LeaseLost`; `Rejected` if the draft cannot be accepted from anyone, such as for a block that
         links to what does not exist.
@@ -131,7 +131,7 @@ class Custodian(Protocol):
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
-        Of memory, `draft` changes the journal alone. Raises `Denied`, and then nothing has changed;
+        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`, and then nothing has changed;
         `LeaseLost`.
         """
 
@@ -167,8 +167,8 @@ class Channel(ABC):
     """The line to an agent's side: frames both ways, in order. The other end is not trusted."""
 
     @abstractmethod
-    def send(self, frame: bytes) -> None:
-        """Send a frame. Never waits; a frame for an end that is gone is dropped."""
+    async def send(self, frame: bytes) -> None:
+        """Send a frame, waiting for room; a frame for an end that is gone is dropped."""
 
     @abstractmethod
     async def receive(self) -> bytes | None:

@@ -13,7 +13,7 @@ A `Resume` says which of them a replay needs. It names records by their position
 memory by roots, so that its size does not grow with the agent's age (architecture §5).
 """
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,7 @@ from sojourn.runtime.typed import encode_plain, to_plain
 
 __all__ = [
     "RECORD_BYTES_MAX",
+    "REPLAY_RECORDS_MAX",
     "SEGMENTS_MAX",
     "Began",
     "Considered",
@@ -50,9 +51,11 @@ __all__ = [
     "encode_record",
 ]
 
-RECORD_BYTES_MAX = 512 * 1024
+RECORD_BYTES_MAX: Final = 512 * 1024
 """A record, which means: a step's result. What is larger belongs into memory, where it is kept in parts."""
-SEGMENTS_MAX = 32
+REPLAY_RECORDS_MAX: Final = 100_000
+"""Records that a resume replays: some seconds. `run` is warned long before (`RUN_RECORDS_WARN`)."""
+SEGMENTS_MAX: Final = 32
 """Durable loops one after another in one `run`. Each adds the roots of memory to what a resume needs."""
 
 

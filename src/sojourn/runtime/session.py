@@ -35,6 +35,7 @@ from sojourn.runtime.loop import new_loop
 from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
+    REPLAY_RECORDS_MAX,
     Began,
     Raised,
     Record,
@@ -54,6 +55,8 @@ __all__ = ["Session"]
 R = TypeVar("R", bound=Record)
 
 _WAITS: Final = (WaitForTime, WaitForMessage)
+
+_RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 UNWINDING_DRIVES_MAX: Final = 8
 """How often code that is stopped is driven so that its `finally` blocks run."""
@@ -366,13 +369,19 @@ class Session:
             self._escaped = error
 
     def _collect(self, data: bytes) -> Any:
-        """Collect a record and return it as a replay will read it."""
+        """Collect a record and return it as a replay will read it.
+
+        Raises `Misused` if the code makes too many.
+        """
+        if self.course.records_to_replay >= REPLAY_RECORDS_MAX:
+            problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
+            raise Misused(problem, remedy=_RESTART)
         self._batch.add(data)
         self.course.length += 1
         if self.course.records_to_replay > RUN_RECORDS_WARN and not self._has_warned:
             self._has_warned = True
-            text = f"a resume would replay more than {RUN_RECORDS_WARN} records"
-            self._link.send(Remark(text=f"{text}: use ctx.turns or ctx.restart"))
+            text = f"a resume would replay more than {RUN_RECORDS_WARN} records. {_RESTART}"
+            self._link.send(Remark(text=text))
         return decode_record(data)
 
     def _cut(self) -> tuple[Roots, Resume]:

@@ -3,6 +3,8 @@
 The agent's identifier is the digest of its genesis record, in which the identifier itself is all zeros.
 """
 
+from functools import cached_property
+
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Eligibility
 from sojourn.core.agent.governance import Governance
@@ -45,7 +47,7 @@ class Migration(Value):
     next_term: Count
 
 
-class AgentRecord(Value, tag_field="kind", tag="agent-record/1"):
+class AgentRecord(Value, dict=True, tag_field="kind", tag="agent-record/1"):
     """The header of the six fields at one version."""
 
     realm: Name
@@ -64,9 +66,9 @@ class AgentRecord(Value, tag_field="kind", tag="agent-record/1"):
     @property
     def agent_id(self) -> bytes:
         """The agent's identifier: its genesis record's digest."""
-        return self.agent if self.agent != ZERO else digest_of(self)
+        return self.agent if self.agent != ZERO else self.digest
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """The digest of the canonical encoding: what the next version names as its parent."""
         return digest_of(self)

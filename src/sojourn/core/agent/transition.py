@@ -6,6 +6,7 @@ evidence is needed is checked where the evidence can be (`core.protocol.validate
 """
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Final
 
 import msgspec
@@ -48,7 +49,7 @@ class TransitionKind(StrEnum):
     RETIRE = "retire"
 
 
-class Transition(Value, tag_field="form", tag="transition/1"):
+class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
     """The content that is decided: what happens, to which parent, giving which record, by whom, when.
 
     `at_ms` is the author's time (milliseconds since 1970): policy windows are judged by it, and an anchor
@@ -63,7 +64,7 @@ class Transition(Value, tag_field="form", tag="transition/1"):
     at_ms: Count
     reason: Annotated[str, Meta(max_length=1024)] = ""
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """The value that is voted on."""
         return digest_of(self)

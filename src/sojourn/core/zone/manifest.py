@@ -4,6 +4,7 @@ A zone's identifier is the digest of its first manifest, in which `zone` is all 
 manifest with its identity key, which also vouches for the vote key of this epoch (protocol §1, §9).
 """
 
+from functools import cached_property
 from typing import Annotated
 
 from msgspec import Meta
@@ -69,7 +70,7 @@ class Attributes(Value):
     price_micros: Count = 0
 
 
-class ZoneManifest(Value, tag_field="kind", tag="zone-manifest/1"):
+class ZoneManifest(Value, dict=True, tag_field="kind", tag="zone-manifest/1"):
     """The content of a manifest: one zone in one epoch.
 
     `zone` is all zeros in the first manifest. `hosts_root` is the Merkle root over the host keys the zone
@@ -94,14 +95,14 @@ class ZoneManifest(Value, tag_field="kind", tag="zone-manifest/1"):
     @property
     def zone_id(self) -> bytes:
         """The zone's identifier: its first manifest's digest."""
-        return self.zone if self.zone != ZERO else digest_of(self)
+        return self.zone if self.zone != ZERO else self.digest
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """The digest of this manifest's canonical encoding."""
         return digest_of(self)
 
-    @property
+    @cached_property
     def committee(self) -> Committee:
         """The committee that decides in this epoch."""
         keys = tuple(anchor.vote_key for anchor in self.anchors)
@@ -133,7 +134,7 @@ class SignedManifest(Value, tag_field="kind", tag="signed-manifest/1"):
         if len(self.seals) != len(self.manifest.anchors):
             problem = f"{len(self.seals)} seals for {len(self.manifest.anchors)} anchors"
             raise Rejected(problem, reason="no-quorum", where="manifest.seals")
-        named = digest_of(self.manifest)
+        named = self.manifest.digest
         for index, (anchor, seal) in enumerate(zip(self.manifest.anchors, self.seals, strict=True)):
             where = f"manifest.seals[{index}]"
             if seal.signer != anchor.identity:
