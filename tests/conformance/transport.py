@@ -560,6 +560,17 @@ class TransportConformance(ABC):
 
         asyncio.run(main())
 
+    @pytest.mark.parametrize("port", [-1, 65536, 2**40])
+    def test_a_port_that_cannot_be(self, port: int) -> None:
+        async def main() -> None:
+            desk = self.make()(DESK, DESK_NAME, WireLimits())
+            with pytest.raises(Unreachable, match=f"{HOST}:{port}: ports are 1 to 65535"):
+                await desk.connect(HOST, port, ANCHOR.public)
+            with pytest.raises(Misused, match=f"cannot listen at {HOST}:{port}"):
+                await desk.listen(HOST, port, on_request=echo)
+
+        asyncio.run(main())
+
     def test_a_port_in_use_is_named_in_one_line(self) -> None:
         async def main() -> None:
             make = self.make()

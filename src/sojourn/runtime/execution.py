@@ -10,15 +10,395 @@ ended, with a record of why.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-import msgspec
-
-from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.agent.memory.field import Memory
-from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Value
-from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
+from sojourn.runtime.course import Arguments
+from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.failures import failure_of
+from sojourn.runtime.frames import (
+    PARCEL_BYTES,
+    Answer,
+    Blocks,
+    Broke,
+    Commit,
+    Depart,
+    Diverged,
+    Done,
+    Fetch,
+    FromAgent,
+    FromHost,
+    Go,
+    History,
+    Intend,
+    Keep,
+    Listen,
+    Mail,
+    Perform,
+    Permitted,
+    Places,
+    Problem,
+    Question,
+    Remark,
+    Reply,
+    Rest,
+    Shelf,
+    Sleep,
+    Start,
+    Survey,
+    decode_from_agent,
+    encode_frame,
+)
+from sojourn.runtime.holdings import Holdings
+from sojourn.runtime.journal import Journal
+from sojourn.runtime.ports import Channel, Custodian, Message
+from sojourn.runtime.proposing import Proposer
+from sojourn.runtime.records import Failure, Resume, Segment
+
+__all__ = ["Ending", "Execution", "How"]
+
+QUESTIONS_MAX: Final = 256
+"""Questions under way. An agent's side asks one for each call that is under way."""
+PROPOSALS_MAX: Final = 64
+"""Frames that wait to change the journal."""
+REST_AFTER_S: Final = 1.0
+"""How long an agent that only waits stays in memory before it is made dormant."""
+
+
+class How(StrEnum):
+    """How an execution ended."""
+
+    RETURNED = "returned"
+    RAISED = "raised"
+    RESTING = "resting"
+    DEPARTED = "departed"
+    DIVERGED = "diverged"
+    LEASE_LOST = "lease-lost"
+    BROKEN = "broken"
+
+
+class Ending(Value):
+    """The end of an execution.
+
+    `returned` and `raised` are final and recorded: nothing is left to run. A `resting` agent is dormant, and
+    its wake triggers say when to execute it again; a `departed` one is another zone's. `diverged` (the code
+    does not repeat its journal; nothing is recorded) needs a person. After `lease-lost` another host may act.
+    `broken` means that the agent's side is gone, its process killed perhaps: execute the agent again.
+    """
+
+    how: How
+    text: str = ""
+
+
+class Execution:
+    """Executes one agent on one channel, once.
+
+    `arguments` are those of `run` for an agent that has no journal yet: plain values. An agent that only waits
+    is let to rest after `rest_after_s`.
+    """
+
+    def __init__(
+        self,
+        custodian: Custodian,
+        channel: Channel,
+        *,
+        arguments: Arguments = ((), {}),
+        rest_after_s: float = REST_AFTER_S,
+    ) -> None:
+        self._custodian = custodian
+        self._channel = channel
+        self._arguments = arguments
+        self._rest_after_s = rest_after_s
+        self._proposer: Proposer
+        self._holdings: Holdings
+        self._queue: asyncio.Queue[FromAgent | None] = asyncio.Queue()
+        self._group: asyncio.TaskGroup
+        self._questions: set[asyncio.Task[None]] = set()
+        self._over: asyncio.Future[Ending]
+        self._rest: Rest | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> Ending:
+        """Execute the agent until it ends, rests, departs, or may not go on here.
+
+        Raises what the custodian raises but `LeaseLost`. Cancel it to stop: what is not final by then is
+        lost, and the agent resumes from what is (protocol §6). The channel is closed in any case.
+        """
+        try:
+            return await self._run()
+        except LeaseLost as lost:
+            return Ending(how=How.LEASE_LOST, text=str(lost))
+        finally:
+            self._stir()
+            await self._channel.close()
+
+    async def _run(self) -> Ending:
+        journal = await Journal.load(self._custodian)
+        is_fresh = journal is None
+        journal = journal or Journal.begin(self._custodian, self._first_resume())
+        if journal.resume.ended is not None:
+            return Ending(how=How(journal.resume.ended))
+        self._holdings = Holdings(self._roots(journal.resume))
+        self._proposer = Proposer(self._custodian, journal, self._holdings)
+        await self._start(journal, fresh=is_fresh)
+        return await self._serve()
+
+    def _first_resume(self) -> Resume:
+        memory = self._custodian.record.memory
+        roots = {name: compartment.root for name, compartment in memory.compartments.items()}
+        return Resume(
+            run=0,
+            seed=self._custodian.entropy(32),
+            arguments=self._arguments,
+            segments=(Segment(memory=roots, start=0),),
+        )
+
+    def _roots(self, resume: Resume) -> set[bytes]:
+        compartments = self._custodian.record.memory.compartments.values()
+        earlier = {root for segment in resume.segments for root in segment.memory.values()}
+        return earlier | {compartment.root for compartment in compartments}
+
+    async def _start(self, journal: Journal, *, fresh: bool) -> None:
+        """Tell the agent's side who it is and where to resume."""
+        record = self._custodian.record
+        here = (None, record.custody.zone)
+        shelves = {
+            name: Shelf(
+                form=c.form, root=c.root, held_by=None if c.held_by in here else c.held_by
+            )
+            for name, c in record.memory.compartments.items()
+        }
+        budgets = {n: b.limit - b.spent for n, b in record.eligibility.budgets.items()}
+        start = Start(
+            agent=record.agent_id,
+            zone=record.custody.zone,
+            shelves=shelves,
+            resume=journal.resume,
+            length=len(journal),
+            budgets=budgets,
+            fresh=fresh,
+        )
+        await self._send(start)
+        if not fresh:
+            async for segment, records in journal.history(self._custodian):
+                for parcel in _parcels(records):
+                    await self._send(History(segment=segment, records=tuple(parcel)))
+        await self._send(Go())
+
+    async def _serve(self) -> Ending:
+        """Take what the agent's side says until the execution is over."""
+        self._over = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as self._group:
+            takers = [self._spawn(self._read()), self._spawn(self._propose())]
+            try:
+                await asyncio.wait((self._over,))
+            finally:
+                for task in (*takers, *self._questions):
+                    task.cancel()
+        return self._over.result()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task whose failure ends the execution and is raised from it."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 (it is raised again by `_serve`)
+                if not self._over.done():
+                    self._over.set_exception(error)
+
+        return self._group.create_task(guarded())
+
+    def _end(self, how: How, text: str = "") -> None:
+        if not self._over.done():
+            self._over.set_result(Ending(how=how, text=text))
+
+    # --- what the agent's side says ------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Take frames as they come; what is malformed or out of turn fails the agent."""
+        try:
+            while (data := await self._channel.receive()) is not None:
+                self._take(decode_from_agent(data))
+            self._queue.put_nowait(None)
+        except Rejected as error:
+            self._queue.put_nowait(Broke(failure=failure_of(error)))
+
+    def _take(self, frame: FromAgent) -> None:
+        match frame:
+            case Commit() | Intend() | Depart() | Broke() | Diverged():
+                self._stir()
+                self._enqueue(frame)
+            case Rest():
+                self._rest = frame
+                loop = asyncio.get_running_loop()
+                self._rest_timer = loop.call_later(
+                    self._rest_after_s, self._queue.put_nowait, frame
+                )
+            case Keep():
+                self._holdings.keep(frame.blocks)
+            case Remark():
+                self._custodian.log("runtime", frame.text)
+            case Perform() | Fetch() | Sleep() | Listen() | Survey():
+                self._ask(frame)
+            case _:
+                kind = type(frame).__name__
+                raise Rejected(f"{kind} came out of turn", reason="out-of-turn", where="frame")
+
+    def _enqueue(self, frame: FromAgent) -> None:
+        if self._queue.qsize() >= PROPOSALS_MAX:
+            problem = f"more than {PROPOSALS_MAX} proposals at once"
+            raise Rejected(problem, reason="too-many", where="frame")
+        self._queue.put_nowait(frame)
+
+    def _ask(self, question: Question) -> None:
+        if len(self._questions) >= QUESTIONS_MAX:
+            problem = f"more than {QUESTIONS_MAX} questions at once"
+            raise Rejected(problem, reason="too-many", where="frame")
+        if isinstance(question, Fetch):
+            self._holdings.check_own(question.digests)
+        task = self._spawn(self._answer(question))
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
+
+    def _stir(self) -> None:
+        """The agent does not rest any more."""
+        self._rest = None
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+
+    # --- questions, in any order ---------------------------------------------------------------------
+
+    async def _answer(self, question: Question) -> None:
+        match question:
+            case Perform():
+                self._proposer.check_lease()
+                answer: Answer = Done()
+            case Fetch():
+                answer = await self._fetch(question)
+            case Sleep():
+                await self._custodian.sleep_until(question.until_ms)
+                answer = Done()
+            case Listen():
+                answer = Mail(message=await self._listen(question))
+            case Survey():
+                places = await self._custodian.places()
+                self._proposer.note_places(places)
+                answer = Places(places=places)
+        if isinstance(question, Sleep | Listen):
+            self._stir()
+        await self._reply(question, answer)
+
+    async def _fetch(self, question: Fetch) -> Answer:
+        found: list[bytes] = []
+        size = 0
+        for named in question.digests:
+            try:
+                data = self._custodian.blocks.get(named)
+            except MissingBlock:
+                try:
+                    await self._custodian.fetch((named,))
+                    data = self._custodian.blocks.get(named)
+                except MissingBlock as missing:
+                    return _problem(missing)
+            size += len(data)
+            if found and size > PARCEL_BYTES:
+                break
+            self._holdings.serve(data)
+            found.append(data)
+        return Blocks(blocks=tuple(found))
+
+    async def _listen(self, question: Listen) -> Message | None:
+        """Return the message asked for, or None when the time is up."""
+        if question.until_ms is None:
+            return await self._custodian.receive(question.index)
+        message = asyncio.ensure_future(self._custodian.receive(question.index))
+        time = asyncio.ensure_future(self._custodian.sleep_until(question.until_ms))
+        try:
+            await asyncio.wait((message, time), return_when=asyncio.FIRST_COMPLETED)
+            return message.result() if message.done() else None
+        finally:
+            for task in (message, time):
+                task.cancel()
+            await asyncio.gather(message, time, return_exceptions=True)
+
+    # --- proposals, in order -------------------------------------------------------------------------
+
+    async def _propose(self) -> None:
+        """Take what changes the journal, one at a time."""
+        while not self._over.done():
+            frame = await self._queue.get()
+            try:
+                await self._propose_one(frame)
+            except Rejected as error:
+                await self._fail(failure_of(error))
+
+    async def _propose_one(self, frame: FromAgent | None) -> None:
+        match frame:
+            case Commit():
+                await self._proposer.commit(frame)
+                await self._reply(frame, Done())
+                if frame.resume.ended is not None:
+                    self._end(How(frame.resume.ended))
+            case Intend():
+                await self._reply(frame, await self._intend(frame))
+            case Depart():
+                await self._depart(frame)
+            case Rest() if frame is self._rest:
+                await self._proposer.rest(frame)
+                self._end(How.RESTING)
+            case Broke():
+                await self._fail(frame.failure)
+            case Diverged():
+                self._end(How.DIVERGED, frame.text)
+            case None:
+                self._end(How.BROKEN, "the agent's side is gone")
+
+    async def _intend(self, frame: Intend) -> Answer:
+        try:
+            return Permitted(key=await self._proposer.intend(frame))
+        except Denied as denied:
+            return _problem(denied)
+
+    async def _depart(self, frame: Depart) -> None:
+        try:
+            await self._proposer.depart(frame.zone)
+        except (Denied, Refused) as stays:
+            await self._reply(frame, _problem(stays))
+        else:
+            self._end(How.DEPARTED)
+
+    async def _fail(self, failure: Failure) -> None:
+        await self._proposer.fail(failure)
+        self._end(How.RAISED, f"{failure.kind}: {failure.message}")
+
+    async def _reply(self, question: Question, answer: Answer) -> None:
+        await self._send(Reply(ask=question.ask, answer=answer))
+
+    async def _send(self, frame: FromHost) -> None:
+        await self._channel.send(encode_frame(frame))
+
+
+def _problem(error: SojournError) -> Problem:
+    cause: Literal["denied", "refused", "failed"] = "failed"
+    if isinstance(error, Denied | Refused):
+        cause = "denied" if isinstance(error, Denied) else "refused"
+    return Problem(cause=cause, problem=error.problem, remedy=error.remedy)
+
+
+def _parcels(records: list[bytes]) -> list[list[bytes]]:
+    """Part records into frames that are not too large."""
+    parcels: list[list[bytes]] = []
+    size = PARCEL_BYTES
+    for record in records:
+        if size + len(record) > PARCEL_BYTES:
+            parcels.append([])
+            size = 0
+        parcels[-1].append(record)
+        size += len(record)
+    return parcels

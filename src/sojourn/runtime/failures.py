@@ -39,13 +39,16 @@ def _text(error: BaseException) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """Return the author's part of the traceback: frames of this runtime explain nothing."""
+    """Return the end of the traceback: the author's part of it, and of paths no more than a tail.
+
+    Frames of this runtime explain nothing to the author, and a host's folders are nobody's business.
+    """
     frames = [
-        frame
+        f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno} in {frame.name}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(_OURS)
     ]
-    text = "".join(traceback.format_list(frames[-FRAMES_MAX:]))
+    text = "\n".join(frames[-FRAMES_MAX:])
     return text.encode(errors="replace").decode()[-TRACE_CHARS_MAX:]
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "Purpose",
     "make_key",
     "parse_public_key",
+    "purpose_of",
     "read_key",
     "read_public_key",
     "write_key",
@@ -37,6 +38,8 @@ __all__ = [
 FORMAT: Final = "sojourn-key/1"
 PUBLIC_FORMAT: Final = "sojourn-public-key/1"
 _FILE_BYTES_MAX: Final = 4096
+_PRIVATE_FIELDS: Final = frozenset({"purpose", "seed", "public"})
+_PUBLIC_FIELDS: Final = frozenset({"purpose", "public"})
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _PRIVATE_HEAD: Final = (
     "# A Sojourn private key. Keep it secret; never copy it to another machine.\n"
@@ -86,7 +89,7 @@ def read_key(path: Path, *purposes: Purpose) -> KeyPair:
     Checks in order: that the file is there and nobody else may read it, its form, its purpose, and that seed
     and public key belong together. Raises `Misused` with one line that says which it was.
     """
-    fields = _parse(path, _read_secret(path), FORMAT, {"purpose", "seed", "public"})
+    fields = _parse(path, _read_secret(path), FORMAT, _PRIVATE_FIELDS)
     _check_purpose(path, fields["purpose"], purposes)
     try:
         seed = base64.b64decode(fields["seed"], validate=True)
@@ -95,6 +98,20 @@ def read_key(path: Path, *purposes: Purpose) -> KeyPair:
     if len(seed) != 32 or KeyPair(seed).public.hex() != fields["public"]:
         raise _damaged(path, "its seed and public key do not belong together")
     return KeyPair(seed)
+
+
+def purpose_of(path: Path) -> Purpose:
+    """Return what the key is for whose private or public part is in a file. Raises `Misused`."""
+    text = _read(path)
+    is_public = PUBLIC_FORMAT in text
+    fields = (
+        _parse(path, text, PUBLIC_FORMAT, _PUBLIC_FIELDS)
+        if is_public
+        else _parse(path, text, FORMAT, _PRIVATE_FIELDS)
+    )
+    if fields["purpose"] not in tuple(Purpose):
+        raise _damaged(path, f"nothing is known of the purpose {fields['purpose'][:40]!r}")
+    return Purpose(fields["purpose"])
 
 
 def write_public_key(path: Path, public: bytes, purpose: Purpose) -> None:
@@ -108,7 +125,7 @@ def read_public_key(path: Path, *purposes: Purpose) -> bytes:
 
     Raises `Misused` if the file is not there or is not one.
     """
-    fields = _parse(path, _read(path), PUBLIC_FORMAT, {"purpose", "public"})
+    fields = _parse(path, _read(path), PUBLIC_FORMAT, _PUBLIC_FIELDS)
     _check_purpose(path, fields["purpose"], purposes or tuple(Purpose))
     return parse_public_key(fields["public"], what=f"the key in {path}")
 
@@ -167,7 +184,7 @@ def _read(path: Path) -> str:
         raise _unusable(path, error) from None
 
 
-def _parse(path: Path, text: str, form: str, names: set[str]) -> dict[str, str]:
+def _parse(path: Path, text: str, form: str, names: frozenset[str]) -> dict[str, str]:
     try:
         fields: dict[str, Any] = tomllib.loads(text) if len(text) <= _FILE_BYTES_MAX else {}
     except tomllib.TOMLDecodeError as error:

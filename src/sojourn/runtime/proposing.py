@@ -1,11 +1,14 @@
 """What the host's side proposes for an agent: batches, intents, departures, rest, and its end.
 
-One proposal at a time, each on top of what is final; what is refused leaves nothing behind. No act and no
-record without a live lease (protocol §10).
+One proposal at a time, each on top of what is final; one that fails leaves nothing behind. None without a
+live lease (protocol §10).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
 
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.field import Compartment, Memory
@@ -15,22 +18,13 @@ from sojourn.core.base.errors import Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
-from sojourn.runtime.journal import Journal, at_hand, plain_record
+from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import (
-    RECORD_BYTES_MAX,
-    Failure,
-    Intended,
-    Raised,
-    Resume,
-    decode_record,
-)
+from sojourn.runtime.records import RECORD_BYTES_MAX, Failure, Intended, Raised, decode_record
 
 __all__ = ["Proposer"]
 
-import msgspec
-
-_LEFT_ALONE: Final = (Status.ACTIVE, Status.QUARANTINED)
+_AWAKE: Final = (Status.ACTIVE, Status.QUARANTINED)
 
 
 class Proposer:
@@ -38,9 +32,9 @@ class Proposer:
 
     def __init__(self, custodian: Custodian, journal: Journal, holdings: Holdings) -> None:
         self.journal = journal
-        self.holdings = holdings
+        self._holdings = holdings
         self._custodian = custodian
-        self._staying: dict[bytes, tuple[str, ...]] = {}
+        self._staying: dict[bytes, Collection[str]] = {}
 
     def check_lease(self) -> None:
         """Raise `LeaseLost` unless this host may act for the agent at this moment."""
@@ -49,48 +43,166 @@ class Proposer:
 
     async def commit(self, frame: Commit) -> None:
         """Make a batch final. Raises `Rejected` for what the agent's side may not say."""
-        for data in frame.records:
-            if isinstance(decode_record(data), Intended):
-                raise Rejected("an intent from the agent", reason="out-of-turn", where="frame")
+        if any(isinstance(decode_record(record), Intended) for record in frame.records):
+            raise Rejected("the agent's side wrote an intent", reason="out-of-turn", where="frame")
+        plain = [
+            decode_block(record, what="journal record", limit=RECORD_BYTES_MAX)
+            for record in frame.records
+        ]
+        journal = self.journal.append(plain, frame.resume)
         self._check_roots(frame)
-        plain = [decode_block(r, what="record", limit=RECORD_BYTES_MAX) for r in frame.records]
-        kept = self.holdings.take()
-        compartments = await self._compartments(frame.roots, kept)
+        kept = self._holdings.take()
+        compartments = await self._changed(frame.roots, kept)
         await self._propose(
-            self.journal.append(plain, frame.resume),
+            journal,
+            self._status(frame),
             compartments=compartments,
             blocks=kept,
             records=len(plain),
             spent=frame.spent,
-            status=Status.DORMANT if frame.resume.ended else self._awake(),
         )
 
     async def intend(self, frame: Intend) -> str:
-        """Make an intent final and return its effect key. Raises `Denied`."""
+        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
+        if self._custodian.record.eligibility.status not in _AWAKE:
+            await self._propose(self.journal, Status.ACTIVE)
         record = self._custodian.record
-        if record.eligibility.status not in _LEFT_ALONE:
-            await self._propose(self.journal, status=Status.ACTIVE)
-            record = self._custodian.record
-        place = f"{record.custody.term}/{record.version + 1}/0"
+        key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
+        saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())
+        draft = self._draft(saved, records=1)
         intent = Intent(
-            key=f"{cid_text(record.agent_id)}/{place}",
+            key=key,
             step=frame.step,
             action=frame.action,
             effect=frame.effect,
             arguments=frame.arguments,
         )
         self.check_lease()
-        saved = self.journal.append([plain_record(_intended(frame, intent.key))]).save(
-            self._elsewhere()
-        )
-        memory = msgspec.structs.replace(record.memory, journal=saved.root)
-        draft = Draft(
-            memory=memory, blocks=saved.blocks, records=1, inbox=self.journal.resume.inbox
-        )
         try:
             permit = await self._custodian.intend(intent, draft)
         finally:
             saved.forget()
         self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} permitted: {'; '.join(permit.policies)}")
-        return intent.key
+        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
+        return key
+
+    def note_places(self, places: Sequence[Assessment]) -> None:
+        """Remember which compartments would stay behind when the agent leaves for these places."""
+        self._staying = {place.zone: place.stays for place in places}
+
+    async def depart(self, zone: bytes) -> None:
+        """Move the agent to a zone. Raises `Refused` or `Denied` if it stays."""
+        staying = self._staying.get(zone, ())
+        if staying:  # the journal travels: it must not link to what does not
+            await self._propose(self.journal, self._awake(), unlinked=staying)
+        self.check_lease()
+        await self._custodian.depart(zone)
+
+    async def rest(self, frame: Rest) -> None:
+        """Let the agent rest, dormant, until a time or a message."""
+        wake = Wake(at_ms=frame.until_ms, on_message=frame.listening)
+        await self._propose(self.journal, Status.DORMANT, wake=(wake,))
+
+    async def fail(self, failure: Failure) -> None:
+        """Record that the agent has failed, on top of what is final."""
+        self._holdings.take()
+        ended = msgspec.structs.replace(self.journal.resume, ended="raised")
+        journal = self.journal.append([plain_record(Raised(failure=failure))], ended)
+        await self._propose(journal, Status.DORMANT, records=1)
+
+    async def _propose(
+        self,
+        journal: Journal,
+        status: Status | None,
+        *,
+        compartments: Mapping[str, Compartment] | None = None,
+        blocks: Mapping[bytes, bytes] | None = None,
+        records: int = 0,
+        spent: Mapping[str, int] | None = None,
+        wake: tuple[Wake, ...] = (),
+        unlinked: Collection[str] = (),
+    ) -> None:
+        """Make a step final, and its journal with it."""
+        saved = journal.save({*self._elsewhere(), *unlinked})
+        draft = self._draft(saved, records=records, compartments=compartments)
+        self.check_lease()
+        try:
+            await self._custodian.commit(
+                msgspec.structs.replace(
+                    draft,
+                    blocks={**(blocks or {}), **draft.blocks},
+                    spent=dict(spent or {}),
+                    status=status,
+                    wake=wake,
+                )
+            )
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+
+    def _draft(
+        self,
+        saved: Saved,
+        *,
+        records: int,
+        compartments: Mapping[str, Compartment] | None = None,
+    ) -> Draft:
+        memory = msgspec.structs.replace(
+            self._memory,
+            journal=saved.root,
+            compartments=dict(compartments or self._memory.compartments),
+        )
+        inbox = saved.journal.resume.inbox
+        return Draft(memory=memory, blocks=saved.blocks, records=records, inbox=inbox)
+
+    async def _changed(
+        self, roots: Mapping[str, bytes], kept: Mapping[bytes, bytes]
+    ) -> dict[str, Compartment]:
+        """Return the compartments with new roots and sizes."""
+        changed = dict(self._memory.compartments)
+        for name, root in roots.items():
+            old = changed[name]
+            if root != old.root:
+                weigh = partial(size_change, old.root, root, kept, self._custodian.blocks)
+                size = max(0, old.size + await at_hand(self._custodian, weigh))
+                changed[name] = msgspec.structs.replace(old, root=root, size=size)
+        return changed
+
+    def _check_roots(self, frame: Commit) -> None:
+        """Check that all roots are the agent's own, and that what is held elsewhere does not change."""
+        compartments, elsewhere = self._memory.compartments, self._elsewhere()
+        for roots in (frame.roots, *(segment.memory for segment in frame.resume.segments)):
+            unknown = roots.keys() - compartments.keys()
+            if unknown:
+                problem = f"there is no compartment {min(unknown)!r}"
+                raise Rejected(problem, reason="bad-field", where="frame")
+            self._holdings.check_own(root for root in roots.values() if root != ZERO)
+        if any(frame.roots.get(n, compartments[n].root) != compartments[n].root for n in elsewhere):
+            problem = "a compartment that is held elsewhere has changed"
+            raise Rejected(problem, reason="bad-change", where="frame")
+
+    def _elsewhere(self) -> set[str]:
+        """Return the names of the compartments that stayed behind in other zones."""
+        here = (None, self._custodian.record.custody.zone)
+        return {n for n, c in self._memory.compartments.items() if c.held_by not in here}
+
+    def _status(self, frame: Commit) -> Status | None:
+        return Status.DORMANT if frame.resume.ended else self._awake()
+
+    def _awake(self) -> Status | None:
+        return None if self._custodian.record.eligibility.status in _AWAKE else Status.ACTIVE
+
+    @property
+    def _memory(self) -> Memory:
+        return self._custodian.record.memory
+
+
+def _intended(frame: Intend, key: str) -> Intended:
+    return Intended(
+        call=frame.call,
+        step=frame.step,
+        arguments=frame.arguments,
+        action=frame.action,
+        effect=frame.effect,
+        key=key,
+    )

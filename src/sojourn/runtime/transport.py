@@ -15,8 +15,9 @@ Every adapter passes `tests/conformance/transport.py`.
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
-from sojourn.core.base.errors import Misused, Refused
+from sojourn.core.base.errors import Misused, Refused, Unreachable
 from sojourn.core.base.keys import is_acceptable_key, key_text
 from sojourn.core.base.limits import MESSAGE_BYTES_MAX
 
@@ -32,6 +33,8 @@ __all__ = [
     "ignore_notices",
     "refuse_requests",
 ]
+
+PORT_MAX: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,9 @@ class Transport(ABC):
         if not is_acceptable_key(expected_key):
             problem = f"{expected_key.hex()[:80]!r} is not an Ed25519 public key"
             raise Misused(problem, remedy="Take the key from the zone's manifest")
+        if not 1 <= port <= PORT_MAX:
+            # From a manifest, so not the caller's fault: a place where nobody can be.
+            raise Unreachable(f"nobody answers at {host}:{port}: ports are 1 to {PORT_MAX}")
         handlers = Handlers(on_request, on_notice)
         connection = await self._connect(host, port, expected_key, handlers)
         assert connection.peer.public_key == expected_key
@@ -201,6 +207,9 @@ class Transport(ABC):
 
         Raises `Misused` when that is not possible there, for instance because the port is in use.
         """
+        if not 0 <= port <= PORT_MAX:
+            problem = f"cannot listen at {host}:{port}"
+            raise Misused(problem, remedy=f"Choose a port from 1 to {PORT_MAX}, or 0 for any")
         return await self._listen(host, port, Handlers(on_request, on_notice))
 
     @abstractmethod

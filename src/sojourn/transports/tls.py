@@ -31,8 +31,8 @@ __all__ = ["TlsTransport"]
 
 _log = structlog.get_logger(__name__)
 
-_NO_PLACE: Final = (OSError, OverflowError, ValueError)
-"""What comes of an address that is no place: names and ports are as hostile as any bytes."""
+_NO_PLACE: Final = (OSError, ValueError)
+"""What comes of an address that is no place: names are as hostile as any bytes."""
 
 
 class TlsTransport(Transport):

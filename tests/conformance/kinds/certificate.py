@@ -26,7 +26,7 @@ CERTIFICATE: Final = FOUR.certificate([0, 1, 3])
 
 def _check(data: bytes, given: Json) -> Json:
     certificate = decode(data, Certificate, what="certificate", limit=CERTIFICATE_BYTES_MAX)
-    certificate.check(given_committee(given))
+    certificate.check(Phase(given["phase"]), given_committee(given))
     return {
         "slot": slot_summary(certificate.slot),
         "round": certificate.round,
@@ -42,7 +42,7 @@ def _valid() -> Iterator[Case]:
         yield Case(name=name, data=encode(FOUR.certificate(anchors)))
     for phase in (Phase.LOCK, Phase.VISA):
         data = encode(FOUR.certificate([0, 1, 2], phase=phase, round=5))
-        yield Case(name=f"phase {phase}, round 5", data=data)
+        yield Case(name=f"phase {phase}, round 5", data=data, given={"phase": phase.value})
     for n, f in ((1, 0), (3, 0), (6, 1), (7, 2)):
         voters = Voters(n, f)
         data, given = encode(voters.certificate(range(n - f))), committee_given(voters.committee)
@@ -78,7 +78,10 @@ def _misplaced() -> Iterator[tuple[str, Certificate, str, str]]:
     yield ("moved to another round", replace(CERTIFICATE, round=1), *first)
     yield ("moved to another value", replace(CERTIFICATE, value=Y), *first)
     lock = FOUR.certificate([0, 1, 2], phase=Phase.LOCK)
-    yield ("a lock taken for a commit", replace(lock, phase=Phase.COMMIT), *first)
+    yield ("a lock passed off as a commit", replace(lock, phase=Phase.COMMIT), *first)
+    for phase in (Phase.LOCK, Phase.VISA):
+        other = FOUR.certificate([0, 1, 2], phase=phase)
+        yield f"a {phase} where a commit is needed", other, "wrong-phase", "certificate"
 
 
 def _mixed() -> Iterator[tuple[str, Certificate, str, str]]:
@@ -93,7 +96,6 @@ def _mixed() -> Iterator[tuple[str, Certificate, str, str]]:
         yield name, mixed, "bad-signature", "certificate.votes[2].seal"
     first, second, third = CERTIFICATE.votes
     for name, changed, reason, where in (
-        ("an anchor there is none of", replace(third, anchor=4), "unknown-anchor", ""),
         ("a vote in the name of another anchor", replace(third, anchor=2), "wrong-key", ".seal"),
         ("a counter that was not signed", replace(third, counter=0), "bad-signature", ".seal"),
         ("a justification that was not signed", replace(third, justification=X), "bad-signature", ".seal"),
@@ -101,6 +103,8 @@ def _mixed() -> Iterator[tuple[str, Certificate, str, str]]:
     ):  # fmt: skip
         mixed = replace(CERTIFICATE, votes=(first, second, changed))
         yield name, mixed, reason, f"certificate.votes[2]{where}"
+    beyond = replace(CERTIFICATE, votes=(first, second, replace(third, anchor=4)))
+    yield "an anchor there is none of", beyond, "unknown-anchor", "certificate"
 
 
 def _of_others() -> Iterator[tuple[str, Certificate, str, str]]:
@@ -136,9 +140,9 @@ def _invalid() -> Iterator[Case]:
 
 KIND = Kind(
     name="certificate",
-    about="bytes: a Certificate. given.committee: as for vote; its quorum is n - f. A certificate that holds "
-    "proves what its phase says: only phase commit decides.",
+    about="bytes: a Certificate. given.committee: as for vote; its quorum is n - f. given.phase: the phase "
+    "that is needed, for a certificate proves what its phase says and no more: only phase commit decides.",
     check=_check,
     files={"valid": _valid, "invalid": _invalid},
-    given=GIVEN,
+    given=GIVEN | {"phase": Phase.COMMIT.value},
 )

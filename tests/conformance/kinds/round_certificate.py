@@ -16,6 +16,7 @@ from tests.unit.core.quorum.voters import X, Y, other_slots, pair
 
 NO_LOCK: Final = LockSummary()
 ON_X, ON_Y = LockSummary(round=1, value=X), LockSummary(round=0, value=Y)
+HALF, REST, LATER = LockSummary(round=0), LockSummary(value=Y), LockSummary(round=3, value=Y)
 LEFT: Final = FOUR.round_certificate({0: NO_LOCK, 1: ON_X, 3: ON_Y}, round=2)
 AT: Final = "round-certificate"
 
@@ -79,6 +80,9 @@ def _mixed() -> Iterator[tuple[str, RoundCertificate, str, str]]:
         ("a commit vote mixed in", replace(third, vote=commit), "wrong-phase", at),
         ("a lock that is hidden", replace(third, summary=NO_LOCK), "bad-summary", at),
         ("a lock that was not signed", replace(third, summary=ON_X), "bad-summary", at),
+        ("a lock with a round and no value", FOUR.round_vote(3, HALF, round=2), "bad-summary", at),
+        ("a lock with a value and no round", FOUR.round_vote(3, REST, round=2), "bad-summary", at),
+        ("a lock of a later round", FOUR.round_vote(3, LATER, round=2), "bad-summary", at),
         ("a vote to leave another round", FOUR.round_vote(3, round=1), "wrong-slot", AT),
         ("a vote under a stranger's key", replace(third, vote=forged), "wrong-key", f"{at}.seal"),
     ):

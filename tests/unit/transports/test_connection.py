@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -281,7 +281,6 @@ def test_a_stream_that_ends_inside_a_frame_says_so() -> None:
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6))
-@settings(deadline=None)
 def test_garbage_never_raises_into_the_stream(garbage: list[bytes]) -> None:
     async def play(script: Script) -> None:
         for piece in garbage:

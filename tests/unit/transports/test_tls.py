@@ -350,17 +350,6 @@ def test_a_host_that_cannot_be(host: str) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("port", [-1, 65536, 2**40])
-def test_a_port_that_is_none(port: int) -> None:
-    async def main() -> None:
-        with pytest.raises(Unreachable, match=str(port)):
-            await desk().connect(HOST, port, ANCHOR.public)
-        with pytest.raises(Misused, match=str(port)):
-            await desk().listen(HOST, port, on_request=echo)
-
-    asyncio.run(main())
-
-
 def test_an_address_of_another_machine_cannot_be_listened_at() -> None:
     async def main() -> None:
         with pytest.raises(Misused, match=r"cannot listen at 192\.0\.2\.1:0"):

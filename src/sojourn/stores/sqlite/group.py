@@ -1,20 +1,21 @@
 """A group of commits as one transaction: what it comes to, and what it does to the total."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, cast
 
 import apsw
 
+from sojourn.core.base.errors import StoreFailed
 from sojourn.runtime.store import Change, Codec, Delete, Put, PutBlock, merge_codecs
 from sojourn.stores.sqlite import statements
 from sojourn.stores.sqlite.chain import Link, as_number, block_mark, change_mark, row_digest
 from sojourn.stores.sqlite.schema import INSERT_LINK
 from sojourn.stores.sqlite.statements import runs
 
-__all__ = ["Commit", "write_group"]
+__all__ = ["Commit", "begin_group"]
 
 CHAIN_LINKS_KEPT: Final = 10_000
 _PRUNE_EVERY: Final = 1_000
@@ -29,12 +30,17 @@ class Commit:
 
     def __init__(self, changes: Sequence[Change]) -> None:
         self.changes = tuple(changes)
-        # Hashed here, on the caller's thread: hashing lets go of the interpreter's lock, and the
-        # writer might wait 5 ms for it each time (statements.py).
         self.marks = [change_mark(change) for change in changes]
         self.size = sum(map(_size, changes))
         self.loop = asyncio.get_running_loop()
         self.waiter: asyncio.Future[None] = self.loop.create_future()
+
+    def settle(self, failed: StoreFailed | None) -> None:
+        """Let the caller go on: its changes are durable, or may not be."""
+        if failed is None:
+            self.waiter.set_result(None)
+        else:
+            self.waiter.set_exception(StoreFailed(failed.problem, remedy=failed.remedy))
 
 
 def _size(change: Change) -> int:
@@ -67,10 +73,10 @@ class _Plan:
             self.kept.pop(change.digest, None)
 
 
-def write_group(database: apsw.Connection, newest: Link, commits: Sequence[Commit]) -> Link:
-    """Make all commits durable in one transaction; return the link that now is the newest.
+def begin_group(database: apsw.Connection, newest: Link, commits: Sequence[Commit]) -> Link:
+    """Open a transaction that makes all the changes; return the link that ends with it.
 
-    Raises `apsw.Error`; it is then unknown whether anything was made durable.
+    The caller commits it. Raises `apsw.Error`.
     """
     plan = _Plan()
     for commit in commits:
@@ -82,7 +88,6 @@ def write_group(database: apsw.Connection, newest: Link, commits: Sequence[Commi
     database.execute(INSERT_LINK, (*link, link.digest))
     if link.seq % _PRUNE_EVERY == 0:
         database.execute("DELETE FROM chain WHERE seq <= ?", (link.seq - CHAIN_LINKS_KEPT,))
-    database.execute("COMMIT")
     return link
 
 
@@ -102,17 +107,16 @@ def _write_rows(database: apsw.Connection, plan: _Plan, seq: int) -> int:
     return added + sum(as_number(row[3]) for row in rows)
 
 
-def _stored_digests(database: apsw.Connection, places: Sequence[_RowKey]) -> Iterable[int]:
+def _stored_digests(database: apsw.Connection, places: Sequence[_RowKey]) -> Iterator[int]:
     """Yield the digests of the rows at `places`, as numbers, where there are rows."""
     for run in runs(places):
-        [(digests,)] = database.execute(statements.digests_of(len(run)), _flat(run)).fetchall()
-        stored = bytes.fromhex(cast("str | None", digests) or "")
-        yield from (as_number(stored[at : at + 32]) for at in range(0, len(stored), 32))
+        for (digest,) in database.execute(statements.digests_of(len(run)), _flat(run)):
+            yield as_number(cast("bytes", digest))
 
 
 def _write_blocks(database: apsw.Connection, plan: _Plan) -> int:
     """Remove and keep blocks; return what that adds to the total."""
-    stored = _stored_codecs(database, list(plan.dropped | plan.kept.keys()))
+    stored = _stored_codecs(database, tuple(plan.dropped | plan.kept.keys()))
     outdated = {digest for digest in plan.dropped if digest in stored}
     fresh: list[tuple[bytes, Codec, bytes]] = []
     for digest, (codec, data) in plan.kept.items():
@@ -130,12 +134,12 @@ def _write_blocks(database: apsw.Connection, plan: _Plan) -> int:
 
 def _stored_codecs(database: apsw.Connection, digests: Sequence[bytes]) -> dict[bytes, Codec]:
     """Return the codecs of those blocks that are stored."""
-    codecs: dict[bytes, Codec] = {}
-    for run in runs(digests):
-        [(entries,)] = database.execute(statements.codecs_of(len(run)), tuple(run)).fetchall()
-        for entry in (cast("str | None", entries) or "").split():
-            codecs[bytes.fromhex(entry[:64])] = cast("Codec", entry[64:])
-    return codecs
+    found = [
+        entry
+        for run in runs(digests)
+        for entry in database.execute(statements.codecs_of(len(run)), tuple(run))
+    ]
+    return cast("dict[bytes, Codec]", dict(found))
 
 
 def _flat(rows: Iterable[Iterable[str | bytes | int]]) -> tuple[str | bytes | int, ...]:

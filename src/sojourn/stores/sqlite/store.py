@@ -107,7 +107,7 @@ class SqliteStore(Store):
         return {
             present
             for run in statements.runs(tuple(digests))
-            for (present,) in self._read(statements.present_blocks(len(run)), run)
+            for present, _ in self._read(statements.codecs_of(len(run)), run)
         }
 
     async def _commit(self, changes: Sequence[Change]) -> None:
@@ -116,7 +116,7 @@ class SqliteStore(Store):
         await commit.waiter
 
     def _close(self) -> None:
-        self._writer.stop()
+        self._writer.finish()
         try:
             self._reading.close()
             if self._failure is None:

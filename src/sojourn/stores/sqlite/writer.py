@@ -1,18 +1,22 @@
-"""Group commit: one thread makes all the commits that wait one transaction, with one fsync for all.
+"""Group commit: all the commits that wait become one transaction, with one fsync for all.
 
-While one group is being synced the next one gathers. Nothing waits for company, so a lone commit
-goes at once; and what gathers is bounded, so that a group is synced in milliseconds.
+While a group is being synced the next one gathers; nothing waits for company, so a lone commit goes
+at once. A group takes two steps:
 
-Order (protocol §13): write, sync, release those who wait; then, when the log has grown long, copy
-it into the database, which delays no answer but the next group's.
+    begin     on the event loop: fill the transaction, 6 µs a row; in memory alone
+    commit    on the writer's thread: write the log, fsync, release those who wait (protocol §13)
+
+The statements run on the event loop because a thread has to win the interpreter's lock back after
+each of them, and beside a busy loop that takes milliseconds every time: with both steps on the
+thread, 64 callers beside a loop that verifies signatures got 4,500 commits/s at 12 ms, and get
+12,000 at 2.3 ms this way. Only bulk, which would hold up the loop, takes both steps on the thread.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final
@@ -21,21 +25,23 @@ import apsw
 
 from sojourn.core.base.errors import StoreFailed
 from sojourn.stores.sqlite.chain import Link
-from sojourn.stores.sqlite.group import Commit, write_group
+from sojourn.stores.sqlite.group import Commit, begin_group
 
 __all__ = ["Writer"]
 
 GROUP_COMMITS_MAX: Final = 256
 GROUP_BYTES_MAX: Final = 8 * 1024 * 1024
 """The commit that crosses it is a group's last."""
+BULK_BYTES: Final = 256 * 1024
+"""A group of so many bytes is filled on the writer's thread as well: about 1 ms."""
 CHECKPOINT_PAGES: Final = 4_000
 """16 MiB of log. A longer one recovers more slowly, a shorter one is copied more often."""
 
 
 class Writer:
-    """The thread that writes, from construction to `stop`.
+    """Owns the writing connection, up to `finish`. Used from one event loop at a time.
 
-    `on_failure` is called on that thread with the first error, and returns what every commit raises
+    `on_failure` is called with the first error, on any thread, and returns what every commit raises
     from then on.
     """
 
@@ -49,26 +55,91 @@ class Writer:
         self._newest = newest
         self._on_failure = on_failure
         self._failed: StoreFailed | None = None
-        self._queue: SimpleQueue[Commit | None] = SimpleQueue()
+        self._line: deque[Commit] = deque()
+        self._group: list[Commit] = []  # under way; the connection is the thread's until it is done
+        self._begun: Link | None = None  # the newest link once the open transaction is committed
         self._log_pages = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
+        self._groups: SimpleQueue[list[Commit] | None] = SimpleQueue()
         database.set_wal_hook(self._note_log_pages)
-        self._thread = Thread(target=self._run, name="store-writer", daemon=True)
-        self._thread.start()
 
     def submit(self, commit: Commit) -> None:
         """Put a commit in line."""
-        self._queue.put(commit)
+        if commit.loop is not self._loop:
+            self.finish()
+            self._loop = commit.loop
+            self._thread = Thread(
+                target=self._run, args=(self._loop,), name="store-writer", daemon=True
+            )
+            self._thread.start()
+        self._line.append(commit)
+        if len(self._line) == 1:
+            # In the loop's next turn, so that all who commit in this one share a transaction.
+            self._loop.call_soon(self._begin)
 
-    def stop(self) -> None:
-        """Finish the commits in line; return when the thread has ended."""
-        self._queue.put(None)
-        self._thread.join()
+    def finish(self) -> None:
+        """Make durable what is in line or under way, on this thread; end the writer's thread."""
+        if self._thread is not None:
+            self._groups.put(None)
+            self._thread.join()
+            self._thread = self._loop = None
+        self._settle(self._group)
+        while self._take_group():
+            self._attempt(self._commit)
+            self._settle(self._group)
+        self._group = []
 
-    def _run(self) -> None:
-        while group := self._gather():
-            self._attempt(partial(self._write, group))
-            _release(group, self._failed)
-            self._attempt(self._checkpoint)
+    def _begin(self) -> None:
+        """Start on the next group, if there is one and none is under way."""
+        if self._group or not self._take_group():
+            return
+        if sum(commit.size for commit in self._group) < BULK_BYTES:
+            self._attempt(self._fill)
+        self._groups.put(self._group)
+
+    def _take_group(self) -> list[Commit]:
+        group, size = [], 0
+        while self._line and len(group) < GROUP_COMMITS_MAX and size < GROUP_BYTES_MAX:
+            group.append(self._line.popleft())
+            size += group[-1].size
+        self._group = group
+        return group
+
+    def _fill(self) -> None:
+        self._begun = begin_group(self._database, self._newest, self._group)
+
+    def _commit(self) -> None:
+        if self._begun is None:
+            self._fill()
+        assert self._begun is not None
+        self._database.execute("COMMIT")
+        self._newest, self._begun = self._begun, None
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve as the writer's thread: commit each group, then tell the loop."""
+        while group := self._groups.get():
+            self._attempt(self._commit)
+            if self._log_pages >= CHECKPOINT_PAGES:
+                _tell(
+                    loop, partial(self._settle, group)
+                )  # the answer need not wait for what follows
+                self._attempt(self._checkpoint)
+            _tell(loop, partial(self._end, group))
+
+    def _end(self, group: list[Commit]) -> None:
+        self._settle(group)
+        if group is self._group:  # and not one that `finish` has seen to
+            self._group = []
+            # After those who have just been released: they may have more to commit.
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _settle(self, group: Iterable[Commit]) -> None:
+        """Release those who wait for a group and have not been released, or cancelled."""
+        for commit in group:
+            if not commit.waiter.done():
+                with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
+                    commit.settle(self._failed)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do `work` unless something has failed before; its failure is final."""
@@ -79,49 +150,19 @@ class Writer:
         except BaseException as error:  # whatever it is: nobody may believe that the work was done
             self._failed = self._on_failure(error)
 
-    def _gather(self) -> list[Commit]:
-        """Wait for a commit and take what else is in line; return nothing at the end."""
-        group: list[Commit] = []
-        size = 0
-        while not group or self._has_room(len(group), size):
-            commit = self._queue.get()
-            if commit is None:
-                self._queue.put(None)  # the next call finds it
-                break
-            group.append(commit)
-            size += commit.size
-        return group
-
-    def _has_room(self, commits: int, size: int) -> bool:
-        return commits < GROUP_COMMITS_MAX and size < GROUP_BYTES_MAX and self._queue.qsize() > 0
-
-    def _write(self, group: list[Commit]) -> None:
-        self._newest = write_group(self._database, self._newest, group)
-
     def _note_log_pages(self, database: apsw.Connection, name: str, pages: int) -> int:
         self._log_pages = pages
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> None:
-        # SQLite's own automatic checkpoint would pass over errors, and a failed fsync may succeed
-        # the next time although the pages are gone.
-        if self._log_pages >= CHECKPOINT_PAGES:
-            self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        """Copy the log into the database, so that it can begin anew.
+
+        SQLite's own automatic checkpoint passes over errors; but a sync that failed may succeed the
+        next time although the pages are gone.
+        """
+        self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
-def _release(group: Iterable[Commit], failed: StoreFailed | None) -> None:
-    """Wake the callers of a group: one call into their event loop for all of them."""
-    for loop, commits in groupby(group, key=attrgetter("loop")):
-        waiters = [commit.waiter for commit in commits]
-        with suppress(RuntimeError):  # a loop that has been closed: nobody waits there any more
-            loop.call_soon_threadsafe(_settle, waiters, failed)
-
-
-def _settle(waiters: Iterable[asyncio.Future[None]], failed: StoreFailed | None) -> None:
-    for waiter in waiters:
-        if waiter.done():  # the caller was cancelled
-            continue
-        if failed is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(StoreFailed(failed.problem, remedy=failed.remedy))
+def _tell(loop: asyncio.AbstractEventLoop, message: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # it is closed; `finish` will do what it no longer does
+        loop.call_soon_threadsafe(message)

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn.core.base.digests import (
@@ -29,7 +29,6 @@ def _reason(text: str) -> str:
 
 
 @given(DIGESTS)
-@settings(deadline=None)
 def test_names_come_back(named: bytes) -> None:
     text = cid_text(named)
     assert named == parse_cid_text(text)
@@ -39,7 +38,6 @@ def test_names_come_back(named: bytes) -> None:
 
 
 @given(DIGESTS, st.booleans())
-@settings(deadline=None)
 def test_links_come_back(named: bytes, raw: bool) -> None:
     assert named == link_digest(link_to(named, raw=raw))
     assert link_to(named) != link_to(named, raw=True)
@@ -88,7 +86,6 @@ def test_any_other_text_is_rejected(text: str) -> None:
 
 
 @given(st.text(max_size=80))
-@settings(deadline=None)
 def test_no_text_escapes(text: str) -> None:
     assert "bad-link" == _reason(text)
     assert "bad-link" == _reason("b" + text)

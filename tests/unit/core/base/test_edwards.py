@@ -20,7 +20,7 @@ def _secret_scalar(seed: bytes) -> int:
 
 
 @given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=100))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_public_keys_and_signatures_are_libsodiums(seed: bytes, message: bytes) -> None:
     pair = KeyPair(seed)
     assert pair.public == edwards.encode(edwards.multiply(_secret_scalar(seed), BASE))
@@ -28,7 +28,7 @@ def test_public_keys_and_signatures_are_libsodiums(seed: bytes, message: bytes) 
 
 
 @given(j=SCALARS, k=SCALARS, torsion=st.integers(0, 7))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_two_scalars_in_one_pass(j: int, k: int, torsion: int) -> None:
     other = edwards.add(edwards.multiply(5, BASE), TORSION[torsion])
     apart = edwards.add(edwards.multiply(j, BASE), edwards.multiply(k, other))
@@ -36,7 +36,7 @@ def test_two_scalars_in_one_pass(j: int, k: int, torsion: int) -> None:
 
 
 @given(k=SCALARS, torsion=st.integers(0, 7))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_points_come_back_from_their_encodings(k: int, torsion: int) -> None:
     point = edwards.add(edwards.multiply(k, BASE), TORSION[torsion])
     for data in edwards.encodings(point):

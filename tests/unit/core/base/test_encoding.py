@@ -130,7 +130,6 @@ def _nested(header: bytes, levels: int) -> bytes:
 
 
 @given(TRIPS)
-@settings(deadline=None)
 def test_values_come_back(trip: Trip) -> None:
     data = encode(trip)
     assert trip == decode(data, Trip, what="trip", limit=LIMIT)
@@ -139,7 +138,6 @@ def test_values_come_back(trip: Trip) -> None:
 
 
 @given(BLOCKS)
-@settings(deadline=None)
 def test_blocks_come_back_with_their_links_floats_and_bytes(block: Any) -> None:
     data = encode_block(block)
     assert repr(_sorted(block)) == repr(decode_block(data, what="block", limit=1 << 24))
@@ -161,7 +159,6 @@ def test_key_order_is_no_part_of_a_value() -> None:
 
 @given(st.binary(max_size=80) | st.just(bytes(LINK)) | st.just(b"\0" + bytes(LINK)))
 @example(bytes.fromhex("1220") + bytes(32))
-@settings(deadline=None)
 def test_bytes_that_look_like_a_cid_stay_bytes(data: bytes) -> None:
     """`libipld` writes `bytes(LINK)` as tag 42: two values would have one encoding, and the bytes
     come back as a link.
@@ -187,7 +184,7 @@ def _is_rejected_or_another(data: bytes, form: Any, original: bytes) -> bool:
 
 @given(TRIPS)
 @example(TRIP)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_every_flipped_bit_is_rejected_or_another_value(trip: Trip) -> None:
     original = encode(trip)
     for bit in range(len(original) * 8):
@@ -199,7 +196,7 @@ def test_every_flipped_bit_is_rejected_or_another_value(trip: Trip) -> None:
 
 
 @given(BLOCKS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_flipped_bit_of_a_block_is_rejected_or_another_value(block: Any) -> None:
     original = encode_block(block)
     for bit in range(len(original) * 8):
@@ -209,7 +206,7 @@ def test_every_flipped_bit_of_a_block_is_rejected_or_another_value(block: Any) -
 
 
 @given(TRIPS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_every_truncation_is_called_one_and_what_follows_the_end_is_rejected(trip: Trip) -> None:
     original = encode(trip)
     assert {"truncated"} == {_reason(original[:end], Trip) for end in range(len(original))}
@@ -218,14 +215,13 @@ def test_every_truncation_is_called_one_and_what_follows_the_end_is_rejected(tri
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_arbitrary_bytes_are_rejected_or_canonical(data: bytes) -> None:
     for form in (None, Trip, Anything, int, bytes, dict[str, int]):
         assert _is_rejected_or_another(data, form, b"")
 
 
 @given(BLOCKS)
-@settings(deadline=None)
 def test_arbitrary_values_in_a_field_of_any_type_never_escape(block: Any) -> None:
     data = encode_block({"kind": "anything/1", "value": block})
     assert _is_rejected_or_another(data, Anything, b"")
@@ -439,7 +435,6 @@ def test_headers_within_headers_reserve_no_memory(before: str, size: int) -> Non
 
 
 @given(BLOCKS)
-@settings(deadline=None)
 def test_large_blocks_full_of_headers_are_walked_and_accepted(block: Any) -> None:
     """Enough bytes that could be array headers to make the decoder count what is owed."""
     large = [b"\x9a" * 800, block, list(range(300)), "é" * 30, 1.5, LINK, -(2**40)]

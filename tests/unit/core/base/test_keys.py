@@ -111,7 +111,7 @@ def test_no_byte_moves_between_a_signature_and_its_message() -> None:
 
 
 @given(seed=SEEDS, message=st.binary(max_size=300))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_what_a_pair_signs_verifies_here_and_elsewhere_and_nothing_near_it(
     seed: bytes, message: bytes
 ) -> None:
@@ -124,7 +124,7 @@ def test_what_a_pair_signs_verifies_here_and_elsewhere_and_nothing_near_it(
 
 
 @given(seed=SEEDS, bit=st.integers(0, 511))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_flipped_bit_breaks_a_signature(seed: bytes, bit: int) -> None:
     pair = KeyPair(seed)
     signature = bytearray(pair.sign(b"message"))

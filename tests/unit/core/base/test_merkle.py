@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn.core.base.merkle import (
@@ -82,7 +82,6 @@ def test_a_frontier_is_the_roots_of_the_perfect_trees_largest_first(size: int) -
 
 
 @given(st.integers(0, 127), st.integers(0, 127))
-@settings(deadline=None)
 def test_appending_depends_on_nothing_but_the_frontier_and_the_size(first: int, more: int) -> None:
     """What was accumulated stays: a tree of `first` leaves continues to the same root from its frontier."""
     first, total = sorted((first, more))
@@ -143,7 +142,6 @@ def test_the_largest_proof_costs_no_more_than_its_path() -> None:
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.integers(0, 64))
-@settings(deadline=None)
 def test_arbitrary_proofs_lead_to_a_root_or_to_none(index: int, size: int, length: int) -> None:
     root = root_from(LEAVES[0], Inclusion(index=index, size=size, path=tuple(LEAVES[:length])))
     assert root is None or 32 == len(root)

@@ -47,7 +47,7 @@ def test_trap_11_statements_of_different_kinds_and_roles_never_meet() -> None:
 
 
 @given(st.binary(min_size=32, max_size=32))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_seal_holds_for_its_own_digest_and_signer_alone(other: bytes) -> None:
     seal = _seal(Kind.DOCUMENT, Role.ISSUER, THING)
     assert is_sealed(Kind.DOCUMENT, Role.ISSUER, THING, seal)
@@ -142,7 +142,7 @@ def test_a_tampered_inclusion_seals_nothing(size: int) -> None:
 
 
 @given(st.integers(0, 511))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_flipped_bit_of_a_batched_signature_seals_nothing(bit: int) -> None:
     seal = _batch(3)[2]
     signature = bytearray(seal.signature)

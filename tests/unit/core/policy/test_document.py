@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sojourn.core.base.errors import Misused
@@ -137,7 +137,6 @@ WORDS = [
 WORDS += ["context", ".", "labels", "==", '"a"', "&&", "1", "@", "id", "?principal", "[", "]", "::"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=30))
 def test_any_text_passes_or_is_refused(words: list[str]) -> None:
     with contextlib.suppress(Misused):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import cedarpy
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -373,7 +373,6 @@ def _prepared(rules: list[_ModelRule]) -> PreparedPolicy:
     return policy("".join(rule.text() for rule in rules), "order.place")
 
 
-@settings(deadline=None)  # a policy is prepared for each example
 @given(st.lists(RULES, max_size=6), REQUESTS)
 def test_nothing_is_permitted_by_default_and_forbid_overrides(
     rules: list[_ModelRule], asked: PolicyRequest
@@ -388,7 +387,6 @@ def test_nothing_is_permitted_by_default_and_forbid_overrides(
         assert deciding == [rule.permits for rule in decision.rules]
 
 
-@settings(deadline=None)  # a policy is prepared for each example
 @given(st.data(), st.lists(RULES, min_size=2, max_size=6), REQUESTS)
 def test_the_order_of_rules_does_not_change_the_decision(
     data: st.DataObject, rules: list[_ModelRule], asked: PolicyRequest
@@ -399,7 +397,6 @@ def test_the_order_of_rules_does_not_change_the_decision(
     assert sorted(rule.text for rule in one.rules) == sorted(rule.text for rule in other.rules)
 
 
-@settings(deadline=None)  # a policy is prepared for each example
 @given(st.lists(RULES, max_size=4), REQUESTS)
 def test_one_more_forbid_never_permits_what_was_denied(
     rules: list[_ModelRule], asked: PolicyRequest

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from sojourn.core.base.encoding import decode, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import ANCHORS_MAX
 from sojourn.core.quorum.committee import Committee
@@ -47,6 +48,26 @@ def test_trap_10_one_key_with_two_seats_is_rejected() -> None:
     with pytest.raises(Rejected) as caught:
         committee.check()
     assert "bad-committee" == caught.value.reason
+
+
+def test_a_committee_comes_back() -> None:
+    committee = _committee(ANCHORS_MAX, 10)
+    assert committee == decode(encode(committee), Committee, what="committee", limit=4096)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("zone", bytes(31)), ("vote_keys", KEYS), ("vote_keys", (bytes(33),)), ("f", -1)],
+    ids=["zone", "more keys than any committee has", "a key", "f"],
+)
+def test_a_committee_with_a_field_out_of_bounds_is_rejected_when_read(
+    field: str, value: object
+) -> None:
+    written = encode(replace(_committee(4, 1), **{field: value}))
+    with pytest.raises(Rejected) as caught:
+        decode(written, Committee, what="committee", limit=4096)
+    assert "bad-field" == caught.value.reason
+    assert caught.value.where.startswith(f"committee.{field}")
 
 
 def test_a_committee_says_how_much_loss_it_stands() -> None:

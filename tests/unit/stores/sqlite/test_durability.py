@@ -176,7 +176,7 @@ def test_trap_6_a_checkpoint_that_fails_is_the_end(
         store = SqliteStore.open(tmp_path, create=True)
         disk.failing = True
         assert asyncio.run(outcomes(store, 1)) == ["None"]  # the log holds it
-        store._writer.stop()
+        store._writer.finish()
         assert store.failed is not None
         check_it_answers_nothing(store, store.failed.problem)
         store.close()
@@ -192,7 +192,7 @@ def test_an_error_that_nobody_thought_of_is_no_commit_either(
         raise MemoryError("planted")
 
     store = SqliteStore.open(tmp_path, create=True)
-    monkeypatch.setattr(writer, "write_group", break_down)
+    monkeypatch.setattr(writer, "begin_group", break_down)
     [result] = asyncio.run(outcomes(store, 1))
     assert result.endswith("MemoryError: planted")
     check_it_answers_nothing(store, result)

@@ -8,7 +8,6 @@ from sojourn.core.base.digests import ZERO, Link, digest, link_digest, link_to
 from sojourn.core.base.encoding import decode_block, encode_block
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 
-
 BELOW = encode_block("what a value links to")
 LINK = link_to(digest(BELOW))
 

@@ -88,7 +88,7 @@ class AgainstAList(RuleBasedStateMachine):
 
 
 TestAgainstAList = AgainstAList.TestCase
-TestAgainstAList.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestAgainstAList.settings = settings(max_examples=40, stateful_step_count=20)
 
 
 @pytest.mark.parametrize("length", [0, 1, LEAF - 1, LEAF, LEAF + 1, BRANCH, BRANCH + 1, 4097])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn.core.agent.memory import values
+from sojourn.core.agent.memory import chunks, values
 from sojourn.core.agent.memory.blocks import NewBlocks, links
 from sojourn.core.agent.memory.values import (
     INLINE_BYTES_MAX,
@@ -222,7 +222,7 @@ def test_a_link_hidden_in_chunks_is_rejected() -> None:
     shelf = Shelf()
     new = NewBlocks(shelf)
     encoded = encode_block([link_to(PARENT), bytes(CHUNK_BYTES)])
-    root = values.chunks.write(encoded, new)
+    root = chunks.write(encoded, new)
     with pytest.raises(Rejected) as caught:
         open_held(Reference(len(encoded), root), new)
     assert caught.value.reason == "hidden-link"

@@ -1,0 +1,60 @@
+"""Options and arguments that many commands share, and the home folder they all work in."""
+
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import click
+
+from sojourn.cli.home import Home
+
+__all__ = ["json_option", "milliseconds", "until_option", "with_home"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_YEARS_10: Final = timedelta(days=3652)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+)
+
+
+def with_home(command: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
+    """Give a command the home folder as its first argument."""
+
+    @click.pass_obj
+    @functools.wraps(command)
+    def wrapped(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return command(Home(path), *args, **kwargs)
+
+    return wrapped  # type: ignore[no-any-return]
+
+
+class _Moment(click.ParamType):
+    """A date or time, such as 2027-01-31 or 2027-01-31T12:00, in UTC unless it says otherwise."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Return the moment in UTC; text that is none is a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date: write 2027-01-31 or 2027-01-31T12:00", param, ctx)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def milliseconds(moment: datetime | None) -> int:
+    """Return a moment as milliseconds since 1970; None stands for ten years from now."""
+    return int((moment or datetime.now(UTC) + _YEARS_10).timestamp() * 1000)
+
+
+def until_option(help: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return the option `--until DATE`."""
+    text = f"{help} [default: ten years from now]"
+    return click.option("--until", type=_Moment(), default=None, help=text)

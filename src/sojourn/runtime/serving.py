@@ -1,0 +1,70 @@
+"""The agent's side from its first frame to its last: load the code, resume it, go on until the end."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.agent import Agent
+from sojourn.runtime.clock import wall_ms
+from sojourn.runtime.code import load_agent
+from sojourn.runtime.frames import FromHost, Go, History, Load, Loaded, Start, Unfit
+from sojourn.runtime.link import Link
+from sojourn.runtime.session import Session
+
+__all__ = ["Server"]
+
+
+class Server:
+    """Serves one line: made on the agents' loop, fed through `link.feed`, done when `serve` returns."""
+
+    def __init__(
+        self,
+        transmit: Callable[[bytes], None],
+        pool: Executor,
+        *,
+        now_ms: Callable[[], int] = wall_ms,
+    ) -> None:
+        self._frames: asyncio.Queue[FromHost | None] = asyncio.Queue()
+        self.link = Link(transmit, self._frames.put_nowait)
+        self._pool = pool
+        self._now_ms = now_ms
+
+    async def serve(self) -> None:
+        """Serve the line until it is closed."""
+        form = await self._load()
+        session = await self._resume(form) if form is not None else None
+        while await self._frames.get() is not None:
+            pass
+        if session is not None:
+            session.stop()
+
+    async def _load(self) -> type[Agent] | None:
+        """Load the code that the first frame brings, away from the loop: it may import much."""
+        frame = await self._frames.get()
+        if frame is None:
+            return None
+        assert isinstance(frame, Load)
+        try:
+            form = await asyncio.get_running_loop().run_in_executor(
+                self._pool, load_agent, frame.entry, frame.source
+            )
+        except Misused as error:
+            self.link.send(Unfit(problem=error.problem, remedy=error.remedy))
+            return None
+        self.link.send(Loaded())
+        return form
+
+    async def _resume(self, form: type[Agent]) -> Session | None:
+        start = await self._frames.get()
+        if start is None:
+            return None
+        assert isinstance(start, Start)
+        history: list[list[bytes]] = [[] for _ in start.resume.segments]
+        while isinstance(frame := await self._frames.get(), History):
+            history[frame.segment] += frame.records
+        if not isinstance(frame, Go):
+            return None
+        session = Session(form, start, history, self.link, self._pool, self._now_ms)
+        session.begin()
+        return session
