@@ -1,0 +1,87 @@
+"""AI agents that govern themselves across clouds: they carry their own policy, judge each place, and move.
+
+This is the public surface: what the author of an agent writes against. What belongs here: names that authors
+import, and nothing behind them. They are imported when first used, so that `import sojourn` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sojourn.core.base.errors import Denied
+    from sojourn.runtime.agent import Agent
+    from sojourn.runtime.context import Context
+    from sojourn.runtime.errors import (
+        RetryableError,
+        StepFailed,
+        TerminalError,
+        UncertainOutcome,
+    )
+    from sojourn.runtime.ports import Assessment
+    from sojourn.runtime.steps import step
+
+    __version__: str
+
+__all__ = [
+    "Agent",
+    "Assessment",
+    "Context",
+    "Denied",
+    "RetryableError",
+    "StepFailed",
+    "TerminalError",
+    "UncertainOutcome",
+    "__version__",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+    "step",
+]
+
+_HOMES: Final = {
+    "Agent": "sojourn.runtime.agent",
+    "Assessment": "sojourn.runtime.ports",
+    "Context": "sojourn.runtime.context",
+    "Denied": "sojourn.core.base.errors",
+    "RetryableError": "sojourn.runtime.errors",
+    "StepFailed": "sojourn.runtime.errors",
+    "TerminalError": "sojourn.runtime.errors",
+    "UncertainOutcome": "sojourn.runtime.errors",
+    "step": "sojourn.runtime.steps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = import_module("importlib.metadata").version("sojourn")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'sojourn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def days(count: float) -> float:
+    """Return so many days in seconds, as `ctx.sleep` and `ctx.receive` count time."""
+    return count * 86_400
+
+
+def hours(count: float) -> float:
+    """Return so many hours in seconds."""
+    return count * 3_600
+
+
+def minutes(count: float) -> float:
+    """Return so many minutes in seconds."""
+    return count * 60
+
+
+def seconds(count: float) -> float:
+    """Return so many seconds, for the sake of a sentence that reads alike in every unit."""
+    return count

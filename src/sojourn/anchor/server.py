@@ -284,9 +284,14 @@ class Anchor:
             return exchange.WorkItem(arrive=arrival.arrive, application=dossier.application)
         if head is None or head.record.custody.zone != self.zone_id:
             return None
-        if head.record.eligibility.status in _GONE:
+        eligibility = head.record.eligibility
+        if eligibility.status in _GONE or head.record.custody.host not in (None, host):
             return None
-        return exchange.WorkItem(head=head) if head.record.custody.host in (None, host) else None
+        has_mail = bool(self.shelf.messages(dossier.agent, 1))
+        timed = any(wake.at_ms is not None for wake in eligibility.wake)
+        if eligibility.status is Status.DORMANT and not (has_mail or timed):
+            return None
+        return exchange.WorkItem(head=head, has_mail=has_mail)
 
     async def _put_blocks(self, put: exchange.PutBlocks) -> Applied:
         await self._scribe.write(self.shelf.block_changes(put.blocks))
@@ -324,8 +329,9 @@ class Anchor:
         if len(self.shelf.messages(agent, MESSAGES_WAITING_MAX)) >= MESSAGES_WAITING_MAX:
             raise Refused(f"{MESSAGES_WAITING_MAX} messages are waiting for that agent already")
         await self._scribe.write(self.shelf.message_changes(put.message))
-        hosts = [head.record.custody.host] if head.record.custody.host else self.live_hosts()
-        self.offer([host for host in hosts if host], exchange.WorkItem(head=head))
+        bound = head.record.custody.host
+        hosts = [bound] if bound in self._hosts else self.live_hosts()
+        self.offer(hosts, exchange.WorkItem(head=head, has_mail=True))
         return Applied()
 
     async def decide_head(self, agent: bytes) -> Reply:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
 
 from sojourn.anchor.folder import AnchorFolder, Settings, make_anchor
 from sojourn.cli.home import Home, ZoneFolder, check_name

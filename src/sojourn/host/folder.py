@@ -1,11 +1,11 @@
 """A host's folder: what it is on disk, and how it comes to be.
 
-    host.key        made where the host runs; it never leaves
-    host.public     its public part, which the zone enrols
-    offer.toml      what it offers, and at which price
-    manifest        the zone's signed manifest, and
-    membership      the proof that the zone has enrolled it, once there is a zone
-    host.log  pid   while it runs in the background
+host.key        made where the host runs; it never leaves
+host.public     its public part, which the zone enrols
+offer.toml      what it offers, and at which price
+manifest        the zone's signed manifest, and
+membership      the proof that the zone has enrolled it, once there is a zone
+host.log  pid   while it runs in the background
 """
 
 from pathlib import Path

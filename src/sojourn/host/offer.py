@@ -1,13 +1,13 @@
 """`offer.toml`: what a host offers and at which price, read again when it changes.
 
-    cpu_millis = 4000        thousandths of a core
-    memory_mib = 8192
-    gpus = 0
-    slots = 8                agents that it takes
-    price_micros = 85000     per hour, in millionths of the currency unit
-    accelerators = []        such as ["nvidia-a100"]
-    models = []              such as ["llama-3.1-8b"]
-    packages = "all"         every Python package installed here, or a list of those worth stating
+cpu_millis = 4000        thousandths of a core
+memory_mib = 8192
+gpus = 0
+slots = 8                agents that it takes
+price_micros = 85000     per hour, in millionths of the currency unit
+accelerators = []        such as ["nvidia-a100"]
+models = []              such as ["llama-3.1-8b"]
+packages = "all"         every Python package installed here, or a list of those worth stating
 """
 
 import os
@@ -116,7 +116,9 @@ class OfferFile:
             problem = f"{self._path}: package {lacking[0]} is not installed here"
             raise Misused(problem, remedy="Install it, or take it off `packages`")
         if len(names) > _PACKAGES_MAX:
-            problem = f"{self._path}: {len(names)} packages, an envelope has room for {_PACKAGES_MAX}"
+            problem = (
+                f"{self._path}: {len(names)} packages, an envelope has room for {_PACKAGES_MAX}"
+            )
             raise Misused(problem, remedy="List under `packages` those that agents may require")
         return {name: self._installed[name] for name in names}
 

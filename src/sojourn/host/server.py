@@ -5,10 +5,12 @@ notice or answer of an anchor ─► bind ─► hold the lease ─► execute �
 """
 
 import asyncio
+import heapq
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
+import msgspec
 import structlog
 
 from sojourn.core.agent.capabilities import Offer
@@ -60,6 +62,8 @@ Offering = tuple[Offer, int]
 
 T = TypeVar("T")
 
+_ASK_AGAIN_S: Final = 15.0
+"""Anchors tell of work as it comes; this is for when a notice was lost."""
 _HERE: Final = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
 
 
@@ -92,6 +96,9 @@ class Host:
         self._arrivals: dict[bytes, asyncio.Event] = {}
         self._documents: dict[bytes, Document] = {}
         self._stalls: dict[bytes, str] = {}
+        self._mail: set[bytes] = set()
+        self._wakes: list[tuple[int, bytes]] = []
+        self._woken = asyncio.Event()
 
     @property
     def zone_id(self) -> bytes:
@@ -102,16 +109,21 @@ class Host:
 
     async def start(self) -> None:
         """State what is offered, then ask for work; returns at once."""
-        for loop in (self.leases.run(), self._keep_offering(), self._keep_learning()):
+        loops = (
+            self.leases.run(),
+            self._keep_offering(),
+            self._keep_learning(),
+            self._keep_asking(),
+            self._keep_waking(),
+        )
+        for loop in loops:
             self._spawn(loop)
-        self._spawn(self._keep_asking())
 
     async def stop(self) -> None:
         """End every run and every loop. Leases run out by themselves; what is final stays final."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(run.stop() for run in self._runs.values()))
         await self.zone.close()
 
     def _spawn(self, work: Awaitable[None]) -> None:
@@ -140,9 +152,9 @@ class Host:
         if certified is None:
             return
         agent = certified.record.agent_id
-        if item.arrive is None:
-            self.arrival_of(agent).set()
-            self._arrivals.pop(agent, None)
+        if item.has_mail:
+            self._mail.add(agent)
+            self._arrivals.pop(agent, asyncio.Event()).set()
         if agent in self._busy:
             return
         self._busy.add(agent)
@@ -226,6 +238,7 @@ class Host:
         try:
             await run.live()
         finally:
+            self._mail.discard(head.record.agent_id)
             self._runs.pop(head.record.agent_id, None)
             self.leases.release(head.record.agent_id)
 
@@ -236,6 +249,34 @@ class Host:
     def arrival_of(self, agent: bytes) -> asyncio.Event:
         """Return the event that is set when there may be a message for an agent."""
         return self._arrivals.setdefault(agent, asyncio.Event())
+
+    def has_mail(self, agent: bytes) -> bool:
+        """Tell whether the anchors said that messages wait for an agent."""
+        return agent in self._mail
+
+    def wake_at(self, at_ms: int, agent: bytes) -> None:
+        """Look at an agent again at a time: one timer for all that sleep."""
+        heapq.heappush(self._wakes, (at_ms, agent))
+        self._woken.set()
+
+    async def _keep_waking(self) -> None:
+        while True:
+            self._woken.clear()
+            now_ms = clock.wall_ms()
+            while self._wakes and self._wakes[0][0] <= now_ms:
+                _, agent = heapq.heappop(self._wakes)
+                self._see_again(agent)
+            left_s = (self._wakes[0][0] - now_ms) / 1000 if self._wakes else None
+            try:
+                async with asyncio.timeout(None if left_s is None else min(left_s, 3600)):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    def _see_again(self, agent: bytes) -> None:
+        if agent not in self._busy:
+            self._busy.add(agent)
+            self._spawn(self._see_to(agent, exchange.WorkItem()))
 
     def note_stall(self, agent: bytes, problem: str) -> None:
         """Say once why an agent makes no progress, until the reason changes."""
@@ -322,8 +363,10 @@ class Host:
             await asyncio.sleep(GOSSIP_ROUND_MS / 4000)
 
     def _current_offering(self) -> Offering:
-        offer, price = self._offering()
-        return offer, price
+        """Return what is offered now: the slots that running agents hold are not free."""
+        offer, price_micros = self._offering()
+        free = max(0, offer.slots - len(self._runs))
+        return msgspec.structs.replace(offer, slots=free), price_micros
 
     async def _state(self, offering: Offering) -> None:
         """Sign an envelope and give it to every anchor of the zone; gossip carries it on."""
@@ -368,7 +411,7 @@ class Host:
             for reply in replies.values():
                 for item in reply.items:
                     self.take(item)
-            await asyncio.sleep(5 * GOSSIP_ROUND_MS / 1000 if replies else 0.2)
+            await asyncio.sleep(_ASK_AGAIN_S if replies else 0.2)
 
     def describe(self) -> str:
         """Return who this host is, for logs."""

@@ -84,7 +84,9 @@ def _imported(source: bytes, path: str) -> Iterator[str]:
     try:
         tree = ast.parse(source, filename=path)
     except (SyntaxError, ValueError) as error:
-        raise Misused(f"{path} is no Python: {error}", remedy="Mend it, then launch again") from None
+        raise Misused(
+            f"{path} is no Python: {error}", remedy="Mend it, then launch again"
+        ) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -136,7 +138,7 @@ def _import(name: str, entry: str) -> ModuleType:
             f"{entry} cannot be loaded: there is no module {lacking!r}",
             remedy="Install it here, or name its package in [capabilities.requires]",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Misused(
             f"{entry} cannot be loaded: {type(error).__qualname__}: {error}",
             remedy="Mend the agent's code",
@@ -162,7 +164,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         if source is None:
             return None
         if not inner:
-            return importlib.machinery.ModuleSpec(package, _Loader(b"", "", source), is_package=True)
+            return importlib.machinery.ModuleSpec(
+                package, _Loader(b"", "", source), is_package=True
+            )
         for relative in _paths_of(inner):
             if relative in source:
                 loader = _Loader(source[relative], relative, source)

@@ -12,11 +12,11 @@ ended, with a record of why.
 import asyncio
 from collections.abc import Coroutine
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Literal
 
-from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.encoding import Value
-from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
+from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
@@ -54,7 +54,7 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.holdings import Holdings
-from sojourn.runtime.journal import Journal
+from sojourn.runtime.journal import Journal, at_hand
 from sojourn.runtime.ports import Channel, Custodian, Message
 from sojourn.runtime.proposing import Proposer
 from sojourn.runtime.records import Failure, Resume, Segment
@@ -167,9 +167,7 @@ class Execution:
         record = self._custodian.record
         here = (None, record.custody.zone)
         shelves = {
-            name: Shelf(
-                form=c.form, root=c.root, held_by=None if c.held_by in here else c.held_by
-            )
+            name: Shelf(form=c.form, root=c.root, held_by=None if c.held_by in here else c.held_by)
             for name, c in record.memory.compartments.items()
         }
         budgets = {n: b.limit - b.spent for n, b in record.eligibility.budgets.items()}
@@ -207,7 +205,7 @@ class Execution:
         async def guarded() -> None:
             try:
                 await work
-            except Exception as error:  # noqa: BLE001 (it is raised again by `_serve`)
+            except Exception as error:  # it is raised again by `_serve`
                 if not self._over.done():
                     self._over.set_exception(error)
 
@@ -298,14 +296,7 @@ class Execution:
         found: list[bytes] = []
         size = 0
         for named in question.digests:
-            try:
-                data = self._custodian.blocks.get(named)
-            except MissingBlock:
-                try:
-                    await self._custodian.fetch((named,))
-                    data = self._custodian.blocks.get(named)
-                except MissingBlock as missing:
-                    return _problem(missing)
+            data = await at_hand(self._custodian, partial(self._custodian.blocks.get, named))
             size += len(data)
             if found and size > PARCEL_BYTES:
                 break
@@ -384,10 +375,8 @@ class Execution:
         await self._channel.send(encode_frame(frame))
 
 
-def _problem(error: SojournError) -> Problem:
-    cause: Literal["denied", "refused", "failed"] = "failed"
-    if isinstance(error, Denied | Refused):
-        cause = "denied" if isinstance(error, Denied) else "refused"
+def _problem(error: Denied | Refused) -> Problem:
+    cause: Literal["denied", "refused"] = "denied" if isinstance(error, Denied) else "refused"
     return Problem(cause=cause, problem=error.problem, remedy=error.remedy)
 
 

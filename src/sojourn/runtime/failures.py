@@ -34,7 +34,7 @@ def _text(error: BaseException) -> str:
     """Return what an exception says of itself, were its `__str__` as broken as its step."""
     try:
         return str(error).encode(errors="replace").decode()
-    except Exception as worse:  # noqa: BLE001 (anything may be in there)
+    except Exception as worse:  # anything may be in there
         return f"(its text cannot be had: {type(worse).__qualname__})"
 
 

@@ -239,7 +239,7 @@ class Places(_Frame):
 class Problem(_Frame):
     """It is not done, and why."""
 
-    cause: Literal["denied", "refused", "failed"]
+    cause: Literal["denied", "refused"]
     problem: Text
     remedy: Text = ""
 

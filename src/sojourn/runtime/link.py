@@ -14,16 +14,13 @@ from concurrent.futures import Future
 from typing import Final
 
 
-from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.base.digests import digest as digest_of
-from sojourn.core.base.errors import Failed, Unreachable
+from sojourn.core.base.errors import Unreachable
 from sojourn.runtime.frames import (
     Answer,
     Blocks,
     Fetch,
     FromAgent,
     FromHost,
-    Problem,
     Question,
     Reply,
     decode_from_host,
@@ -123,16 +120,17 @@ class FetchedBlocks:
         self._size = 0
 
     def get(self, named: bytes) -> bytes:
-        """Return a block, waiting for it if need be. Raises `MissingBlock`, `Unreachable`."""
+        """Return a block, waiting for it if need be.
+
+        Raises `Unreachable` when the session is ended meanwhile, for instance because nobody has the block:
+        that is the world's fault and not for the agent's code to record.
+        """
         data = self._kept.get(named)
         if data is not None:
             self._kept.move_to_end(named)
             return data
         answer = self._link.wait_answer(Fetch, digests=(named,))
-        if isinstance(answer, Problem):
-            raise MissingBlock(named)
-        if not isinstance(answer, Blocks) or [digest_of(b) for b in answer.blocks] != [named]:
-            raise Failed("the host answered a question for a block with something else")
+        assert isinstance(answer, Blocks)
         self.keep(named, answer.blocks[0])
         return answer.blocks[0]
 

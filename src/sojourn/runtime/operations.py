@@ -217,7 +217,7 @@ class Consider(Operation):
         assert isinstance(answer, Places)
         try:
             chosen = self._choose(answer.places)
-        except Exception as error:  # noqa: BLE001 (the author's code may raise anything)
+        except Exception as error:  # the author's code may raise anything
             failed = Outcome(
                 call=self.call,
                 step="rank",

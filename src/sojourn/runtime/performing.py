@@ -141,7 +141,7 @@ class PerformStep(Operation):
             if self.future.done() or self.session.is_over:
                 raise
             self._raised(TerminalError("the step cancelled itself"))
-        except BaseException as error:  # noqa: BLE001 (SystemExit, too, is the step's and not the host's)
+        except BaseException as error:  # SystemExit, too, is the step's and not the host's
             self._raised(error)
         else:
             self._returned(result)
@@ -150,7 +150,7 @@ class PerformStep(Operation):
         effect_key.set(self._key)
         try:
             result = self._step.function(self.session.agent, *self._args, **self._kwargs)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self.session.call_soon(self._raised, error)
         else:
             self.session.call_soon(self._returned, result)

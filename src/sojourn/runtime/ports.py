@@ -17,6 +17,7 @@ from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+from sojourn.core.protocol.assessment import Assessment, Finding
 
 __all__ = [
     "Assessment",
@@ -30,35 +31,6 @@ __all__ = [
     "Permit",
     "Substrate",
 ]
-
-
-class Finding(Value):
-    """The answer to one of the three questions (architecture §4), with its reasons as sentences."""
-
-    passes: bool
-    reasons: tuple[Text, ...] = ()
-
-
-class Assessment(Value):
-    """The agent's judgement of one place: governance, capability, trust, each with its reasons.
-
-    `price_micros` is the price now, per hour, in millionths of the currency unit; None if unknown.
-    `stays` names the compartments that would stay behind. `current` marks the place where the agent is.
-    """
-
-    zone: Digest
-    name: Name
-    governance: Finding
-    capability: Finding
-    trust: Finding
-    price_micros: Count | None = None
-    stays: tuple[Name, ...] = ()
-    current: bool = False
-
-    @property
-    def eligible(self) -> bool:
-        """Whether all three questions are answered with yes."""
-        return self.governance.passes and self.capability.passes and self.trust.passes
 
 
 class Message(Value):

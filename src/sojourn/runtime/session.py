@@ -365,7 +365,7 @@ class Session:
     def _drive(self) -> None:
         try:
             self.loop.drive()
-        except BaseException as error:  # noqa: BLE001 (SystemExit in run is the agent's, not the host's)
+        except BaseException as error:  # SystemExit in run is the agent's, not the host's
             self._escaped = error
 
     def _collect(self, data: bytes) -> Any:

@@ -155,8 +155,9 @@ class Consumed(Value, tag_field="kind", tag="consumed"):
 
 
 class WorkItem(Value):
-    """Something a host should see to: an agent to bind, to wake, or to admit."""
+    """Something a host should see to: an agent to bind, to wake (`has_mail` if by a message), or to admit."""
 
+    has_mail: bool = False
     head: Certified | None = None
     arrive: Arrive | None = None
     application: AskVisa | None = None

@@ -84,10 +84,10 @@ class Writer:
             self._groups.put(None)
             self._thread.join()
             self._thread = self._loop = None
-        self._settle(self._group)
+        _settle(self._group, self._failed)
         while self._take_group():
             self._attempt(self._commit)
-            self._settle(self._group)
+            _settle(self._group, self._failed)
         self._group = []
 
     def _begin(self) -> None:
@@ -99,7 +99,8 @@ class Writer:
         self._groups.put(self._group)
 
     def _take_group(self) -> list[Commit]:
-        group, size = [], 0
+        group: list[Commit] = []
+        size = 0
         while self._line and len(group) < GROUP_COMMITS_MAX and size < GROUP_BYTES_MAX:
             group.append(self._line.popleft())
             size += group[-1].size
@@ -120,26 +121,18 @@ class Writer:
         """Serve as the writer's thread: commit each group, then tell the loop."""
         while group := self._groups.get():
             self._attempt(self._commit)
+            failed = self._failed
             if self._log_pages >= CHECKPOINT_PAGES:
-                _tell(
-                    loop, partial(self._settle, group)
-                )  # the answer need not wait for what follows
+                _tell(loop, partial(_settle, group, failed))  # who waits need not wait for this
                 self._attempt(self._checkpoint)
-            _tell(loop, partial(self._end, group))
+            _tell(loop, partial(self._end, group, failed))
 
-    def _end(self, group: list[Commit]) -> None:
-        self._settle(group)
+    def _end(self, group: list[Commit], failed: StoreFailed | None) -> None:
+        _settle(group, failed)
         if group is self._group:  # and not one that `finish` has seen to
             self._group = []
             # After those who have just been released: they may have more to commit.
             asyncio.get_running_loop().call_soon(self._begin)
-
-    def _settle(self, group: Iterable[Commit]) -> None:
-        """Release those who wait for a group and have not been released, or cancelled."""
-        for commit in group:
-            if not commit.waiter.done():
-                with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
-                    commit.settle(self._failed)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do `work` unless something has failed before; its failure is final."""
@@ -161,6 +154,14 @@ class Writer:
         next time although the pages are gone.
         """
         self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def _settle(group: Iterable[Commit], failed: StoreFailed | None) -> None:
+    """Release those who wait for a group, and have neither been released nor cancelled."""
+    for commit in group:
+        if not commit.waiter.done():
+            with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
+                commit.settle(failed)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, message: Callable[[], None]) -> None:

@@ -7,9 +7,9 @@ nobody has: names cover bytes, not codecs. So chunks of large values are DAG-CBO
 five bytes each.
 
 One invariant carries everything: *whoever stores a block stores everything below it.* A store
-accepts a block only when the blocks of `links` are there, so that having a block is having its
-closure, and the search for what a copy lacks never looks below a block it has (architecture §8: a
-hop costs what is new).
+accepts a block only when the blocks of `links` are there, so that having a root is having all of it
+(protocol §3 rule 7), and the search for what a copy lacks never looks below a block it has
+(architecture §8: a hop costs what is new).
 """
 
 from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence, Set

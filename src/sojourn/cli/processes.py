@@ -1,0 +1,110 @@
+"""Processes of a zone on this machine: started in the background, waited for, ended by what they hold.
+
+A process is known by the lock on its folder (`runtime/pidfile.py`), never by a number alone, so a number that
+was given to somebody else's process is never signalled.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from sojourn.cli.home import ZoneFolder
+from sojourn.core.base.errors import Failed, Misused
+from sojourn.runtime.pidfile import running, send_signal
+
+__all__ = ["Started", "end", "processes_of", "start"]
+
+_LOG_BYTES_MAX: Final = 10 * 1024 * 1024
+_END_TIMEOUT_S: Final = 15.0
+_LOOK_S: Final = 0.02
+
+Noun = Literal["anchor", "host"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder with a process, or with one to start."""
+
+    noun: Noun
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.noun} {self.folder.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that was just started, and where its log is."""
+
+    place: Place
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    log_start: int
+
+    def check(self) -> None:
+        """Raise `Failed` with what it said last if it has ended already."""
+        code = self.process.poll()
+        if code is None:
+            return
+        with self.log.open("rb") as file:
+            file.seek(self.log_start)
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        said = lines[-1].removeprefix("sojourn: ") if lines else "it said nothing"
+        raise Failed(f"{self.place} ended at its start (exit code {code}): {said}")
+
+
+def processes_of(zone: ZoneFolder) -> list[Place]:
+    """Return the processes of a zone that belong on this machine. Raises `Misused` if there are none."""
+    found = [
+        *(Place("anchor", path) for path in zone.anchors()),
+        *(Place("host", path) for path in zone.hosts()),
+    ]
+    if not found:
+        problem = f"no anchor or host of {zone.name} runs on this machine"
+        remedy = "Run `sojourn anchor run` and `sojourn host run` where their keys are"
+        raise Misused(problem, remedy=remedy)
+    return found
+
+
+def start(places: Iterable[Place]) -> list[Started]:
+    """Start those that do not run, detached from this terminal; each logs into its folder."""
+    return [_start(place) for place in places if running(place.folder) is None]
+
+
+def _start(place: Place) -> Started:
+    log = place.folder / f"{place.noun}.log"
+    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
+        log.replace(log.with_suffix(".log.1"))
+    # -P: what lies in the folder is never imported.
+    program = [sys.executable, "-P", "-m", "sojourn"]
+    command = [*program, place.noun, "run", str(place.folder.absolute())]
+    with log.open("ab") as file:
+        begun = file.tell()
+        process = subprocess.Popen(  # noqa: S603 - our own program, and a path of ours
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            cwd=place.folder,
+        )
+    return Started(place, process, log, begun)
+
+
+def end(places: Sequence[Place], *, timeout_s: float = _END_TIMEOUT_S) -> list[Place]:
+    """End processes gracefully and return those that ran. Raises `Failed` for what does not end in time."""
+    signalled = [place for place in places if send_signal(place.folder, signal.SIGTERM)]
+    deadline = time.monotonic() + timeout_s
+    left = list(signalled)
+    while left := [place for place in left if running(place.folder) is not None]:
+        if time.monotonic() > deadline:
+            named = ", ".join(f"{place} (process {running(place.folder)})" for place in left)
+            problem = f"{named} did not end within {timeout_s:g} s"
+            raise Failed(problem, remedy="See its log; what was answered is safe, kill -9 loses nothing")
+        time.sleep(_LOOK_S)
+    return signalled

@@ -1,0 +1,92 @@
+"""Reaching anchors from the command line: connections for one command, and what anchors say of places.
+
+A command has no lasting identity on the wire: what it may do is in what it signs. So each makes a key for its
+connections and forgets it.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from sojourn.core.base.digests import cid_text
+from sojourn.core.base.errors import Misused, SojournError
+from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tell
+from sojourn.core.protocol.messages import Applied
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+from sojourn.runtime.zone_client import ZoneClient
+from sojourn.transports.pool import ConnectionPool
+from sojourn.transports.tls import TlsTransport
+
+__all__ = ["ASK_TIMEOUT_S", "Reach", "perform", "reaching"]
+
+T = TypeVar("T")
+
+ASK_TIMEOUT_S: Final = 3.0
+"""How long a command waits for an anchor that may be dead."""
+_KNOWING_NOTHING: Final = Summary(zones=(), envelopes=(), endorsements=())
+
+
+def perform(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part to its end; what the transport logs is not for this terminal."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+    return asyncio.run(work)
+
+
+class Reach:
+    """Clients of zones over one set of connections."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        """Use `pool`."""
+        self._pool = pool
+
+    def zone(self, manifest: ZoneManifest) -> ZoneClient:
+        """Return a client of a zone's anchors."""
+        return ZoneClient(manifest, self._pool)
+
+    async def news(self, manifest: ZoneManifest) -> News:
+        """Return all that an anchor of a zone knows of places. Raises `Unreachable`."""
+        ask = Exchange(summary=_KNOWING_NOTHING)
+        reply = await self.zone(manifest).ask_any(ask, Exchanged, timeout_s=ASK_TIMEOUT_S)
+        return reply.news
+
+    async def tell(self, manifest: ZoneManifest, news: News) -> int:
+        """Tell a zone's anchors of places; return how many took it in. Raises as the last refusal if none."""
+        client = self.zone(manifest)
+        calls = (
+            client.call(anchor, Tell(news=news), timeout_s=ASK_TIMEOUT_S)
+            for anchor in range(client.n)
+        )
+        replies = await asyncio.gather(*calls, return_exceptions=True)
+        took = sum(isinstance(reply, Applied) for reply in replies)
+        if not took:
+            raise next(reply for reply in replies if isinstance(reply, SojournError))
+        return took
+
+    async def find_manifest(self, zone: bytes, by: ZoneManifest) -> SignedManifest:
+        """Return the manifest of a zone, asking the anchors of another one that know it.
+
+        It proves itself: a zone's identifier is the digest of its first manifest. Raises `Misused` if that
+        zone's anchors know no such one.
+        """
+        for found in (await self.news(by)).manifests:
+            if found.manifest.zone_id == zone and found.manifest.epoch == 0:
+                found.check()
+                return found
+        problem = f"the anchors of {by.name} do not know zone {cid_text(zone)}"
+        raise Misused(problem, remedy="Get its manifest, and `sojourn zone meet` it")
+
+
+@asynccontextmanager
+async def reaching() -> AsyncIterator[Reach]:
+    """Open connections when they are first needed, and close them all at the end."""
+    transport = TlsTransport(secrets.token_bytes(32), "spiffe://sojourn/command")
+    pool = ConnectionPool(transport)
+    try:
+        yield Reach(pool)
+    finally:
+        await pool.close()

@@ -1,0 +1,149 @@
+"""A run: one agent on this host, from the lease to its end, its rest or its departure.
+
+hold the lease ─► may it execute here? ─► execute ─┬─ returned, raised ─► nothing is left to do
+       ▲                                           ├─ resting ─► woken by time or message
+       │                                           ├─ departed ─► another zone's
+       └── newest head ◄── lease lost, broken ◄────┘
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import decode_block
+from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
+from sojourn.core.base.limits import BLOCK_BYTES_MAX
+from sojourn.core.policy.request import RequestContext
+from sojourn.core.protocol import permission
+from sojourn.core.protocol.custody import Certified
+from sojourn.host.custody import AgentCustody
+from sojourn.runtime import clock
+from sojourn.runtime.execution import Ending, Execution, How
+from sojourn.runtime.ports import Mode
+
+if TYPE_CHECKING:
+    from sojourn.host.server import Host
+
+__all__ = ["AgentRun", "source_of"]
+
+log = structlog.get_logger("host")
+
+_AGAIN_S: Final = 0.2
+_AGAIN_S_MAX: Final = 5.0
+_WORKS: Final = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
+
+
+def source_of(code: bytes) -> Mapping[str, bytes]:
+    """Return the source files in a code block, by path. Raises `Rejected`."""
+    plain = decode_block(code, what="code", limit=BLOCK_BYTES_MAX)
+    is_source = isinstance(plain, dict) and all(isinstance(v, bytes) for v in plain.values())
+    if not is_source:
+        raise Rejected("a code block maps paths to bytes", reason="malformed", where="code")
+    return dict(plain)
+
+
+class AgentRun:
+    """One agent's time on this host."""
+
+    def __init__(self, host: "Host", head: Certified) -> None:
+        """Prepare to run the agent at `head`, whose bound host this is."""
+        self._host = host
+        self.custody = AgentCustody(host, head)
+
+    async def live(self) -> None:
+        """Run until nothing is left to do here for now."""
+        pause_s = _AGAIN_S
+        while self._is_ours() and self._has_work():
+            began_ms = clock.boot_ms()
+            ending = await self._execute_once()
+            if ending is None or ending.how not in (How.LEASE_LOST, How.BROKEN):
+                break
+            log.info("runs again", agent=self._name, why=str(ending.how), problem=ending.text)
+            lasted_s = (clock.boot_ms() - began_ms) / 1000
+            pause_s = _AGAIN_S if lasted_s > _AGAIN_S_MAX else min(2 * pause_s, _AGAIN_S_MAX)
+            await asyncio.sleep(pause_s)
+            head = await self._host.newest(self.custody.agent)
+            if head is None:
+                continue
+            self.custody = AgentCustody(self._host, head)
+        self._note_wakes()
+
+    @property
+    def _name(self) -> str:
+        return self.custody.agent.hex()[:12]
+
+    def _is_ours(self) -> bool:
+        custody = self.custody.record.custody
+        return (custody.zone, custody.host) == (self._host.zone_id, self._host.key.public)
+
+    def _has_work(self) -> bool:
+        """Tell whether there is anything to execute: the agent acts, or one of its wake triggers is due."""
+        eligibility = self.custody.record.eligibility
+        if eligibility.status is not Status.DORMANT:
+            return eligibility.status in _WORKS
+        now_ms = clock.wall_ms()
+        return any(
+            (wake.at_ms is not None and wake.at_ms <= now_ms)
+            or (wake.on_message and self._host.has_mail(self.custody.agent))
+            for wake in eligibility.wake
+        )
+
+    def _note_wakes(self) -> None:
+        """Leave the times at which the agent wakes with the host's one timer."""
+        record = self.custody.record
+        if self._is_ours() and record.eligibility.status is Status.DORMANT:
+            times = [wake.at_ms for wake in record.eligibility.wake if wake.at_ms is not None]
+            if times:
+                self._host.wake_at(min(times), self.custody.agent)
+
+    async def _execute_once(self) -> Ending | None:
+        """Hold the lease, ask whether the agent may execute here, and execute it; None if it may not."""
+        record = self.custody.record
+        await self._host.leases.hold(self.custody.agent, record.custody.fence)
+        try:
+            mode = await self._permitted_mode(record)
+            ending = await self._execute(record, mode)
+        except (Denied, Misused, Rejected) as error:
+            log.error("does not execute", agent=self._name, problem=str(error))
+            return None
+        except SojournError as error:
+            return Ending(how=How.BROKEN, text=str(error))
+        say = log.error if ending.how is How.DIVERGED else log.info
+        say("ended", agent=self._name, how=str(ending.how), problem=ending.text)
+        return ending
+
+    async def _permitted_mode(self, record: AgentRecord) -> Mode:
+        """Return where the code may run: inside this process if the zone's policy trusts it that far.
+
+        Raises `Denied` if the agent may not execute here at all: by policy or for want of trust.
+        """
+        host, now_ms = self._host, clock.wall_ms()
+        documents = await host.documents(record)
+        record.governance.check_documents(documents, now_ms)
+        endorsements = host.places.endorsements
+        permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
+        here = host.manifest
+        inside = permission.ask(
+            record, documents, "execute", here, here, RequestContext(), host.memo
+        )
+        if inside.permitted:
+            return "inside"
+        apart = permission.ask(
+            record, documents, "execute", here, here, RequestContext(confined=True), host.memo
+        )
+        permission.check_permitted(apart)
+        return "process"
+
+    async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
+        capabilities = record.capabilities
+        await self._host.fetch([capabilities.code])
+        source = source_of(self._host.blocks.get(capabilities.code))
+        channel = await self._host.substrate.start(
+            source, capabilities.entry, mode, log=self.custody.log
+        )
+        log.info("executes", agent=self._name, version=record.version, mode=mode)
+        return await Execution(self.custody, channel).run()
