@@ -188,7 +188,7 @@ def signed(manifest: ZoneManifest) -> SignedManifest:
 
 
 def envelope(
-    zone: SampleZone, host: KeyPair, now_ms: int = NOW_MS, **changes: object
+    zone: SampleZone, host: KeyPair, now_ms: int = NOW_MS, /, **changes: object
 ) -> SignedEnvelope:
     """Return a current envelope of a host, good for an hour, changed."""
     offered = Envelope(
@@ -208,7 +208,7 @@ def envelope(
 
 
 def endorsement(
-    subject: bytes, level: int = 5, *, by: KeyPair = ISSUER, **changes: object
+    subject: bytes, level: int = 5, /, *, by: KeyPair = ISSUER, **changes: object
 ) -> SignedEndorsement:
     """Return an issuer's endorsement of a subject, good for ever, changed."""
     said = Endorsement(

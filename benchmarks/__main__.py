@@ -1,0 +1,67 @@
+"""`python -m benchmarks`: see the package's docstring."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from benchmarks import __doc__ as about
+from benchmarks import machine, suite
+from benchmarks.measuring import QUICK, Scale
+from benchmarks.report import Report
+
+RESULTS: Final = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    """Run the benchmarks that were asked for; return 1 if any of them failed."""
+    arguments = _parser().parse_args()
+    if arguments.list:
+        print("\n".join(suite.NAMES))
+        return 0
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    with tempfile.TemporaryDirectory(prefix="sojourn-bench-", dir=arguments.folder) as folder:
+        report = Report(machine.configuration(Path(folder)), console)
+        for name in arguments.only or suite.NAMES:
+            _run(name, QUICK if arguments.quick else Scale(), Path(folder), report)
+    report.note("load_after", machine.load())
+    report.note("quick", arguments.quick)
+    console.print(f"\nWritten to {report.write(arguments.out)}", markup=False, soft_wrap=True)
+    if report.failed:
+        console.print(f"Failed: {', '.join(report.failed)}", style="bold red")
+    return 1 if report.failed else 0
+
+
+def _run(name: str, scale: Scale, folder: Path, report: Report) -> None:
+    """Run one benchmark; whatever goes wrong in it, the others still run."""
+    what = ""
+    try:
+        benchmark = suite.load(name)
+        what = benchmark.about
+        (folder / name).mkdir()
+        result = benchmark.run(scale, folder / name)
+    except Exception as error:  # noqa: BLE001 (it is reported, and the exit code says so)
+        report.add_failure(name, what, f"{type(error).__name__}: {error}")
+    else:
+        report.add(name, what, result)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="shorter and fewer repetitions")
+    parser.add_argument("--only", nargs="+", choices=suite.NAMES, metavar="NAME", help="only these")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--folder", type=Path, help="where stores go (the system's temporary folder)")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

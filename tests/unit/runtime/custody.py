@@ -1,0 +1,291 @@
+"""A custodian for tests: one zone that forgets nothing, and hosts that break in named ways.
+
+`Zone` is what is final: the record, the blocks, the inbox, a clock that only moves when someone sleeps. Each
+`FakeCustodian` is one host's custody of the agent in it. The zone checks what anchors would: that whoever
+stores a block stores all it links to, that a step leaves alone what is not its own, that keys never repeat.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from sojourn.core.agent.capabilities import Capabilities, Requirements
+from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
+from sojourn.core.agent.governance import Governance
+from sojourn.core.agent.lineage import Lineage
+from sojourn.core.agent.memory.blocks import BlockSource, MissingBlock, links
+from sojourn.core.agent.memory.field import Compartment, Form, Memory, check_compartments
+from sojourn.core.agent.record import AgentRecord, Custody
+from sojourn.core.agent.trust import Trust
+from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
+
+__all__ = ["Crash", "FakeCustodian", "Zone", "place"]
+
+HOME = digest(b"home")
+
+
+class Crash(BaseException):
+    """The host dies here: nothing that comes after happens. No code may catch it."""
+
+
+def first_record(compartments: dict[str, Form], budgets: dict[str, int]) -> AgentRecord:
+    """Return an agent's first record."""
+    return AgentRecord(
+        realm="test",
+        agent=ZERO,
+        version=0,
+        parent=ZERO,
+        custody=Custody(zone=HOME, term=0, binding=0, host=digest(b"host")),
+        migration=None,
+        governance=Governance(documents=(), version=0),
+        memory=Memory(
+            compartments={n: Compartment(form=form, root=ZERO) for n, form in compartments.items()}
+        ),
+        lineage=Lineage(),
+        eligibility=Eligibility(
+            status=Status.ACTIVE,
+            budgets={name: Budget(limit=limit) for name, limit in budgets.items()},
+        ),
+        trust=Trust(),
+        capabilities=Capabilities(
+            requires=Requirements(), code=digest(b"code"), entry="a:A", publisher=digest(b"p")
+        ),
+    )
+
+
+class Blocks:
+    """Blocks at hand: a dictionary that is a `BlockSource`."""
+
+    def __init__(self, stored: dict[bytes, bytes]) -> None:
+        self.stored = stored
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block."""
+        if named not in self.stored:
+            raise MissingBlock(named)
+        return self.stored[named]
+
+
+@dataclass
+class Zone:
+    """What is final. `points` counts how often something became, or was about to become, final."""
+
+    record: AgentRecord = field(
+        default_factory=lambda: first_record({"book": Form.MAPPING, "risk": Form.LOG}, {"calls": 9})
+    )
+    stored: dict[bytes, bytes] = field(default_factory=dict)
+    inbox: list[Message] = field(default_factory=list)
+    now_ms: int = 1_800_000_000_000
+    keys: list[str] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    places: tuple[Assessment, ...] = ()
+    points: int = 0
+
+    def send(self, body: bytes) -> None:
+        """Put a message into the inbox."""
+        index = len(self.inbox)
+        message = Message(index=index, sender="tester", body=body, sent_ms=self.now_ms)
+        self.inbox.append(message)
+
+    def accept(self, draft: Draft) -> None:
+        """Make a step final, as anchors would."""
+        old, new = self.record.memory, draft.memory
+        check_compartments(old.compartments, new.compartments)
+        self._store(draft)
+        elsewhere = {
+            compartment.root
+            for compartment in new.compartments.values()
+            if compartment.held_by not in (None, self.record.custody.zone)
+        }
+        for root in set(new.roots()) - elsewhere:
+            if root not in self.stored:
+                raise Rejected(f"root {root.hex()} is not stored", reason="missing", where="memory")
+        eligibility = self.record.eligibility
+        budgets = {
+            name: replace(budget, spent=budget.spent + draft.spent.get(name, 0))
+            for name, budget in eligibility.budgets.items()
+        }
+        check_budgets(eligibility.budgets, budgets)
+        status = draft.status or eligibility.status
+        self._advance(
+            memory=new,
+            eligibility=replace(eligibility, status=status, wake=draft.wake, budgets=budgets),
+        )
+        self.drafts.append(draft)
+
+    def intend(self, intent: Intent, draft: Draft) -> None:
+        """Make an intent final."""
+        assert self.record.eligibility.status is Status.ACTIVE
+        assert intent.key not in self.keys, "an effect key repeats"
+        self.keys.append(intent.key)
+        self._store(draft)
+        assert draft.memory == replace(self.record.memory, journal=draft.memory.journal)
+        self._advance(memory=draft.memory)
+
+    def move(self, zone: bytes) -> None:
+        """Decide a departure and an admission; what stays behind is held by the zone that is left."""
+        chosen = next(place for place in self.places if place.zone == zone)
+        here = self.record.custody
+        compartments = {
+            name: replace(c, held_by=here.zone if name in chosen.stays else c.held_by)
+            for name, c in self.record.memory.compartments.items()
+        }
+        memory = replace(self.record.memory, compartments=compartments)
+        self._advance(
+            memory=memory, custody=replace(here, zone=zone, term=here.term + 1, binding=0)
+        )
+        self.places = tuple(replace(p, current=p.zone == zone) for p in self.places)
+        travelling = {c.root for c in compartments.values() if c.held_by in (None, zone)}
+        self._drop_all_but({*travelling, memory.journal})
+
+    def _drop_all_but(self, roots: set[bytes]) -> None:
+        """Keep only what a target would have been sent: the blocks below these roots."""
+        kept: dict[bytes, bytes] = {}
+        todo = list(roots - {ZERO})
+        while todo:
+            named = todo.pop()
+            if named not in kept:
+                kept[named] = self.stored[named]
+                todo += links(kept[named])
+        self.stored = kept
+
+    def _advance(self, **changes: object) -> None:
+        old = self.record
+        self.record = replace(old, agent=old.agent_id, version=old.version + 1, **changes)
+
+    def _store(self, draft: Draft) -> None:
+        assert draft.records <= 1024
+        for named, data in draft.blocks.items():
+            assert digest(data) == named
+            for below in links(data):
+                if below not in self.stored:
+                    problem = f"a block links to {below.hex()}, which nobody has"
+                    raise Rejected(problem, reason="missing-block", where="draft")
+            self.stored[named] = data
+
+
+class FakeCustodian:
+    """One host's custody. What can go wrong with it has a name:
+
+    crash_at         the host dies at this point of the zone (`Zone.points`): an even one is right before
+                     something becomes final, the odd one after it is right after
+    denied           actions that the gate denies
+    lease_lost_at    the lease is lost from this point on
+    refuses          the target refuses whoever comes
+    is_cold          it has no block at hand, and fetches each one
+    """
+
+    def __init__(
+        self,
+        zone: Zone,
+        *,
+        crash_at: int | None = None,
+        denied: frozenset[str] = frozenset(),
+        lease_lost_at: int | None = None,
+        refuses: str = "",
+        is_cold: bool = False,
+    ) -> None:
+        self.zone = zone
+        self.crash_at = crash_at
+        self.denied = denied
+        self.lease_lost_at = lease_lost_at
+        self.refuses = refuses
+        self.lines: list[tuple[str, str]] = []
+        self.fetched: list[bytes] = []
+        self._local = Blocks({} if is_cold else zone.stored)
+        self._is_cold = is_cold
+
+    @property
+    def record(self) -> AgentRecord:
+        return self.zone.record
+
+    @property
+    def blocks(self) -> BlockSource:
+        return self._local
+
+    async def fetch(self, digests: Sequence[bytes]) -> None:
+        await asyncio.sleep(0)
+        for named in digests:
+            self.fetched.append(named)
+            if named not in self.zone.stored:
+                raise MissingBlock(named)
+            self._local.stored[named] = self.zone.stored[named]
+
+    async def commit(self, draft: Draft) -> AgentRecord:
+        await self._at_point(lambda: self.zone.accept(draft))
+        return self.zone.record
+
+    async def intend(self, intent: Intent, draft: Draft) -> Permit:
+        if intent.action in self.denied:
+            raise Denied(f"{intent.action} is denied here", remedy="Ask for less")
+        await self._at_point(lambda: self.zone.intend(intent, draft))
+        return Permit(policies=("Permitted by test.",))
+
+    async def places(self) -> tuple[Assessment, ...]:
+        return self.zone.places
+
+    async def depart(self, zone: bytes) -> None:
+        if self.refuses:
+            raise Refused(self.refuses)
+        await self._at_point(lambda: self.zone.move(zone))
+
+    async def receive(self, index: int) -> Message:
+        while index >= len(self.zone.inbox):
+            await asyncio.sleep(0.001)
+        return self.zone.inbox[index]
+
+    async def sleep_until(self, at_ms: int) -> None:
+        await asyncio.sleep(0)
+        self.zone.now_ms = max(self.zone.now_ms, at_ms)
+
+    def lease_valid(self) -> bool:
+        return self.lease_lost_at is None or self.zone.points < self.lease_lost_at
+
+    def now_ms(self) -> int:
+        return self.zone.now_ms
+
+    def entropy(self, size: int) -> bytes:
+        return digest(b"entropy")[:size]
+
+    def log(self, source: str, text: str) -> None:
+        self.lines.append((source, text))
+
+    async def _at_point(self, become_final: Callable[[], None]) -> None:
+        await asyncio.sleep(0)
+        if not self.lease_valid():
+            raise LeaseLost("the lease is lost")
+        self._pass_point()
+        become_final()
+        if self._is_cold:
+            self._local.stored.update(
+                {n: d for n, d in self.zone.stored.items() if n not in self._local.stored}
+            )
+        elif self._local.stored is not self.zone.stored:
+            self._local.stored = self.zone.stored
+        self._pass_point()
+
+    def _pass_point(self) -> None:
+        point = self.zone.points
+        self.zone.points += 1
+        if point == self.crash_at:
+            raise Crash
+
+
+def place(name: str, price: int, *, current: bool = False, eligible: bool = True, stays: tuple[str, ...] = ()) -> Assessment:
+    """Return a place; its zone is the digest of its name."""
+    yes = Finding(passes=True)
+    return Assessment(
+        zone=digest(name.encode()),
+        name=name,
+        governance=yes if eligible else Finding(passes=False, reasons=("policy says no",)),
+        capability=yes,
+        trust=yes,
+        price_micros=price,
+        stays=stays,
+        current=current,
+    )
