@@ -1,11 +1,11 @@
 """An anchor's folder: what it is on disk, and how it comes to be.
 
-    identity.key  vote.key     made where the anchor runs; they never leave
-    anchor.toml                its operator, where it listens, and where others reach it
-    anchor.public              its public part: what the manifest will say of it
-    manifest                   the zone's signed manifest, once there is one
-    store/                     what it decided
-    anchor.log  pid            while it runs in the background
+identity.key  vote.key     made where the anchor runs; they never leave
+anchor.toml                its operator, where it listens, and where others reach it
+anchor.public              its public part: what the manifest will say of it
+manifest                   the zone's signed manifest, once there is one
+store/                     what it decided
+anchor.log  pid            while it runs in the background
 """
 
 import re
@@ -40,11 +40,11 @@ class Settings(Value):
 class _Public(Value):
     """`anchor.public`: the part of an anchor that its manifest states. Keys are hexadecimal."""
 
-    format: Literal["sojourn-anchor/1"] = "sojourn-anchor/1"
     operator: Name
     reached: str
     identity: str
     vote: str
+    format: Literal["sojourn-anchor/1"] = "sojourn-anchor/1"
 
 
 def parse_place(text: str, *, what: str) -> Endpoint:
@@ -160,7 +160,9 @@ class AnchorFolder:
         """
         if not self.store.exists():
             problem = f"the anchor in {self.path} has lost its store"
-            raise Misused(problem, remedy="It may not vote again under its key: make another anchor")
+            raise Misused(
+                problem, remedy="It may not vote again under its key: make another anchor"
+            )
         return SqliteStore.open(self.store)
 
     def index_in(self, manifest: ZoneManifest) -> int:

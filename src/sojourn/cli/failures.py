@@ -1,4 +1,4 @@
-"""How a command fails: one line that says what was wrong and what to do, and an exit code that scripts can tell."""
+"""How a command fails: one line that says what was wrong and what to do, and an exit code for scripts."""
 
 import sys
 from collections.abc import Callable
@@ -19,7 +19,6 @@ from sojourn.core.base.errors import (
 __all__ = ["EXIT_CODES_HELP", "exit_code_of", "guarded"]
 
 EXIT_CODES_HELP: Final = """\
-\b
 Exit codes:
     0  done
     1  it failed: the world broke, or what was asked cannot be done now
@@ -69,7 +68,7 @@ def guarded(command: Callable[[], Any]) -> NoReturn:
         _end("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has had enough; the interpreter must not write to it again.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(_PIPE_CLOSED)
     sys.exit(returned if isinstance(returned, int) else 0)
 

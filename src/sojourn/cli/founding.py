@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-
 from sojourn.anchor.folder import AnchorFolder, Settings, make_anchor
 from sojourn.cli.home import Home, ZoneFolder, check_name
 from sojourn.core.base.digests import ZERO
@@ -57,7 +56,7 @@ anchor that is restarted."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a manifest will state, beside keys and places. `f` None stands for the most that n anchors tolerate."""
+    """What a manifest will state, beside keys and places. `f` None stands for the most that n tolerate."""
 
     name: str
     realm: str
@@ -84,7 +83,9 @@ def found_from_parts(
     return draft
 
 
-def found_locally(home: Home, plan: Plan, *, anchors: int, hosts: int, slots: int) -> SignedManifest:
+def found_locally(
+    home: Home, plan: Plan, *, anchors: int, hosts: int, slots: int
+) -> SignedManifest:
     """Make a zone with all its anchors and hosts on this machine, on free loopback ports. Raises `Misused`."""
     with _new_zone(home, plan) as folder:
         entries = []
@@ -160,7 +161,9 @@ def _draft(
         decode(encode(manifest), ZoneManifest, what="manifest", limit=MANIFEST_BYTES_MAX).check()
     except Rejected as error:
         remedy = "Correct what the zone is made of"
-        raise Misused(f"that makes no zone: {error.problem} ({error.where})", remedy=remedy) from None
+        raise Misused(
+            f"that makes no zone: {error.problem} ({error.where})", remedy=remedy
+        ) from None
     return manifest, members
 
 

@@ -38,7 +38,9 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 def check_name(name: str, *, what: str) -> str:
     """Return a local name. Raises `Misused` for text that cannot be one; `what` is what it names."""
     if not _NAME.fullmatch(name):
-        remedy = "Use 1 to 63 lower-case letters, digits, '.', '-', '_'; begin with a letter or digit"
+        remedy = (
+            "Use 1 to 63 lower-case letters, digits, '.', '-', '_'; begin with a letter or digit"
+        )
         raise Misused(f"{name[:80]!r} cannot be the name of {what}", remedy=remedy)
     return name
 

@@ -52,7 +52,9 @@ def manifest_from(home: Home, named: str) -> SignedManifest:
     return read_manifest(path) if path.is_file() else home.manifest(named)
 
 
-async def introduce(reach: Reach, home: Home, name: str, other: SignedManifest) -> tuple[Told, Told]:
+async def introduce(
+    reach: Reach, home: Home, name: str, other: SignedManifest
+) -> tuple[Told, Told]:
     """Tell a zone's anchors of another zone, and those of the other of it; keep the other's manifest here.
 
     Raises `Misused` for a zone and itself or of another realm, and the error of a zone that could not be told.
@@ -103,7 +105,9 @@ async def endorse(
     news = News(endorsements=(signed,))
     told = [await _try_to_tell(reach, home, zone, news) for zone in dict.fromkeys(tell)]
     if not any(each.took for each in told):
-        raise Failed(f"no zone could be told: {told[0].problem}", remedy="Start one, then endorse again")
+        raise Failed(
+            f"no zone could be told: {told[0].problem}", remedy="Start one, then endorse again"
+        )
     return Endorsed(
         issuer=issuer.public.hex(),
         subject=cid_text(subject.zone_id),

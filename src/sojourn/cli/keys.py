@@ -3,6 +3,7 @@
 import click
 import msgspec
 
+from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
 from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import emit, say, table
@@ -25,7 +26,7 @@ class KeyShown(msgspec.Struct, frozen=True):
     private_part: bool
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Make and show keys of officers, publishers and persons.
 
@@ -51,7 +52,6 @@ def new(home: Home, name: str, purpose: Purpose, as_json: bool) -> None:
     The private part stays here, readable by you alone; give the .pub file to others. No key is ever
     overwritten.
 
-    \b
     Example:
       sojourn keys new acme-compliance
       sojourn keys new alice --purpose person
@@ -68,7 +68,6 @@ def new(home: Home, name: str, purpose: Purpose, as_json: bool) -> None:
 def list_keys(home: Home, as_json: bool) -> None:
     """List the keys here.
 
-    \b
     Example:
       sojourn keys list
     """
@@ -84,7 +83,6 @@ def list_keys(home: Home, as_json: bool) -> None:
 def show(home: Home, name: str, as_json: bool) -> None:
     """Show the public part of a key.
 
-    \b
     Example:
       sojourn keys show acme-compliance
     """

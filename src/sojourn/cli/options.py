@@ -30,10 +30,10 @@ def with_home(command: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
     def wrapped(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return command(Home(path), *args, **kwargs)
 
-    return wrapped  # type: ignore[no-any-return]
+    return wrapped
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType[datetime]):
     """A date or time, such as 2027-01-31 or 2027-01-31T12:00, in UTC unless it says otherwise."""
 
     name = "DATE"
@@ -54,7 +54,7 @@ def milliseconds(moment: datetime | None) -> int:
     return int((moment or datetime.now(UTC) + _YEARS_10).timestamp() * 1000)
 
 
-def until_option(help: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def until_option(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return the option `--until DATE`."""
-    text = f"{help} [default: ten years from now]"
+    text = f"{what} [default: ten years from now]"
     return click.option("--until", type=_Moment(), default=None, help=text)

@@ -105,6 +105,8 @@ def end(places: Sequence[Place], *, timeout_s: float = _END_TIMEOUT_S) -> list[P
         if time.monotonic() > deadline:
             named = ", ".join(f"{place} (process {running(place.folder)})" for place in left)
             problem = f"{named} did not end within {timeout_s:g} s"
-            raise Failed(problem, remedy="See its log; what was answered is safe, kill -9 loses nothing")
+            raise Failed(
+                problem, remedy="See its log; what was answered is safe, kill -9 loses nothing"
+            )
         time.sleep(_LOOK_S)
     return signalled

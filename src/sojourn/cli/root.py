@@ -8,6 +8,7 @@ from typing import Final, NoReturn, cast
 import click
 
 from sojourn.cli.failures import EXIT_CODES_HELP, guarded
+from sojourn.cli.help import Group
 
 __all__ = ["main", "sojourn"]
 
@@ -28,7 +29,6 @@ Agents that govern themselves across clouds.
 An agent carries six signed fields; it judges each place by its own policy; it moves, with its memory; the
 place's anchors admit it by quorum. No central service knows or steers all agents.
 
-\b
 Begin here:
   sojourn keys new acme                   a key that signs policies and launches
   sojourn zone init home --local 1        a zone on this machine
@@ -41,7 +41,7 @@ Begin here:
 """
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported from `sojourn.cli.<name>` when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -70,7 +70,9 @@ class ZoneStanding(msgspec.Struct, frozen=True, kw_only=True):
         n = len(self.anchors)
         if self.may_fail < 0:
             lack = f"{-self.may_fail} more must come back" if self.answering else "start them"
-            return f"stalled: {self.answering} of {n} anchors answer, {self.quorum} are needed; {lack}"
+            return (
+                f"stalled: {self.answering} of {n} anchors answer, {self.quorum} are needed; {lack}"
+            )
         left = f"{self.may_fail} more may fail" if self.may_fail else "none may fail"
         word = "decides" if self.hosts else "decides, but no host offers anything"
         return f"{word}: {self.answering} of {n} anchors answer, {self.quorum} are needed; {left}"

@@ -85,7 +85,7 @@ class OfferFile:
             try:
                 self._current = self._read()
             except Misused as error:
-                log.error("the offer stays as it was", problem=str(error))
+                log.warning("the offer stays as it was", problem=str(error))
         return self._current
 
     def _mark(self) -> tuple[int, int] | None:

@@ -34,6 +34,7 @@ log = structlog.get_logger("host")
 
 _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
+_LOOK_AGAIN_S: Final = 30.0
 _WORKS: Final = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
 
 
@@ -55,21 +56,28 @@ class AgentRun:
         self.custody = AgentCustody(host, head)
 
     async def live(self) -> None:
-        """Run until nothing is left to do here for now."""
+        """Run until nothing is left to do here for now.
+
+        An agent that may not execute, or that does not repeat its journal, stays bound and is looked at again
+        later: let go, it would be bound by one host after another, to no end.
+        """
         pause_s = _AGAIN_S
         while self._is_ours() and self._has_work():
             began_ms = clock.boot_ms()
             ending = await self._execute_once()
-            if ending is None or ending.how not in (How.LEASE_LOST, How.BROKEN):
+            if ending is None or ending.how is How.DIVERGED:
+                pause_s = _LOOK_AGAIN_S
+            elif ending.how in (How.LEASE_LOST, How.BROKEN):
+                log.info("runs again", agent=self._name, why=str(ending.how), problem=ending.text)
+                lasted_s = (clock.boot_ms() - began_ms) / 1000
+                is_steady = lasted_s > _AGAIN_S_MAX
+                pause_s = _AGAIN_S if is_steady else min(2 * pause_s, _AGAIN_S_MAX)
+            else:
                 break
-            log.info("runs again", agent=self._name, why=str(ending.how), problem=ending.text)
-            lasted_s = (clock.boot_ms() - began_ms) / 1000
-            pause_s = _AGAIN_S if lasted_s > _AGAIN_S_MAX else min(2 * pause_s, _AGAIN_S_MAX)
             await asyncio.sleep(pause_s)
             head = await self._host.newest(self.custody.agent)
-            if head is None:
-                continue
-            self.custody = AgentCustody(self._host, head)
+            if head is not None:
+                self.custody = AgentCustody(self._host, head)
         self._note_wakes()
 
     @property

@@ -57,7 +57,7 @@ from sojourn.runtime.holdings import Holdings
 from sojourn.runtime.journal import Journal, at_hand
 from sojourn.runtime.ports import Channel, Custodian, Message
 from sojourn.runtime.proposing import Proposer
-from sojourn.runtime.records import Failure, Resume, Segment
+from sojourn.runtime.records import Failure, Raised, Resume, Returned, Segment, describe
 
 __all__ = ["Ending", "Execution", "How"]
 
@@ -84,7 +84,7 @@ class How(StrEnum):
 class Ending(Value):
     """The end of an execution.
 
-    `returned` and `raised` are final and recorded: nothing is left to run. A `resting` agent is dormant, and
+    `returned` (with what `run` returned, as builtins) and `raised` are final and recorded. A `resting` agent is dormant, and
     its wake triggers say when to execute it again; a `departed` one is another zone's. `diverged` (the code
     does not repeat its journal; nothing is recorded) needs a person. After `lease-lost` another host may act.
     `broken` means that the agent's side is gone, its process killed perhaps: execute the agent again.
@@ -92,6 +92,7 @@ class Ending(Value):
 
     how: How
     text: str = ""
+    result: Any = None
 
 
 class Execution:
@@ -141,7 +142,7 @@ class Execution:
         is_fresh = journal is None
         journal = journal or Journal.begin(self._custodian, self._first_resume())
         if journal.resume.ended is not None:
-            return Ending(how=How(journal.resume.ended))
+            return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
         self._proposer = Proposer(self._custodian, journal, self._holdings)
         await self._start(journal, fresh=is_fresh)
@@ -211,9 +212,20 @@ class Execution:
 
         return self._group.create_task(guarded())
 
-    def _end(self, how: How, text: str = "") -> None:
+    def _end(self, ending: Ending) -> None:
         if not self._over.done():
-            self._over.set_result(Ending(how=how, text=text))
+            self._over.set_result(ending)
+
+    async def _ending(self, journal: Journal) -> Ending:
+        """Return how the run ended that this journal records."""
+        match await at_hand(self._custodian, journal.last):
+            case Returned(result=result):
+                return Ending(how=How.RETURNED, result=result)
+            case Raised(failure=failure):
+                return Ending(how=How.RAISED, text=f"{failure.kind}: {failure.message}")
+            case record:
+                problem = f"the journal has ended with a record of kind {describe(record)}"
+                raise Rejected(problem, reason="bad-field", where="journal")
 
     # --- what the agent's side says ------------------------------------------------------------------
 
@@ -335,20 +347,20 @@ class Execution:
                 await self._proposer.commit(frame)
                 await self._reply(frame, Done())
                 if frame.resume.ended is not None:
-                    self._end(How(frame.resume.ended))
+                    self._end(await self._ending(self._proposer.journal))
             case Intend():
                 await self._reply(frame, await self._intend(frame))
             case Depart():
                 await self._depart(frame)
             case Rest() if frame is self._rest:
                 await self._proposer.rest(frame)
-                self._end(How.RESTING)
+                self._end(Ending(how=How.RESTING))
             case Broke():
                 await self._fail(frame.failure)
             case Diverged():
-                self._end(How.DIVERGED, frame.text)
+                self._end(Ending(how=How.DIVERGED, text=frame.text))
             case None:
-                self._end(How.BROKEN, "the agent's side is gone")
+                self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
 
     async def _intend(self, frame: Intend) -> Answer:
         try:
@@ -362,11 +374,11 @@ class Execution:
         except (Denied, Refused) as stays:
             await self._reply(frame, _problem(stays))
         else:
-            self._end(How.DEPARTED)
+            self._end(Ending(how=How.DEPARTED))
 
     async def _fail(self, failure: Failure) -> None:
         await self._proposer.fail(failure)
-        self._end(How.RAISED, f"{failure.kind}: {failure.message}")
+        self._end(await self._ending(self._proposer.journal))
 
     async def _reply(self, question: Question, answer: Answer) -> None:
         await self._send(Reply(ask=question.ask, answer=answer))

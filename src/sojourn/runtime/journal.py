@@ -19,7 +19,8 @@ from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime.ports import Custodian
-from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume
+from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume, decode_record
+from sojourn.runtime.typed import to_plain
 
 __all__ = ["Journal", "Saved", "at_hand", "check_resume", "plain_record"]
 
@@ -80,6 +81,10 @@ class Journal:
         check_resume(resume or self.resume, len(self._log) + len(records))
         return Journal(self._log.extend(records), resume or self.resume, self._new)
 
+    def last(self) -> Record:
+        """Return the last record. May raise `MissingBlock`: see `at_hand`."""
+        return decode_record(encode_block(self._log.get(len(self) - 1)))
+
     def save(self, unlinked: Collection[str]) -> "Saved":
         """Return the journal with its blocks made. Roots of `unlinked` compartments are not linked."""
         log = self._log.commit(self._new)
@@ -128,11 +133,11 @@ def check_resume(resume: Resume, length: int) -> None:
 
 def plain_record(record: Record) -> Any:
     """Return a record of the host's own as it stands in the log."""
-    return msgspec.to_builtins(record, builtin_types=(bytes,))
+    return to_plain(record, what="a journal record")
 
 
 def _plain(log_root: bytes, resume: Resume, unlinked: Collection[str]) -> dict[str, Any]:
-    plain = msgspec.to_builtins(resume, builtin_types=(bytes,))
+    plain = to_plain(resume, what="resume information")
     for segment in plain["segments"]:
         memory = segment["memory"]
         for name, root in memory.items():

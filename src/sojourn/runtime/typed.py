@@ -25,9 +25,10 @@ def to_plain(value: object, *, what: str) -> Any:
     beyond 64 bits) is found when they are encoded.
     """
     try:
-        return msgspec.to_builtins(
+        plain = msgspec.to_builtins(
             value, builtin_types=(bytes,), str_keys=True, enc_hook=_unwrap_scalar
         )
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(plain))  # tuples are lists now
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise unkeepable(what, str(error)) from None
 

@@ -109,7 +109,7 @@ class ZoneManifest(Value, dict=True, tag_field="kind", tag="zone-manifest/1"):
         return Committee(zone=self.zone_id, epoch=self.epoch, vote_keys=keys, f=self.f)
 
     def check(self) -> None:
-        """Raise `Rejected` unless the committee is sound and every key acceptable and distinct."""
+        """Raise `Rejected` unless this is a first manifest with a sound committee and acceptable, distinct keys."""
         self.committee.check()
         keys = [key for anchor in self.anchors for key in (anchor.identity, anchor.vote_key)]
         for key in keys:
@@ -118,8 +118,11 @@ class ZoneManifest(Value, dict=True, tag_field="kind", tag="zone-manifest/1"):
                 raise Rejected(problem, reason="bad-key", where="manifest.anchors")
         if len(set(keys)) != len(keys):
             raise Rejected("a key is used twice", reason="bad-key", where="manifest.anchors")
-        if (self.epoch == 0) != (self.zone == ZERO and self.previous is None):
-            raise Rejected("only epoch 0 founds a zone", reason="bad-epoch", where="manifest.epoch")
+        if (self.epoch, self.zone, self.previous) != (0, ZERO, None):
+            # A later epoch's would name its own zone: without the certificate of the epoch before (protocol §9)
+            # anybody could speak for any zone (trap 13).
+            problem = "only a first manifest proves itself"
+            raise Rejected(problem, reason="bad-epoch", where="manifest.epoch")
 
 
 class SignedManifest(Value, tag_field="kind", tag="signed-manifest/1"):

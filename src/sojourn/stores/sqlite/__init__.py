@@ -1,8 +1,8 @@
 """The default store: one SQLite file per process, where one fsync covers rows and blocks alike.
 
     store     the adapter: reads here, commits to the writer, one owner at a time
-    writer    the thread that makes many commits one transaction (group commit)
-    statements  the SQL that serves many rows in one step
+    writer    group commit: many commits become one transaction, and who syncs it
+    group     what such a transaction does
     chain     what binds rows to their place and commits to their order
     audit     the full check when a file is opened
     wal       whether a damaged write-ahead log has lost commits

@@ -1,24 +1,32 @@
 """A group of commits as one transaction: what it comes to, and what it does to the total."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Final, cast
 
 import apsw
 
 from sojourn.core.base.errors import StoreFailed
 from sojourn.runtime.store import Change, Codec, Delete, Put, PutBlock, merge_codecs
-from sojourn.stores.sqlite import statements
 from sojourn.stores.sqlite.chain import Link, as_number, block_mark, change_mark, row_digest
 from sojourn.stores.sqlite.schema import INSERT_LINK
-from sojourn.stores.sqlite.statements import runs
 
-__all__ = ["Commit", "begin_group"]
+__all__ = ["CODEC", "Commit", "begin_group"]
 
 CHAIN_LINKS_KEPT: Final = 10_000
 _PRUNE_EVERY: Final = 1_000
+
+CODEC: Final = "SELECT digest, codec FROM blocks WHERE digest = ?"
+_DIGEST: Final = "SELECT digest FROM rows WHERE tbl = ? AND key = ?"
+_DELETE: Final = "DELETE FROM rows WHERE tbl = ? AND key = ?"
+_PUT: Final = (
+    "INSERT INTO rows (tbl, key, seq, digest, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tbl, key)"
+    " DO UPDATE SET seq = excluded.seq, digest = excluded.digest, value = excluded.value"
+)
+_DELETE_BLOCK: Final = "DELETE FROM blocks WHERE digest = ?"
+_INSERT_BLOCK: Final = "INSERT INTO blocks (digest, codec, data) VALUES (?, ?, ?)"
+_DROP_LINKS: Final = "DELETE FROM chain WHERE seq <= ?"
 
 _RowKey = tuple[str, bytes]
 
@@ -87,60 +95,37 @@ def begin_group(database: apsw.Connection, newest: Link, commits: Sequence[Commi
     link = newest.next([mark for commit in commits for mark in commit.marks], added)
     database.execute(INSERT_LINK, (*link, link.digest))
     if link.seq % _PRUNE_EVERY == 0:
-        database.execute("DELETE FROM chain WHERE seq <= ?", (link.seq - CHAIN_LINKS_KEPT,))
+        database.execute(_DROP_LINKS, (link.seq - CHAIN_LINKS_KEPT,))
     return link
 
 
 def _write_rows(database: apsw.Connection, plan: _Plan, seq: int) -> int:
     """Set and remove rows; return what that adds to the total."""
-    added = -sum(_stored_digests(database, list(plan.rows)))
+    replaced = database.executemany(_DIGEST, plan.rows)
+    added = -sum(as_number(cast("bytes", digest)) for (digest,) in replaced)
     removed = [place for place, new in plan.rows.items() if new is None]
-    for gone in runs(removed):
-        database.execute(statements.delete_rows(len(gone)), _flat(gone))
     rows = [
         (*place, seq, row_digest(seq, new[0]), new[1])
         for place, new in plan.rows.items()
         if new is not None
     ]
-    for run in runs(rows):
-        database.execute(statements.put_rows(len(run)), _flat(run))
+    database.executemany(_DELETE, removed)
+    database.executemany(_PUT, rows)
     return added + sum(as_number(row[3]) for row in rows)
-
-
-def _stored_digests(database: apsw.Connection, places: Sequence[_RowKey]) -> Iterator[int]:
-    """Yield the digests of the rows at `places`, as numbers, where there are rows."""
-    for run in runs(places):
-        for (digest,) in database.execute(statements.digests_of(len(run)), _flat(run)):
-            yield as_number(cast("bytes", digest))
 
 
 def _write_blocks(database: apsw.Connection, plan: _Plan) -> int:
     """Remove and keep blocks; return what that adds to the total."""
-    stored = _stored_codecs(database, tuple(plan.dropped | plan.kept.keys()))
-    outdated = {digest for digest in plan.dropped if digest in stored}
+    touched = [(digest,) for digest in plan.dropped | plan.kept.keys()]
+    stored = cast("dict[bytes, Codec]", dict(database.executemany(CODEC, touched)))
+    outdated = plan.dropped & stored.keys()
     fresh: list[tuple[bytes, Codec, bytes]] = []
     for digest, (codec, data) in plan.kept.items():
         before = None if digest in plan.dropped else stored.get(digest)
         if before is None or merge_codecs(before, codec) != before:
             outdated |= {digest} & stored.keys()
             fresh.append((digest, codec, data))
-    for gone in runs(tuple(outdated)):
-        database.execute(statements.delete_blocks(len(gone)), gone)
-    for run in runs(fresh):
-        database.execute(statements.insert_blocks(len(run)), _flat(run))
+    database.executemany(_DELETE_BLOCK, [(digest,) for digest in outdated])
+    database.executemany(_INSERT_BLOCK, fresh)
     lost = sum(as_number(block_mark(stored[digest], digest)) for digest in outdated)
     return sum(as_number(block_mark(codec, digest)) for digest, codec, _ in fresh) - lost
-
-
-def _stored_codecs(database: apsw.Connection, digests: Sequence[bytes]) -> dict[bytes, Codec]:
-    """Return the codecs of those blocks that are stored."""
-    found = [
-        entry
-        for run in runs(digests)
-        for entry in database.execute(statements.codecs_of(len(run)), tuple(run))
-    ]
-    return cast("dict[bytes, Codec]", dict(found))
-
-
-def _flat(rows: Iterable[Iterable[str | bytes | int]]) -> tuple[str | bytes | int, ...]:
-    return tuple(chain.from_iterable(rows))

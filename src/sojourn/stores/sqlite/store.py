@@ -9,11 +9,11 @@ import apsw
 
 from sojourn.core.base.errors import Misused, SojournError, StoreFailed
 from sojourn.runtime.store import CODECS, Block, Change, Store
-from sojourn.stores.sqlite import schema, statements, wal
+from sojourn.stores.sqlite import schema, wal
 from sojourn.stores.sqlite.audit import audit
 from sojourn.stores.sqlite.chain import Link, is_intact
 from sojourn.stores.sqlite.failures import damaged, failure, opening_failure
-from sojourn.stores.sqlite.group import Commit
+from sojourn.stores.sqlite.group import CODEC, Commit
 from sojourn.stores.sqlite.lock import StoreLock
 from sojourn.stores.sqlite.writer import Writer
 
@@ -104,11 +104,11 @@ class SqliteStore(Store):
         return None
 
     def _present_blocks(self, digests: Collection[bytes]) -> Collection[bytes]:
-        return {
-            present
-            for run in statements.runs(tuple(digests))
-            for present, _ in self._read(statements.codecs_of(len(run)), run)
-        }
+        try:
+            found = self._reading.executemany(CODEC, [(digest,) for digest in digests])
+            return {present for present, _ in found}
+        except (apsw.Error, UnicodeDecodeError) as error:
+            raise self._fail_with(error) from error
 
     async def _commit(self, changes: Sequence[Change]) -> None:
         commit = Commit(changes)

@@ -87,6 +87,7 @@ def test_trap_13_a_manifest_of_a_later_epoch_cannot_speak_for_a_zone_it_names_it
         (0, ZERO, HOME.zone),
         (0, HOME.zone, HOME.zone),
     ],
+    ids=["no zone", "no zone, a past", "no past", "a zone", "a past", "a zone and a past"],
 )
 def test_section_9_only_epoch_0_founds_a_zone(
     epoch: int, zone: bytes, previous: bytes | None

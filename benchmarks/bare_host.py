@@ -1,0 +1,205 @@
+"""A host without agents' code: it holds leases and proposes, as fast as the anchors decide."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
+from sojourn.core.agent.eligibility import Eligibility, Status
+from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.lineage import Lineage
+from sojourn.core.agent.memory.field import Memory
+from sojourn.core.agent.record import AgentRecord, Custody
+from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.trust import Trust, TrustedIssuer
+from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.encoding import digest_of, encode, encode_block
+from sojourn.core.base.keys import KeyPair
+from sojourn.core.base.limits import ENVELOPE_LIFETIME_MS
+from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol.admission import bound, child
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.gossip import News, Tell
+from sojourn.core.protocol.messages import Applied, Evidence, Proposal
+from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.validate import slot_for
+from sojourn.core.zone.envelope import Envelope, SignedEnvelope
+from sojourn.host.blocks import BlockCache
+from sojourn.host.folder import HostFolder
+from sojourn.host.leases import Leases
+from sojourn.host.signer import Signer
+from sojourn.runtime import clock
+from sojourn.runtime.zone_client import ZoneClient
+
+__all__ = ["BareAgent", "BareHost"]
+
+_BLOCK_BYTES: Final = 512
+_LONG_S: Final = 30.0
+_YEAR_MS: Final = 365 * 24 * 3600 * 1000
+
+
+class BareHost:
+    """A host's key at work. Made by `opened`."""
+
+    def __init__(self, folder: HostFolder, client: ZoneClient) -> None:
+        self.client = client
+        self.manifest = client.manifest
+        self.key = folder.key()
+        self.blocks = BlockCache()
+        self.leases = Leases(self.key.public, client)
+        self._membership = folder.enrolment()[1]
+        self._signer = Signer(self.key)
+        self._issuer = KeyPair(secrets.token_bytes(32))
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, folder: Path, client: ZoneClient) -> AsyncIterator["BareHost"]:
+        """Give the host of a folder, with its envelope and its leases kept fresh until the block ends."""
+        host = cls(HostFolder(folder), client)
+        await host._offer()
+        async with asyncio.TaskGroup() as group:
+            keeping = [group.create_task(host._keep_offering()), group.create_task(host.leases.run())]
+            try:
+                yield host
+            finally:
+                for task in keeping:
+                    task.cancel()
+
+    async def launch(self) -> "BareAgent":
+        """Launch an agent and bind it."""
+        born = await self._decide(self._genesis(), None)
+        record = bound(born.record, born.certificate.slot, self.key.public)
+        head = await self._decide(await self._sealed(TransitionKind.BIND, born, record), born)
+        await self.leases.hold(head.record.agent_id, head.record.custody.fence)
+        return BareAgent(self, head)
+
+    async def step(self, head: Certified, number: int) -> Certified:
+        """Have a step decided that adds a block to memory."""
+        block = encode_block([number, secrets.token_bytes(_BLOCK_BYTES)])
+        memory = msgspec.structs.replace(head.record.memory, journal=digest(block))
+        record = child(head.record, head.certificate.slot, memory=memory)
+        proposal = await self._sealed(TransitionKind.STEP, head, record)
+        return await self._decide(proposal, head, (block,))
+
+    async def _decide(
+        self, proposal: Proposal, parent: Certified | None, blocks: tuple[bytes, ...] = ()
+    ) -> Certified:
+        slot = slot_for(parent, proposal.transition, self.manifest)
+        proposer = Proposer(proposal, slot, self.manifest, parent=parent, blocks=blocks)
+        is_step = proposal.transition.kind is TransitionKind.STEP
+        return await self.client.decide(
+            proposer, self.blocks, timeout_s=_LONG_S, until_applied=not is_step
+        )
+
+    async def _sealed(
+        self, kind: TransitionKind, parent: Certified, record: AgentRecord
+    ) -> Proposal:
+        transition = Transition(
+            kind=kind,
+            parent=parent.record.digest,
+            record=record,
+            author=self.key.public,
+            at_ms=clock.wall_ms(),
+        )
+        seal = await self._signer.seal(statement(Kind.TRANSITION, Role.HOST, transition.digest))
+        return Proposal(transition=transition, seals=(seal,))
+
+    def _genesis(self) -> Proposal:
+        document = Document(
+            issuer="bench",
+            name=f"rules-{secrets.token_hex(8)}",  # what makes one agent another than the next
+            version=1,
+            officers=Officers(keys=(self._issuer.public,)),
+            cedar="permit (principal, action, resource);",
+            not_before_ms=0,
+            not_after_ms=clock.wall_ms() + _YEAR_MS,
+        )
+        code = encode({"agent.py": b"pass"})
+        self.blocks.add((encode(document), code))
+        record = self._first_record(digest_of(document), digest(code))
+        transition = Transition(
+            kind=TransitionKind.GENESIS,
+            parent=ZERO,
+            record=record,
+            author=self._issuer.public,
+            at_ms=clock.wall_ms(),
+        )
+        shown = SignedDocument(
+            document=document, seals=(self._issued(Kind.DOCUMENT, digest_of(document)),)
+        )
+        return Proposal(
+            transition=transition,
+            seals=(self._issued(Kind.TRANSITION, transition.digest),),
+            evidence=Evidence(documents=(shown,)),
+        )
+
+    def _first_record(self, document: bytes, code: bytes) -> AgentRecord:
+        return AgentRecord(
+            realm=self.manifest.realm,
+            agent=ZERO,
+            version=0,
+            parent=ZERO,
+            custody=Custody(zone=self.manifest.zone_id, term=0, binding=0, host=None),
+            migration=None,
+            governance=Governance(documents=(document,), version=1),
+            memory=Memory(compartments={}),
+            lineage=Lineage(),
+            eligibility=Eligibility(status=Status.ACTIVE),
+            trust=Trust(issuers=(TrustedIssuer(name="bench", key=self._issuer.public),)),
+            capabilities=Capabilities(
+                requires=Requirements(),
+                code=code,
+                entry="agent:Agent",
+                publisher=self._issuer.public,
+            ),
+        )
+
+    def _issued(self, kind: Kind, named: bytes) -> Seal:
+        signature = self._issuer.sign(statement(kind, Role.ISSUER, named))
+        return Seal(signer=self._issuer.public, signature=signature)
+
+    async def _keep_offering(self) -> None:
+        while True:
+            await asyncio.sleep(ENVELOPE_LIFETIME_MS / 3000)
+            await self._offer()
+
+    async def _offer(self) -> None:
+        now_ms = clock.wall_ms()
+        envelope = Envelope(
+            zone=self.manifest.zone_id,
+            host=self.key.public,
+            membership=self._membership,
+            offer=Offer(cpu_millis=1000, memory_mib=1024, slots=4096),
+            price_micros=1000,
+            sequence=now_ms,
+            issued_ms=now_ms,
+            expires_ms=now_ms + ENVELOPE_LIFETIME_MS,
+        )
+        covered = statement(Kind.ENVELOPE, Role.HOST, digest_of(envelope))
+        seal = Seal(signer=self.key.public, signature=self.key.sign(covered))
+        news = News(envelopes=(SignedEnvelope(envelope=envelope, seal=seal),))
+        await self.client.ask_all(Tell(news=news), Applied)
+
+
+class BareAgent:
+    """An agent that does nothing but have steps decided, one after the other."""
+
+    def __init__(self, host: BareHost, head: Certified) -> None:
+        self._host, self._head = host, head
+
+    async def steps_until(self, moment: float) -> list[float]:
+        """Have steps decided until `time.perf_counter` reaches a moment; return how long each took, in s."""
+        took = []
+        began = time.perf_counter()
+        while began < moment:
+            self._head = await self._host.step(self._head, len(took))
+            ended = time.perf_counter()
+            took.append(ended - began)
+            began = ended
+        return took

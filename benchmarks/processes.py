@@ -1,0 +1,131 @@
+"""Processes that a benchmark starts, and what they cost.
+
+A benchmark owns what it starts: it notices when one of them ends too early, ends them all itself, and has no
+figures unless all of them ended as they should.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+__all__ = ["SOJOURN", "Process", "ProcessFailed", "command_output", "ended_well"]
+
+SOJOURN: Final = (sys.executable, "-P", "-m", "sojourn")
+"""The command line, as the interpreter of this benchmark has it installed."""
+
+_END_TIMEOUT_S: Final = 30.0
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+
+class ProcessFailed(Exception):
+    """A process of a benchmark ended too early, or not as it should."""
+
+
+class Process:
+    """One process that runs until it is told to end. Its output goes to a file."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        """Start it; `name` is for people."""
+        self.name, self._log = name, log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raise `ProcessFailed` with its last words if it runs no more."""
+        code = self._process.poll()
+        if code is not None:
+            raise self._failed(f"ended with exit code {code}")
+
+    def end(self) -> None:
+        """End it gracefully. Raises `ProcessFailed` if it had ended already, or does not end well."""
+        self.check()
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise self._failed(f"did not end within {_END_TIMEOUT_S:g} s") from None
+        if code:
+            raise self._failed(f"ended with exit code {code}")
+
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def cpu_s(self) -> float:
+        """Return how much processor time it has used, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / _TICKS_PER_S
+
+    def resident_bytes(self) -> int:
+        """Return how much memory it holds, in bytes."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def _failed(self, how: str) -> ProcessFailed:
+        said = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return ProcessFailed(f"{self.name} {how}: {said[-1] if said else 'it said nothing'}")
+
+
+class ended_well:  # noqa: N801 (read as a phrase: `with ended_well(processes):`)
+    """Ends processes on the way out: gracefully and checked, or at once if there is an error already."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                for process in self._processes:
+                    process.end()
+            elif isinstance(error, Exception):
+                for process in self._processes:
+                    process.check()  # the more likely cause
+        finally:
+            for process in self._processes:
+                process.kill()
+
+
+def command_output(command: Sequence[str], *, timeout_s: float = 120.0) -> str:
+    """Return what a command prints. Raises `ProcessFailed` with its last words if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        named = " ".join(command[1:])
+        raise ProcessFailed(
+            f"`{named}` ended with exit code {done.returncode}: {said[-1] if said else 'nothing'}"
+        )
+    return done.stdout
+
+
+@contextmanager
+def stopwatch() -> Iterator[list[float]]:
+    """Give a list that holds the seconds that the block took, once it is over."""
+    took: list[float] = []
+    began = time.perf_counter()
+    yield took
+    took.append(time.perf_counter() - began)
