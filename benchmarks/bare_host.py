@@ -35,12 +35,14 @@ from sojourn.host.folder import HostFolder
 from sojourn.host.leases import Leases
 from sojourn.host.signer import Signer
 from sojourn.runtime import clock
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 
 __all__ = ["BareAgent", "BareHost"]
 
 _BLOCK_BYTES: Final = 512
 _LONG_S: Final = 30.0
+_RETRY_S: Final = 0.1
+_LAUNCHES_AT_ONCE: Final = 8
 _YEAR_MS: Final = 365 * 24 * 3600 * 1000
 
 
@@ -55,7 +57,9 @@ class BareHost:
         self.leases = Leases(self.key.public, client)
         self._membership = folder.enrolment()[1]
         self._signer = Signer(self.key)
+        self.stalls = 0
         self._issuer = KeyPair(secrets.token_bytes(32))
+        self._launching = asyncio.Semaphore(_LAUNCHES_AT_ONCE)
 
     @classmethod
     @asynccontextmanager
@@ -73,9 +77,10 @@ class BareHost:
 
     async def launch(self) -> "BareAgent":
         """Launch an agent and bind it."""
-        born = await self._decide(self._genesis(), None)
-        record = bound(born.record, born.certificate.slot, self.key.public)
-        head = await self._decide(await self._sealed(TransitionKind.BIND, born, record), born)
+        async with self._launching:
+            born = await self._decide(self._genesis(), None)
+            record = bound(born.record, born.certificate.slot, self.key.public)
+            head = await self._decide(await self._sealed(TransitionKind.BIND, born, record), born)
         await self.leases.hold(head.record.agent_id, head.record.custody.fence)
         return BareAgent(self, head)
 
@@ -90,12 +95,23 @@ class BareHost:
     async def _decide(
         self, proposal: Proposal, parent: Certified | None, blocks: tuple[bytes, ...] = ()
     ) -> Certified:
+        """Have a proposal decided; one that stalls is proposed again, as a host does."""
         slot = slot_for(parent, proposal.transition, self.manifest)
-        proposer = Proposer(proposal, slot, self.manifest, parent=parent, blocks=blocks)
         is_step = proposal.transition.kind is TransitionKind.STEP
-        return await self.client.decide(
-            proposer, self.blocks, timeout_s=_LONG_S, until_applied=not is_step
-        )
+        async with asyncio.timeout(_LONG_S):
+            while True:
+                proposer = Proposer(proposal, slot, self.manifest, parent=parent, blocks=blocks)
+                try:
+                    return await self.client.decide(
+                        proposer, self.blocks, until_applied=not is_step
+                    )
+                except Overtaken as overtaken:
+                    if overtaken.decided.record != proposal.transition.record:
+                        raise
+                    return overtaken.decided
+                except Stalled:
+                    self.stalls += 1
+                    await asyncio.sleep(_RETRY_S)
 
     async def _sealed(
         self, kind: TransitionKind, parent: Certified, record: AgentRecord

@@ -27,6 +27,7 @@ _UNITS: Final = {
     "final transitions": "1/s",
     "p50": "ms",
     "p99": "ms",
+    "stalled": "",
     "an anchor's CPU": "ms each",
     "the proposer's CPU": "ms each",
 }
@@ -46,7 +47,7 @@ async def _measure(scale: Scale, zone: LocalZone, processes: Sequence[Process]) 
         for agents in _AGENTS:
             measured = []
             for _ in range(scale.repetitions):
-                measured.append(await _repetition(all_agents[:agents], scale, processes))
+                measured.append(await _repetition(host, all_agents[:agents], scale, processes))
                 for process in processes:
                     process.check()
             cases.append(Case.of(f"{agents} in flight", _UNITS, measured))
@@ -67,10 +68,11 @@ async def _opened(zone: LocalZone) -> AsyncIterator[BareHost]:
 
 
 async def _repetition(
-    agents: Sequence[BareAgent], scale: Scale, processes: Sequence[Process]
+    host: BareHost, agents: Sequence[BareAgent], scale: Scale, processes: Sequence[Process]
 ) -> Mapping[str, float]:
     """Propose for some seconds; return rates, latencies and processor time for each transition."""
     before = [process.cpu_s() for process in processes]
+    stalls = host.stalls
     own, began = time.process_time(), time.perf_counter()
     until = began + scale.seconds
     took = await asyncio.gather(*(agent.steps_until(until) for agent in agents))
@@ -83,6 +85,7 @@ async def _repetition(
         "p50": quantile(latencies, 50) * 1000,
         "p99": quantile(latencies, 99) * 1000,
         "an anchor's CPU": used_s / count * 1000,
+        "stalled": host.stalls - stalls,
         "the proposer's CPU": own_s / count * 1000,
     }
 

@@ -5,7 +5,6 @@ connections and forgets it.
 """
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -33,7 +32,7 @@ _KNOWING_NOTHING: Final = Summary(zones=(), envelopes=(), endorsements=())
 
 def perform(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's asynchronous part to its end; what the transport logs is not for this terminal."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     return asyncio.run(work)
 
 

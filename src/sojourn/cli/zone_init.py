@@ -133,7 +133,7 @@ def init(
     until: datetime | None,
     as_json: bool,
 ) -> None:
-    """Found the zone NAME.
+    r"""Found the zone NAME.
 
     With --local N all of it is made on this machine, on free loopback ports. Otherwise give the public part of
     each anchor, as `sojourn anchor init` wrote it where that anchor is to run; each then signs the draft there
@@ -141,9 +141,9 @@ def init(
 
     Examples:
       sojourn zone init home --local 4 --hosts 2
-      sojourn zone init aws-eu --provider aws --region eu-west-1 --country IE --jurisdiction EU \\
-          --price 0.096 --policy zone.cedar --realm production --host-public h0.public \\
-          --anchor-public a0.public --anchor-public a1.public \\
+      sojourn zone init aws-eu --provider aws --region eu-west-1 --country IE --jurisdiction EU \
+          --price 0.096 --policy zone.cedar --realm production --host-public h0.public \
+          --anchor-public a0.public --anchor-public a1.public \
           --anchor-public a2.public --anchor-public a3.public
     """
     if (local is None) == (not publics):

@@ -119,6 +119,8 @@ class Departure:
         failed = [r for r in results if isinstance(r, BaseException)]
         if client.n - len(failed) < client.manifest.committee.quorum:
             raise Refused(f"{client.manifest.name} cannot take the memory: {failed[0]}")
+        sent = max(r for r in results if isinstance(r, int))
+        log.info("copied ahead", agent=self._custody.agent.hex()[:12], sent=sent)
 
     async def _visa(self, client: ZoneClient, ask: AskVisa) -> Visa:
         """Collect visa votes from the target's anchors. Raises `Denied` or `Refused`, with their reasons."""

@@ -62,22 +62,25 @@ def _one_line(event: Any, **_settings: object) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 
-async def serve_until_ended(failed: Awaitable[StoreFailed]) -> int:
-    """Wait for a signal that ends this process (exit code 0), or for its store to fail (74)."""
+async def serve_until_ended(failed: Awaitable[StoreFailed] | None = None) -> int:
+    """Wait for a signal that ends this process (exit code 0), or for its store, if it has one, to fail (74)."""
     loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
+    ended = loop.create_future()
+    failing = asyncio.ensure_future(failed) if failed is not None else loop.create_future()
     for number in _ENDING:
-        loop.add_signal_handler(number, ended.set)
-    waiting = asyncio.create_task(ended.wait())
-    failing = asyncio.ensure_future(failed)
+        loop.add_signal_handler(number, _end, ended, number.name)
     try:
-        await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, failing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        waiting.cancel()
         for number in _ENDING:
             loop.remove_signal_handler(number)
     if failing.done():
         log.critical("stopping", problem=str(failing.result()))
         return EXIT_STORE_FAILED
-    log.info("stopping")
+    log.info("stopping", signal=ended.result())
     return 0
+
+
+def _end(ended: "asyncio.Future[str]", name: str) -> None:
+    if not ended.done():
+        ended.set_result(name)

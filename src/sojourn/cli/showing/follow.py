@@ -1,5 +1,8 @@
 """Following one agent from outside, by certificates: where it is, how far it is, what it remembers."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.agent.memory.log import Log
@@ -11,6 +14,8 @@ from sojourn.core.protocol.messages import AskHead, Head
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = ["Follower"]
+
+T = TypeVar("T")
 
 
 class Follower:
@@ -65,7 +70,7 @@ class Follower:
             raise MissingBlock(named)
         return self._blocks[named]
 
-    async def with_blocks(self, read):  # type: ignore[no-untyped-def]
+    async def with_blocks(self, read: Callable[[], T]) -> T:
         """Return what `read` gives, fetching what it misses from wherever the agent is or was."""
         while True:
             try:

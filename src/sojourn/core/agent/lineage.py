@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from sojourn.core.base import merkle
 from sojourn.core.base.encoding import Count, Digest, Value, digest_of
+from sojourn.core.base.errors import Rejected
 from sojourn.core.quorum.votes import Slot
 
 __all__ = ["CustodyLink", "Lineage", "extend"]
@@ -51,7 +52,11 @@ def extend(
     """Return the lineage of the child of the record with digest `parent`, decided in `slot`.
 
     `link` is the parent's own custody link where the parent changed custody (genesis, admit, return).
+    Raises `Rejected` ("bad-lineage") if `lineage` is none that a count of versions could have left.
     """
+    if len(lineage.frontier) != lineage.count.bit_count():
+        problem = f"{lineage.count} versions do not leave a frontier of {len(lineage.frontier)}"
+        raise Rejected(problem, reason="bad-lineage", where="lineage.frontier")
     leaf = merkle.leaf_hash(parent)
     return Lineage(
         frontier=merkle.append(lineage.frontier, lineage.count, leaf),

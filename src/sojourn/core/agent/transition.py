@@ -147,11 +147,11 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
         if old != new:
             raise _bad("a refusal makes no version", "record")
         return
+    if kind is TransitionKind.GENESIS:  # a zone that lies may certify one in the middle of a chain
+        raise Rejected("a genesis follows nothing", reason="wrong-kind", where="kind")
     _check_succession(old, new, slot)
     row = CHANGES[kind]
-    if old.eligibility.status not in row.before or new.eligibility.status not in row.after:
-        problem = f"{kind} cannot lead from {old.eligibility.status} to {new.eligibility.status}"
-        raise Rejected(problem, reason="bad-status", where="eligibility.status")
+    _check_status(kind, row, old.eligibility.status, new.eligibility.status)
     for name in sorted(changed_fields(old, new)):
         if not _covers(row, name, old, new):
             raise _bad(f"{kind} may not change {name}", name)
@@ -160,6 +160,13 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
     _check_custody(kind, old, new)
+
+
+def _check_status(kind: TransitionKind, row: Change, before: Status, after: Status) -> None:
+    is_lifted = kind is TransitionKind.STEP and Status.QUARANTINED in {before, after}
+    if before not in row.before or after not in row.after or (is_lifted and before is not after):
+        problem = f"{kind} cannot lead from {before} to {after}"
+        raise Rejected(problem, reason="bad-status", where="eligibility.status")
 
 
 def _bad(problem: str, where: str) -> Rejected:
@@ -246,11 +253,15 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad(
             "a genesis has no agent, version, parent, term, binding, host or migration", "record"
         )
-    if record.lineage.count or record.lineage.frontier or record.lineage.custody:
+    if record.lineage != Lineage():
         raise _bad("a genesis has no lineage yet", "lineage")
+    if any(item.held_by is not None for item in record.memory.compartments.values()):
+        raise _bad("a genesis has all its memory with it", "memory.compartments")
     if record.eligibility.status not in _AWAKE:
         raise Rejected(
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
     if any(budget.spent for budget in record.eligibility.budgets.values()) or record.trust.events:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
+    if record.eligibility.last_decision is not None:
+        raise _bad("a genesis has decided nothing", "eligibility.last_decision")

@@ -93,6 +93,25 @@ def test_bulk_and_single_rows_take_their_turns(tmp_path: Path) -> None:
     SqliteStore.open(tmp_path).close()
 
 
+def test_a_loop_that_never_rests_lets_the_thread_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> int:
+        turns = 0
+        store = SqliteStore.open(tmp_path, create=True)
+        for changes in rows(20):
+            task = asyncio.create_task(store.commit(changes))
+            while not task.done():
+                turns += 1
+                await asyncio.sleep(0)
+        store.close()
+        return turns
+
+    monkeypatch.setattr(writer, "PATIENCE_S", 0)
+    monkeypatch.setattr(writer, "PAUSE_S", 60)
+    assert asyncio.run(run()) <= 20 * 6
+
+
 def test_a_caller_whose_loop_is_gone_is_not_waited_for(tmp_path: Path) -> None:
     async def leave() -> None:
         tasks.append(asyncio.ensure_future(store.commit([Put("a", b"left", b"1")])))

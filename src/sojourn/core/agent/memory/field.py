@@ -75,8 +75,8 @@ def may_reside(compartment: Compartment, jurisdictions: Iterable[str]) -> bool:
 
 def travelling_roots(memory: Memory, zone: bytes) -> list[bytes]:
     """Return the roots whose blocks must be stored in `zone`: all but those held by another zone."""
-    elsewhere = {c.root for c in memory.compartments.values() if c.held_by not in (None, zone)}
-    return [root for root in memory.roots() if root not in elsewhere]
+    here = [c.root for _, c in sorted(memory.compartments.items()) if c.held_by in (None, zone)]
+    return [root for root in (*here, memory.journal, memory.inbox, memory.outbox) if root != ZERO]
 
 
 def check_compartments(old: Mapping[str, Compartment], new: Mapping[str, Compartment]) -> None:
@@ -84,6 +84,10 @@ def check_compartments(old: Mapping[str, Compartment], new: Mapping[str, Compart
 
     Changing a label or residency is an act of its own, judged by policy (protocol §4).
     """
+    for name in sorted(new.keys() - old.keys()):
+        if new[name].held_by is not None:  # nobody would have to store it (trap 23)
+            problem = f"a new compartment, {name!r}, cannot be held elsewhere"
+            raise Rejected(problem, reason="bad-change", where=f"memory.{name}")
     for name, compartment in old.items():
         after = new.get(name)
         if after is None:

@@ -1,0 +1,59 @@
+"""The main of a host process: from a folder to a host that takes work, and to a graceful end.
+
+It keeps nothing: at the end agents stop where they are, their leases run out, and another host of the zone, or
+this one when it is back, binds them again.
+"""
+
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from sojourn.core.base.digests import cid_text
+from sojourn.core.base.keys import key_text
+from sojourn.host.folder import HostFolder
+from sojourn.host.server import Host
+from sojourn.runtime.pidfile import PidFile
+from sojourn.runtime.process import configure_log, serve_until_ended
+from sojourn.runtime.transport import Connection
+from sojourn.substrates.local import LocalSubstrate
+from sojourn.transports.pool import ConnectionPool
+from sojourn.transports.tls import TlsTransport
+
+__all__ = ["run_host"]
+
+log = structlog.get_logger("host")
+
+
+async def run_host(path: Path) -> int:
+    """Run the host in a folder until SIGTERM or SIGINT ends it; return the process's exit code.
+
+    Raises `Misused` or `Rejected`, in one line, for a folder, key, offer, manifest or membership that cannot be
+    used.
+    """
+    began = time.monotonic()
+    folder = HostFolder(path)
+    signed, membership = folder.enrolment()
+    zone, key, offer = signed.manifest, folder.key(), folder.offer()
+    name = key_text(key.public)
+    configure_log(zone=zone.name, process=f"host/{name}")
+    async with AsyncExitStack() as ending:
+        pid = PidFile(path)
+        ending.callback(pid.release)
+        substrate = LocalSubstrate()
+        ending.push_async_callback(substrate.close)
+        transport = TlsTransport(key.seed, f"spiffe://{cid_text(zone.zone_id)}/host/{name}")
+
+        async def on_notice(connection: Connection, body: bytes) -> None:
+            await host.on_notice(connection, body)
+
+        pool = ConnectionPool(transport, on_notice=on_notice)
+        ending.push_async_callback(pool.close)
+        host = Host(signed, key, membership, pool, substrate, offer)
+        await host.start()
+        ending.push_async_callback(host.stop)
+        log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
+        code = await serve_until_ended()
+    log.info("stopped")
+    return code

@@ -1,0 +1,105 @@
+"""Records one step apart: for each kind of transition a parent and the plainest child it may have."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.record import AgentRecord, Custody, Migration
+from sojourn.core.agent.transition import TransitionKind, next_lineage
+from sojourn.core.base.digests import digest
+from sojourn.core.quorum.votes import Slot
+from tests.samples import found, genesis
+
+HOME, AWAY = found("home"), found("away")
+HOST, OTHER_HOST = (host.public for host in HOME.hosts)
+
+MEMORY = Memory(
+    compartments={
+        "here": Compartment(form=Form.MAPPING, root=digest(b"root"), labels=("public",)),
+        "away": Compartment(form=Form.LOG, root=digest(b"log"), held_by=digest(b"elsewhere")),
+    },
+    journal=digest(b"journal"),
+)
+ELIGIBILITY = Eligibility(
+    status=Status.ACTIVE,
+    wake=(Wake(at_ms=5),),
+    budgets={"calls": Budget(limit=10), "cost_micros": Budget(limit=100)},
+)
+BORN: AgentRecord = genesis(HOME, memory=MEMORY, eligibility=ELIGIBILITY).transition.record
+
+
+def slot_of(record: AgentRecord) -> Slot:
+    """Return the slot a record of this agent was decided in."""
+    return Slot(
+        realm=record.realm,
+        group=record.custody.zone,
+        epoch=0,
+        agent=record.agent_id,
+        term=record.custody.term,
+        version=record.version,
+    )
+
+
+def following(parent: AgentRecord, **changes: Any) -> AgentRecord:
+    """Return the next version of a record, with some fields changed; nested ones as `field__part`."""
+    made = replace(
+        parent,
+        agent=parent.agent_id,
+        version=parent.version + 1,
+        parent=parent.digest,
+        lineage=next_lineage(parent, slot_of(parent)),
+    )
+    return changed(made, **changes)
+
+
+def changed(record: AgentRecord, **changes: Any) -> AgentRecord:
+    """Return a record with some fields changed; nested ones as `field__part`."""
+    for name, value in changes.items():
+        field, _, part = name.partition("__")
+        if part:
+            value = replace(getattr(record, field), **{part: value})  # noqa: PLW2901
+        record = replace(record, **{field: value})
+    return record
+
+
+BOUND = following(BORN, custody__binding=1, custody__host=HOST)
+ACTIVE = following(
+    BOUND,
+    eligibility__budgets={
+        "calls": Budget(limit=10, spent=4),
+        "cost_micros": Budget(limit=100, spent=50),
+    },
+    trust__events={"some zone": 2},
+)
+TO_AWAY = Migration(
+    to_zone=AWAY.zone, to_manifest=AWAY.manifest.digest, visa=digest(b"visa"), next_term=1
+)
+GONE = following(ACTIVE, eligibility__status=Status.DEPARTED, migration=TO_AWAY)
+IN_AWAY = Custody(zone=AWAY.zone, term=1, binding=0, host=AWAY.hosts[0].public)
+
+PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
+    TransitionKind.STEP: (ACTIVE, following(ACTIVE)),
+    TransitionKind.INTEND: (ACTIVE, following(ACTIVE)),
+    TransitionKind.BIND: (
+        ACTIVE,
+        following(ACTIVE, custody__binding=2, custody__host=OTHER_HOST),
+    ),
+    TransitionKind.DEPART: (ACTIVE, GONE),
+    TransitionKind.ADMIT: (
+        GONE,
+        following(GONE, custody=IN_AWAY, migration=None, eligibility__status=Status.ACTIVE),
+    ),
+    TransitionKind.REFUSE: (GONE, GONE),
+    TransitionKind.RETURN: (
+        GONE,
+        following(
+            GONE,
+            custody=Custody(zone=HOME.zone, term=2, binding=0, host=HOST),
+            migration=None,
+            eligibility__status=Status.ACTIVE,
+        ),
+    ),
+    TransitionKind.RETIRE: (ACTIVE, following(ACTIVE, eligibility__status=Status.RETIRED)),
+}
