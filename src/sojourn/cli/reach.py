@@ -6,18 +6,22 @@ connections and forgets it.
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import structlog
 
+from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.errors import Misused, SojournError
+from sojourn.core.base.errors import Denied, Misused, Refused, Rejected, SojournError
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tell
 from sojourn.core.protocol.messages import Applied
+from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.zone_client import Stalled, ZoneClient
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
 
@@ -27,6 +31,7 @@ T = TypeVar("T")
 
 ASK_TIMEOUT_S: Final = 3.0
 """How long a command waits for an anchor that may be dead."""
+_DECIDE_TIMEOUT_S: Final = 20.0
 _KNOWING_NOTHING: Final = Summary(zones=(), envelopes=(), endorsements=())
 
 
@@ -66,6 +71,21 @@ class Reach:
             raise next(reply for reply in replies if isinstance(reply, SojournError))
         return took
 
+    async def decide(
+        self, manifest: ZoneManifest, proposer: Proposer, blocks: BlockSource
+    ) -> Certified:
+        """Drive a proposal to its decision in a zone, and until a quorum has applied it.
+
+        Raises `Denied`, `Rejected` or `Refused` as more than f anchors say, so that a correct one is among them;
+        `Stalled` if a quorum is out of reach, and `Overtaken` if something else was decided.
+        """
+        try:
+            return await self.zone(manifest).decide(
+                proposer, blocks, timeout_s=_DECIDE_TIMEOUT_S, until_applied=True
+            )
+        except Stalled as stalled:
+            raise _said(stalled, manifest) from None
+
     async def find_manifest(self, zone: bytes, by: ZoneManifest) -> SignedManifest:
         """Return the manifest of a zone, asking the anchors of another one that know it.
 
@@ -78,6 +98,20 @@ class Reach:
                 return found
         problem = f"the anchors of {by.name} do not know zone {cid_text(zone)}"
         raise Misused(problem, remedy="Get its manifest, and `sojourn zone meet` it")
+
+
+def _said(stalled: Stalled, manifest: ZoneManifest) -> SojournError:
+    """Return why nothing was decided: what more than f anchors agree on, or that a quorum is out of reach."""
+    reasons = Counter(declined.reason for declined in stalled.declined.values())
+    reason, count = reasons.most_common(1)[0] if reasons else ("", 0)
+    if count <= manifest.f:
+        return stalled
+    said = next(each for each in stalled.declined.values() if each.reason == reason)
+    if said.for_now:
+        return Refused(f"{manifest.name}: {said.problem}")
+    if reason == Denied.code:
+        return Denied(said.problem)
+    return Rejected(said.problem.removeprefix(f"{reason}: "), reason=reason)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Coroutine
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from sojourn.core.base.encoding import Value
 from sojourn.core.base.errors import Denied, Refused, Rejected
@@ -23,7 +23,7 @@ from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import (
     PARCEL_BYTES,
     Answer,
-    Blocks,
+    Block,
     Broke,
     Commit,
     Depart,
@@ -43,6 +43,7 @@ from sojourn.runtime.frames import (
     Places,
     Problem,
     Question,
+    Recall,
     Remark,
     Reply,
     Rest,
@@ -65,6 +66,8 @@ QUESTIONS_MAX: Final = 256
 """Questions under way. An agent's side asks one for each call that is under way."""
 PROPOSALS_MAX: Final = 64
 """Frames that wait to change the journal."""
+REMARKS_MAX: Final = 8
+"""Remarks that go into the log."""
 REST_AFTER_S: Final = 1.0
 """How long an agent that only waits stays in memory before it is made dormant."""
 
@@ -95,6 +98,17 @@ class Ending(Value):
     result: Any = None
 
 
+class _Batch(NamedTuple):
+    """A batch, and the new blocks that came before it."""
+
+    frame: Commit
+    kept: dict[bytes, bytes]
+
+
+_Proposal: TypeAlias = _Batch | Intend | Depart | Rest | Broke | Diverged | None
+"""What changes or ends the journal; None means that the agent's side is gone."""
+
+
 class Execution:
     """Executes one agent on one channel, once.
 
@@ -116,10 +130,11 @@ class Execution:
         self._rest_after_s = rest_after_s
         self._proposer: Proposer
         self._holdings: Holdings
-        self._queue: asyncio.Queue[FromAgent | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Proposal] = asyncio.Queue()
         self._group: asyncio.TaskGroup
         self._questions: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[Ending]
+        self._remarks = 0
         self._rest: Rest | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
 
@@ -240,10 +255,12 @@ class Execution:
 
     def _take(self, frame: FromAgent) -> None:
         match frame:
-            case Commit() | Intend() | Depart() | Broke() | Diverged():
-                self._stir()
+            case Commit():
+                self._enqueue(_Batch(frame, self._holdings.take()))
+            case Intend() | Depart() | Broke() | Diverged():
                 self._enqueue(frame)
             case Rest():
+                self._stir()
                 self._rest = frame
                 loop = asyncio.get_running_loop()
                 self._rest_timer = loop.call_later(
@@ -252,25 +269,29 @@ class Execution:
             case Keep():
                 self._holdings.keep(frame.blocks)
             case Remark():
-                self._custodian.log("runtime", frame.text)
-            case Perform() | Fetch() | Sleep() | Listen() | Survey():
+                self._remark(frame.text)
+            case Perform() | Fetch() | Recall() | Sleep() | Listen() | Survey():
                 self._ask(frame)
             case _:
                 kind = type(frame).__name__
                 raise Rejected(f"{kind} came out of turn", reason="out-of-turn", where="frame")
 
-    def _enqueue(self, frame: FromAgent) -> None:
+    def _enqueue(self, proposal: "_Proposal") -> None:
+        self._stir()
         if self._queue.qsize() >= PROPOSALS_MAX:
             problem = f"more than {PROPOSALS_MAX} proposals at once"
             raise Rejected(problem, reason="too-many", where="frame")
-        self._queue.put_nowait(frame)
+        self._queue.put_nowait(proposal)
+
+    def _remark(self, text: str) -> None:
+        if self._remarks < REMARKS_MAX:
+            self._custodian.log("runtime", text)
+        self._remarks += 1
 
     def _ask(self, question: Question) -> None:
         if len(self._questions) >= QUESTIONS_MAX:
             problem = f"more than {QUESTIONS_MAX} questions at once"
             raise Rejected(problem, reason="too-many", where="frame")
-        if isinstance(question, Fetch):
-            self._holdings.check_own(question.digests)
         task = self._spawn(self._answer(question))
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
@@ -285,12 +306,24 @@ class Execution:
     # --- questions, in any order ---------------------------------------------------------------------
 
     async def _answer(self, question: Question) -> None:
+        try:
+            await self._answer_one(question)
+        except Rejected as error:
+            self._queue.put_nowait(Broke(failure=failure_of(error)))
+
+    async def _answer_one(self, question: Question) -> None:
         match question:
             case Perform():
                 self._proposer.check_lease()
                 answer: Answer = Done()
             case Fetch():
-                answer = await self._fetch(question)
+                self._holdings.check_own((question.digest,))
+                answer = Block(data=await self._serve_block(question.digest))
+            case Recall():
+                for named in question.digests:
+                    self._holdings.check_own((named,))
+                    await self._serve_block(named)
+                answer = Done()
             case Sleep():
                 await self._custodian.sleep_until(question.until_ms)
                 answer = Done()
@@ -304,17 +337,11 @@ class Execution:
             self._stir()
         await self._reply(question, answer)
 
-    async def _fetch(self, question: Fetch) -> Answer:
-        found: list[bytes] = []
-        size = 0
-        for named in question.digests:
-            data = await at_hand(self._custodian, partial(self._custodian.blocks.get, named))
-            size += len(data)
-            if found and size > PARCEL_BYTES:
-                break
-            self._holdings.serve(data)
-            found.append(data)
-        return Blocks(blocks=tuple(found))
+    async def _serve_block(self, named: bytes) -> bytes:
+        """Return a block of the agent's own; what it links to is its own from now on."""
+        data = await at_hand(self._custodian, partial(self._custodian.blocks.get, named))
+        self._holdings.serve(data)
+        return data
 
     async def _listen(self, question: Listen) -> Message | None:
         """Return the message asked for, or None when the time is up."""
@@ -335,30 +362,30 @@ class Execution:
     async def _propose(self) -> None:
         """Take what changes the journal, one at a time."""
         while not self._over.done():
-            frame = await self._queue.get()
+            proposal = await self._queue.get()
             try:
-                await self._propose_one(frame)
+                await self._propose_one(proposal)
             except Rejected as error:
                 await self._fail(failure_of(error))
 
-    async def _propose_one(self, frame: FromAgent | None) -> None:
-        match frame:
-            case Commit():
-                await self._proposer.commit(frame)
+    async def _propose_one(self, proposal: "_Proposal") -> None:
+        match proposal:
+            case _Batch(frame, kept):
+                await self._proposer.commit(frame, kept)
                 await self._reply(frame, Done())
                 if frame.resume.ended is not None:
                     self._end(await self._ending(self._proposer.journal))
             case Intend():
-                await self._reply(frame, await self._intend(frame))
+                await self._reply(proposal, await self._intend(proposal))
             case Depart():
-                await self._depart(frame)
-            case Rest() if frame is self._rest:
-                await self._proposer.rest(frame)
+                await self._depart(proposal)
+            case Rest() if proposal is self._rest:
+                await self._proposer.rest(proposal)
                 self._end(Ending(how=How.RESTING))
             case Broke():
-                await self._fail(frame.failure)
+                await self._fail(proposal.failure)
             case Diverged():
-                self._end(Ending(how=How.DIVERGED, text=frame.text))
+                self._end(Ending(how=How.DIVERGED, text=proposal.text))
             case None:
                 self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
 

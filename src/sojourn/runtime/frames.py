@@ -18,11 +18,11 @@ from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.records import Failure, Resume, Roots
 
 __all__ = [
-    "FETCH_MAX",
     "FRAME_BYTES_MAX",
     "PARCEL_BYTES",
+    "RECALL_MAX",
     "Answer",
-    "Blocks",
+    "Block",
     "Broke",
     "Commit",
     "Depart",
@@ -44,6 +44,7 @@ __all__ = [
     "Places",
     "Problem",
     "Question",
+    "Recall",
     "Remark",
     "Reply",
     "Rest",
@@ -60,8 +61,8 @@ __all__ = [
 FRAME_BYTES_MAX: Final = MESSAGE_BYTES_MAX
 PARCEL_BYTES: Final = FRAME_BYTES_MAX // 4
 """Where a series of blocks or records is parted into frames. What goes beyond it is one of them."""
-FETCH_MAX: Final = 256
-"""Blocks asked for in one question."""
+RECALL_MAX: Final = 4096
+"""Blocks named in one question."""
 
 
 class _Frame(Value, tag_field="kind", tag=True):
@@ -186,9 +187,15 @@ class Depart(_Question):
 
 
 class Fetch(_Question):
-    """Ask for blocks."""
+    """Ask for a block."""
 
-    digests: Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=FETCH_MAX)]
+    digest: Digest
+
+
+class Recall(_Question):
+    """Name blocks that a replay made anew, parents first, so that new ones may link to what is below them."""
+
+    digests: Annotated[tuple[Digest, ...], Meta(max_length=RECALL_MAX)]
 
 
 class Sleep(_Question):
@@ -218,10 +225,10 @@ class Permitted(_Frame):
     key: Name
 
 
-class Blocks(_Frame):
-    """The blocks asked for, from the first on: as many as fit."""
+class Block(_Frame):
+    """The block asked for."""
 
-    blocks: tuple[bytes, ...]
+    data: bytes
 
 
 class Mail(_Frame):
@@ -244,7 +251,7 @@ class Problem(_Frame):
     remedy: Text = ""
 
 
-Answer: TypeAlias = Done | Permitted | Blocks | Mail | Places | Problem
+Answer: TypeAlias = Done | Permitted | Block | Mail | Places | Problem
 
 
 class Reply(_Frame):
@@ -254,7 +261,7 @@ class Reply(_Frame):
     answer: Answer
 
 
-Question: TypeAlias = Commit | Intend | Perform | Depart | Fetch | Sleep | Listen | Survey
+Question: TypeAlias = Commit | Intend | Perform | Depart | Fetch | Recall | Sleep | Listen | Survey
 FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Broke | Rest | Loaded | Unfit
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 

@@ -9,19 +9,21 @@ import asyncio
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
 
 from sojourn.core.base.errors import Unreachable
 from sojourn.runtime.frames import (
+    RECALL_MAX,
     Answer,
-    Blocks,
+    Block,
     Fetch,
     FromAgent,
     FromHost,
     Question,
+    Recall,
     Reply,
     decode_from_host,
     encode_frame,
@@ -129,10 +131,15 @@ class FetchedBlocks:
         if data is not None:
             self._kept.move_to_end(named)
             return data
-        answer = self._link.wait_answer(Fetch, digests=(named,))
-        assert isinstance(answer, Blocks)
-        self.keep(named, answer.blocks[0])
-        return answer.blocks[0]
+        answer = self._link.wait_answer(Fetch, digest=named)
+        assert isinstance(answer, Block)
+        self.keep(named, answer.data)
+        return answer.data
+
+    def recall(self, parents_first: Sequence[bytes]) -> None:
+        """Tell the host's side which stored blocks were made anew. Raises `Unreachable`."""
+        for at in range(0, len(parents_first), RECALL_MAX):
+            self._link.wait_answer(Recall, digests=tuple(parents_first[at : at + RECALL_MAX]))
 
     def keep(self, named: bytes, data: bytes) -> None:
         """Keep a block that is likely to be read soon."""

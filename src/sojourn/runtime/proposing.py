@@ -41,8 +41,11 @@ class Proposer:
         if not self._custodian.lease_valid():
             raise LeaseLost("the lease of this host for the agent has run out")
 
-    async def commit(self, frame: Commit) -> None:
-        """Make a batch final. Raises `Rejected` for what the agent's side may not say."""
+    async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
+        """Make a batch final, with the new blocks that came with it.
+
+        Raises `Rejected` for what the agent's side may not say.
+        """
         if any(isinstance(decode_record(record), Intended) for record in frame.records):
             raise Rejected("the agent's side wrote an intent", reason="out-of-turn", where="frame")
         plain = [
@@ -51,7 +54,6 @@ class Proposer:
         ]
         journal = self.journal.append(plain, frame.resume)
         self._check_roots(frame)
-        kept = self._holdings.take()
         compartments = await self._changed(frame.roots, kept)
         await self._propose(
             journal,
@@ -105,7 +107,6 @@ class Proposer:
 
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
-        self._holdings.take()
         ended = msgspec.structs.replace(self.journal.resume, ended="raised")
         journal = self.journal.append([plain_record(Raised(failure=failure))], ended)
         await self._propose(journal, Status.DORMANT, records=1)

@@ -33,10 +33,9 @@ class Server:
     async def serve(self) -> None:
         """Serve the line until it is closed."""
         form = await self._load()
-        session = await self._resume(form) if form is not None else None
-        while await self._frames.get() is not None:
-            pass
-        if session is not None:
+        if form is not None and (session := await self._resume(form)) is not None:
+            while await self._frames.get() is not None:
+                pass
             session.stop()
 
     async def _load(self) -> type[Agent] | None:

@@ -90,6 +90,7 @@ class Session:
         self._form = form
         self._link = link
         source = FetchedBlocks(link)
+        self._source = source
         self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
         self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
@@ -305,16 +306,18 @@ class Session:
             if self._batch.is_final:
                 self._retire()
             return False
-        if self._called:
+        if self._has_left_off() and not self._batch.is_full:
+            self._conclude()  # before any batch is cut: a replay could not tell that it had left off
+        elif self._has_left_off():
+            return False
+        elif self._called:
             self._begin_called()
+        elif not self._answered:
+            return self._lie_down()
         elif self._batch.is_full:
             return False
-        elif self._parted or self._escaped or self._main.done():
-            self._conclude()
-        elif self._answered:
-            self._hand_next()
         else:
-            return self._lie_down()
+            self._hand_next()
         return True
 
     def _begin_called(self) -> None:
@@ -332,10 +335,13 @@ class Session:
         if self._open.get(operation.call) is not operation:
             return
         self._is_resting = False
-        if not self._hand(operation, self._collect(data)):
-            operation.proceed()
-        elif operation.is_effect:
+        is_answered = self._hand(operation, self._collect(data))
+        if self._has_left_off():
+            return
+        if operation.is_effect:
             self.flush()
+        if not is_answered:
+            operation.proceed()
 
     def _hand(self, operation: Operation, record: Record) -> bool:
         """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""
@@ -472,7 +478,9 @@ class Session:
                 replay.pass_record(record)
                 self._hand(operation, record)
         self._check_end(replay)
-        self.memory.new.forget(list(self.memory.new.made))  # it was all made before
+        made_anew = list(self.memory.new.made)
+        self._source.recall(made_anew[::-1])
+        self.memory.new.forget(made_anew)
         self._called = list(self._open.values())
         self._replay = None
 

@@ -82,10 +82,12 @@ def _package_lack(requirement: str, offer: Offer) -> str:
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    """Return the leading numeric parts of a version: enough to compare releases."""
+    """Return the leading numeric parts of a version, without final zeros: enough to compare releases."""
     parts: list[int] = []
     for part in version.strip().split("."):
-        if not part.isdigit():
+        if not (part.isascii() and part.isdigit()):  # a stranger wrote it: "²" is a digit, not a number
             break
         parts.append(int(part))
+    while parts and not parts[-1]:
+        parts.pop()
     return tuple(parts)

@@ -5,7 +5,8 @@ endorsed endorse further to a bounded depth. Counted events only ever lower the 
 recomputes a level from signed endorsements; it never believes one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -129,27 +130,73 @@ def judge(
     )
 
 
+_Reach = tuple[int, tuple[bytes, ...]]
+"""A level, and the digests of the endorsements it was reached by."""
+
+
 def _best_chain(
     trust: Trust, subject: bytes, live: list[Endorsement]
 ) -> tuple[int, tuple[bytes, ...], str]:
-    best: tuple[int, tuple[bytes, ...], str] = (0, (), "")
-    for root in sorted(trust.issuers, key=lambda issuer: issuer.key):
-        frontier: list[tuple[bytes, int, int, tuple[bytes, ...]]] = [
-            (root.key, root.level, root.depth, ())
-        ]
-        while frontier:
-            key, level, depth, chain = frontier.pop()
-            for item in live:
-                if item.issuer != key or digest_of(item) in chain:
-                    continue
-                reached = min(level, item.level)
-                longer = (*chain, digest_of(item))
+    issued: dict[bytes, list[Endorsement]] = {}
+    for item in live:
+        issued.setdefault(item.issuer, []).append(item)
+
+    @cache
+    def links(key: bytes) -> list[tuple[Endorsement, bytes]]:
+        return [(item, digest_of(item)) for item in issued.get(key, ())]
+
+    roots = sorted(trust.issuers, key=lambda issuer: issuer.key)
+    found = [(_best_from(root, subject, links), root.name) for root in roots]
+    (level, chain), name = min(found, key=lambda one: _order(one[0]), default=((0, ()), ""))
+    return level, chain, name
+
+
+def _best_from(
+    root: TrustedIssuer,
+    subject: bytes,
+    links: Callable[[bytes], Iterable[tuple[Endorsement, bytes]]],
+) -> _Reach:
+    """Return the best chain from one issuer, in whatever order its links are given.
+
+    Chains grow one link at a time, all of them together. Of those that end at the same key with the same depth
+    left only the best goes on, and only if none reached that key as high before: the work is bounded by the
+    number of endorsements, not by that of the paths through them.
+    """
+    best: _Reach = (0, ())
+    highest: dict[bytes, list[int]] = {}
+    ends: dict[tuple[bytes, int], _Reach] = {(root.key, root.depth): (root.level, ())}
+    while ends:
+        longer: dict[tuple[bytes, int], _Reach] = {}
+        for (key, depth), (level, chain) in ends.items():
+            for item, named in links(key):
+                reach = (min(level, item.level), (*chain, named))
                 if item.subject == subject:
-                    best = max(best, (reached, longer, root.name), key=lambda found: found[0])
+                    best = min(best, reach, key=_order)
                 further = min(depth - 1, item.depth)
                 if further > 0:
-                    frontier.append((item.subject, reached, further, longer))
+                    end = (item.subject, further)
+                    longer[end] = min(longer.get(end, reach), reach, key=_order)
+        ends = _rising(longer, highest)
     return best
+
+
+def _order(reach: _Reach) -> tuple[int, int, tuple[bytes, ...]]:
+    """Sort the highest level first, then the shortest chain, then by digests."""
+    level, chain = reach
+    return (-level, len(chain), chain)
+
+
+def _rising(
+    ends: Mapping[tuple[bytes, int], _Reach], highest: dict[bytes, list[int]]
+) -> dict[tuple[bytes, int], _Reach]:
+    """Return the ends that lie above all before them with at least that depth left; note them."""
+    rising: dict[tuple[bytes, int], _Reach] = {}
+    for (key, depth), reach in sorted(ends.items(), key=lambda end: -end[0][1]):
+        levels = highest.setdefault(key, [0] * (ENDORSEMENT_DEPTH_MAX + 1))
+        if reach[0] > levels[depth]:
+            rising[key, depth] = reach
+            levels[: depth + 1] = [max(reach[0], level) for level in levels[: depth + 1]]
+    return rising
 
 
 def check_events(old: Mapping[str, int], new: Mapping[str, int]) -> None:

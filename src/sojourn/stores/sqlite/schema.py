@@ -26,7 +26,7 @@ _APPLICATION_ID: Final = 0x534A524E  # "SJRN"
 _PAGE_BYTES: Final = 4096
 _CACHE_KIB: Final = 16 * 1024
 _LOG_BYTES_KEPT: Final = 64 * 1024 * 1024
-_BUSY_MS: Final = 5_000
+_BUSY_MS: Final = 1_000
 """Who waits here waits for a person with a database tool: other processes meet our own lock."""
 
 _TABLES: Final = (

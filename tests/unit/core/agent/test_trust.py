@@ -192,6 +192,35 @@ def test_the_finding_does_not_depend_on_the_order_of_what_is_known(chance: rando
     assert expected == found(relying(depth=4), *known)
 
 
+def by_all_paths(key_: bytes, level: int, depth: int, known: list[SignedEndorsement]) -> int:
+    """Return the level of the best of all paths: slow, and plain to see."""
+    best = 0
+    for item in (each.endorsement for each in known if each.endorsement.issuer == key_):
+        reached, further = min(level, item.level), min(depth - 1, item.depth)
+        best = max(best, reached if item.subject == ZONE else 0)
+        if further > 0:
+            best = max(best, by_all_paths(item.subject, reached, further, known))
+    return best
+
+
+PEOPLE = [ISSUER, ALICE, BOB, CAROL]
+LINKS = st.builds(
+    lambda by, of, level, depth: endorsement(of, level, by=by, depth=depth),
+    st.sampled_from(PEOPLE),
+    st.sampled_from([*(pair.public for pair in PEOPLE), ZONE]),
+    st.integers(0, 10),
+    st.integers(0, 4),
+)
+
+
+@given(st.lists(LINKS, max_size=9), st.integers(0, 10), st.integers(1, 4))
+def test_the_level_is_that_of_the_best_of_all_paths(
+    known: list[SignedEndorsement], level: int, depth: int
+) -> None:
+    expected = by_all_paths(ISSUER.public, level, depth, known)
+    assert expected == found(relying(level, depth), *known).level
+
+
 def test_a_web_of_endorsements_is_judged_in_bounded_time() -> None:
     """Whoever gossips may know many keys: all paths through 40 of them, 8 deep, are 40^8."""
     known = web(40, of=1)

@@ -1,0 +1,294 @@
+"""Launching an agent: from its file to a genesis that a zone has decided."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from sojourn.cli.agent_file import (
+    AgentFile,
+    IssuerSection,
+    MemorySection,
+    OutsideStep,
+    outside_steps,
+    read_agent_file,
+)
+from sojourn.cli.documents import SIGNED_SUFFIX, read_founding, sign_document
+from sojourn.cli.home import Home
+from sojourn.cli.options import milliseconds
+from sojourn.cli.policy_text import read_policy
+from sojourn.cli.reach import Reach
+from sojourn.core.agent.capabilities import Capabilities
+from sojourn.core.agent.eligibility import Budget, Eligibility, Status
+from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.lineage import Lineage
+from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
+from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.record import AgentRecord, Custody
+from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.trust import Trust, TrustedIssuer
+from sojourn.core.base.digests import ZERO
+from sojourn.core.base.encoding import decode, encode, encode_block
+from sojourn.core.base.errors import Misused, Rejected, SojournError
+from sojourn.core.base.keys import KeyPair, key_text
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, RECORD_BYTES_MAX
+from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.policy.memo import Memo
+from sojourn.core.protocol.assessment import Assessment, assess
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import Evidence, Proposal
+from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.validate import slot_for
+from sojourn.core.zone.manifest import ZoneManifest
+from sojourn.runtime import clock
+from sojourn.runtime.code import collect_source
+from sojourn.runtime.typed import to_plain
+
+__all__ = ["Launch", "Officer", "launch", "prepare_launch", "readiness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """A key that signs, and the local name it has."""
+
+    name: str
+    key: KeyPair
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A genesis that is ready to be proposed: everything it names is in `blocks`."""
+
+    proposal: Proposal
+    blocks: NewBlocks
+    documents: tuple[Document, ...]
+    outside: tuple[OutsideStep, ...]
+
+    @property
+    def record(self) -> AgentRecord:
+        """The genesis record."""
+        return self.proposal.transition.record
+
+
+class _NoBlocks:
+    """Nothing is stored before the first zone stores it."""
+
+    def get(self, named: bytes) -> bytes:
+        raise MissingBlock(named)
+
+
+def prepare_launch(
+    home: Home, path: Path, zone: ZoneManifest, officers: Sequence[Officer]
+) -> Launch:
+    """Return the genesis of the agent in a file, to be born in `zone`, signed by `officers`.
+
+    The first officer is its author and publisher. Raises `Misused` for whatever in the file, the policies or
+    the code is wrong.
+    """
+    file = read_agent_file(path)
+    source = collect_source(file.agent.entry, path.parent)
+    outside = outside_steps(source)
+    now_ms = clock.wall_ms()
+    signed = _documents(file, path, officers, now_ms, is_outside=bool(outside))
+    blocks = NewBlocks(_NoBlocks())
+    record = AgentRecord(
+        realm=zone.realm,
+        agent=ZERO,
+        version=0,
+        parent=ZERO,
+        custody=Custody(zone=zone.zone_id, term=0, binding=0, host=None),
+        migration=None,
+        governance=Governance(
+            documents=tuple(blocks.add(encode(item.document)) for item in signed), version=1
+        ),
+        memory=_memory(file, blocks),
+        lineage=Lineage(),
+        eligibility=Eligibility(
+            status=Status.ACTIVE,
+            budgets={name: Budget(limit=limit) for name, limit in file.budgets.items()},
+        ),
+        trust=_trust(home, file, officers[0]),
+        capabilities=Capabilities(
+            requires=file.capabilities.requires.requirements(),
+            code=blocks.add(_code(source)),
+            entry=file.agent.entry,
+            publisher=officers[0].key.public,
+            offers=file.capabilities.offers,
+        ),
+    )
+    _check_bounds(record)
+    return Launch(
+        proposal=_genesis(record, signed, officers, now_ms),
+        blocks=blocks,
+        documents=tuple(item.document for item in signed),
+        outside=outside,
+    )
+
+
+def _check_bounds(record: AgentRecord) -> None:
+    """Send the record through the door that the anchors take it by: what is out of bounds shows here."""
+    try:
+        decode(encode(record), AgentRecord, what="agent", limit=RECORD_BYTES_MAX)
+    except Rejected as error:
+        problem = f"that makes no agent: {error.problem} ({error.where})"
+        raise Misused(problem, remedy="Correct the agent's file") from None
+
+
+def _code(source: dict[str, bytes]) -> bytes:
+    code = encode_block(source)
+    if len(code) > BLOCK_BYTES_MAX:
+        problem = f"the agent's code has {len(code)} bytes, more than {BLOCK_BYTES_MAX}"
+        raise Misused(problem, remedy="Require large parts as packages")
+    return code
+
+
+# --- governance --------------------------------------------------------------------------------------
+
+
+def _documents(
+    file: AgentFile, path: Path, officers: Sequence[Officer], now_ms: int, *, is_outside: bool
+) -> tuple[SignedDocument, ...]:
+    """Return the agent's documents: those already signed as they are, Cedar text signed now."""
+    found = []
+    for named in file.governance.policies:
+        policy = path.parent / named
+        if policy.suffix == SIGNED_SUFFIX:
+            found.append(read_founding(policy))
+        else:
+            found.append(_signed_now(file, policy, officers, now_ms, is_outside=is_outside))
+    first = found[0].document.officers
+    count = len({officer.key.public for officer in officers} & set(first.keys))
+    if count < len(officers) or count < first.amend:
+        problem = (
+            f"{file.governance.policies[0]} lets {first.amend} of its officers launch; {count} sign"
+        )
+        raise Misused(problem, remedy="Give their keys, and no other, with --key")
+    return tuple(found)
+
+
+def _signed_now(
+    file: AgentFile, policy: Path, officers: Sequence[Officer], now_ms: int, *, is_outside: bool
+) -> SignedDocument:
+    governance = file.governance
+    until = datetime.combine(governance.until, time(), UTC) if governance.until else None
+    document = Document(
+        issuer=governance.issuer or officers[0].name,
+        name=policy.stem,
+        version=1,
+        officers=Officers(keys=tuple(officer.key.public for officer in officers)),
+        cedar=read_policy(policy, governance.actions),
+        not_before_ms=now_ms,
+        not_after_ms=milliseconds(until),
+        actions=governance.actions,
+        outside_effects=is_outside,
+    )
+    return sign_document(document, [officer.key for officer in officers])
+
+
+def _genesis(
+    record: AgentRecord,
+    signed: tuple[SignedDocument, ...],
+    officers: Sequence[Officer],
+    now_ms: int,
+) -> Proposal:
+    transition = Transition(
+        kind=TransitionKind.GENESIS,
+        parent=ZERO,
+        record=record,
+        author=officers[0].key.public,
+        at_ms=now_ms,
+    )
+    covered = statement(Kind.TRANSITION, Role.ISSUER, transition.digest)
+    seals = tuple(
+        Seal(signer=officer.key.public, signature=officer.key.sign(covered)) for officer in officers
+    )
+    return Proposal(transition=transition, seals=seals, evidence=Evidence(documents=signed))
+
+
+# --- the other fields --------------------------------------------------------------------------------
+
+
+def _trust(home: Home, file: AgentFile, first: Officer) -> Trust:
+    """Return whom the agent relies on: who its file says, or else the issuer of its own policies."""
+    if file.trust is None:
+        return Trust(issuers=(TrustedIssuer(name=first.name, key=first.key.public),))
+    return Trust(
+        issuers=tuple(_issuer(home, item) for item in file.trust.issuers),
+        minimum=file.trust.minimum,
+    )
+
+
+def _issuer(home: Home, given: str | IssuerSection) -> TrustedIssuer:
+    section = IssuerSection(key=given) if isinstance(given, str) else given
+    key = home.public_key(section.key)
+    is_hex = len(section.key) == 2 * len(key)
+    name = section.name or (key_text(key) if is_hex else section.key)
+    return TrustedIssuer(name=name, key=key, level=section.level, depth=section.depth)
+
+
+def _memory(file: AgentFile, blocks: NewBlocks) -> Memory:
+    return Memory(
+        compartments={
+            name: _compartment(name, section, blocks) for name, section in file.memory.items()
+        }
+    )
+
+
+def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compartment:
+    before = len(blocks.made)
+    values = to_plain(section.values, what=f"the values of compartment {name!r}")
+    if section.chosen_form is Form.MAPPING:
+        mapping = Mapping.load(ZERO, blocks)
+        for key, value in (values or {}).items():
+            mapping = mapping.put(key, value)
+        root = mapping.commit(blocks).root
+    else:
+        root = Log.load(ZERO, blocks).extend(values or ()).commit(blocks).root
+    return Compartment(
+        form=section.chosen_form,
+        root=root,
+        labels=section.labels,
+        residency=section.residency,
+        size=sum(len(data) for data in list(blocks.made.values())[before:]),
+    )
+
+
+# --- the zone ----------------------------------------------------------------------------------------
+
+
+async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certified:
+    """Store what the genesis names with a zone's anchors, and have it decided.
+
+    Raises as `Reach.decide`.
+    """
+    client = reach.zone(zone)
+    record = prepared.record
+    roots = (
+        *record.governance.documents,
+        *record.memory.roots(),
+        record.capabilities.code,
+    )
+    uploads = (client.upload(anchor, roots, prepared.blocks) for anchor in range(client.n))
+    # An anchor that cannot be reached now is asked again, and given the blocks, by the proposal.
+    await asyncio.gather(*uploads, return_exceptions=True)
+    slot = slot_for(None, prepared.proposal.transition, zone)
+    return await reach.decide(zone, Proposer(prepared.proposal, slot, zone), prepared.blocks)
+
+
+async def readiness(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Assessment | None:
+    """Return the agent's own judgement of the zone where it was born; None if that cannot be asked now."""
+    try:
+        news = await reach.news(zone)
+    except SojournError:
+        return None
+    now_ms = clock.wall_ms()
+    envelopes = {
+        item.envelope.host: item.envelope
+        for item in news.envelopes
+        if item.envelope.zone == zone.zone_id and item.envelope.expires_ms > now_ms
+    }
+    record, documents = prepared.record, prepared.documents
+    return assess(record, documents, zone, envelopes, news.endorsements, zone, Memo(), now_ms)
