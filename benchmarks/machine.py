@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
-import nacl.bindings
 
 __all__ = ["commit", "configuration", "load"]
 
@@ -37,7 +36,6 @@ def configuration(folder: Path, now: datetime | None = None) -> dict[str, Any]:
         "file_system": _file_system(folder),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "sqlite": apsw.sqlite_lib_version(),
-        "libsodium": nacl.bindings.sodium_library_version_major(),
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
         "load_before": load(),
     }

@@ -20,7 +20,7 @@ from typing import Final
 from sojourn.core.base.digests import short
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
-from sojourn.core.zone.manifest import SignedManifest
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.runtime.files import read_manifest, write_atomically
 from sojourn.runtime.keyfile import (
     Purpose,
@@ -118,6 +118,11 @@ class Home:
         """Return all verified manifests here, by local name."""
         return {name: self.manifest(name) for name in self.known_zones()}
 
+    def name_of(self, zone: ZoneManifest) -> str:
+        """Return the local name of a zone: the one it gives itself if it is not known here."""
+        known = {m.manifest.zone_id: name for name, m in self.manifests().items()}
+        return known.get(zone.zone_id, zone.name)
+
     def keep_manifest(self, manifest: SignedManifest) -> str:
         """Keep the manifest of a zone that was met; return its local name here.
 
@@ -143,7 +148,7 @@ class Home:
         `name` may also be the path of a key file. Raises `Misused`.
         """
         if name is None:
-            name = self._only_key(purposes)
+            name = self.only_key(*purposes)
         path = Path(name) if "/" in name or name.endswith(".key") else self.keys / f"{name}.key"
         if not path.exists() and path.parent == self.keys:
             remedy = _choice("There are", self.key_names(), "keys new")
@@ -158,7 +163,8 @@ class Home:
         """Return the names of the public keys here."""
         return sorted(entry.stem for entry in _entries(self.keys) if entry.suffix == ".pub")
 
-    def _only_key(self, wanted: tuple[Purpose, ...]) -> str:
+    def only_key(self, *wanted: Purpose) -> str:
+        """Return the name of the only key for one of these purposes. Raises `Misused` unless there is one."""
         found = [n for n in self.key_names() if purpose_of(self.keys / f"{n}.key") in wanted]
         if len(found) == 1:
             return found[0]

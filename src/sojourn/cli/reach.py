@@ -76,7 +76,7 @@ class Reach:
     ) -> Certified:
         """Drive a proposal to its decision in a zone, and until a quorum has applied it.
 
-        Raises `Denied`, `Rejected` or `Refused` as more than f anchors say, so that a correct one is among them;
+        Raises `Denied`, `Rejected` or `Refused` as more than f anchors say, a correct one among them;
         `Stalled` if a quorum is out of reach, and `Overtaken` if something else was decided.
         """
         try:

@@ -88,7 +88,10 @@ class Context:
         sleeping = session.note(Sleeping, opening)
         await session.perform(WaitForTime(session, sleeping.call, sleeping.until_ms))
 
-    async def receive(self, timeout: float | None = None) -> Message | None:
+    async def receive(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 (durable: it is not asyncio's to keep)
+    ) -> Message | None:
         """Wait for the next message in the inbox and consume it; None when `timeout` seconds are over.
 
         One message is consumed at a time. Raises `Misused` while another `receive` is under way.

@@ -87,10 +87,11 @@ class How(StrEnum):
 class Ending(Value):
     """The end of an execution.
 
-    `returned` (with what `run` returned, as builtins) and `raised` are final and recorded. A `resting` agent is dormant, and
-    its wake triggers say when to execute it again; a `departed` one is another zone's. `diverged` (the code
-    does not repeat its journal; nothing is recorded) needs a person. After `lease-lost` another host may act.
-    `broken` means that the agent's side is gone, its process killed perhaps: execute the agent again.
+    `returned` (with what `run` returned, as builtins) and `raised` are final and recorded. A `resting` agent
+    is dormant, and its wake triggers say when to execute it again; a `departed` one is another zone's.
+    `diverged` (the code does not repeat its journal; nothing is recorded) needs a person. After `lease-lost`
+    another host may act. `broken` means that the agent's side is gone, its process killed perhaps: execute
+    the agent again.
     """
 
     how: How

@@ -1,8 +1,8 @@
 """What the two sides of an execution tell each other, whatever the substrate.
 
 The agent's side numbers its questions; each is answered by one `Reply` with that number, in any order.
-`Commit`, `Intend`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them one at a time,
-in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
+`Commit`, `Intend`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them one at
+a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
 from typing import Annotated, Any, Final, Literal, TypeAlias

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-
 from sojourn.core.base.errors import Unreachable
 from sojourn.runtime.frames import (
     RECALL_MAX,

@@ -83,7 +83,8 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def cancel_all(self) -> bool:
         """Ask every task that is not done to cancel itself when next driven; tell whether there is any."""
-        return any([task.cancel() for task in self._tasks])
+        asked = [task.cancel() for task in self._tasks]
+        return any(asked)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Ignore what nobody waits for, as a failed task that is dropped: there is no log to write to."""

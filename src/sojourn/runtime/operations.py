@@ -53,13 +53,13 @@ class Operation(ABC):
     def begin(self) -> None:
         """Perform it, live. It ends in `session.answer`."""
 
-    def reserve(self) -> None:
+    def reserve(self) -> None:  # noqa: B027 (few have something to do here)
         """Take from the budgets what it will spend. Called at rest, before `begin`."""
 
-    def proceed(self) -> None:
+    def proceed(self) -> None:  # noqa: B027
         """Go on after a record that only opened it, live. Called at rest."""
 
-    def abandon(self) -> None:
+    def abandon(self) -> None:  # noqa: B027
         """Stop performing it: the code has cancelled it."""
 
 

@@ -103,8 +103,8 @@ class Custodian(Protocol):
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
-        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`, and then nothing has changed;
-        `LeaseLost`.
+        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`,
+        and then nothing has changed; `LeaseLost`.
         """
 
     async def places(self) -> tuple[Assessment, ...]:

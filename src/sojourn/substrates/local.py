@@ -144,7 +144,7 @@ class _InsideChannel(Channel):
     async def _serve(self) -> None:
         try:
             await self._server.serve()
-        except Exception as error:  # noqa: BLE001 (one agent's trouble is not the others')
+        except Exception as error:  # one agent's trouble is not the others'
             self._log("runtime", f"the agent's side failed: {error!r}")
         finally:
             self._transmit(None)

@@ -1,5 +1,6 @@
 """The stage: the zones of a schedule, each with its anchors and hosts as processes on this machine."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 from sojourn.cli.founding import PERMIT_ALL, Plan, found_locally
 from sojourn.cli.home import Home
 from sojourn.cli.introducing import endorse, introduce
-from sojourn.cli.processes import end, processes_of, start
+from sojourn.cli.processes import end, processes_of
 from sojourn.cli.raising import raise_zone
 from sojourn.cli.reach import Reach
 from sojourn.core.base.errors import Failed, Misused
@@ -87,10 +88,11 @@ class Stage:
 
     async def raise_all(self) -> None:
         """Start every process; return when all zones answer and know each other, one from the next."""
-        for plan in self.schedule.zones:
-            start(processes_of(self.home.zone(plan.name)))
-        for plan in self.schedule.zones:
-            await raise_zone(self._reach, self.home, plan.name, timeout_s=_UP_TIMEOUT_S)
+        raised = (
+            raise_zone(self._reach, self.home, plan.name, timeout_s=_UP_TIMEOUT_S)
+            for plan in self.schedule.zones
+        )
+        await asyncio.gather(*raised)
         names = [plan.name for plan in self.schedule.zones]
         for name, other in zip(names, names[1:], strict=False):
             await introduce(self._reach, self.home, name, self.home.manifest(other))

@@ -1,0 +1,213 @@
+"""`sojourn agent`: launch agents; find, show, message, export and retire them."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from sojourn.cli import address_book
+from sojourn.cli.agent_file import OutsideStep, read_agent_file
+from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
+from sojourn.cli.finding import find_named
+from sojourn.cli.help import Group
+from sojourn.cli.home import Home, check_name
+from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
+from sojourn.cli.listing import AgentListed, list_agents
+from sojourn.cli.options import json_option, with_home
+from sojourn.cli.output import emit, note, say, table
+from sojourn.cli.reach import perform, reaching
+from sojourn.core.base.digests import cid_text
+from sojourn.core.protocol.assessment import Assessment
+from sojourn.core.protocol.custody import Certified
+from sojourn.runtime.keyfile import Purpose
+
+__all__ = ["agent"]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(cls=Group)
+def agent() -> None:
+    """Launch agents; watch, find, message, export and retire them.
+
+    An agent has a local name here, in the address book; its identifier is the digest of its genesis. Where it
+    is now is found by following its admission certificates.
+    """
+
+
+class Launched(msgspec.Struct, frozen=True, kw_only=True):
+    """A new agent. `doubts` are reasons why it will not execute where it was born, for now."""
+
+    name: str
+    agent: str
+    zone: str
+    zone_name: str
+    version: int
+    guarded: bool
+    outside: tuple[OutsideStep, ...]
+    doubts: tuple[str, ...]
+
+
+@agent.command("launch")
+@click.argument("file", type=_FILE)
+@click.option("--zone", "zone", required=True, help="Where it is born: a zone known here.")
+@click.option("--name", help="Its local name.  [default: as in the file, or the file's own name]")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="An officer's key that signs; may be repeated.  [default: the only one here]",
+)
+@json_option
+@with_home
+def launch_agent(
+    home: Home, *, file: Path, zone: str, name: str | None, keys: tuple[str, ...], as_json: bool
+) -> None:
+    """Launch the agent that FILE describes.
+
+    Its policies are signed, its code and first memory are stored with the zone's anchors, and a quorum of them
+    decides its genesis by its policies and the zone's. From then on a host runs it.
+
+    What FILE holds:
+      [agent]
+      entry = "risk_desk:RiskDesk"          # module:Class; the source lies beside FILE
+
+      [governance]
+      policies = ["eu-finance.cedar"]       # Cedar text signed now, or a .signed document
+      actions = ["order.place"]             # the application's actions that they name
+
+      [trust]                               # without it: whoever signs the launch
+      issuers = ["acme-compliance"]         # public keys here, by name, or in hexadecimal
+      minimum = { execute = 1, travel = 2 }
+
+      [capabilities.requires]
+      cpu = 1
+      memory_mib = 512
+      packages = ["arch>=7"]
+
+      [memory.positions]
+      labels = ["client-confidential"]
+      residency = ["EU"]
+      values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
+
+      [budgets]
+      calls = 1000
+
+    Example:
+      sojourn agent launch risk_desk.toml --zone aws-eu-west-1
+    """
+    local = check_name(name or read_agent_file(file).agent.name or _name_of(file), what="an agent")
+    address_book.check_free(home, local)
+    manifest = home.manifest(zone).manifest
+    prepared = prepare_launch(home, file, manifest, _officers(home, keys))
+
+    async def work() -> tuple[Certified, Assessment | None]:
+        async with reaching() as reach:
+            born = await launch(reach, manifest, prepared)
+            address_book.keep(home, local, born.record.agent_id, manifest.zone_id)
+            return born, await readiness(reach, manifest, prepared)
+
+    born, judged = perform(work())
+    launched = Launched(
+        name=local,
+        agent=cid_text(born.record.agent_id),
+        zone=cid_text(manifest.zone_id),
+        zone_name=zone,
+        version=born.record.version,
+        guarded=False,
+        outside=prepared.outside,
+        doubts=_doubts(judged),
+    )
+    emit(launched, as_json, lambda _: _render_launched(launched))
+
+
+def _name_of(file: Path) -> str:
+    return file.stem.lower().replace("_", "-")
+
+
+def _officers(home: Home, names: tuple[str, ...]) -> list[Officer]:
+    chosen = names or (home.only_key(Purpose.OFFICER),)
+    return [Officer(Path(name).stem, home.key(name, Purpose.OFFICER)) for name in chosen]
+
+
+def _doubts(judged: Assessment | None) -> tuple[str, ...]:
+    """Return why an agent would not execute where it is, if that is so."""
+    if judged is None:
+        return ()
+    findings = (judged.governance, judged.capability, judged.trust)
+    return tuple(reason for each in findings if not each.passes for reason in each.reasons)
+
+
+def _render_launched(launched: Launched) -> None:
+    say(f"{launched.name} is launched in {launched.zone_name}, version {launched.version}")
+    say(f"  agent {launched.agent}")
+    if launched.outside:
+        steps = ", ".join(f"{each.step} ({each.action})" for each in launched.outside)
+        say(
+            "It acts outside its zone and is unguarded: if the whole zone is lost, it is parked and safe,"
+        )
+        say(
+            f"but what it did last outside may have been done by a future that is lost. By: {steps}."
+        )
+    for doubt in launched.doubts:
+        note(f"It will not execute there yet: {doubt}")
+
+
+@agent.command("list")
+@click.option(
+    "--zone", "zones", multiple=True, help="A zone known here; may be repeated.  [default: all]"
+)
+@json_option
+@with_home
+def list_command(home: Home, *, zones: tuple[str, ...], as_json: bool) -> None:
+    """List the agents that zones hold, or held and saw leave.
+
+    Example:
+      sojourn agent list --zone home
+    """
+    names = zones or tuple(home.known_zones())
+
+    async def work() -> list[AgentListed]:
+        async with reaching() as reach:
+            return await list_agents(reach, home, names)
+
+    emit(perform(work()), as_json, _render_list)
+
+
+def _render_list(found: list[AgentListed]) -> None:
+    if not found:
+        say("No agents there. Launch one with `sojourn agent launch FILE --zone NAME`.")
+        return
+    rows = [
+        (
+            item.name or "",
+            item.zone_name,
+            f"gone to {item.gone_to}" if item.gone_to else item.status,
+            item.version,
+            f"{item.term}.{item.binding}",
+            item.host or "",
+            item.agent,
+        )
+        for item in found
+    ]
+    table(("name", "zone", "status", "version", "fence", "host", "agent"), rows)
+
+
+@agent.command()
+@click.argument("name")
+@json_option
+@with_home
+def show(home: Home, *, name: str, as_json: bool) -> None:
+    """Show the agent NAME: where it is now, and its six fields.
+
+    Example:
+      sojourn agent show risk-desk
+    """
+
+    async def work() -> AgentShown:
+        async with reaching() as reach:
+            found = await find_named(reach, home, name)
+            zone = home.name_of(found.zone)
+            return agent_shown(found.head, name=name, zone_name=zone)
+
+    emit(perform(work()), as_json, render_agent)

@@ -1,0 +1,164 @@
+"""An agent as its record says it: the six fields, for people and for scripts."""
+
+from typing import Any
+
+import msgspec
+
+from sojourn.cli.output import say, table
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.keys import key_text
+from sojourn.core.protocol.custody import Certified
+
+__all__ = ["AgentShown", "CompartmentShown", "agent_shown", "render_agent"]
+
+
+class CompartmentShown(msgspec.Struct, frozen=True):
+    """A compartment of memory. `root` is None if it is empty, `held_by` the zone it stayed in, if it did."""
+
+    name: str
+    form: str
+    size: int
+    labels: tuple[str, ...]
+    residency: tuple[str, ...]
+    root: str | None
+    held_by: str | None
+
+
+class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970."""
+
+    name: str
+    agent: str
+    realm: str
+    version: int
+    status: str
+    zone: str
+    zone_name: str
+    term: int
+    binding: int
+    host: str | None
+    leaving_for: str | None
+    decided_by: tuple[int, ...]
+    last_transition: str
+    last_at_ms: int
+    entry: str
+    code: str
+    publisher: str
+    requires: dict[str, Any]
+    offers: tuple[str, ...]
+    documents: tuple[str, ...]
+    governance_version: int
+    memory: tuple[CompartmentShown, ...]
+    journal: str | None
+    lineage_count: int
+    lineage_root: str
+    budgets: dict[str, tuple[int, int]]
+    wake: tuple[Any, ...]
+    issuers: tuple[str, ...]
+    minimum: dict[str, int]
+    events: dict[str, int]
+
+
+def agent_shown(head: Certified, *, name: str, zone_name: str) -> AgentShown:
+    """Return the newest record of an agent as it is shown."""
+    record, custody = head.record, head.record.custody
+    migration = record.migration
+    return AgentShown(
+        name=name,
+        agent=cid_text(record.agent_id),
+        realm=record.realm,
+        version=record.version,
+        status=str(record.eligibility.status),
+        zone=cid_text(custody.zone),
+        zone_name=zone_name,
+        term=custody.term,
+        binding=custody.binding,
+        host=custody.host.hex() if custody.host else None,
+        leaving_for=cid_text(migration.to_zone) if migration else None,
+        decided_by=tuple(head.certificate.signers()),
+        last_transition=str(head.transition.kind),
+        last_at_ms=head.transition.at_ms,
+        entry=record.capabilities.entry,
+        code=cid_text(record.capabilities.code),
+        publisher=record.capabilities.publisher.hex(),
+        requires=msgspec.to_builtins(record.capabilities.requires),
+        offers=record.capabilities.offers,
+        documents=tuple(map(cid_text, record.governance.documents)),
+        governance_version=record.governance.version,
+        memory=_compartments(record),
+        journal=_named(record.memory.journal),
+        lineage_count=record.lineage.count,
+        lineage_root=record.lineage.root.hex(),
+        budgets={n: (b.spent, b.limit) for n, b in record.eligibility.budgets.items()},
+        wake=tuple(msgspec.to_builtins(record.eligibility.wake)),
+        issuers=tuple(issuer.name for issuer in record.trust.issuers),
+        minimum=record.trust.minimum,
+        events=record.trust.events,
+    )
+
+
+def _compartments(record: AgentRecord) -> tuple[CompartmentShown, ...]:
+    return tuple(
+        CompartmentShown(
+            name,
+            str(item.form),
+            item.size,
+            item.labels,
+            item.residency,
+            _named(item.root),
+            cid_text(item.held_by) if item.held_by else None,
+        )
+        for name, item in sorted(record.memory.compartments.items())
+    )
+
+
+def _named(digest: bytes) -> str | None:
+    return None if digest == ZERO else cid_text(digest)
+
+
+def render_agent(shown: AgentShown) -> None:
+    """Print an agent for people, field by field."""
+    say(f"{shown.name or 'agent'} is {shown.status} in {shown.zone_name}")
+    say(f"  {'agent':<13} {shown.agent}")
+    for field, text in _facts(shown).items():
+        say(f"  {field:<13} {text}")
+    if shown.memory:
+        say("")
+        table(
+            ("memory", "form", "bytes", "labels", "residency", "held in"),
+            [
+                (c.name, c.form, c.size, _list(c.labels), _list(c.residency), c.held_by or "here")
+                for c in shown.memory
+            ],
+        )
+
+
+def _facts(shown: AgentShown) -> dict[str, str]:
+    host = key_text(bytes.fromhex(shown.host)) if shown.host else "none yet"
+    minimum = ", ".join(f"{name} {level}" for name, level in shown.minimum.items())
+    lacks = {name: value for name, value in shown.requires.items() if value}
+    return {
+        "custody": f"term {shown.term}, binding {shown.binding}, host {host}",
+        "governance": f"{len(shown.documents)} documents, version {shown.governance_version}",
+        "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
+        f"anchors {_list(shown.decided_by)}",
+        "eligibility": f"{shown.status}; {_budgets(shown)}",
+        "trust": f"relies on {_list(shown.issuers) or 'nobody'}; needs {minimum or 'level 1'}",
+        "capabilities": f"{shown.entry}; requires "
+        + (", ".join(f"{name} {_value(value)}" for name, value in lacks.items()) or "nothing"),
+        **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),
+    }
+
+
+def _budgets(shown: AgentShown) -> str:
+    spent = [f"{s} of {limit} {name} spent" for name, (s, limit) in shown.budgets.items()]
+    return ", ".join(spent) or "no budgets"
+
+
+def _value(value: Any) -> str:
+    return _list(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _list(items: Any) -> str:
+    return ", ".join(map(str, items))
