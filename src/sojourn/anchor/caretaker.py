@@ -150,6 +150,9 @@ class Caretaker:
                     await self._lead(dossier)
                 case Task.PRESS:
                     again_ms = await self._press(dossier)
+                case Task.OFFER:
+                    self._anchor.offer_arrival(dossier, to_all=True)
+                    again_ms = self._anchor.manifest.lease_ms
                 case Task.REFUSE:
                     await self._refuse(dossier)
                 case Task.REBIND:

@@ -16,6 +16,7 @@ from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
 from sojourn.anchor.watermark import Watermarks
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused, Rejected, SojournError, StoreFailed
 from sojourn.core.base.keys import KeyPair, key_text
@@ -180,8 +181,11 @@ class Anchor:
             record = done.record
             if record.custody.zone != self.zone_id or record.eligibility.status in _GONE:
                 self.leases.forget(dossier.agent)
+            elif done.transition.kind in _BINDING:
+                # To be bound is to be granted a first lease: nobody else is offered the agent meanwhile.
+                self.leases.renew(dossier.agent, record.custody.fence, clock.boot_ms())
         if dossier.arrival is not None and done is None:
-            self._offer_arrival(dossier)
+            self.offer_arrival(dossier)
         self._caretaker.plan(dossier)
 
     def _log_decision(self, done: Certified) -> None:
@@ -250,12 +254,13 @@ class Anchor:
         """Return the hosts of this zone with a current envelope."""
         return sorted(self.places.envelopes_of(self.zone_id, clock.wall_ms()))
 
-    def _offer_arrival(self, dossier: Dossier) -> None:
+    def offer_arrival(self, dossier: Dossier, *, to_all: bool = False) -> None:
+        """Tell the host that the visa names of the arrival; or, when it does not act, every live one."""
         if dossier.arrival is None:
             return
         arrive = dossier.arrival.arrive
         item = exchange.WorkItem(arrive=arrive, application=dossier.application)
-        self.offer([arrive.visa.terms.host], item)
+        self.offer(self.live_hosts() if to_all else [arrive.visa.terms.host], item)
 
     # --- what is no ruling ----------------------------------------------------------------------------
 
@@ -423,6 +428,7 @@ class Anchor:
     }
 
 
+_BINDING: Final = frozenset({TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN})
 _GONE: Final = frozenset({Status.DEPARTED, Status.RETIRED, Status.REVOKED})
 
 

@@ -8,6 +8,7 @@ import msgspec
 from sojourn.cli import address_book
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
+from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
@@ -211,3 +212,30 @@ def show(home: Home, *, name: str, as_json: bool) -> None:
             return agent_shown(found.head, name=name, zone_name=zone)
 
     emit(perform(work()), as_json, render_agent)
+
+
+@agent.command()
+@click.argument("name")
+@click.argument("file", type=_FILE)
+@json_option
+@with_home
+def export(home: Home, *, name: str, file: Path, as_json: bool) -> None:
+    """Write the agent NAME to FILE as a capsule: evidence, policies, code and memory in one CAR file.
+
+    The agent goes on; this is a copy of what it was. Anyone can verify it with no network. What stayed behind in
+    other zones is named and not in it.
+
+    Example:
+      sojourn agent export risk-desk desk.car && sojourn capsule verify desk.car
+    """
+
+    async def work() -> Exported:
+        async with reaching() as reach:
+            return await export_agent(reach, home, name, file)
+
+    def render(done: Exported) -> None:
+        say(f"{name}, version {done.version}, is in {done.file}: {done.size} bytes")
+        if done.left_behind:
+            say(f"Not in it, since it stayed behind: {', '.join(done.left_behind)}")
+
+    emit(perform(work()), as_json, render)

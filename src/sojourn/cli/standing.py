@@ -73,9 +73,8 @@ class ZoneStanding(msgspec.Struct, frozen=True, kw_only=True):
             return (
                 f"stalled: {self.answering} of {n} anchors answer, {self.quorum} are needed; {lack}"
             )
-        left = f"{self.may_fail} more may fail" if self.may_fail else "none may fail"
         word = "decides" if self.hosts else "decides, but no host offers anything"
-        return f"{word}: {self.answering} of {n} anchors answer, {self.quorum} are needed; {left}"
+        return f"{word}: {self.answering} of {n} anchors answer, {self.quorum} are needed; {self.may_fail} more may fail"
 
 
 async def standing_of(reach: Reach, home: Home, name: str) -> ZoneStanding:

@@ -34,7 +34,8 @@ log = structlog.get_logger("host")
 
 _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
-_LOOK_AGAIN_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 0.5
+_LOOK_AGAIN_S_MAX: Final = 30.0
 _WORKS: Final = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
 
 
@@ -61,12 +62,12 @@ class AgentRun:
         An agent that may not execute, or that does not repeat its journal, stays bound and is looked at again
         later: let go, it would be bound by one host after another, to no end.
         """
-        pause_s = _AGAIN_S
+        pause_s, look_s = _AGAIN_S, _LOOK_AGAIN_S
         while self._is_ours() and self._has_work():
             began_ms = clock.boot_ms()
             ending = await self._execute_once()
             if ending is None or ending.how is How.DIVERGED:
-                pause_s = _LOOK_AGAIN_S
+                pause_s, look_s = look_s, min(2 * look_s, _LOOK_AGAIN_S_MAX)
             elif ending.how in (How.LEASE_LOST, How.BROKEN):
                 log.info("runs again", agent=self._name, why=str(ending.how), problem=ending.text)
                 lasted_s = (clock.boot_ms() - began_ms) / 1000

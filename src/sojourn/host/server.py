@@ -187,7 +187,7 @@ class Host:
         head = await self.newest(agent)
         if head is None or not self._may_bind(head.record):
             return head
-        await asyncio.sleep(self._rank(head.record) * RANK_STEP_MS / 1000)
+        await asyncio.sleep(self.rank(head.record) * RANK_STEP_MS / 1000)
         newer = await self.newest(agent)
         if newer is None or newer.record != head.record:
             return newer
@@ -201,7 +201,7 @@ class Host:
             and status in _HERE
         )
 
-    def _rank(self, record: AgentRecord) -> int:
+    def rank(self, record: AgentRecord) -> int:
         """Return this host's place among the live ones for the next binding (protocol §6)."""
         live = set(self.places.envelopes_of(self.zone_id, clock.wall_ms())) | {self.key.public}
         custody = record.custody

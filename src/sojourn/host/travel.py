@@ -15,7 +15,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Refused, SojournError, Unreachable
-from sojourn.core.base.limits import VISA_DEADLINE_MS
+from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
 from sojourn.core.base.seals import Kind, Role, statement
 from sojourn.core.protocol.admission import admitted, departed
 from sojourn.core.protocol.custody import Certified
@@ -184,6 +184,8 @@ async def admit(host: "Host", item: WorkItem) -> Certified | None:
     gone, manifest = arrive.departure, host.manifest
     record = admitted(gone.record, gone.certificate.slot, manifest, host.key.public)
     deadline_ms = clock.boot_ms() + arrive.visa.terms.deadline_ms
+    if arrive.visa.terms.host != host.key.public:
+        await asyncio.sleep(host.rank(gone.record) * RANK_STEP_MS / 1000)  # the named host is silent
     while clock.boot_ms() < deadline_ms:
         proposal = await _admission(host, arrive, record)
         slot = slot_for(gone, proposal.transition, manifest)

@@ -29,7 +29,8 @@ Snapshot: TypeAlias = dict[str, bytes | Handle]
 class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
-    `check_access` raises where memory must not be used: anywhere but in `run`.
+    `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
+    compartments that were used since the restart point, which a replay will therefore use again.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class WorkingMemory:
         self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
+        self.opened: set[str] = set()
         self.new = NewBlocks(source)
 
     def snapshot(self) -> Snapshot:
@@ -75,6 +77,7 @@ class WorkingMemory:
         if self.form_of(name) is not form:
             remedy = f"Declare it as a {form} where the agent is launched, or use it as it is"
             raise Misused(f"compartment {name!r} is no {form}", remedy=remedy)
+        self.opened.add(name)
         state = self._state[name]
         if isinstance(state, bytes):
             state = (Mapping if form is Form.MAPPING else Log).load(state, self.new)

@@ -61,7 +61,8 @@ class AgentLoop(asyncio.AbstractEventLoop):
         )
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self.create_task(_aclose(generator))
+        if self.is_running():  # else the code is gone, and its generators with it
+            self.create_task(_aclose(generator))
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

@@ -208,10 +208,17 @@ class Consider(Operation):
         self._settle(moved=moved, reason=reason)
 
     def proceed(self) -> None:
-        """Move, now that the choice is in the journal."""
+        """Move, now that the choice is in the journal; unless the replay there could not be."""
         assert self._considered is not None
+        chosen = self._considered.chosen
+        stays = {name for p in self._considered.places if p.zone == chosen for name in p.stays}
+        needed = sorted(stays & self.session.memory.opened)
+        if needed:
+            reason = f"compartment {needed[0]!r} would stay behind, and a replay there would need it"
+            self._settle(moved=False, reason=f"{reason}: use it in an earlier turn only")
+            return
         self.session.flush()
-        self.session.ask(Depart, self._stayed, zone=self._considered.chosen)
+        self.session.ask(Depart, self._stayed, zone=chosen)
 
     def _surveyed(self, answer: Answer) -> None:
         assert isinstance(answer, Places)

@@ -405,6 +405,7 @@ class Session:
         self._open.clear()
         self._answered.clear()
         self._active_loop = None
+        self.memory.opened.clear()
         self.loop = new_loop()
         self._main = self.loop.create_task(self._run())
         self._drive()

@@ -30,6 +30,7 @@ class Turns(AsyncIterator[T]):
         self._items = _Items(items)
         self._turn = 0
         self._segment = 0
+        self._opened_before: frozenset[str] = frozenset()
 
     async def __anext__(self) -> T:
         session = self._session
@@ -37,6 +38,7 @@ class Turns(AsyncIterator[T]):
             if session.is_in_loop(self):
                 return await self._advance()
             self._segment = session.enter_loop(self)
+            self._opened_before = frozenset(session.memory.opened)
             if session.is_resuming():
                 return await self._resume()
         try:
@@ -69,6 +71,7 @@ class Turns(AsyncIterator[T]):
 
     async def _reach(self, turn: int | None) -> None:
         await self._session.perform(_Reach(self._session, self._segment, turn))
+        self._session.memory.opened = set(self._opened_before)
 
 
 class _Reach(Operation):

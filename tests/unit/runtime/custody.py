@@ -24,7 +24,7 @@ from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
 
-__all__ = ["Crash", "FakeCustodian", "Zone", "place"]
+__all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
 
 HOME = digest(b"home")
 

@@ -1,19 +1,47 @@
 """Running agents of `agents/` to their end, through crashes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from textwrap import dedent
+from types import MappingProxyType
 from typing import Any
 
+from sojourn.core.agent.memory.blocks import load_block
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.base.digests import link_digest
+from sojourn.core.base.encoding import encode_block
 from sojourn.runtime.code import collect_source
 from sojourn.runtime.execution import Ending, Execution, How
 from sojourn.runtime.ports import Mode
+from sojourn.runtime.records import Record, decode_record
 from sojourn.substrates.local import LocalSubstrate
-from tests.unit.runtime.custody import Crash, FakeCustodian, Zone
+from tests.unit.runtime.custody import Blocks, Crash, FakeCustodian, Zone
 
-__all__ = ["AGENTS", "Stage", "on_stage", "roots"]
+__all__ = ["AGENTS", "Stage", "desk", "journal_of", "on_stage", "roots", "source_of"]
 
 AGENTS = Path(__file__).parent / "agents"
+
+
+def desk(text: str) -> Mapping[str, bytes]:
+    """Return the source of an agent `desk:Desk`, given its class."""
+    return {"desk.py": (_HEADER + dedent(text)).encode()}
+
+
+_HEADER = """\
+import asyncio
+from dataclasses import dataclass
+import sojourn
+from sojourn import *
+from tests.unit.runtime import outside
+"""
+
+
+@cache
+def source_of(entry: str) -> Mapping[str, bytes]:
+    """Return the source of an agent of `agents/`."""
+    return MappingProxyType(collect_source(entry, AGENTS))
 
 
 class Stage:
@@ -29,14 +57,14 @@ class Stage:
         entry: str,
         *args: Any,
         custodian: FakeCustodian | None = None,
-        source: dict[str, bytes] | None = None,
+        source: Mapping[str, bytes] | None = None,
         rest_after_s: float = 60.0,
         **kwargs: Any,
     ) -> Ending | None:
         """Execute the agent of `agents/` once; None if its host crashed."""
         custodian = custodian or FakeCustodian(self.zone)
         channel = await self.substrate.start(
-            collect_source(entry, AGENTS) if source is None else source,
+            source_of(entry) if source is None else source,
             entry,
             self.mode,
             log=custodian.log,
@@ -50,6 +78,10 @@ class Stage:
             if group.subgroup(Crash) is None:
                 raise
             return None
+
+    async def execute_desk(self, text: str, *args: Any, **kwargs: Any) -> Ending | None:
+        """Execute the agent `desk:Desk` of this text."""
+        return await self.execute("desk:Desk", *args, source=desk(text), **kwargs)
 
     async def execute_through(
         self, crashes: Iterable[int], entry: str, *args: Any, **kwargs: Any
@@ -86,3 +118,10 @@ def on_stage(
 def roots(zone: Zone) -> dict[str, bytes]:
     """Return the root of every compartment."""
     return {name: c.root for name, c in zone.record.memory.compartments.items()}
+
+
+def journal_of(zone: Zone) -> list[Record]:
+    """Return all records of the agent's journal."""
+    blocks = Blocks(zone.stored)
+    root = load_block(blocks, zone.record.memory.journal)["log"]
+    return [decode_record(encode_block(plain)) for plain in Log.load(link_digest(root), blocks)]

@@ -40,7 +40,7 @@ _CUSTODY = (
 async def values_of(follower: Follower, compartment: str) -> list[Any]:
     """Return the values of a log compartment of the newest record."""
     root = follower.newest.record.memory.compartments[compartment].root
-    return list(await follower.with_blocks(lambda: Log.load(root, follower).slice(0)))
+    return await follower.with_blocks(lambda: list(Log.load(root, follower).slice(0)))
 
 
 async def journal_of(follower: Follower) -> list[Record]:
@@ -51,7 +51,7 @@ async def journal_of(follower: Follower) -> list[Record]:
         log = link_digest(load_block(follower, root)["log"])
         return [decode_record(encode_block(plain)) for plain in Log.load(log, follower).slice(0)]
 
-    return list(await follower.with_blocks(read))
+    return await follower.with_blocks(read)
 
 
 async def gather(

@@ -111,21 +111,22 @@ class Play:
         return done
 
     def _perform(self, change: Change) -> None:
-        for event in change.events:
-            match event:
-                case PriceChange():
-                    self.stage.price(event.zone, event.price_micros)
-                    self.prices.append(
-                        Priced(self.at_s, event.zone, event.price_micros, change.why)
-                    )
-                    told = f"{event.zone} now asks ${event.price_micros / 1e6:.4f} an hour"
-                case CapacityChange():
-                    self.stage.capacity(event.zone, event.agents)
-                    self.sizes.append(Sized(self.at_s, event.zone, event.agents, change.why))
-                    told = f"{event.zone} now takes {event.agents} agents"
-                case Kill():
-                    told = self._kill(event, change.why)
-            self.say(f"{self.at_s:5.1f} s  {told} ({change.why})")
+        told = [self._performed(event, change.why) for event in change.events]
+        self.stage.publish()  # one offer for all of a change: no one sees half of it
+        self.say(f"{self.at_s:5.1f} s  {', '.join(told)} ({change.why})")
+
+    def _performed(self, event: PriceChange | CapacityChange | Kill, why: str) -> str:
+        match event:
+            case PriceChange(zone=zone, price_micros=price):
+                self.stage.price(zone, price)
+                self.prices.append(Priced(self.at_s, zone, price, why))
+                return f"{zone} now asks ${price / 1e6:.4f} an hour"
+            case CapacityChange(zone=zone, agents=agents):
+                self.stage.capacity(zone, agents)
+                self.sizes.append(Sized(self.at_s, zone, agents, why))
+                return f"{zone} now takes {agents} agents"
+            case Kill():
+                return self._kill(event, why)
 
     def _kill(self, event: Kill, why: str) -> str:
         zone, host = self.follower.zone.name, self.follower.newest.record.custody.host

@@ -43,6 +43,7 @@ class Stage:
         self.home, self.schedule, self._reach = home, schedule, reach
         self.manifests: dict[str, ZoneManifest] = {}
         self._offers: dict[str, OfferSettings] = {}
+        self._unpublished: set[str] = set()
 
     def found(self) -> None:
         """Found every zone: keys, manifests, offers at the list price."""
@@ -71,6 +72,7 @@ class Stage:
             )
             self.manifests[plan.name] = signed.manifest
             self.offer(plan.name, offer)
+        self.publish()
 
     def _first_offer(self, plan: ZonePlan) -> OfferSettings:
         if plan.place.price is None:
@@ -112,17 +114,23 @@ class Stage:
             )
 
     def offer(self, zone: str, offer: OfferSettings) -> None:
-        """Write what a zone's hosts offer from now on; they read it by themselves."""
+        """Set what a zone's hosts offer from the next `publish` on."""
         self._offers[zone] = offer
-        for path in self.home.zone(zone).hosts():
-            write_atomically(path / "offer.toml", offer_text(offer).encode())
+        self._unpublished.add(zone)
+
+    def publish(self) -> None:
+        """Write the offers that changed; hosts read them by themselves."""
+        for zone in self._unpublished:
+            for path in self.home.zone(zone).hosts():
+                write_atomically(path / "offer.toml", offer_text(self._offers[zone]).encode())
+        self._unpublished.clear()
 
     def price(self, zone: str, price_micros: int) -> None:
-        """Change a zone's price."""
+        """Set a zone's price."""
         self.offer(zone, msgspec.structs.replace(self._offers[zone], price_micros=price_micros))
 
     def capacity(self, zone: str, agents: int) -> None:
-        """Change how many agents a zone takes."""
+        """Set how many agents a zone takes."""
         slots = _slots(agents, self.schedule.zone(zone).hosts)
         self.offer(zone, msgspec.structs.replace(self._offers[zone], slots=slots))
 

@@ -63,8 +63,8 @@ CLOCK_SKEW_MS: Final = 10_000
 RUN_AHEAD_RECORDS: Final = 64
 RUN_AHEAD_MS: Final = 250
 CALL_TIMEOUT_S: Final = 10.0
-BIND_PATIENCE_MS: Final = 500
-"""How long an unbound agent waits for the first candidate before the next one tries."""
+ARRIVAL_PATIENCE_MS: Final = 750
+"""How long the host that a visa names has an arrival for itself before others are offered it."""
 PRESS_EVERY_MS: Final = 1_000
 """An anchor of the source shows a departure to the target again after this long, doubling (protocol §5)."""
 PRESS_EVERY_MS_MAX: Final = 60_000

@@ -82,8 +82,7 @@ def renews(dossier: Dossier, host: bytes, claim: Claim) -> bool:
         return False
     if head.record.custody.fence != claim.fence or head.record.eligibility.status not in ACTING:
         return False
-    pending = dossier.open.proposals if dossier.open else ()
-    return all(p.transition.kind is not TransitionKind.BIND for p in pending)
+    return dossier.open is None or not dossier.open.lease_withheld
 
 
 def note_onward(dossier: Dossier, admission: Certified, view: View) -> Dossier:
@@ -111,6 +110,9 @@ def declined(error: SojournError) -> Declined:
 def _slot_is_ours(slot: Slot, view: View) -> None:
     if slot.group != view.zone:
         raise Rejected("the slot is another zone's", reason="wrong-zone", where="slot.group")
+    if slot.realm != view.manifest.realm:
+        problem = f"the slot is of realm {slot.realm!r}, this zone of {view.manifest.realm!r}"
+        raise Rejected(problem, reason="wrong-realm", where="slot.realm")
     if slot.epoch != view.manifest.epoch:
         problem = f"the slot is of epoch {slot.epoch}, this zone is in epoch {view.manifest.epoch}"
         raise Rejected(problem, reason="wrong-epoch", where="slot.epoch")
@@ -152,7 +154,7 @@ def _propose(dossier: Dossier, ask: Propose, sender: bytes, view: View) -> Rulin
         return Ruling(answer=_head(dossier))
     state = _opened(dossier, ask.slot, view)
     if ask.round < state.round:
-        return Ruling(answer=decree.nack(state))
+        return _nacked(dossier, state, ask.proposal, view)
     committee = view.manifest.committee
     if ask.round > 0:
         _check_leader(ask, sender, view)
@@ -160,10 +162,29 @@ def _propose(dossier: Dossier, ask: Propose, sender: bytes, view: View) -> Rulin
             decree.check_entry(ask.slot, ask.round, ask.entry, committee)
             state = decree.enter(state, ask.round, view.boot_ms, ask.entry)
     decree.check_justification(ask, committee)
-    is_locked = ask.justification is not None
-    check_proposal(dossier, ask.proposal, ask.slot, view, is_locked=is_locked)
+    if not decree.may_lock(state, ask):
+        return _nacked(dossier, state, ask.proposal, view)
+    if state.lock_voted is None:  # rule 3: what was voted for is not judged again
+        is_locked = ask.justification is not None
+        check_proposal(dossier, ask.proposal, ask.slot, view, is_locked=is_locked)
     state, answer = decree.lock_vote(state, ask, view.index)
     return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
+
+
+def _nacked(dossier: Dossier, state: OpenSlot, proposal: Proposal, view: View) -> Ruling:
+    """Return a NACK, whatever the proposal is worth (trap 25); a valid one is pending from now on.
+
+    Raises `Missing` where it may become valid, since its proposer can help.
+    """
+    if state.proposal_of(proposal.transition.digest) is None:
+        try:
+            check_proposal(dossier, proposal, state.slot, view, is_locked=False)
+            state = decree.remember(state, proposal)
+        except Missing:
+            raise
+        except SojournError:
+            return Ruling(answer=decree.nack(state))
+    return Ruling(answer=decree.nack(state), dossier=msgspec.structs.replace(dossier, open=state))
 
 
 def _check_leader(ask: Propose, sender: bytes, view: View) -> None:
@@ -178,13 +199,12 @@ def _show_lock(dossier: Dossier, show: ShowLock, sender: bytes, view: View) -> R
     _slot_is_ours(lock.slot, view)
     if _decided(dossier, lock.slot) is not None:
         return Ruling(answer=_head(dossier))
-    if lock.phase is not Phase.LOCK:
-        raise Rejected(
-            f"a {lock.phase} certificate locks nothing", reason="wrong-phase", where="phase"
-        )
     lock.check(Phase.LOCK, view.manifest.committee)
     state = _opened(dossier, lock.slot, view)
-    state, answer = decree.commit_vote(state, lock, view.index, view.boot_ms)
+    proposal = state.proposal_of(lock.value) or show.proposal
+    if proposal is None or proposal.transition.digest != lock.value:
+        raise Missing("proposal")
+    state, answer = decree.commit_vote(state, lock, proposal, view.index, view.boot_ms)
     return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
 
 
@@ -192,16 +212,17 @@ def _ask_round(dossier: Dossier, ask: AskRound, sender: bytes, view: View) -> Ru
     _slot_is_ours(ask.slot, view)
     if _decided(dossier, ask.slot) is not None:
         return Ruling(answer=_head(dossier))
+    committee = view.manifest.committee
     if dossier.open is None or dossier.open.slot != ask.slot:
-        raise Refused("that slot is not open here")
-    state = dossier.open
+        decree.check_stuck(ask, committee)
+    state = _opened(dossier, ask.slot, view)
     if ask.round > state.round:
-        decree.check_entry(ask.slot, ask.round, ask.entry, view.manifest.committee)
+        decree.check_entry(ask.slot, ask.round, ask.entry, committee)
         state = decree.enter(state, ask.round, view.boot_ms, ask.entry)
-    after = msgspec.structs.replace(dossier, open=state)
     if ask.round < state.round:
         return Ruling(answer=decree.nack(state))
-    return Ruling(answer=decree.round_vote(state, view.index, view.boot_ms), dossier=after)
+    state, answer = decree.round_vote(state, view.index, view.boot_ms)
+    return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
 
 
 def _show_commit(dossier: Dossier, show: ShowCommit, sender: bytes, view: View) -> Ruling:

@@ -19,12 +19,13 @@ These functions take an `OpenSlot` and give the next one. They check nothing abo
 
 import msgspec
 
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import ROUND_BASE_MS, ROUND_DOUBLINGS_MAX, ROUNDS_MAX
 from sojourn.core.protocol.binding import rank
 from sojourn.core.protocol.dossier import CastRound, CastVote, OpenSlot
-from sojourn.core.protocol.messages import Nack, Proposal, Propose
+from sojourn.core.protocol.messages import AskRound, Nack, Proposal, Propose
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundCertificate
 from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
@@ -33,12 +34,15 @@ from sojourn.core.zone.manifest import ZoneManifest
 __all__ = [
     "check_entry",
     "check_justification",
+    "check_stuck",
     "commit_vote",
     "enter",
     "is_unlocked_for",
     "leader",
     "lock_vote",
+    "may_lock",
     "nack",
+    "remember",
     "round_timeout_ms",
     "round_vote",
 ]
@@ -90,6 +94,25 @@ def check_justification(ask: Propose, committee: Committee) -> None:
     lock.check(Phase.LOCK, committee, where="justification")
 
 
+def check_stuck(ask: AskRound, committee: Committee) -> None:
+    """Raise `Rejected` unless a correct anchor is in this round of this slot.
+
+    That the round before was left says so, or f+1 votes to leave this one: so nobody else can have slots opened.
+    """
+    if ask.round > 0:
+        check_entry(ask.slot, ask.round, ask.entry, committee)
+        return
+    anchors = {item.vote.ballot.anchor for item in ask.votes}
+    if len(anchors) < committee.honest_witness:
+        problem = "that slot is not open here, and no correct anchor is known to be stuck in it"
+        raise Rejected(problem, reason="not-open", where="votes")
+    for index, item in enumerate(ask.votes):
+        where = f"votes[{index}]"
+        if (item.vote.ballot.slot, item.vote.ballot.round) != (ask.slot, ask.round):
+            raise Rejected("a vote of another slot or round", reason="wrong-slot", where=where)
+        item.check(committee, where=where)
+
+
 def enter(
     state: OpenSlot, round: int, now_ms: int, entry: RoundCertificate | None = None
 ) -> OpenSlot:
@@ -101,29 +124,35 @@ def enter(
         round=round,
         entered_ms=now_ms,
         lock_voted=None,
+        lock_justification=None,
         commit_voted=None,
+        round_voted=None,
         entry=entry,
-        proposals=_kept(state),
+        proposals=_carried(state),
     )
 
 
-def _kept(state: OpenSlot) -> tuple[Proposal, ...]:
-    """Return the proposals a new round must remember: the locked one, or else all (any may be proposed)."""
+def _carried(state: OpenSlot) -> tuple[Proposal, ...]:
+    """Return the proposals to take into a new round: the locked one, or else the newest (any may be proposed)."""
     if state.lock is None:
         return state.proposals[-2:]
     locked = state.proposal_of(state.lock.value)
     return (locked,) if locked else ()
 
 
-def _remembering(state: OpenSlot, proposal: Proposal) -> OpenSlot:
-    """Return the slot with a valid proposal that got no vote as the newest one pending.
+def remember(state: OpenSlot, proposal: Proposal) -> OpenSlot:
+    """Return the slot with `proposal` as the newest of its proposals, and none dropped that a vote rests on.
 
-    A later leader may propose it: the value voted for may be too old by then for anchors that never saw it.
+    A valid proposal that gets no vote may be proposed by a later leader: the value voted for may be too old by
+    then for anchors that never saw it. Evidence that was judged here is not replaced by another copy's.
     """
     value = proposal.transition.digest
     needed = {state.lock_voted, state.lock.value if state.lock else None}
-    kept = tuple(p for p in state.proposals if p.transition.digest in needed - {value})
-    return msgspec.structs.replace(state, proposals=(*kept, proposal))
+    others = [p for p in state.proposals if p.transition.digest != value]
+    pending = [p for p in others if p.transition.digest not in needed][-1:]
+    kept = [p for p in others if p.transition.digest in needed or p in pending]
+    newest = state.proposal_of(value) or proposal
+    return msgspec.structs.replace(state, proposals=(*kept, newest))
 
 
 def is_unlocked_for(state: OpenSlot, ask: Propose) -> bool:
@@ -133,37 +162,61 @@ def is_unlocked_for(state: OpenSlot, ask: Propose) -> bool:
     return ask.justification is not None and ask.justification.round > state.lock.round
 
 
-def lock_vote(state: OpenSlot, ask: Propose, anchor: int) -> tuple[OpenSlot, CastVote | Nack]:
-    """Return the slot after a valid proposal for its current round, and a lock vote or a NACK.
+def may_lock(state: OpenSlot, ask: Propose) -> bool:
+    """Tell whether rules 3 and 4 let this anchor lock-vote for the proposed value in its current round."""
+    if state.lock_voted is not None:
+        return state.lock_voted == ask.proposal.transition.digest
+    return is_unlocked_for(state, ask)
+
+
+def lock_vote(state: OpenSlot, ask: Propose, anchor: int) -> tuple[OpenSlot, CastVote]:
+    """Return the slot after a proposal for its current round that it `may_lock`, and the lock vote.
 
     The caller has checked entry, justification, proposer and value, and entered the round.
     """
     value = ask.proposal.transition.digest
-    assert state.slot == ask.slot and state.round == ask.round
-    if state.lock_voted not in (None, value) or not is_unlocked_for(state, ask):
-        return _remembering(state, ask.proposal), nack(state)
+    assert state.slot == ask.slot and state.round == ask.round and may_lock(state, ask)
+    if state.lock_voted is None:
+        withheld = ask.proposal.transition.kind is TransitionKind.BIND
+        state = msgspec.structs.replace(
+            remember(state, ask.proposal),
+            lock_voted=value,
+            lock_justification=_leaned_on(state, ask),
+            lease_withheld=state.lease_withheld or withheld,
+        )
     ballot = Ballot(
         slot=state.slot,
         round=state.round,
         phase=Phase.LOCK,
         value=value,
-        justification=digest_of(ask.justification) if ask.justification else None,
+        justification=state.lock_justification,
         anchor=anchor,
         counter=UNCOUNTED,
     )
-    kept = tuple(p for p in _kept(state) if p.transition.digest != value)
-    voted = msgspec.structs.replace(state, lock_voted=value, proposals=(*kept, ask.proposal))
-    return voted, CastVote(ballot)
+    return state, CastVote(ballot)
+
+
+def _leaned_on(state: OpenSlot, ask: Propose) -> bytes | None:
+    """Return the digest of the highest lock for the proposed value, shown or held, if there is one.
+
+    Held ones count: without a justification, a vote for the value of one's own lock looks like fraud to whoever
+    knows of a commit vote for another value before that lock (protocol §11).
+    """
+    value = ask.proposal.transition.digest
+    locks = [lock for lock in (ask.justification, state.lock) if lock and lock.value == value]
+    return digest_of(max(locks, key=lambda lock: lock.round)) if locks else None
 
 
 def commit_vote(
-    state: OpenSlot, lock: Certificate, anchor: int, now_ms: int
+    state: OpenSlot, lock: Certificate, proposal: Proposal, anchor: int, now_ms: int
 ) -> tuple[OpenSlot, CastVote | Nack]:
     """Return the slot after a checked lock certificate, and a commit vote, or a NACK for an old round.
 
-    A vote for a round already left would let two rounds decide (trap 4).
+    A vote for a round already left would let two rounds decide (trap 4). `proposal` is the locked value's: who
+    is locked holds the value, or it could be locked where nobody knows it.
     """
     assert lock.slot == state.slot and lock.phase is Phase.LOCK
+    assert lock.value == proposal.transition.digest
     if lock.round < state.round:
         return state, nack(state)
     state = enter(state, lock.round, now_ms)
@@ -177,15 +230,25 @@ def commit_vote(
         anchor=anchor,
         counter=UNCOUNTED,
     )
-    return msgspec.structs.replace(state, lock=lock, commit_voted=lock.value), CastVote(ballot)
+    if state.commit_voted is None:
+        state = msgspec.structs.replace(state, lock=lock, commit_voted=lock.value)
+        state = remember(state, proposal)
+    return state, CastVote(ballot)
 
 
-def round_vote(state: OpenSlot, anchor: int, now_ms: int) -> CastRound | Nack:
-    """Return a vote to leave the current round once its time is up, carrying the lock held here."""
-    if now_ms - state.entered_ms < round_timeout_ms(state.round):
-        return nack(state)
+def round_vote(
+    state: OpenSlot, anchor: int, now_ms: int
+) -> tuple[OpenSlot, CastRound | Nack]:
+    """Return a vote to leave the current round once its time is up, carrying the lock held here.
+
+    Asked again it says the same again, whatever was locked since: two votes that differ would be fraud.
+    """
+    waited_ms = now_ms - state.entered_ms
+    if 0 <= waited_ms < round_timeout_ms(state.round):  # below 0: entered before a reboot
+        return state, nack(state)
     lock = state.lock
-    summary = LockSummary(round=lock.round, value=lock.value) if lock else LockSummary()
+    held = LockSummary(round=lock.round, value=lock.value) if lock else LockSummary()
+    summary = state.round_voted or held
     ballot = Ballot(
         slot=state.slot,
         round=state.round,
@@ -195,4 +258,5 @@ def round_vote(state: OpenSlot, anchor: int, now_ms: int) -> CastRound | Nack:
         counter=UNCOUNTED,
     )
     pending = state.proposal_of(lock.value) if lock else next(reversed(state.proposals), None)
-    return CastRound(ballot=ballot, summary=summary, lock=lock, proposal=pending)
+    cast = CastRound(ballot=ballot, summary=summary, lock=lock, proposal=pending)
+    return msgspec.structs.replace(state, round_voted=summary), cast

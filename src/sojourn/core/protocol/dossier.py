@@ -26,19 +26,25 @@ __all__ = ["Arrival", "CastRound", "CastVote", "Dossier", "OpenSlot", "Ruling", 
 class OpenSlot(Value):
     """An undecided slot (protocol §3). `entered_ms` is when the round began, on this anchor's boot clock.
 
-    `lock_voted` and `commit_voted` are the values voted for in the current round. `proposals` are the values
-    behind the lock and behind the lock vote: a locked value is never forgotten. `entry` is the certificate
-    that the round before was left.
+    `lock_voted`, `commit_voted` and `round_voted` are what was voted for in the current round: asked again, an
+    anchor says the same again. `lock_justification` is the digest of the lock certificate that the lock vote
+    leaned on. `proposals` are the values behind the lock, the lock vote and what is pending, the newest last: a
+    locked value is never forgotten. `entry` is the certificate that the round before was left.
+    `lease_withheld` says that a bind was lock-voted here, in whatever round: until the slot is decided the lease
+    of the old fence is not renewed (protocol §6).
     """
 
     slot: Slot
     entered_ms: Count
     round: Count = 0
     lock_voted: Digest | None = None
+    lock_justification: Digest | None = None
     commit_voted: Digest | None = None
+    round_voted: LockSummary | None = None
     lock: Certificate | None = None
     entry: RoundCertificate | None = None
     proposals: tuple[Proposal, ...] = ()
+    lease_withheld: bool = False
 
     def proposal_of(self, value: bytes) -> Proposal | None:
         """Return the stored proposal of a value."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.encoding import digest_of
-from sojourn.core.base.limits import RANK_STEP_MS, ROUND_BASE_MS
+from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS, ROUND_BASE_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import rank
 from sojourn.core.protocol.dossier import Dossier, View
@@ -27,6 +27,8 @@ class Task(StrEnum):
     """Ask all anchors to leave a round that brought no decision."""
     PRESS = "press"
     """Show a departure to its target, and bring home what the target decided."""
+    OFFER = "offer"
+    """Offer an arrival to the other hosts: the one that its visa names has not admitted it."""
     REFUSE = "refuse"
     """Refuse an arrival whose deadline has passed."""
     REBIND = "rebind"
@@ -72,6 +74,8 @@ def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
 def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     found = []
     if dossier.arrival is not None:
+        patience_ms = ARRIVAL_PATIENCE_MS + place * RANK_STEP_MS
+        found.append(Duty(dossier.arrival.seen_ms + patience_ms, Task.OFFER))
         waited_for = dossier.arrival.arrive.visa.terms.deadline_ms + place * RANK_STEP_MS
         found.append(Duty(dossier.arrival.seen_ms + waited_for, Task.REFUSE))
     head = dossier.head

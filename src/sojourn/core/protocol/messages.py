@@ -11,7 +11,7 @@ from msgspec import Meta
 from sojourn.core.agent.governance import Officers, SignedDocument, check_threshold
 from sojourn.core.agent.transition import Transition
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
-from sojourn.core.base.limits import ATTACHMENTS_MAX
+from sojourn.core.base.limits import ANCHORS_MAX, ATTACHMENTS_MAX
 from sojourn.core.base.seals import Kind, Seal
 from sojourn.core.policy.request import Effect
 from sojourn.core.protocol.custody import Certified, Chapter
@@ -121,9 +121,10 @@ class Propose(Value, tag_field="kind", tag="propose"):
 
 
 class ShowLock(Value, tag_field="kind", tag="show-lock"):
-    """Show a lock certificate; ask for a commit vote."""
+    """Show a lock certificate; ask for a commit vote. `proposal` for one that did not vote on it."""
 
     certificate: Certificate
+    proposal: Proposal | None = None
 
 
 class ShowCommit(Value, tag_field="kind", tag="show-commit"):
@@ -134,11 +135,16 @@ class ShowCommit(Value, tag_field="kind", tag="show-commit"):
 
 
 class AskRound(Value, tag_field="kind", tag="ask-round"):
-    """Ask for a vote to leave `round`; `entry` proves that the round before was left."""
+    """Ask for a vote to leave `round`; `entry` proves that the round before was left.
+
+    `votes` are others' to leave this round: f+1 of them prove to an anchor that has seen nothing of the slot
+    that it is stuck.
+    """
 
     slot: Slot
     round: Count
     entry: RoundCertificate | None = None
+    votes: Annotated[tuple[RoundVote, ...], Meta(max_length=ANCHORS_MAX)] = ()
 
 
 class AskVisa(Value, tag_field="kind", tag="ask-visa"):

@@ -32,7 +32,8 @@ class RiskDesk(Agent):
     async def run(self, ctx: Context) -> Report:
         """Work through the history, moving where it is better, and report."""
         position = ctx.memory["positions"]["S&P 500"]  # US dollars; its labels bind it to the EU
-        settings, estimates = ctx.memory["settings"], ctx.memory["risk"]
+        settings = ctx.memory["settings"]
+        estimates = ctx.memory.log("risk", risk.Estimate)
         windows = risk.windows(refit_days=settings["refit_days"], days=settings["days"])
         async for window in ctx.turns(windows):
             estimates.append(await self.estimate(window))

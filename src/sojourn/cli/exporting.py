@@ -1,0 +1,132 @@
+"""Exporting an agent: its evidence and its blocks, asked of the zone where it is, as one capsule."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from sojourn.cli.finding import Found, find_named
+from sojourn.cli.home import Home
+from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
+from sojourn.core.base.digests import cid_text, digest
+from sojourn.core.base.errors import Misused, Rejected, SojournError, Unreachable
+from sojourn.core.protocol.capsule import (
+    Capsule,
+    Closure,
+    block_names,
+    capsule_head,
+    load_capsule,
+    make_capsule,
+)
+from sojourn.core.protocol.car import car_section
+from sojourn.core.protocol.exchange import AskPast, Past
+from sojourn.runtime.zone_client import ZoneClient
+
+__all__ = ["Exported", "export_agent", "write_capsule"]
+
+_TRIES: Final = 3
+"""An agent that moves while it is exported is looked for again."""
+_AHEAD: Final = 64
+"""Blocks asked for at once."""
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """A capsule that was written, and read back verified. `digest` is the SHA-256 of the file."""
+
+    agent: str
+    version: int
+    zone: str
+    file: str
+    size: int
+    digest: str
+    blocks: int
+    left_behind: tuple[str, ...]
+
+
+async def export_agent(reach: Reach, home: Home, name: str, file: Path) -> Exported:
+    """Write the capsule of the agent with a local name to a new file.
+
+    Raises `Misused` if the file exists, and as `find`; `Rejected` if no anchor's evidence holds.
+    """
+    for left in reversed(range(_TRIES)):
+        found = await find_named(reach, home, name)
+        try:
+            return await write_capsule(reach, home, found, file)
+        except Rejected:
+            if not left:
+                raise
+    raise AssertionError("the last try raises or returns")
+
+
+async def write_capsule(reach: Reach, home: Home, found: Found, file: Path) -> Exported:
+    """Write the capsule of an agent that was found, and read it back. Raises as `export_agent`."""
+    if file.exists():
+        raise Misused(f"{file} exists already", remedy="Choose another file")
+    capsule = await _capsule(reach, home, found)
+    partial = file.with_name(f".{file.name}.partial")
+    taken, size = hashlib.sha256(), 0
+    try:
+        with partial.open("wb") as out:
+            async for part in _parts(reach.zone(found.zone), capsule):
+                out.write(part)
+                taken.update(part)
+                size += len(part)
+        with partial.open("rb") as written:
+            verified = load_capsule(written)
+        partial.replace(file)
+    except OSError as error:
+        problem = f"{file} cannot be written: {error.strerror}"
+        raise Misused(problem, remedy="Choose a place that you may write to") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return Exported(
+        agent=cid_text(capsule.agent),
+        version=found.record.version,
+        zone=found.zone.name,
+        file=str(file),
+        size=size,
+        digest=taken.hexdigest(),
+        blocks=verified.blocks,
+        left_behind=verified.left_behind,
+    )
+
+
+async def _capsule(reach: Reach, home: Home, found: Found) -> Capsule:
+    """Return the evidence as the first anchor gives it that gives what holds."""
+    news = await reach.news(found.zone)
+    manifests = [*news.manifests, *home.manifests().values(), found.signed]
+    client = reach.zone(found.zone)
+    ask = AskPast(agent=found.record.agent_id)
+    problem: SojournError | None = None
+    for past in (await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)).values():
+        try:
+            return make_capsule(past.chapters, found.head, manifests)
+        except SojournError as error:
+            problem = error
+    raise problem or Unreachable(f"no anchor of {found.zone.name} answers")
+
+
+async def _parts(client: ZoneClient, capsule: Capsule) -> AsyncIterator[bytes]:
+    """Yield the file, part by part; blocks are fetched a few ahead of where they are needed."""
+    yield capsule_head(capsule)
+    closure = Closure(block_names(capsule.head.record))
+    at_hand: dict[bytes, bytes] = {}
+    while (named := closure.next) is not None:
+        if named not in at_hand:
+            at_hand |= await _fetch(client, closure.upcoming(_AHEAD))
+        data = at_hand.pop(named, None)
+        if data is None:
+            problem = f"no anchor of {client.manifest.name} has block {cid_text(named)}"
+            raise Unreachable(problem)
+        yield car_section(data)
+        closure.take(data)
+
+
+async def _fetch(client: ZoneClient, wanted: list[bytes]) -> dict[bytes, bytes]:
+    """Return blocks by the digest of their bytes; the first one wanted is asked of every anchor."""
+    found = {digest(data): data for data in await client.fetch(wanted)}
+    if wanted[0] not in found:
+        found |= {digest(data): data for data in await client.fetch(wanted[:1])}
+    return found

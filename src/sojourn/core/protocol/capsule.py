@@ -1,0 +1,277 @@
+"""Capsules: an agent as one file that proves itself, with no network.
+
+A capsule is a CAR file (`core.protocol.car`). Its root block holds the evidence: every chapter of custody from
+genesis on, the newest certified transition, and the manifests of the zones that certified them. After it come
+the blocks that the newest record names: policy documents, code, then memory. Their order is fixed: a block
+follows the one that first names it, depth first. So one capsule has one sequence of bytes, a reader needs no
+more memory than a list of names, and whatever is missing, superfluous, repeated or out of place is noticed
+where it stands. A compartment that stayed behind in another zone is named by the record and not in the file.
+
+Source: architecture §2 (capsule), protocol §1, §2, §10.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.memory.blocks import links
+from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import cid_text
+from sojourn.core.base.encoding import Digest, Value, decode, encode
+from sojourn.core.base.errors import Misused, Rejected
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, DOCUMENT_BYTES_MAX
+from sojourn.core.protocol.car import ByteSource, CarReader, Section, car_header, car_section
+from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+
+__all__ = [
+    "Capsule",
+    "Closure",
+    "VerifiedCapsule",
+    "block_names",
+    "capsule_head",
+    "load_capsule",
+    "make_capsule",
+]
+
+ROOT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""The root block: about 4 KB for each chapter of custody."""
+
+
+class Capsule(Value, tag_field="kind", tag="capsule/1"):
+    """The root block: the evidence. Manifests are in the order of their zones' identifiers."""
+
+    agent: Digest
+    chapters: Annotated[tuple[Chapter, ...], Meta(min_length=1, max_length=4096)]
+    head: Certified
+    manifests: Annotated[tuple[SignedManifest, ...], Meta(min_length=1, max_length=256)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedCapsule:
+    """What a capsule proves. `blocks` and `size` count its blocks and the bytes in them, the root aside."""
+
+    capsule: Capsule
+    manifests: Mapping[bytes, ZoneManifest]
+    documents: tuple[Document, ...]
+    left_behind: tuple[str, ...]
+    blocks: int
+    size: int
+
+    @property
+    def record(self) -> AgentRecord:
+        """The newest record in the capsule."""
+        return self.capsule.head.record
+
+
+class Closure:
+    """The order of the blocks under some roots: depth first, each block once, where it is first named."""
+
+    def __init__(self, roots: Sequence[bytes]) -> None:
+        """Begin before the first block."""
+        self._todo = list(reversed(roots))
+        self._seen: set[bytes] = set()
+
+    @property
+    def next(self) -> bytes | None:
+        """The digest of the block that comes next; None when all have come."""
+        while self._todo and self._todo[-1] in self._seen:
+            self._todo.pop()
+        return self._todo[-1] if self._todo else None
+
+    def upcoming(self, limit: int) -> list[bytes]:
+        """Return digests of blocks that will come soon, the next one first."""
+        ahead: dict[bytes, None] = {}
+        for named in reversed(self._todo):
+            if len(ahead) == limit:
+                break
+            if named not in self._seen:
+                ahead[named] = None
+        return list(ahead)
+
+    def take(self, data: bytes) -> None:
+        """Take the block that comes next. Raises `Rejected` for bytes that are no block."""
+        named = self.next
+        assert named is not None, "all blocks have come"
+        self._todo.pop()
+        self._seen.add(named)
+        self._todo.extend(reversed(links(data)))
+
+
+def make_capsule(
+    chapters: Sequence[Chapter], head: Certified, manifests: Iterable[SignedManifest]
+) -> Capsule:
+    """Return the root block of a capsule, checked as `load_capsule` will.
+
+    Of `manifests` those are taken that the evidence needs. Raises `Rejected` if it does not hold.
+    """
+    needed = [
+        chapter
+        if chapter.opened.transition.kind is TransitionKind.RETURN
+        else msgspec.structs.replace(chapter, refusal=None)
+        for chapter in chapters
+    ]
+    by_zone = {signed.manifest.zone_id: signed for signed in manifests}
+    named = _zones_named(needed, head)
+    capsule = Capsule(
+        agent=head.record.agent_id,
+        chapters=tuple(needed),
+        head=head,
+        manifests=tuple(by_zone[zone] for zone in sorted(named) if zone in by_zone),
+    )
+    _check_evidence(capsule)
+    return capsule
+
+
+def capsule_head(capsule: Capsule) -> bytes:
+    """Return the beginning of the file: header and root block. `Closure(block_names(…))` says what follows."""
+    root = encode(capsule)
+    if len(root) > ROOT_BYTES_MAX:
+        problem = f"the evidence of this agent has {len(root)} bytes, more than {ROOT_BYTES_MAX}"
+        raise Misused(problem, remedy="It has moved too often for one capsule")
+    section = car_section(root)
+    return car_header(_digest_in(section, len(root))) + section
+
+
+def _digest_in(section: bytes, size: int) -> bytes:
+    return section[-size - 32 : -size]
+
+
+def block_names(record: AgentRecord) -> list[bytes]:
+    """Return the digests at the top of what a capsule holds: documents, code, memory that travels."""
+    memory = travelling_roots(record.memory, record.custody.zone)
+    return [*record.governance.documents, record.capabilities.code, *memory]
+
+
+def load_capsule(source: ByteSource) -> VerifiedCapsule:
+    """Return the verified capsule in a file. Raises `Rejected` with where it fails.
+
+    Checks in order: the CAR's form and each block's digest as it is read; the root block; manifests (sound,
+    sealed by all their anchors, of epoch 0 so that their digest is the zone's identifier, exactly those that
+    the evidence names, in order); the chain of custody from genesis to the newest transition; then each block
+    that the newest record names, in its place, and nothing behind the last.
+    """
+    reader = CarReader(source, what="capsule")
+    first = reader.next_section(ROOT_BYTES_MAX)
+    if first is None or first.named != reader.root:
+        problem = "the root block does not come first"
+        raise Rejected(
+            problem, reason="truncated" if first is None else "wrong-order", where="capsule"
+        )
+    capsule = decode(first.data, Capsule, what="capsule", limit=ROOT_BYTES_MAX)
+    manifests = _check_evidence(capsule)
+    return _read_blocks(reader, capsule, manifests)
+
+
+def _read_blocks(
+    reader: CarReader, capsule: Capsule, manifests: Mapping[bytes, ZoneManifest]
+) -> VerifiedCapsule:
+    record = capsule.head.record
+    closure = Closure(block_names(record))
+    documents: dict[bytes, Document] = {}
+    blocks = size = 0
+    while (expected := closure.next) is not None:
+        section = reader.next_section(BLOCK_BYTES_MAX)
+        if section is None:
+            problem = f"it ends before block {cid_text(expected)}, which its record needs"
+            raise Rejected(problem, reason="truncated", where=f"capsule, byte {reader.offset}")
+        _check_place(section, expected)
+        if expected in record.governance.documents:
+            documents[expected] = _document(section)
+        closure.take(section.data)
+        blocks, size = blocks + 1, size + len(section.data)
+    if (extra := reader.next_section(BLOCK_BYTES_MAX)) is not None:
+        problem = f"block {cid_text(extra.named)} follows where all that the record needs has come"
+        raise Rejected(problem, reason="extra", where=f"capsule, byte {extra.offset}")
+    return VerifiedCapsule(
+        capsule=capsule,
+        manifests=manifests,
+        documents=tuple(documents[named] for named in record.governance.documents),
+        left_behind=_left_behind(record),
+        blocks=blocks,
+        size=size,
+    )
+
+
+def _check_place(section: Section, expected: bytes) -> None:
+    if section.named != expected:
+        problem = f"block {cid_text(section.named)} where {cid_text(expected)} belongs"
+        raise Rejected(problem, reason="wrong-order", where=f"capsule, byte {section.offset}")
+
+
+def _document(section: Section) -> Document:
+    return decode(section.data, Document, what="document", limit=DOCUMENT_BYTES_MAX)
+
+
+def _left_behind(record: AgentRecord) -> tuple[str, ...]:
+    """Return the compartments that another zone holds."""
+    here = record.custody.zone
+    return tuple(
+        name
+        for name, item in sorted(record.memory.compartments.items())
+        if item.held_by not in (None, here)
+    )
+
+
+# --- evidence ----------------------------------------------------------------------------------------
+
+
+def _check_evidence(capsule: Capsule) -> dict[bytes, ZoneManifest]:
+    """Return the manifests by zone once they and the chain of custody hold. Raises `Rejected`."""
+    manifests = _check_manifests(capsule)
+    chapters, head = capsule.chapters, capsule.head
+    check_chain(capsule.agent, chapters, manifests)
+    check_head(chapters[-1], head, manifests)
+    if head.record.agent_id != capsule.agent:
+        raise Rejected("the head is another agent's", reason="wrong-agent", where="head")
+    for index, chapter in enumerate(chapters):
+        is_return = chapter.opened.transition.kind is TransitionKind.RETURN
+        if chapter.refusal is not None and not is_return:
+            where = f"chapters[{index}].refusal"
+            raise Rejected("a refusal that led to nothing", reason="extra", where=where)
+    closed = chapters[-1].closed
+    if closed is not None and closed.transition != head.transition:
+        problem = "the last term is closed by another transition than the head"
+        raise Rejected(problem, reason="bad-lineage", where=f"chapters[{len(chapters) - 1}].closed")
+    return manifests
+
+
+def _check_manifests(capsule: Capsule) -> dict[bytes, ZoneManifest]:
+    found: dict[bytes, ZoneManifest] = {}
+    for index, signed in enumerate(capsule.manifests):
+        where = f"manifests[{index}]"
+        manifest = signed.manifest
+        signed.check()
+        if manifest.epoch != 0:
+            # Only a first manifest is its zone's identifier; a later one would need the chain to it.
+            problem = f"a manifest of epoch {manifest.epoch} does not prove itself"
+            raise Rejected(problem, reason="unknown-epoch", where=where)
+        if manifest.realm != capsule.head.record.realm:
+            problem = f"a zone of realm {manifest.realm!r}"
+            raise Rejected(problem, reason="wrong-realm", where=where)
+        if found and manifest.zone_id <= max(found):
+            raise Rejected("manifests out of order", reason="wrong-order", where=where)
+        found[manifest.zone_id] = manifest
+    named = _zones_named(capsule.chapters, capsule.head)
+    if extra := found.keys() - named:
+        problem = f"the manifest of {found[min(extra)].name}, which nothing here names"
+        raise Rejected(problem, reason="extra", where="manifests")
+    if lacking := named - found.keys():
+        problem = f"the manifest of zone {cid_text(min(lacking))} is missing"
+        raise Rejected(problem, reason="unknown-zone", where="manifests")
+    return found
+
+
+def _zones_named(chapters: Sequence[Chapter], head: Certified) -> set[bytes]:
+    """Return the zones whose certificates the evidence holds."""
+    certified = [head]
+    for chapter in chapters:
+        parts = (chapter.opened, chapter.closed, chapter.refusal)
+        certified += [part for part in parts if part is not None]
+    return {item.certificate.slot.group for item in certified}

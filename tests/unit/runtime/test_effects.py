@@ -1,0 +1,248 @@
+"""Protocol §10: decision, final intent, live lease, effect, outcome, in that order and through takeovers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.records import Intended, Outcome
+from tests.unit.runtime import outside
+from tests.unit.runtime.custody import FakeCustodian, Zone
+from tests.unit.runtime.executing import Stage, journal_of, on_stage
+
+TRADER = """
+    class Desk(Agent):
+        @step(effect="{effect}", action="order.place")
+        def order(self, amount: int) -> str:
+            outside.happen(f"{{amount}} under {{self.effect_key}}")
+            return self.effect_key
+
+        @step
+        def price(self) -> int:
+            return 7
+
+        async def run(self, ctx, amount: int) -> list:
+            ctx.memory["risk"].append(await self.price())
+            try:
+                return ["placed", await self.order(amount)]
+            except UncertainOutcome as error:
+                return ["uncertain", error.effect_key, error.step]
+            except Denied as error:
+                return ["denied", str(error)]
+"""
+ONCE = TRADER.format(effect="once")
+IDEMPOTENT = TRADER.format(effect="idempotent")
+
+
+@pytest.fixture(autouse=True)
+def a_new_world() -> Iterator[None]:
+    outside.forget()
+    yield
+    outside.forget()
+
+
+def crash_after_effect(custodian: FakeCustodian) -> None:
+    """Let the host die before the outcome of the next effect becomes final."""
+    outside.hooks.append(lambda _: setattr(custodian, "crash_at", custodian.zone.points))
+
+
+def test_what_came_before_is_final_then_the_intent_then_the_effect() -> None:
+    async def act(stage: Stage) -> tuple[Ending | None, list[str]]:
+        seen = []
+        outside.hooks.append(lambda _: seen.extend(stage.zone.keys))
+        outside.hooks.append(lambda _: seen.append(str(len(stage.zone.drafts))))
+        return await stage.execute_desk(ONCE, 5), seen
+
+    ending, seen = on_stage(act)
+    assert ending is not None
+    key = ending.result[1]
+    assert ending.result == ["placed", key]
+    assert seen == [key, "1"]  # one draft before, one intent, and only then the effect
+    assert outside.effects == [f"5 under {key}"]
+
+
+def test_an_effect_key_names_agent_term_version_and_index() -> None:
+    zone = Zone()
+    ending = on_stage(lambda stage: stage.execute_desk(ONCE, 5), zone=zone)
+    agent, term, version, index = ending.result[1].split("/")
+    assert agent.startswith("b")
+    assert (term, version, index) == ("0", "2", "0")
+
+
+@pytest.mark.parametrize("text", [ONCE, IDEMPOTENT])
+def test_what_the_gate_denies_does_not_happen(text: str) -> None:
+    async def act(stage: Stage) -> Ending | None:
+        custodian = FakeCustodian(stage.zone, denied=frozenset({"order.place"}))
+        return await stage.execute_desk(text, 5, custodian=custodian)
+
+    zone = Zone()
+    ending = on_stage(act, zone=zone)
+    assert ending.result == ["denied", "order.place is denied here. Ask for less"]
+    assert outside.effects == []
+    assert zone.keys == []
+    kinds = [type(record) for record in journal_of(zone)]
+    assert Intended not in kinds
+
+
+def test_an_interrupted_effect_that_is_idempotent_is_repeated_under_its_key() -> None:
+    async def act(stage: Stage) -> Ending | None:
+        first = FakeCustodian(stage.zone)
+        crash_after_effect(first)
+        assert await stage.execute_desk(IDEMPOTENT, 5, custodian=first) is None
+        outside.hooks.clear()
+        return await stage.execute_desk(IDEMPOTENT)
+
+    zone = Zone()
+    ending = on_stage(act, zone=zone)
+    assert outside.effects == [f"5 under {zone.keys[0]}"] * 2
+    assert ending.result == ["placed", zone.keys[0]]
+    assert len(zone.keys) == 1
+
+
+def test_an_interrupted_effect_that_is_once_is_not_repeated_and_the_agent_decides() -> None:
+    async def act(stage: Stage) -> Ending | None:
+        first = FakeCustodian(stage.zone)
+        crash_after_effect(first)
+        assert await stage.execute_desk(ONCE, 5, custodian=first) is None
+        outside.hooks.clear()
+        return await stage.execute_desk(ONCE)
+
+    zone = Zone()
+    ending = on_stage(act, zone=zone)
+    assert outside.effects == [f"5 under {zone.keys[0]}"]
+    assert ending.result == ["uncertain", zone.keys[0], "order"]
+
+
+def test_an_uncertain_outcome_is_the_same_in_every_replay() -> None:
+    async def act(stage: Stage) -> Ending | None:
+        first = FakeCustodian(stage.zone)
+        crash_after_effect(first)
+        await stage.execute_desk(ONCE, 5, custodian=first)
+        outside.hooks.clear()
+        points = stage.zone.points
+        await stage.execute_desk(ONCE, custodian=FakeCustodian(stage.zone, crash_at=points + 1))
+        return await stage.execute_desk(ONCE)
+
+    zone = Zone()
+    assert on_stage(act, zone=zone).result == ["uncertain", zone.keys[0], "order"]
+
+
+def test_an_intent_that_is_final_when_the_host_dies_counts_though_no_effect_was_had() -> None:
+    async def act(stage: Stage) -> Ending | None:
+        # Points 0 and 1 are the first batch, 2 and 3 the intent.
+        await stage.execute_desk(ONCE, 5, custodian=FakeCustodian(stage.zone, crash_at=3))
+        assert outside.effects == []
+        return await stage.execute_desk(ONCE)
+
+    assert on_stage(act).result[0] == "uncertain"
+    assert outside.effects == []
+
+
+def test_an_intent_that_was_not_final_is_no_intent() -> None:
+    async def act(stage: Stage) -> Ending | None:
+        await stage.execute_desk(ONCE, 5, custodian=FakeCustodian(stage.zone, crash_at=2))
+        return await stage.execute_desk(ONCE)
+
+    assert on_stage(act).result[0] == "placed"
+    assert len(outside.effects) == 1
+
+
+@pytest.mark.parametrize("point", [2, 3, 4])
+def test_without_a_live_lease_nothing_happens_and_nothing_is_recorded(point: int) -> None:
+    """Trap 29: the lease may run out between any two of decision, intent, effect and outcome."""
+
+    async def act(stage: Stage) -> Ending | None:
+        custodian = FakeCustodian(stage.zone, lease_lost_at=point)
+        return await stage.execute_desk(ONCE, 5, custodian=custodian)
+
+    zone = Zone()
+    ending = on_stage(act, zone=zone)
+    assert ending.how is How.LEASE_LOST
+    assert zone.points <= point
+    assert outside.effects == []
+
+
+def test_an_outcome_is_not_recorded_once_the_lease_is_lost() -> None:
+    async def act(stage: Stage) -> Ending | None:
+        custodian = FakeCustodian(stage.zone)
+        outside.hooks.append(lambda _: setattr(custodian, "lease_lost_at", 0))
+        return await stage.execute_desk(ONCE, 5, custodian=custodian)
+
+    zone = Zone()
+    assert on_stage(act, zone=zone).how is How.LEASE_LOST
+    assert isinstance(journal_of(zone)[-1], Intended)
+
+
+def test_a_step_beyond_its_budget_is_denied_and_does_not_happen() -> None:
+    text = """
+        class Desk(Agent):
+            @step(spends={"calls": 4})
+            def ask(self, question: str) -> str:
+                outside.happen(question)
+                return question
+
+            async def run(self, ctx) -> list:
+                answers = [await self.ask("a"), await self.ask("b")]
+                try:
+                    await self.ask("c")
+                except Denied as error:
+                    answers.append(str(error))
+                return answers
+    """
+    zone = Zone()
+    ending = on_stage(lambda stage: stage.execute_desk(text), zone=zone)
+    assert ending.result == ["a", "b", "4 of budget 'calls' needed, 1 left"]
+    assert outside.effects == ["a", "b"]
+    assert zone.record.eligibility.budgets["calls"].spent == 8
+
+
+def test_the_effect_key_is_there_in_a_step_with_an_effect_only() -> None:
+    text = """
+        class Desk(Agent):
+            @step(attempts=1)
+            def peek(self) -> str:
+                return self.effect_key
+
+            async def run(self, ctx) -> str:
+                try:
+                    return await self.peek()
+                except StepFailed as error:
+                    return error.kind
+    """
+    assert on_stage(lambda stage: stage.execute_desk(text)).result == "Misused"
+
+
+def test_an_idempotent_step_is_retried_under_its_key_and_a_once_step_is_not() -> None:
+    text = """
+        class Desk(Agent):
+            @step(effect="{effect}", action="order.place", backoff_s=0)
+            async def order(self) -> str:
+                outside.happen(self.effect_key)
+                raise RetryableError("busy")
+
+            async def run(self, ctx) -> int:
+                try:
+                    await self.order()
+                except StepFailed as error:
+                    return error.attempts
+    """
+    zone = Zone()
+    idempotent = text.format(effect="idempotent")
+    assert on_stage(lambda stage: stage.execute_desk(idempotent), zone=zone).result == 3
+    assert outside.effects == zone.keys * 3
+    outside.forget()
+    once = text.format(effect="once")
+    assert on_stage(lambda stage: stage.execute_desk(once)).result == 1
+    assert len(outside.effects) == 1
+
+
+def test_the_journal_tells_the_story() -> None:
+    zone = Zone()
+    on_stage(lambda stage: stage.execute_desk(ONCE, 5), zone=zone)
+    kinds = [record.__struct_config__.tag for record in journal_of(zone)]
+    assert kinds == ["began", "outcome", "intent", "outcome", "returned"]
+    intent, outcome = journal_of(zone)[2:4]
+    assert isinstance(intent, Intended)
+    assert isinstance(outcome, Outcome)
+    assert (intent.step, intent.action, intent.effect) == ("order", "order.place", "once")
+    assert outcome.result == intent.key == zone.keys[0]
