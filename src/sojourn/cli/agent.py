@@ -1,5 +1,6 @@
-"""`sojourn agent`: launch agents; find, show, message, export and retire them."""
+"""`sojourn agent`: launch agents; watch, find, show, message, export and retire them."""
 
+import json
 from pathlib import Path
 
 import click
@@ -12,12 +13,17 @@ from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
+from sojourn.cli.journal_lines import JournalLine
 from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
+from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
-from sojourn.cli.output import emit, note, say, table
+from sojourn.cli.output import emit, note, say, say_json, table, when
 from sojourn.cli.reach import perform, reaching
+from sojourn.cli.retiring import Retired, retire
+from sojourn.cli.watching import Seen, Watch, read_journal
 from sojourn.core.base.digests import cid_text
+from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
 from sojourn.runtime.keyfile import Purpose
@@ -222,8 +228,8 @@ def show(home: Home, *, name: str, as_json: bool) -> None:
 def export(home: Home, *, name: str, file: Path, as_json: bool) -> None:
     """Write the agent NAME to FILE as a capsule: evidence, policies, code and memory in one CAR file.
 
-    The agent goes on; this is a copy of what it was. Anyone can verify it with no network. What stayed behind in
-    other zones is named and not in it.
+    The agent goes on; this is a copy of what it was. Anyone can verify it with no network. What stayed behind
+    in other zones is named and not in it.
 
     Example:
       sojourn agent export risk-desk desk.car && sojourn capsule verify desk.car
@@ -239,3 +245,133 @@ def export(home: Home, *, name: str, file: Path, as_json: bool) -> None:
             say(f"Not in it, since it stayed behind: {', '.join(done.left_behind)}")
 
     emit(perform(work()), as_json, render)
+
+
+@agent.command("send")
+@click.argument("name")
+@click.argument("body", metavar="JSON")
+@click.option("--key", help="The person's key that signs it.  [default: the only one here]")
+@json_option
+@with_home
+def send_message(home: Home, *, name: str, body: str, key: str | None, as_json: bool) -> None:
+    """Send JSON to the agent NAME, signed by a person.
+
+    It waits at the anchors of the zone where the agent is, moves on with it, and is taken once.
+
+    Example:
+      sojourn keys new alice --purpose person
+      sojourn agent send risk-desk '{"approve": true}'
+    """
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise Misused(f"the message is no JSON: {error}", remedy="Quote it: '{\"a\": 1}'") from None
+    sender = home.key(key, Purpose.PERSON)
+
+    async def work() -> Sent:
+        async with reaching() as reach:
+            return await send(reach, home, name, sender, value)
+
+    def render(sent: Sent) -> None:
+        say(f"The message waits for {name} in {sent.zone}, at {sent.anchors} anchors")
+
+    emit(perform(work()), as_json, render)
+
+
+@agent.command("retire")
+@click.argument("name")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="An officer's key that orders it; may be repeated.  [default: the only one here]",
+)
+@click.option("--reason", default="", help="Why, for its lineage.")
+@json_option
+@with_home
+def retire_agent(
+    home: Home, *, name: str, keys: tuple[str, ...], reason: str, as_json: bool
+) -> None:
+    """Retire the agent NAME by order of its officers. Nothing follows: it never acts again.
+
+    Its record, memory and lineage stay, and can be shown and exported.
+
+    Example:
+      sojourn agent retire risk-desk --reason "the book is closed"
+    """
+    officers = [officer.key for officer in _officers(home, keys)]
+
+    async def work() -> Retired:
+        async with reaching() as reach:
+            return await retire(reach, home, name, officers, reason)
+
+    def render(done: Retired) -> None:
+        already = " already" if done.before else ""
+        say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
+
+    emit(perform(work()), as_json, render)
+
+
+@agent.command()
+@click.argument("name")
+@click.option("--from-now", is_flag=True, help="Leave out what is final already.")
+@json_option
+@with_home
+def watch(home: Home, *, name: str, from_now: bool, as_json: bool) -> None:
+    """Watch the agent NAME live: what it does, where and why, as it becomes final.
+
+    It is followed from zone to zone. Ends when the agent has finished, or with Ctrl-C. With --json each event is
+    one JSON document on a line of its own.
+
+    Example:
+      sojourn agent watch risk-desk
+    """
+
+    async def work() -> None:
+        async with reaching() as reach:
+            async for seen in Watch(reach, home, name, from_now=from_now).seen():
+                _print_seen(seen, as_json)
+
+    perform(work())
+
+
+@agent.command()
+@click.argument("name")
+@click.option(
+    "--follow", is_flag=True, help="Go on with what is added, until the agent has finished."
+)
+@json_option
+@with_home
+def logs(home: Home, *, name: str, follow: bool, as_json: bool) -> None:
+    """Show the journal of the agent NAME: its steps, log lines, messages and considerations.
+
+    With --json it is a list, or with --follow one JSON document for each record on a line of its own.
+
+    Example:
+      sojourn agent logs risk-desk --follow
+    """
+
+    async def work() -> None:
+        async with reaching() as reach:
+            if not follow:
+                emit(await read_journal(reach, home, name), as_json, _render_journal)
+                return
+            async for seen in Watch(reach, home, name, from_now=False).seen():
+                if seen.journal is not None and as_json:
+                    say_json(seen.journal)
+                elif seen.journal is not None:
+                    _render_journal([seen.journal])
+
+    perform(work())
+
+
+def _print_seen(seen: Seen, as_json: bool) -> None:
+    if as_json:
+        say_json(seen)
+    else:
+        say(f"{when(seen.at_ms)}  {seen.zone_name}  v{seen.version:<4} {seen.kind:<10} {seen.text}")
+
+
+def _render_journal(lines: list[JournalLine]) -> None:
+    for line in lines:
+        say(f"{line.index:>6}  {line.kind:<10} {line.text}")

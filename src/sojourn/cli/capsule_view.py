@@ -13,6 +13,7 @@ __all__ = ["CapsuleShown", "render_capsule", "render_proof", "shown_capsule"]
 _UNPROVED = (
     "that this is the agent's newest version: ask the zone that it was in last",
     "that a zone is who its name says: compare its identifier with one that you know",
+    "whose seals the policies have: the first zone's anchors checked them at its genesis",
     "that hosts computed correctly: certificates prove a unique, authorised history",
     "anything against a zone of which more than f anchors lied together",
 )
@@ -138,13 +139,15 @@ def _proved(verified: VerifiedCapsule) -> tuple[str, ...]:
         for part in (chapter.opened, chapter.closed, chapter.refusal)
     )
     zones = len(verified.manifests)
+    custody = (
+        f"{count} certificates, each by a quorum of the zone that held the agent or refused it"
+    )
     return (
         f"{zones} zones by their identifiers: each manifest is sealed by all its anchors",
-        f"every change of custody since genesis: {count} certificates, each by a quorum of the zone that "
-        "held the agent, or refused it",
+        f"every change of custody since genesis: {custody}",
         f"version {record.version} of the record, certified in the term that the last of them opened",
         f"{len(verified.documents)} policy documents and the code, byte for byte as the record names them",
-        f"memory, byte for byte as the record names it: {verified.blocks} blocks, {verified.size} bytes in all",
+        f"memory, byte for byte as the record names it: {verified.blocks} blocks, {verified.size} bytes",
     )
 
 

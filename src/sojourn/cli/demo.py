@@ -15,6 +15,9 @@ from sojourn.cli.reach import perform
 
 __all__ = ["demo"]
 
+_WIDTH = 140
+"""Columns for whoever reads the output from a pipe or a file."""
+
 
 @click.command()
 @click.option(
@@ -69,7 +72,10 @@ def demo(
     def render(_data: object) -> None:
         from rich.console import Console
 
-        Console().print(render_terminal(data))
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=_WIDTH)
+        console.print(render_terminal(data))
 
     emit(data, as_json, render)
 

@@ -19,11 +19,12 @@ from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.reach import Reach
+from sojourn.cli.remote_blocks import NoBlocks
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
 from sojourn.core.agent.lineage import Lineage
-from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
+from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
@@ -73,13 +74,6 @@ class Launch:
         return self.proposal.transition.record
 
 
-class _NoBlocks:
-    """Nothing is stored before the first zone stores it."""
-
-    def get(self, named: bytes) -> bytes:
-        raise MissingBlock(named)
-
-
 def prepare_launch(
     home: Home, path: Path, zone: ZoneManifest, officers: Sequence[Officer]
 ) -> Launch:
@@ -93,7 +87,7 @@ def prepare_launch(
     outside = outside_steps(source)
     now_ms = clock.wall_ms()
     signed = _documents(file, path, officers, now_ms, is_outside=bool(outside))
-    blocks = NewBlocks(_NoBlocks())
+    blocks = NewBlocks(NoBlocks())
     record = AgentRecord(
         realm=zone.realm,
         agent=ZERO,

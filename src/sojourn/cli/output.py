@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["clean", "duration", "emit", "note", "say", "table", "when"]
+__all__ = ["clean", "duration", "emit", "note", "say", "say_json", "table", "when"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,11 @@ def emit(value: T, as_json: bool, render: Callable[[T], None]) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
     else:
         render(value)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON on one line: one of many documents."""
+    click.echo(msgspec.json.encode(value).decode())
 
 
 def say(text: str) -> None:

@@ -74,7 +74,8 @@ class ZoneStanding(msgspec.Struct, frozen=True, kw_only=True):
                 f"stalled: {self.answering} of {n} anchors answer, {self.quorum} are needed; {lack}"
             )
         word = "decides" if self.hosts else "decides, but no host offers anything"
-        return f"{word}: {self.answering} of {n} anchors answer, {self.quorum} are needed; {self.may_fail} more may fail"
+        answer = f"{self.answering} of {n} anchors answer, {self.quorum} are needed"
+        return f"{word}: {answer}; {self.may_fail} more may fail"
 
 
 async def standing_of(reach: Reach, home: Home, name: str) -> ZoneStanding:

@@ -55,17 +55,12 @@ class Batch:
         self._is_late = False
 
     @property
-    def is_full(self) -> bool:
-        """Whether the code has to wait: this batch is full and the one before is not final."""
-        return self._under_way > 0 and self._is_due
-
-    @property
     def is_final(self) -> bool:
         """Whether everything that was collected is final."""
         return not self._records and not self._under_way
 
     @property
-    def _is_due(self) -> bool:
+    def _is_full(self) -> bool:
         return len(self._records) >= RUN_AHEAD_RECORDS or self._size >= PARCEL_BYTES
 
     def add(self, record: bytes) -> None:
@@ -81,9 +76,18 @@ class Batch:
         for name, amount in amounts.items():
             self._spent[name] = self._spent.get(name, 0) + amount
 
+    def make_room(self) -> bool:
+        """Send the batch if it is full; tell whether there is room, or the code has to wait. At rest.
+
+        It waits while a full batch waits for the one before to become final.
+        """
+        if self._is_full and not self._under_way:
+            self.flush()
+        return not self._is_full
+
     def settle(self) -> None:
         """Send the batch if it is due, or see to it that it will be. To be called at rest."""
-        if (self._is_due or self._is_late) and not self._under_way:
+        if (self._is_full or self._is_late) and not self._under_way:
             self.flush()
         elif self._records and self._timer is None and not self._is_late:
             self._timer = self._link.outer.call_later(RUN_AHEAD_MS / 1000, self._time_is_up)

@@ -77,7 +77,7 @@ class Replay:
         lines = [f"  both     {text}" for text in self._passed]
         lines += [f"  journal  {journal}", f"  code     {code}"]
         return ReplayMismatch(
-            "the code does not repeat what the journal says it did:\n" + "\n".join(lines) + "\n",
+            "the code does not repeat what the journal says it did:\n" + "\n".join(lines),
             remedy="Keep run deterministic (time, chance and I/O belong into steps or ctx), "
             "and run it with the code and libraries that wrote the journal",
         )

@@ -229,6 +229,11 @@ class Session:
         self.course.enter_segment(segment)
         self.memory.restore(self.course.snapshots[segment])
 
+    def miss_items(self, segment: int) -> ReplayMismatch:
+        """Return the error for a loop that ends before the turn that the journal names."""
+        assert self._replay is not None
+        return self.part(self._replay.mismatch(f"loop {segment - 1} with fewer items"))
+
     @contextmanager
     def iterating(self) -> Iterator[None]:
         """Forbid durable calls: what `ctx.turns` iterates over is being advanced."""
@@ -306,15 +311,13 @@ class Session:
             if self._batch.is_final:
                 self._retire()
             return False
-        if self._has_left_off() and not self._batch.is_full:
-            self._conclude()  # before any batch is cut: a replay could not tell that it had left off
-        elif self._has_left_off():
-            return False
+        if self._has_left_off():
+            self._conclude()  # before a batch is cut: a replay could not tell that it had left off
         elif self._called:
             self._begin_called()
         elif not self._answered:
             return self._lie_down()
-        elif self._batch.is_full:
+        elif not self._batch.make_room():
             return False
         else:
             self._hand_next()
@@ -479,9 +482,10 @@ class Session:
                 replay.pass_record(record)
                 self._hand(operation, record)
         self._check_end(replay)
-        made_anew = list(self.memory.new.made)
-        self._source.recall(made_anew[::-1])
-        self.memory.new.forget(made_anew)
+        if self._parted is None:
+            made_anew = list(self.memory.new.made)
+            self._source.recall(made_anew[::-1])
+            self.memory.new.forget(made_anew)
         self._called = list(self._open.values())
         self._replay = None
 

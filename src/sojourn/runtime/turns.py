@@ -59,11 +59,14 @@ class Turns(AsyncIterator[T]):
             session.enter_segment(self._segment)
             session.leave_loop()
             raise StopAsyncIteration
-        with session.iterating():
-            await self._items.skip(turn)
-        session.enter_segment(self._segment)
-        self._turn = turn + 1
-        return await self._advance()
+        try:
+            with session.iterating():
+                await self._items.skip(turn)
+            session.enter_segment(self._segment)
+            self._turn = turn + 1
+            return await self._advance()
+        except StopAsyncIteration:
+            raise session.miss_items(self._segment) from None
 
     async def _advance(self) -> T:
         with self._session.iterating():

@@ -195,7 +195,6 @@ class _Run:
             blackout_s=self._blackout_s(gone),
             term=gone.record.migration.next_term,
             sent=sent,
-            memory=sum(c.size for c in gone.record.memory.compartments.values()),
             why=why,
         )
 
@@ -292,16 +291,13 @@ def _events(path: Path, name: str) -> Iterable[dict[str, Any]]:
 
 def _considered(journal: Sequence[Record]) -> list[tuple[Considered, bool]]:
     """Return what was considered, in order, and whether it led to a move."""
-    settled = {record.call: record for record in journal if isinstance(record, Settled)}
-    found = []
-    pending: Considered | None = None
+    found: list[tuple[Considered, bool]] = []
     for record in journal:
         if isinstance(record, Considered):
-            pending = record
-        elif isinstance(record, Settled) and pending is not None:
-            found.append((pending, record.moved))
-            pending = None
-    return found if settled else []
+            found.append((record, False))
+        elif isinstance(record, Settled) and record.moved and found:
+            found[-1] = (found[-1][0], True)
+    return found
 
 
 def _windows(journal: Sequence[Record]) -> int:

@@ -1,9 +1,16 @@
 """The whole show: zones up, agent launched, schedule played, evidence gathered, capsule verified."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from sojourn.cli.capsule_view import CapsuleShown
+from sojourn.cli.exporting import Exported, write_capsule
+from sojourn.cli.finding import Found
 from sojourn.cli.home import Home
 from sojourn.cli.launching import Officer, launch, prepare_launch
 from sojourn.cli.reach import reaching
@@ -11,8 +18,7 @@ from sojourn.cli.showing.evidence import gather
 from sojourn.cli.showing.follow import Follower
 from sojourn.cli.showing.play import Play
 from sojourn.cli.showing.stage import Stage
-from sojourn.core.base.digests import cid_text, digest
-from sojourn.core.zone.manifest import ZoneManifest
+from sojourn.core.base.errors import Failed
 from sojourn.demo import risk
 from sojourn.demo.report import data as report
 from sojourn.demo.schedule import Schedule
@@ -23,6 +29,7 @@ __all__ = ["AGENT_FILE", "show"]
 
 AGENT_FILE: Final = Path(risk.__file__).parent / "risk_desk" / "risk_desk.toml"
 _ISSUER: Final = "acme-compliance"
+_VERIFY_S: Final = 60.0
 
 
 async def show(
@@ -53,7 +60,29 @@ async def show(
             play = Play(stage, follower, say, schedule.changes)
             await play.run()
             target = capsule_file or home.path / "risk-desk.car"
-            capsule = report.Capsule(file=str(target), size=0, digest="", verified=False, checks=())
+            found = Found(follower.newest, home.manifest(follower.zone.name))
+            exported = await write_capsule(reach, home, found, target)
+            capsule = _verified(exported)
+            say(f"{play.at_s:5.1f} s  exported {exported.size} bytes; verified offline")
             return await gather(stage, play, follower, started_ms, capsule)
         finally:
             stage.lower()
+
+
+def _verified(exported: Exported) -> report.Capsule:
+    """Verify a capsule as anyone would: by the offline command, in a process of its own.
+
+    Raises `Failed` with what the command said if it does not hold.
+    """
+    command = [sys.executable, "-P", "-m", "sojourn", "capsule", "verify", exported.file, "--json"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=_VERIFY_S)  # noqa: S603
+    if done.returncode:
+        raise Failed(f"the capsule does not verify: {done.stderr.decode(errors='replace').strip()}")
+    shown = msgspec.json.decode(done.stdout, type=CapsuleShown)
+    return report.Capsule(
+        file=exported.file,
+        size=exported.size,
+        digest=exported.digest,
+        verified=True,
+        checks=shown.proved,
+    )

@@ -179,12 +179,14 @@ def _nacked(dossier: Dossier, state: OpenSlot, proposal: Proposal, view: View) -
     if state.proposal_of(proposal.transition.digest) is None:
         try:
             check_proposal(dossier, proposal, state.slot, view, is_locked=False)
-            state = decree.remember(state, proposal)
         except Missing:
             raise
         except SojournError:
-            return Ruling(answer=decree.nack(state))
-    return Ruling(answer=decree.nack(state), dossier=msgspec.structs.replace(dossier, open=state))
+            pass
+        else:
+            state = decree.remember(state, proposal)
+    after = msgspec.structs.replace(dossier, open=state) if state is not dossier.open else None
+    return Ruling(answer=decree.nack(state), dossier=after)
 
 
 def _check_leader(ask: Propose, sender: bytes, view: View) -> None:

@@ -98,7 +98,7 @@ def _governance(
     memo: Memo,
     operations: tuple[str, ...],
 ) -> Finding:
-    reasons: list[str] = []
+    permits: dict[str, None] = {}
     for operation in operations:
         travels = operation == "travel"
         context = permission.travel_context(record, place) if travels else RequestContext()
@@ -111,15 +111,13 @@ def _governance(
             return Finding(passes=False, reasons=(str(error),))
         if not verdict.permitted:
             return Finding(passes=False, reasons=(verdict.explain(),))
-        reasons += _permits(operation, verdict)
-    return Finding(passes=True, reasons=tuple(reasons))
+        permits |= dict.fromkeys(_rules(verdict))
+    return Finding(passes=True, reasons=(f"permitted by {', '.join(permits)}",))
 
 
-def _permits(operation: str, verdict: Verdict) -> list[str]:
-    return [
-        f"{each.party} permits {operation} by {', '.join(rule.title for rule in each.decision.rules)}"
-        for each in verdict.decisions
-    ]
+def _rules(verdict: Verdict) -> list[str]:
+    """Return the titles of the rules that decided, of all parties."""
+    return [rule.title for each in verdict.decisions for rule in each.decision.rules]
 
 
 def _capability(
@@ -154,7 +152,6 @@ def _trust(
         trust.judge(record.trust, place.zone_id, operation, known, now_ms)
         for operation in operations
     ]
-    reasons = tuple(
-        f"{f.operation}: level {f.level}, {f.needed} needed; {f.reason}" for f in findings
-    )
+    needs = ", ".join(f"{f.operation} needs {f.needed} and has {f.level}" for f in findings)
+    reasons = (*dict.fromkeys(f.reason for f in findings), needs)
     return Finding(passes=all(f.is_enough for f in findings), reasons=reasons)

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import (
@@ -31,7 +33,7 @@ from sojourn.core.protocol.messages import (
     Voted,
 )
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate, certify
-from sojourn.core.quorum.votes import Outcome, Phase, Slot, Tally, check_vote
+from sojourn.core.quorum.votes import Outcome, Phase, Slot, Tally, Vote, check_vote
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = ["Progress", "Proposer", "Send", "Upload"]
@@ -106,9 +108,10 @@ class Proposer:
         )
         self._locks = Tally(self._committee, slot, round, Phase.LOCK)
         self._commits = Tally(self._committee, slot, round, Phase.COMMIT)
+        self._roots = _roots(proposal.transition.record, slot.group)
         self._helped: dict[int, int] = {}
         self._silent: set[int] = set()
-        self._show: ShowLock | None = None
+        self._lock: Certificate | None = None
 
     def start(self) -> list[Send | Upload]:
         """Return the first messages, one for each anchor."""
@@ -159,23 +162,29 @@ class Proposer:
             raise Rejected("a vote of another anchor, or for another value", reason="wrong-value")
         self.declined.pop(anchor, None)
         if vote.ballot.phase is Phase.LOCK:
-            return self._locked(vote.ballot.phase, reply)
+            return self._locked(anchor, vote)
         self._commits.add(vote)
         if self._commits.outcome(self._value) is not Outcome.WON:
             return []
         certificate = certify(self._commits.votes_for(self._value), self._committee)
         return self._won(certificate)
 
-    def _locked(self, phase: Phase, reply: Voted) -> Sequence[Send | Upload]:
-        self._locks.add(reply.vote)
-        if self._show is not None:
-            return [Send(reply.vote.ballot.anchor, self._show)]
+    def _locked(self, anchor: int, vote: Vote) -> Sequence[Send | Upload]:
+        is_new = anchor not in self._locks.heard()
+        self._locks.add(vote)
+        if self._lock is not None:  # one that says it again is not answered for ever
+            return [self._show_to(anchor)] if is_new else []
         if self._locks.outcome(self._value) is not Outcome.WON:
             return []
-        lock = certify(self._locks.votes_for(self._value), self._committee)
-        self._show = ShowLock(certificate=lock)
+        self._lock = certify(self._locks.votes_for(self._value), self._committee)
         self.progress = Progress.COMMITTING
-        return [Send(anchor, self._show) for anchor in range(self._committee.n)]
+        return [self._show_to(each) for each in range(self._committee.n)]
+
+    def _show_to(self, anchor: int) -> Send:
+        """Show the lock, with the value to an anchor that did not vote for it."""
+        assert self._lock is not None
+        shown = None if anchor in self._locks.heard() else self._proposal
+        return Send(anchor, ShowLock(certificate=self._lock, proposal=shown))
 
     def _won(self, certificate: Certificate) -> Sequence[Send | Upload]:
         self.progress = Progress.WON
@@ -212,11 +221,11 @@ class Proposer:
         return self._help(anchor, Need(what="parent"))
 
     def _settles(self, known: Certified) -> bool:
+        """Tell whether this is of the same agent, in this slot or a later one."""
         slot = known.certificate.slot
-        return slot.group == self._slot.group and (slot.term, slot.version) >= (
-            self._slot.term,
-            self._slot.version,
-        )
+        if (slot.group, slot.agent) != (self._slot.group, self._slot.agent):
+            return False
+        return (slot.term, slot.version) >= (self._slot.term, self._slot.version)
 
     def _help(self, anchor: int, need: Need) -> Sequence[Send | Upload]:
         self._helped[anchor] = self._helped.get(anchor, 0) + 1
@@ -224,8 +233,10 @@ class Proposer:
             self._decline(anchor, Declined(reason="unable", problem=need.what, for_now=True))
             return []
         match need.what:
-            case "blocks":
+            case "blocks" if set(need.digests) <= self._roots:
                 return [Upload(anchor, need.digests, self._ask)]
+            case "proposal" if self._lock is not None:
+                return [Send(anchor, ShowLock(certificate=self._lock, proposal=self._proposal))]
             case "parent" if self._parent is not None:
                 shown = Proposal(transition=self._parent.transition, seals=())
                 certificate = self._parent.certificate
@@ -255,3 +266,9 @@ class Proposer:
         out = self._silent | self.declined.keys()
         if not self.is_over and self._committee.n - len(out) < self._committee.quorum:
             self.progress = Progress.STALLED
+
+
+def _roots(record: AgentRecord, zone: bytes) -> frozenset[bytes]:
+    """Return what an anchor of `zone` may ask for: it gets nothing that is to stay elsewhere."""
+    named = (record.capabilities.code, *record.governance.documents)
+    return frozenset((*travelling_roots(record.memory, zone), *named))

@@ -35,7 +35,7 @@ __all__ = ["Missing", "check_departure", "check_proposal", "governing", "parent_
 
 
 class Missing(Refused):
-    """This anchor lacks something that must come first: `what` is "blocks", "parent" or "visa"."""
+    """This anchor lacks something that must come first: `what` is "blocks", "parent", "proposal" or "visa"."""
 
     def __init__(self, what: str, digests: tuple[bytes, ...] = ()) -> None:
         super().__init__(f"this anchor lacks {what} ({len(digests)})")

@@ -83,8 +83,8 @@ class Stay(Value):
 class Migration(Value):
     """One move that was tried; `refusal` is empty when the target admitted the agent.
 
-    `blackout_s` is from the last step before to the first step after; `sent` counts the bytes that
-    the target did not have yet, of `memory` bytes in all.
+    `blackout_s` is from the last step before to the first step after; `sent` counts the bytes of
+    memory and journal that an anchor of the target did not have yet.
     """
 
     from_zone: str
@@ -93,7 +93,6 @@ class Migration(Value):
     blackout_s: float
     term: int
     sent: int
-    memory: int
     why: str
     refusal: str = ""
 

@@ -48,7 +48,7 @@ def migration_list(data: ReportData) -> Markup:
         end = f"refused: {move.refusal}" if move.refusal else f"term {move.term}"
         facts = (
             f"at {format_moment(move.at_s)}; {format_seconds(move.blackout_s)} without a step; "
-            f"{format_bytes(move.sent)} of {format_bytes(move.memory)} had to travel; {end}"
+            f"{format_bytes(move.sent)} had to travel; {end}"
         )
         items.append(
             element(

@@ -48,7 +48,7 @@ def _itinerary(data: ReportData) -> Table:
         start = format_moment(stay.from_s)
         if 0 < index <= len(moves):
             move = moves[index - 1]
-            travelled = f"{format_bytes(move.sent)} of {format_bytes(move.memory)}"
+            travelled = format_bytes(move.sent)
             pause = format_seconds(move.blackout_s)
             cells = [str(index), stay.zone, start, windows, move.why, pause, travelled]
         else:

@@ -27,7 +27,13 @@ from sojourn.core.protocol.messages import (
     ShowLock,
     Voted,
 )
-from sojourn.core.quorum.certificates import Certificate, RoundCertificate, certify
+from sojourn.core.quorum.certificates import (
+    Certificate,
+    LockSummary,
+    RoundCertificate,
+    RoundVote,
+    certify,
+)
 from sojourn.core.quorum.votes import Phase, Slot
 from tests.rulings import PureAnchor, PureZone, World
 
@@ -80,6 +86,9 @@ class Stage:
 
     def left(self, round: int, entry: RoundCertificate | None = None) -> RoundCertificate:
         """Have all anchors leave a round once its time is up."""
+        for index, anchor in enumerate(self.zone.anchors):
+            if anchor.dossier(self.agent).open is None:
+                self.opened(index)
         ask = AskRound(slot=self.slot, round=round, entry=entry)
         self.zone.ask_all(ask)
         self.world.clock.pass_ms(decree.round_timeout_ms(round))
@@ -199,7 +208,9 @@ def test_rule_2_and_trap_26_no_round_is_entered_without_proof(stage: Stage, roun
     stage.opened(0)
     state = stage.anchor().dossier(stage.agent).open
     assert refused(stage.propose(0, stage.x, round), "bad-round")
-    assert refused(stage.anchor().ask(AskRound(slot=stage.slot, round=round)), "bad-round")
+    for index in (0, 1):
+        ask = AskRound(slot=stage.slot, round=round)
+        assert refused(stage.anchor(index).ask(ask), "bad-round")
     assert state == stage.anchor().dossier(stage.agent).open
 
 
@@ -211,6 +222,14 @@ def test_rule_2_the_proof_is_of_the_round_before_and_of_this_slot(stage: Stage) 
         assert isinstance(reply, Declined) and reply.reason in ("bad-round", "no-quorum")
     assert isinstance(stage.propose(3, stage.x, 1, entry=entry), Voted)
     assert refused(stage.propose(3, stage.x, 2, entry=entry), "bad-round")
+
+
+def test_rule_2_a_later_round_may_be_entered_at_once(stage: Stage) -> None:
+    entry = stage.entry_to(3)
+    stage.anchor(3).dossiers[stage.agent] = replace(
+        stage.anchor(3).dossier(stage.agent), open=None
+    )
+    assert isinstance(stage.propose(3, stage.x, 3, entry=entry), Voted)
 
 
 def test_rule_2_a_lock_certificate_proves_that_its_round_was_entered(stage: Stage) -> None:
@@ -239,6 +258,47 @@ def test_rule_3_another_value_gets_a_nack(stage: Stage) -> None:
     stage.opened(0)
     reply = stage.propose(0, stage.y)
     assert isinstance(reply, Nack) and (0, None) == (reply.round, reply.lock)
+
+
+def pending(stage: Stage) -> tuple[Proposal, ...]:
+    """Return the proposals that anchor 0 remembers."""
+    state = stage.anchor().dossier(stage.agent).open
+    assert state is not None
+    return state.proposals
+
+
+def test_a_valid_proposal_that_came_too_late_is_pending(stage: Stage) -> None:
+    """By the time a leader may propose, the one voted for may be too old for others."""
+    stage.opened(0)
+    assert isinstance(stage.propose(0, stage.y), Nack)
+    assert (stage.x, stage.y) == pending(stage)
+    stage.anchor().ask(AskRound(slot=stage.slot, round=1, entry=stage.left(0)))
+    z = stage.step(b"z")
+    assert isinstance(stage.propose(0, z), Nack)
+    assert z == pending(stage)[-1]
+
+
+def test_trap_50_a_slot_remembers_few_proposals(stage: Stage) -> None:
+    stage.opened(0)
+    for i in range(9):
+        stage.propose(0, stage.step(bytes([i])))
+    assert 3 >= len(pending(stage))
+    assert stage.x in pending(stage)
+
+
+def test_a_proposal_that_is_worth_nothing_is_not_pending(stage: Stage) -> None:
+    stage.opened(0)
+    forged = replace(stage.y, seals=stage.x.seals)
+    assert isinstance(stage.propose(0, forged), Nack)
+    assert (stage.x,) == pending(stage)
+
+
+def test_trap_25_a_locked_anchor_shows_its_lock_whatever_the_proposal_is_worth(
+    stage: Stage,
+) -> None:
+    lock = stage.locked(0, stage.x)
+    reply = stage.propose(0, replace(stage.y, seals=()))
+    assert isinstance(reply, Nack) and lock == reply.lock
 
 
 # Rule 4: an anchor that is locked
@@ -468,22 +528,49 @@ def test_section_11_an_anchor_says_one_thing_when_it_leaves_a_round(stage: Stage
     assert lock == again.lock  # nothing is hidden for all that
 
 
-def test_an_anchor_that_has_seen_nothing_of_a_slot_can_leave_its_round(stage: Stage) -> None:
-    """Else two votes here and one silent anchor would hold the agent for ever."""
+def stuck_votes(stage: Stage, *indexes: int) -> tuple[RoundVote, ...]:
+    """Have some anchors lock-vote, and then vote to leave the round."""
+    stage.opened(*indexes)
+    stage.world.clock.pass_ms(ROUND_BASE_MS)
     ask = AskRound(slot=stage.slot, round=0)
+    replies = [stage.anchor(index).ask(ask) for index in indexes]
+    return tuple(reply.vote for reply in replies if isinstance(reply, RoundVoted))
+
+
+def test_an_anchor_that_has_seen_nothing_of_a_slot_leaves_a_round_that_a_correct_one_leaves(
+    stage: Stage,
+) -> None:
+    """Else two votes here, one silent anchor and one that saw nothing would hold the agent for ever."""
+    ask = AskRound(slot=stage.slot, round=0, votes=stuck_votes(stage, 1, 2))
     assert isinstance(stage.anchor().ask(ask), Nack)
     stage.world.clock.pass_ms(ROUND_BASE_MS)
     assert isinstance(stage.anchor().ask(ask), RoundVoted)
 
 
-@pytest.mark.parametrize(("term", "version"), [(0, 3), (1, 2), (9, 9)])
-def test_trap_26_nobody_can_have_a_slot_opened_that_is_not_the_next(
-    stage: Stage, term: int, version: int
+def test_trap_26_nobody_has_a_slot_opened_without_a_correct_anchor(stage: Stage) -> None:
+    one, two = stuck_votes(stage, 1, 2)
+    moved = replace(stage.slot, version=9)
+    for votes, slot in (
+        ((), stage.slot),
+        ((one,), stage.slot),
+        ((one, one), stage.slot),
+        ((one, replace(two, summary=LockSummary(round=0, value=digest(b"x")))), stage.slot),
+        ((one, two), moved),
+    ):
+        reply = stage.anchor().ask(AskRound(slot=slot, round=0, votes=votes))
+        assert isinstance(reply, Declined), votes
+        assert stage.anchor().dossier(stage.agent).open is None
+
+
+def test_an_anchor_that_has_seen_nothing_of_a_slot_enters_a_round_with_its_proof(
+    stage: Stage,
 ) -> None:
-    slot = replace(stage.slot, term=term, version=version)
-    reply = stage.anchor().ask(AskRound(slot=slot, round=0))
-    assert isinstance(reply, Declined | Need)
-    assert stage.anchor().dossier(stage.agent).open is None
+    entry = stage.left(0)
+    fresh = stage.anchor(3)
+    fresh.dossiers[stage.agent] = replace(fresh.dossier(stage.agent), open=None)
+    assert isinstance(fresh.ask(AskRound(slot=stage.slot, round=1, entry=entry)), Nack)
+    state = fresh.dossier(stage.agent).open
+    assert state is not None and 1 == state.round
 
 
 def test_a_left_round_stays_left_after_a_crash(stage: Stage) -> None:

@@ -1,0 +1,168 @@
+"""An agent's journal as lines for people and for scripts: what it did, what it was told, what it considered."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from sojourn.cli.output import clean, when
+from sojourn.cli.remote_blocks import RemoteBlocks
+from sojourn.cli.zone_view import price_text
+from sojourn.core.agent.memory.blocks import load_block, named_by
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.base.digests import ZERO, Link, cid_text, short
+from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol.assessment import Assessment
+from sojourn.runtime.records import (
+    Began,
+    Considered,
+    Failure,
+    Intended,
+    Line,
+    Now,
+    Outcome,
+    Raised,
+    Received,
+    Record,
+    Returned,
+    Settled,
+    Sleeping,
+    Turn,
+    Waiting,
+    Woke,
+    decode_record,
+)
+
+__all__ = ["JournalLine", "journal_lines"]
+
+_SHOWN_CHARS_MAX: Final = 160
+_READ_AT_ONCE: Final = 256
+
+
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of a journal. `record` is the whole of it, as builtins."""
+
+    index: int
+    kind: str
+    text: str
+    record: Any
+
+
+async def journal_lines(blocks: RemoteBlocks, root: bytes, start: int = 0) -> list[JournalLine]:
+    """Return the records of the journal with this root, from index `start` on.
+
+    Raises `Rejected` for blocks that are no journal, `Unreachable` if some are nowhere.
+    """
+    if root == ZERO:
+        return []
+    log_root = _log_in(await blocks.read(lambda: load_block(blocks, root)))
+    log = await blocks.read(lambda: Log.load(log_root, blocks))
+    lines: list[JournalLine] = []
+    for at in range(start, len(log), _READ_AT_ONCE):
+        stop = min(at + _READ_AT_ONCE, len(log))
+        values = await blocks.read(lambda at=at, stop=stop: list(log.slice(at, stop)))  # type: ignore[misc]
+        lines += [_line(at + offset, value) for offset, value in enumerate(values)]
+    return lines
+
+
+def _log_in(plain: Any) -> bytes:
+    match plain:
+        case {"log": None}:
+            return ZERO
+        case {"log": Link() as link}:
+            return named_by(link)
+    raise Rejected("the root of the journal is none", reason="wrong-kind", where="journal")
+
+
+def _line(index: int, plain: Any) -> JournalLine:
+    record = decode_record(encode_block(plain))
+    tag = str(record.__struct_config__.tag)
+    return JournalLine(
+        index=index, kind=tag, text=clean(_TEXTS[type(record)](record)), record=_spoken(plain)
+    )
+
+
+def _spoken(plain: Any) -> Any:
+    """Return builtins in which bytes, which JSON cannot say, are hexadecimal text."""
+    if isinstance(plain, dict):
+        return {str(key): _spoken(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_spoken(value) for value in plain]
+    if isinstance(plain, bytes):
+        return plain.hex()
+    return cid_text(named_by(plain)) if isinstance(plain, Link) else plain
+
+
+# --- for people --------------------------------------------------------------------------------------
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(_spoken(value), ensure_ascii=False)
+    return text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 1] + "…"
+
+
+def _failure(failure: Failure) -> str:
+    return f"{failure.kind}: {failure.message}"
+
+
+def _outcome(record: Outcome) -> str:
+    tried = f" at attempt {record.attempts}" if record.attempts > 1 else ""
+    if record.failure is not None:
+        return f"{record.step} failed{tried}: {_failure(record.failure)}"
+    return f"{record.step} gave {_value(record.result)}{tried}"
+
+
+def _logged(record: Line) -> str:
+    fields = " ".join(f"{name}={_value(value)}" for name, value in record.fields.items())
+    return f"{record.text} {fields}".strip()
+
+
+def _received(record: Received) -> str:
+    if record.index is None:
+        return "no message came in time"
+    return f"message {record.index} from {record.sender}: {_value(record.body)}"
+
+
+def _considered(record: Considered) -> str:
+    chosen = next((place.name for place in record.places if place.zone == record.chosen), None)
+    places = "; ".join(_place(place) for place in record.places)
+    return f"considered {len(record.places)} places, {chosen or 'none'} is best: {places}"
+
+
+def _place(place: Assessment) -> str:
+    questions = (
+        ("governance", place.governance),
+        ("capability", place.capability),
+        ("trust", place.trust),
+    )
+    against = [f"{name}: {'; '.join(f.reasons)}" for name, f in questions if not f.passes]
+    here = ", here" if place.current else ""
+    verdict = "no, " + " | ".join(against) if against else price_text(place.price_micros)
+    return f"{place.name}{here} ({' '.join(verdict.split())})"
+
+
+def _settled(record: Settled) -> str:
+    if record.moved:
+        return f"moved to zone …{short(record.zone)}"
+    return f"stayed: {record.reason}" if record.reason else "stayed"
+
+
+_TEXTS: Final[dict[type, Callable[[Any], str]]] = {
+    Began: lambda _: "run begins",
+    Turn: lambda r: f"loop {r.loop} ends" if r.ended else f"turn {r.turn} of loop {r.loop}",
+    Outcome: _outcome,
+    Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}",
+    Now: lambda r: f"asked for the time: {when(r.at_ms)}",
+    Line: _logged,
+    Sleeping: lambda r: f"sleeps until {when(r.until_ms)}",
+    Woke: lambda _: "woke",
+    Waiting: lambda r: "waits for a message" + (f" until {when(r.until_ms)}" if r.until_ms else ""),
+    Received: _received,
+    Considered: _considered,
+    Settled: _settled,
+    Returned: lambda r: f"finished with {_value(r.result)}",
+    Raised: lambda r: f"failed: {_failure(r.failure)}",
+}
+assert set(_TEXTS) == set(Record.__args__)  # type: ignore[attr-defined]

@@ -1,0 +1,179 @@
+"""Watching an agent: what it does, where and why, as it becomes final; across zones."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import msgspec
+
+from sojourn.cli.address_book import entry_of
+from sojourn.cli.finding import Found, find, find_named
+from sojourn.cli.home import Home
+from sojourn.cli.journal_lines import JournalLine, journal_lines
+from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
+from sojourn.cli.remote_blocks import RemoteBlocks
+from sojourn.core.agent.eligibility import ENDED, Status
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import short
+from sojourn.core.base.errors import Rejected, Unreachable
+from sojourn.core.base.keys import key_text
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.exchange import AskPast, Past
+
+__all__ = ["Seen", "Watch", "read_journal"]
+
+_LOOK_S: Final = 0.5
+_PAGE: Final = 512
+_STEPS: Final = (TransitionKind.STEP, TransitionKind.INTEND)
+_FINISHED: Final = ("returned", "raised")
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that became final. `at_ms` is its author's time; `journal` the record, if it is one."""
+
+    at_ms: int
+    zone_name: str
+    version: int
+    kind: str
+    text: str
+    journal: JournalLine | None = None
+
+
+async def read_journal(reach: Reach, home: Home, name: str) -> list[JournalLine]:
+    """Return the whole journal of the agent with a local name. Raises as `find`, and `Unreachable`."""
+    found = await find_named(reach, home, name)
+    blocks = RemoteBlocks()
+    blocks.ask(reach.zone(found.zone))
+    return await journal_lines(blocks, found.record.memory.journal)
+
+
+class Watch:
+    """Follows one agent from a version on. `from_now` leaves out what was final already."""
+
+    def __init__(self, reach: Reach, home: Home, name: str, *, from_now: bool) -> None:
+        """Prepare; `seen` begins to ask."""
+        self._reach, self._home, self._name = reach, home, name
+        self._from_now = from_now
+        self._blocks = RemoteBlocks()
+        self._next_version = 0
+        self._next_record = 0
+
+    async def seen(self) -> AsyncIterator[Seen]:
+        """Yield what becomes final, in order, until the agent has finished or ended.
+
+        A zone that does not answer is asked again. Raises as `find` if the agent cannot be found at all.
+        """
+        found = await find_named(self._reach, self._home, self._name)
+        if self._from_now:
+            await self._pass_over(found)
+        while True:
+            done = False
+            async for seen in self._news(found):
+                done = done or seen.kind in (*_FINISHED, *ENDED)
+                yield seen
+            if done or found.record.eligibility.status in ENDED:
+                return
+            await asyncio.sleep(_LOOK_S)
+            found = await self._look_again(found)
+
+    async def _look_again(self, found: Found) -> Found:
+        try:
+            entry = entry_of(self._home, self._name)
+            newer = await find(self._reach, self._home, entry)
+        except Unreachable:
+            return found
+        if newer.zone.zone_id != found.zone.zone_id:
+            return await find_named(self._reach, self._home, self._name)
+        return newer
+
+    async def _pass_over(self, found: Found) -> None:
+        self._blocks.ask(self._reach.zone(found.zone))
+        lines = await journal_lines(self._blocks, found.record.memory.journal)
+        self._next_record = len(lines)
+        self._next_version = found.record.version + 1
+
+    async def _news(self, found: Found) -> AsyncIterator[Seen]:
+        """Yield what is new up to the newest transition that was found."""
+        self._blocks.ask(self._reach.zone(found.zone))
+        decided = await self._decided(found)
+        for certified, following in zip(decided, [*decided[1:], None], strict=True):
+            kind = certified.transition.kind
+            # Of many steps in a row, the last one's journal tells of all.
+            is_last = following is None or following.transition.kind not in _STEPS
+            if kind in _STEPS and is_last:
+                async for seen in self._records(found, certified):
+                    yield seen
+            if kind not in _STEPS or self._changed_status(certified):
+                yield self._transition(found, certified)
+
+    async def _records(self, found: Found, certified: Certified) -> AsyncIterator[Seen]:
+        root = certified.record.memory.journal
+        for line in await journal_lines(self._blocks, root, self._next_record):
+            self._next_record = line.index + 1
+            yield Seen(
+                at_ms=certified.transition.at_ms,
+                zone_name=self._home.name_of(found.zone),
+                version=certified.record.version,
+                kind=line.kind,
+                text=line.text,
+                journal=line,
+            )
+
+    def _changed_status(self, certified: Certified) -> bool:
+        return certified.record.eligibility.status is Status.DORMANT
+
+    def _transition(self, found: Found, certified: Certified) -> Seen:
+        signers = ", ".join(map(str, certified.certificate.signers()))
+        return Seen(
+            at_ms=certified.transition.at_ms,
+            zone_name=self._home.name_of(found.zone),
+            version=certified.record.version,
+            kind=str(certified.transition.kind),
+            text=f"{_told(certified)}; decided by anchors {signers}",
+        )
+
+    async def _decided(self, found: Found) -> Sequence[Certified]:
+        """Return the certified transitions that this zone decided and that were not seen yet, oldest first.
+
+        A zone knows what it decided itself; what others decided before is not asked for again.
+        """
+        client = self._reach.zone(found.zone)
+        manifests = {found.zone.zone_id: found.zone}
+        new: dict[int, Certified] = {}
+        while self._next_version <= found.record.version:
+            ask = AskPast(agent=found.record.agent_id, from_version=self._next_version, limit=_PAGE)
+            replies = await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)
+            page = max((past.history for past in replies.values()), key=len, default=())
+            for certified in page:
+                try:
+                    certified.check(manifests)
+                except Rejected:
+                    continue
+                new[certified.record.version] = certified
+            self._next_version = max(new, default=found.record.version) + 1
+            if len(page) < _PAGE:
+                break
+        self._next_version = max(self._next_version, found.record.version + 1)
+        new.setdefault(found.record.version, found.head)
+        return [new[version] for version in sorted(new) if version <= found.record.version]
+
+
+def _told(certified: Certified) -> str:
+    """Return what a transition did, for people."""
+    record, custody = certified.record, certified.record.custody
+    match certified.transition.kind:
+        case TransitionKind.GENESIS:
+            return "was launched"
+        case TransitionKind.BIND:
+            return f"bound by host {key_text(custody.host or b'')}, binding {custody.binding}"
+        case TransitionKind.DEPART if record.migration is not None:
+            return f"left for zone …{short(record.migration.to_zone)}, term {record.migration.next_term}"
+        case TransitionKind.ADMIT:
+            return f"was admitted, term {custody.term}, host {key_text(custody.host or b'')}"
+        case TransitionKind.RETURN:
+            reason = certified.transition.reason
+            return f"came back, term {custody.term}" + (f": {reason}" if reason else "")
+        case TransitionKind.RETIRE:
+            return "was retired"
+        case _:
+            return f"is {record.eligibility.status}"
