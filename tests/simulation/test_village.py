@@ -102,3 +102,21 @@ def test_a_departure_is_admitted_once_and_only_where_it_names() -> None:
             assert done.record.custody.zone == c.zone
 
     asyncio.run(run())
+
+
+def test_a_source_learns_of_an_admission_that_later_steps_have_outrun() -> None:
+    async def run() -> None:
+        async with village("a", "b") as v:
+            a, b = v.houses.values()
+            gone, visa, ask = await v.depart(a, b, await v.launch(a))
+            head = await v.arrive(b, gone, visa, ask)
+            for _ in range(3):
+                head = await v.step(b, head)
+            agent = AskHead(agent=head.record.agent_id)
+            while (await v.client(a).ask_any(agent, Head)).onward is None:
+                await asyncio.sleep(0.05)
+            onward = (await v.client(a).ask_any(agent, Head)).onward
+            assert onward is not None
+            assert onward.transition.kind is TransitionKind.ADMIT
+
+    asyncio.run(asyncio.wait_for(run(), 20))

@@ -273,7 +273,7 @@ class Caretaker:
         """Use one anchor's answer if it proves the target's decision; tell whether it did."""
         head = dossier.head
         assert head is not None
-        for known in (reply.certified, reply.refusal, reply.onward):
+        for known in (reply.certified, reply.opened, reply.refusal):
             if known is None or known.transition.parent != head.record.digest:
                 continue
             if known.transition.kind is TransitionKind.ADMIT:

@@ -320,8 +320,8 @@ def retire_agent(
 def watch(home: Home, *, name: str, from_now: bool, as_json: bool) -> None:
     """Watch the agent NAME live: what it does, where and why, as it becomes final.
 
-    It is followed from zone to zone. Ends when the agent has finished, or with Ctrl-C. With --json each event is
-    one JSON document on a line of its own.
+    It is followed from zone to zone. Ends when the agent has finished, or with Ctrl-C. With --json each event
+    is one JSON document on a line of its own.
 
     Example:
       sojourn agent watch risk-desk

@@ -62,8 +62,7 @@ async def export_agent(reach: Reach, home: Home, name: str, file: Path) -> Expor
 
 async def write_capsule(reach: Reach, home: Home, found: Found, file: Path) -> Exported:
     """Write the capsule of an agent that was found, and read it back. Raises as `export_agent`."""
-    if file.exists():
-        raise Misused(f"{file} exists already", remedy="Choose another file")
+    _check_new(file)
     capsule = await _capsule(reach, home, found)
     partial = file.with_name(f".{file.name}.partial")
     taken, size = hashlib.sha256(), 0
@@ -91,6 +90,11 @@ async def write_capsule(reach: Reach, home: Home, found: Found, file: Path) -> E
         blocks=verified.blocks,
         left_behind=verified.left_behind,
     )
+
+
+def _check_new(file: Path) -> None:
+    if file.exists():
+        raise Misused(f"{file} exists already", remedy="Choose another file")
 
 
 async def _capsule(reach: Reach, home: Home, found: Found) -> Capsule:

@@ -13,7 +13,7 @@ from sojourn.runtime.keyfile import Purpose, make_key, purpose_of, write_public_
 
 __all__ = ["keys"]
 
-_PURPOSES = [Purpose.OFFICER, Purpose.PUBLISHER, Purpose.PERSON]
+_PURPOSES = [str(each) for each in (Purpose.OFFICER, Purpose.PUBLISHER, Purpose.PERSON)]
 
 
 class KeyShown(msgspec.Struct, frozen=True):
@@ -40,13 +40,13 @@ def keys() -> None:
 @click.option(
     "--purpose",
     type=click.Choice(_PURPOSES),
-    default=Purpose.OFFICER,
+    default=str(Purpose.OFFICER),
     show_default=True,
     help="What the key is for; it is read for nothing else.",
 )
 @json_option
 @with_home
-def new(home: Home, name: str, purpose: Purpose, as_json: bool) -> None:
+def new(home: Home, name: str, purpose: str, as_json: bool) -> None:
     """Make a key called NAME.
 
     The private part stays here, readable by you alone; give the .pub file to others. No key is ever
@@ -57,8 +57,8 @@ def new(home: Home, name: str, purpose: Purpose, as_json: bool) -> None:
       sojourn keys new alice --purpose person
     """
     check_name(name, what="a key")
-    pair = make_key(home.keys / f"{name}.key", purpose)
-    write_public_key(home.keys / f"{name}.pub", pair.public, purpose)
+    pair = make_key(home.keys / f"{name}.key", Purpose(purpose))
+    write_public_key(home.keys / f"{name}.pub", pair.public, Purpose(purpose))
     emit(_shown(home, name), as_json, lambda key: say(f"{name}: {key.purpose}, {key.public}"))
 
 

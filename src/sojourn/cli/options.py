@@ -10,7 +10,7 @@ import click
 
 from sojourn.cli.home import Home
 
-__all__ = ["json_option", "milliseconds", "until_option", "with_home"]
+__all__ = ["MOMENT", "json_option", "milliseconds", "until_option", "with_home"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +49,9 @@ class _Moment(click.ParamType[datetime]):
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+MOMENT: Final = _Moment()
+
+
 def milliseconds(moment: datetime | None) -> int:
     """Return a moment as milliseconds since 1970; None stands for ten years from now."""
     return int((moment or datetime.now(UTC) + _YEARS_10).timestamp() * 1000)
@@ -57,4 +60,4 @@ def milliseconds(moment: datetime | None) -> int:
 def until_option(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return the option `--until DATE`."""
     text = f"{what} [default: ten years from now]"
-    return click.option("--until", type=_Moment(), default=None, help=text)
+    return click.option("--until", type=MOMENT, default=None, help=text)

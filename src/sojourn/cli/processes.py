@@ -23,6 +23,9 @@ _LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 _END_TIMEOUT_S: Final = 15.0
 _LOOK_S: Final = 0.02
 
+_DETACHED: Final[list["subprocess.Popen[bytes]"]] = []
+"""Processes that are meant to outlive this one; let go of, each would be reported as forgotten."""
+
 Noun = Literal["anchor", "host"]
 
 
@@ -93,6 +96,7 @@ def _start(place: Place) -> Started:
             start_new_session=True,
             cwd=place.folder,
         )
+    _DETACHED[:] = [each for each in _DETACHED if each.poll() is None] + [process]
     return Started(place, process, log, begun)
 
 

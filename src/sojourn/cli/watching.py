@@ -1,7 +1,7 @@
 """Watching an agent: what it does, where and why, as it becomes final; across zones."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from sojourn.cli.journal_lines import JournalLine, journal_lines
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.agent.eligibility import ENDED, Status
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import short
 from sojourn.core.base.errors import Rejected, Unreachable
@@ -137,43 +138,58 @@ class Watch:
 
         A zone knows what it decided itself; what others decided before is not asked for again.
         """
-        client = self._reach.zone(found.zone)
-        manifests = {found.zone.zone_id: found.zone}
+        newest = found.record.version
         new: dict[int, Certified] = {}
-        while self._next_version <= found.record.version:
-            ask = AskPast(agent=found.record.agent_id, from_version=self._next_version, limit=_PAGE)
-            replies = await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)
-            page = max((past.history for past in replies.values()), key=len, default=())
-            for certified in page:
-                try:
-                    certified.check(manifests)
-                except Rejected:
-                    continue
-                new[certified.record.version] = certified
-            self._next_version = max(new, default=found.record.version) + 1
+        while self._next_version <= newest:
+            page = await self._page(found)
+            new |= {item.record.version: item for item in page if item.record.version <= newest}
+            self._next_version = max(new, default=newest) + 1
             if len(page) < _PAGE:
-                break
-        self._next_version = max(self._next_version, found.record.version + 1)
-        new.setdefault(found.record.version, found.head)
-        return [new[version] for version in sorted(new) if version <= found.record.version]
+                new[newest] = found.head
+                self._next_version = newest + 1
+        return [new[version] for version in sorted(new)]
+
+    async def _page(self, found: Found) -> list[Certified]:
+        """Return the next decided transitions as the anchor that knows most of them gives them, checked."""
+        client = self._reach.zone(found.zone)
+        ask = AskPast(agent=found.record.agent_id, from_version=self._next_version, limit=_PAGE)
+        replies = await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)
+        for past in sorted(replies.values(), key=lambda past: len(past.history), reverse=True):
+            try:
+                for certified in past.history:
+                    certified.check({found.zone.zone_id: found.zone})
+            except Rejected:
+                continue
+            return list(past.history)
+        return []
 
 
 def _told(certified: Certified) -> str:
     """Return what a transition did, for people."""
-    record, custody = certified.record, certified.record.custody
-    match certified.transition.kind:
-        case TransitionKind.GENESIS:
-            return "was launched"
-        case TransitionKind.BIND:
-            return f"bound by host {key_text(custody.host or b'')}, binding {custody.binding}"
-        case TransitionKind.DEPART if record.migration is not None:
-            return f"left for zone …{short(record.migration.to_zone)}, term {record.migration.next_term}"
-        case TransitionKind.ADMIT:
-            return f"was admitted, term {custody.term}, host {key_text(custody.host or b'')}"
-        case TransitionKind.RETURN:
-            reason = certified.transition.reason
-            return f"came back, term {custody.term}" + (f": {reason}" if reason else "")
-        case TransitionKind.RETIRE:
-            return "was retired"
-        case _:
-            return f"is {record.eligibility.status}"
+    record, reason = certified.record, certified.transition.reason
+    tell = _TOLD.get(certified.transition.kind, _status)
+    return f"{tell(record)}: {reason}" if reason else tell(record)
+
+
+def _status(record: AgentRecord) -> str:
+    return f"is {record.eligibility.status}"
+
+
+def _left(record: AgentRecord) -> str:
+    migration = record.migration
+    assert migration is not None, "a departure says where to"
+    return f"left for zone …{short(migration.to_zone)}, term {migration.next_term}"
+
+
+def _host(record: AgentRecord) -> str:
+    return f"host {key_text(record.custody.host or b'')}"
+
+
+_TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
+    TransitionKind.GENESIS: lambda _: "was launched",
+    TransitionKind.BIND: lambda r: f"bound by {_host(r)}, binding {r.custody.binding}",
+    TransitionKind.DEPART: _left,
+    TransitionKind.ADMIT: lambda r: f"was admitted, term {r.custody.term}, {_host(r)}",
+    TransitionKind.RETURN: lambda r: f"came back, term {r.custody.term}",
+    TransitionKind.RETIRE: lambda _: "was retired",
+}

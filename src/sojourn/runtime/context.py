@@ -10,23 +10,16 @@ from sojourn.runtime.compartments import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, WaitForTime
 from sojourn.runtime.ports import Message
 from sojourn.runtime.records import Line, Now, Sleeping, Waiting
+from sojourn.runtime.run import Restarting
 from sojourn.runtime.turns import Turns, endless
 from sojourn.runtime.typed import to_plain
 
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["Context", "Restarting"]
+__all__ = ["Context"]
 
 T = TypeVar("T")
-
-
-class Restarting(BaseException):
-    """Unwinds `run`, which then begins anew."""
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        super().__init__("run begins anew")
-        self.arguments = (args, kwargs)
 
 
 class Context:

@@ -12,11 +12,9 @@ not answer, because they were under way when it ended, are begun when the replay
 """
 
 import asyncio
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVar
 
 from sojourn.core.base.errors import Misused
@@ -25,13 +23,13 @@ from sojourn.runtime.agent import Agent
 from sojourn.runtime.arguments import bind
 from sojourn.runtime.batch import Batch
 from sojourn.runtime.compartments import WorkingMemory
-from sojourn.runtime.context import Context, Restarting
+from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Rest, Start
 from sojourn.runtime.link import FetchedBlocks, Link
-from sojourn.runtime.loop import new_loop
+from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
@@ -46,8 +44,9 @@ from sojourn.runtime.records import (
     encode_record,
 )
 from sojourn.runtime.replay import Replay
+from sojourn.runtime.run import Restarting, Run
 from sojourn.runtime.steps import Step
-from sojourn.runtime.turns import Turns
+from sojourn.runtime.turns import Loops
 from sojourn.runtime.typed import to_plain
 
 __all__ = ["Session"]
@@ -57,9 +56,6 @@ R = TypeVar("R", bound=Record)
 _WAITS: Final = (WaitForTime, WaitForMessage)
 
 _RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
-
-UNWINDING_DRIVES_MAX: Final = 8
-"""How often code that is stopped is driven so that its `finally` blocks run."""
 
 
 class Session:
@@ -85,7 +81,6 @@ class Session:
         self.consumed = start.resume.inbox
         self.is_over = False
         self.finished: asyncio.Future[None] = self.outer.create_future()
-        self.loop = new_loop()
         self.course = Course(start)
         self._form = form
         self._link = link
@@ -96,17 +91,15 @@ class Session:
         self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
         self._budgets = dict(start.budgets)
         self._replay = None if start.fresh else Replay(history)
-        self._main: asyncio.Task[Any]
+        self._run: Run
         self._open: dict[int, Operation] = {}
         self._called: list[Operation] = []
         self._answered: deque[tuple[Operation, bytes]] = deque()
-        self._active_loop: weakref.ref[Turns[Any]] | None = None
-        self._escaped: BaseException | None = None
+        self.loops = Loops()
         self._parted: ReplayMismatch | None = None
         self._ended: Literal["returned", "raised"] | None = None
         self._is_going = False
         self._is_resting = False
-        self._is_iterating = False
         self._has_warned = False
 
     # --- from outside --------------------------------------------------------------------------------
@@ -126,10 +119,12 @@ class Session:
         if self.is_over:
             return
         self._retire()
-        for _ in range(UNWINDING_DRIVES_MAX):
-            if not self.loop.cancel_all():
-                break
-            self._drive()
+        self._run.unwind()
+
+    @property
+    def loop(self) -> AgentLoop:
+        """The loop of the code."""
+        return self._run.loop
 
     # --- for the code, in a drive --------------------------------------------------------------------
 
@@ -145,7 +140,7 @@ class Session:
 
     def _check_call(self) -> None:
         self.check_in_run()
-        if self._is_iterating:
+        if self.loops.is_iterating:
             raise Misused(
                 "what ctx.turns iterates over called a step or ctx",
                 remedy="Iterate over what is known when the loop begins, and call steps in its turns",
@@ -202,20 +197,6 @@ class Session:
 
     # --- for durable loops ---------------------------------------------------------------------------
 
-    def is_in_loop(self, loop: Turns[Any]) -> bool:
-        """Tell whether the code is in a turn of another loop."""
-        active = self._active_loop() if self._active_loop is not None else None
-        return active is not None and active is not loop
-
-    def enter_loop(self, loop: Turns[Any]) -> int:
-        """Return the number of the segment that the loop begins. Left by `leave_loop`, or with the object."""
-        self._active_loop = weakref.ref(loop)
-        return self.course.segment + 1
-
-    def leave_loop(self) -> None:
-        """The loop has come to its end."""
-        self._active_loop = None
-
     def is_resuming(self) -> bool:
         """Tell whether the journal goes on behind the beginning of the loop that is entered now."""
         replay = self._replay
@@ -233,15 +214,6 @@ class Session:
         """Return the error for a loop that ends before the turn that the journal names."""
         assert self._replay is not None
         return self.part(self._replay.mismatch(f"loop {segment - 1} with fewer items"))
-
-    @contextmanager
-    def iterating(self) -> Iterator[None]:
-        """Forbid durable calls: what `ctx.turns` iterates over is being advanced."""
-        self._is_iterating = True
-        try:
-            yield
-        finally:
-            self._is_iterating = False
 
     # --- for operations, at rest or on the loop ------------------------------------------------------
 
@@ -311,9 +283,9 @@ class Session:
             if self._batch.is_final:
                 self._retire()
             return False
-        if self._has_left_off():
-            self._conclude()  # before a batch is cut: a replay could not tell that it had left off
-        elif self._called:
+        if self._has_left_off:
+            return self._conclude()
+        if self._called:
             self._begin_called()
         elif not self._answered:
             return self._lie_down()
@@ -322,6 +294,10 @@ class Session:
         else:
             self._hand_next()
         return True
+
+    @property
+    def _has_left_off(self) -> bool:
+        return self._parted is not None or self._run.has_left_off
 
     def _begin_called(self) -> None:
         called = [op for op in self._called if self._open.get(op.call) is op]
@@ -339,7 +315,7 @@ class Session:
             return
         self._is_resting = False
         is_answered = self._hand(operation, self._collect(data))
-        if self._has_left_off():
+        if self._has_left_off:
             return
         if operation.is_effect:
             self.flush()
@@ -351,7 +327,7 @@ class Session:
         if not operation.deliver(record):
             return False
         del self._open[operation.call]
-        self._drive()
+        self._run.drive()
         return True
 
     def _lie_down(self) -> bool:
@@ -370,12 +346,6 @@ class Session:
                 )
             )
         return False
-
-    def _drive(self) -> None:
-        try:
-            self.loop.drive()
-        except BaseException as error:  # SystemExit in run is the agent's, not the host's
-            self._escaped = error
 
     def _collect(self, data: bytes) -> Any:
         """Collect a record and return it as a replay will read it.
@@ -407,30 +377,36 @@ class Session:
     def _make_run(self) -> None:
         self._open.clear()
         self._answered.clear()
-        self._active_loop = None
+        self.loops = Loops()
         self.memory.opened.clear()
-        self.loop = new_loop()
-        self._main = self.loop.create_task(self._run())
-        self._drive()
+        self._run = Run(self._code)
+        self._run.drive()
 
-    async def _run(self) -> Any:
+    async def _code(self) -> Any:
         args, kwargs = bind(self._form.run, *self.course.arguments)
         self.agent = self._form()
         self.agent._session = self
         return await self.agent.run(Context(self), *args, **kwargs)
 
-    def _conclude(self) -> None:
-        """Go by how the code left off: parted, restarting, returned or raised."""
+    def _conclude(self) -> bool:
+        """Go by how the code left off: parted, restarting, returned or raised.
+
+        An end is recorded before a batch is cut: a replay could not tell that it was one. Returns False while
+        there is no room for a restart.
+        """
+        error = self._run.error
         if self._parted is not None:
-            self._diverge(self._parted)
-            return
-        error = self._escaped or _exception_of(self._main)
-        if isinstance(error, Restarting):
+            self._link.send(Diverged(text=str(self._parted)))
+            self._retire()
+        elif isinstance(error, Restarting):
+            if not self._batch.make_room():
+                return False
             self._begin_run(error.arguments, anew=True)
         elif error is not None:
             self._finish("raised", Raised(failure=failure_of(error)))
         else:
-            self._return(self._main.result())
+            self._return(self._run.result)
+        return True
 
     def _return(self, result: Any) -> None:
         try:
@@ -455,10 +431,6 @@ class Session:
         self._link.send(Broke(failure=failure_of(error)))
         self._retire()
 
-    def _diverge(self, error: ReplayMismatch) -> None:
-        self._link.send(Diverged(text=str(error)))
-        self._retire()
-
     def _retire(self) -> None:
         self.is_over = True
         self._batch.cancel_timer()
@@ -471,7 +443,7 @@ class Session:
 
     def _replay_all(self, replay: Replay) -> None:
         """Hand the journal's records to the code, as far as they go together."""
-        while not self._has_left_off():
+        while not self._has_left_off:
             record = replay.next_record()
             if record is None:
                 break
@@ -489,36 +461,23 @@ class Session:
         self._called = list(self._open.values())
         self._replay = None
 
-    def _has_left_off(self) -> bool:
-        return bool(self._parted or self._escaped or self._main.done())
-
     def _check_end(self, replay: Replay) -> None:
         """Check that the code is at rest where the journal is, with the same memory."""
-        if self._has_left_off():
-            self.part(replay.mismatch(self._left_off()))
-        elif not replay.is_last_segment:
-            self.part(replay.mismatch(self._doing()))
+        error = self._run.error
+        if self._run.has_left_off and not isinstance(error, Restarting):
+            what = "returned" if error is None else f"raised {type(error).__qualname__}: {error}"
+            self.part(replay.mismatch(f"run {what}"))
+        elif replay.next_record() is not None or not replay.is_last_segment:
+            self.part(replay.mismatch("ctx.restart" if error is not None else self._doing()))
         else:
             roots = self.memory.save()
             differing = [n for n, root in self._committed.items() if roots[n] != root]
             if differing:
                 self.part(replay.mismatch(f"another content of memory: {', '.join(differing)}"))
 
-    def _left_off(self) -> str:
-        error = self._escaped or _exception_of(self._main)
-        return (
-            "run returned" if error is None else f"run raised {type(error).__qualname__}: {error}"
-        )
-
     def _doing(self) -> str:
         under_way = ", ".join(operation.describe() for operation in self._open.values())
         return f"{under_way} is under way" if under_way else "nothing is under way"
-
-
-def _exception_of(task: asyncio.Task[Any]) -> BaseException | None:
-    if task.cancelled():
-        return asyncio.CancelledError("run was cancelled")
-    return task.exception() if task.done() else None
 
 
 def _stuck() -> Misused:

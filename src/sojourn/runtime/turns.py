@@ -8,8 +8,10 @@ A loop inside a turn of another is a plain loop, replayed with its turn.
 """
 
 import sys
+import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Record, Turn
@@ -17,7 +19,7 @@ from sojourn.runtime.records import Record, Turn
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["Turns"]
+__all__ = ["Loops", "Turns", "endless"]
 
 T = TypeVar("T")
 
@@ -35,9 +37,10 @@ class Turns(AsyncIterator[T]):
     async def __anext__(self) -> T:
         session = self._session
         if not self._segment:
-            if session.is_in_loop(self):
+            if session.loops.are_in_another(self):
                 return await self._advance()
-            self._segment = session.enter_loop(self)
+            session.loops.enter(self)
+            self._segment = session.course.segment + 1
             self._opened_before = frozenset(session.memory.opened)
             if session.is_resuming():
                 return await self._resume()
@@ -45,7 +48,7 @@ class Turns(AsyncIterator[T]):
             item = await self._advance()
         except StopAsyncIteration:
             await self._reach(None)
-            session.leave_loop()
+            session.loops.leave()
             raise
         await self._reach(self._turn)
         self._turn += 1
@@ -57,10 +60,10 @@ class Turns(AsyncIterator[T]):
         turn = session.course.turn_of(self._segment)
         if turn is None:
             session.enter_segment(self._segment)
-            session.leave_loop()
+            session.loops.leave()
             raise StopAsyncIteration
         try:
-            with session.iterating():
+            with session.loops.iterating():
                 await self._items.skip(turn)
             session.enter_segment(self._segment)
             self._turn = turn + 1
@@ -69,12 +72,45 @@ class Turns(AsyncIterator[T]):
             raise session.miss_items(self._segment) from None
 
     async def _advance(self) -> T:
-        with self._session.iterating():
+        with self._session.loops.iterating():
             return await self._items.advance()
 
     async def _reach(self, turn: int | None) -> None:
         await self._session.perform(_Reach(self._session, self._segment, turn))
         self._session.memory.opened = set(self._opened_before)
+
+
+class Loops:
+    """Where the code of one run is as to durable loops.
+
+    A loop that was left early is left when its iterator is gone, which is at once.
+    """
+
+    def __init__(self) -> None:
+        self._active: weakref.ref[Turns[Any]] | None = None
+        self.is_iterating = False
+
+    def are_in_another(self, loop: Turns[Any]) -> bool:
+        """Tell whether the code is in a turn of another loop."""
+        active = self._active() if self._active is not None else None
+        return active is not None and active is not loop
+
+    def enter(self, loop: Turns[Any]) -> None:
+        """The code enters a loop."""
+        self._active = weakref.ref(loop)
+
+    def leave(self) -> None:
+        """The loop has come to its end."""
+        self._active = None
+
+    @contextmanager
+    def iterating(self) -> Iterator[None]:
+        """What a loop iterates over is being advanced: no durable calls meanwhile."""
+        self.is_iterating = True
+        try:
+            yield
+        finally:
+            self.is_iterating = False
 
 
 class _Reach(Operation):

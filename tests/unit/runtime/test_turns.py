@@ -48,6 +48,7 @@ LOOP = """
                 outside.happen(f"turn {turn}")
                 ctx.memory["risk"].append(await self.work(turn))
             outside.happen("behind")
+            await self.work(200)
             return [first, *ctx.memory["risk"]]
 """
 
@@ -55,13 +56,17 @@ LOOP = """
 def test_a_resume_runs_the_code_before_the_loop_and_then_the_turn() -> None:
     # began, work 100, then turn and work for each of the turns 0 and 1, and turn 2: seven batches
     ending, happened = resumed(LOOP, 13)
-    assert happened == ["before", "turn 2", "work 2", "turn 3", "work 3", "behind"]
+    assert happened == [
+        "before",
+        *("turn 2", "work 2", "turn 3", "work 3"),
+        *("behind", "work 200"),
+    ]
     assert ending.result == [100, 0, 1, 2, 3]
 
 
 def test_a_finished_loop_is_passed_over() -> None:
     ending, happened = resumed(LOOP, 21)
-    assert happened == ["before", "behind"]
+    assert happened == ["before", "behind", "work 200"]
     assert ending.result == [100, 0, 1, 2, 3]
 
 
@@ -239,7 +244,28 @@ def test_what_a_resume_needs_is_linked_from_the_journal_and_nothing_older_is() -
         (1, 2, None),
         (11, None, None),
     ]
-    assert len(journal_of(zone)) == 12
+    assert len(journal_of(zone)) == 13
+
+
+def test_restarts_and_turns_without_a_step_wait_for_room_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch, "JOURNAL_RECORDS_PER_STEP_MAX", 4)
+    text = """
+        class Desk(Agent):
+            async def run(self, ctx, rounds: int = 20) -> int:
+                ctx.memory["risk"].append(rounds)
+                if rounds:
+                    await ctx.restart(rounds - 1)
+                async for turn in ctx.turns(range(20)):
+                    ctx.memory["risk"].append(turn)
+                return len(ctx.memory["risk"])
+    """
+    zone = Zone()
+    undisturbed = on_stage(lambda stage: stage.execute_desk(text), zone=zone)
+    assert undisturbed.result == 41
+    for point in range(0, zone.points, 7):
+        assert resumed(text, point)[0] == undisturbed
 
 
 def test_a_straight_line_that_grows_warns_once_and_then_ends(

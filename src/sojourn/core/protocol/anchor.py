@@ -11,11 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from sojourn.core.agent.eligibility import ACTING
-from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.agent.transition import TransitionKind, check_change
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Refused, Rejected, SojournError
 from sojourn.core.base.limits import VISA_DEADLINE_MS
 from sojourn.core.protocol import decree, permission
+from sojourn.core.protocol.applying import applied
 from sojourn.core.protocol.binding import Claim
 from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
@@ -88,7 +89,8 @@ def renews(dossier: Dossier, host: bytes, claim: Claim) -> bool:
 def note_onward(dossier: Dossier, admission: Certified, view: View) -> Dossier:
     """Return the dossier of a departed agent once its admission elsewhere is proved: a pointer onward.
 
-    Raises `Rejected` unless the admission is certified and of exactly the departure that is the head here.
+    Raises `Rejected` unless the admission is certified, of exactly the departure that is the head here, and into
+    the zone and term that it names.
     """
     head = dossier.head
     if head is None or admission.transition.parent != head.record.digest:
@@ -97,6 +99,7 @@ def note_onward(dossier: Dossier, admission: Certified, view: View) -> Dossier:
         )
     if admission.transition.kind is not TransitionKind.ADMIT:
         raise Rejected("that is no admission", reason="wrong-kind", where="onward")
+    check_change(TransitionKind.ADMIT, head.record, admission.record, head.certificate.slot)
     admission.check(view.manifests, where="onward")
     return msgspec.structs.replace(dossier, onward=admission)
 
@@ -132,7 +135,12 @@ def _order(slot: Slot) -> tuple[int, int]:
 
 
 def _head(dossier: Dossier) -> Head:
-    return Head(certified=dossier.head, onward=dossier.onward, refusal=dossier.refusal)
+    return Head(
+        certified=dossier.head,
+        opened=dossier.chapter.opened if dossier.chapter else None,
+        onward=dossier.onward,
+        refusal=dossier.refusal,
+    )
 
 
 def _opened(dossier: Dossier, slot: Slot, view: View) -> OpenSlot:
@@ -232,58 +240,23 @@ def _show_commit(dossier: Dossier, show: ShowCommit, sender: bytes, view: View) 
     _slot_is_ours(certificate.slot, view)
     if _decided(dossier, certificate.slot) is not None:
         return Ruling(answer=Applied())
-    proposal = show.proposal or _stored_proposal(dossier, certificate.value)
-    if proposal is None:
+    stored = _stored_proposal(dossier, certificate.value)
+    proposals = [proposal for proposal in (stored, show.proposal) if proposal is not None]
+    if not proposals:
         raise Missing("proposal")
-    certified = Certified(transition=proposal.transition, certificate=certificate)
+    certified = Certified(transition=proposals[0].transition, certificate=certificate)
     certified.check(view.manifests)
-    return _apply(dossier, certified, proposal.evidence, view)
+    return applied(dossier, certified, [proposal.evidence for proposal in proposals], view)
 
 
 def _stored_proposal(dossier: Dossier, value: bytes) -> Proposal | None:
     return dossier.open.proposal_of(value) if dossier.open else None
 
 
-def _apply(dossier: Dossier, done: Certified, evidence: Evidence, view: View) -> Ruling:
-    """Return the dossier after a decision of this zone. Nothing here can fail."""
-    kind, slot = done.transition.kind, done.certificate.slot
-    after = msgspec.structs.replace(
-        dossier, open=None, high_term=max(dossier.high_term, slot.term), held=True
-    )
-    chapters: tuple[Chapter, ...] = ()
-    if kind is TransitionKind.REFUSE:
-        after = msgspec.structs.replace(after, refusal=done, arrival=None, application=None)
-    else:
-        after = msgspec.structs.replace(after, head=done)
-    if kind in (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN):
-        chapters = (*_past(dossier, evidence), Chapter(opened=done, refusal=evidence.refusal))
-        after = msgspec.structs.replace(
-            after,
-            chapter=chapters[-1],
-            arrival=None,
-            application=None,
-            visa=None,
-            refusal=None,
-            onward=None,
-        )
-    elif kind is TransitionKind.DEPART and after.chapter is not None:
-        chapters = (msgspec.structs.replace(after.chapter, closed=done),)
-        after = msgspec.structs.replace(
-            after, chapter=chapters[0], visa=evidence.visa, refusal=None
-        )
-    return Ruling(answer=Applied(), dossier=after, chapters=chapters, history=done, applied=done)
-
-
-def _past(dossier: Dossier, evidence: Evidence) -> tuple[Chapter, ...]:
-    """Return the chapters before an admission: those of the application, the last one closed."""
-    if dossier.application is None or evidence.departure is None:
-        return ()
-    *earlier, last = dossier.application.chapters
-    return (*earlier, msgspec.structs.replace(last, closed=evidence.departure))
-
-
 def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruling:
     terms, record = ask.terms, ask.head.record
+    if terms.from_zone == view.zone:
+        raise Rejected("it is here already", reason="wrong-zone", where="terms.from_zone")
     if terms.term <= dossier.high_term:
         raise Rejected(
             f"term {terms.term} is closed here", reason="closed-term", where="terms.term"

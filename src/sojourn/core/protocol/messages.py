@@ -201,9 +201,13 @@ class Nack(Value, tag_field="kind", tag="nack"):
 
 
 class Head(Value, tag_field="kind", tag="head"):
-    """The newest certified transition known here; where the agent went on to, if it left; open refusals."""
+    """The newest certified transition known here; where the agent went on to, if it left; open refusals.
+
+    `opened` is the transition that opened this zone's newest term: what a source waits for as its answer.
+    """
 
     certified: Certified | None
+    opened: Certified | None = None
     onward: Certified | None = None
     refusal: Certified | None = None
 

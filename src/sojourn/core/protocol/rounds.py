@@ -3,8 +3,12 @@
 An anchor asks all for votes to leave the round. A quorum of them is a certificate that lets everybody enter the
 next one, and brings to light every lock that could have decided. The next round's leader proposes the value of
 the highest lock it heard of, or else whatever authorised proposal is pending.
+
+One of those who answer may lie. It can show no lock or decision that is none; it can show a lock without its
+value, and proposals that nobody would vote for: neither is leant on while there is anything better.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from sojourn.core.base.errors import Rejected
@@ -24,9 +28,10 @@ class RoundChange:
         """Start having heard nothing."""
         self._slot, self._round, self._committee = slot, round, committee
         self._votes: dict[int, RoundVote] = {}
-        self._pending: list[Proposal] = []
-        self._locked: dict[bytes, Proposal] = {}
-        self.lock: Certificate | None = None
+        self._own: list[Proposal] = []
+        self._pending: dict[int, Proposal] = {}
+        self._values: dict[bytes, Proposal] = {}
+        self._locks: dict[bytes, Certificate] = {}
         self.decided: Certified | None = None
         self.round_seen = round
 
@@ -35,10 +40,10 @@ class RoundChange:
         match reply:
             case RoundVoted():
                 self._heard_vote(anchor, reply)
-                self._heard_lock(reply.lock, reply.proposal)
+                self._heard_lock(anchor, reply.lock, reply.proposal)
             case Nack():
                 self.round_seen = max(self.round_seen, reply.round)
-                self._heard_lock(reply.lock, reply.proposal)
+                self._heard_lock(anchor, reply.lock, reply.proposal)
             case Head():
                 self._heard_head(reply)
 
@@ -49,47 +54,80 @@ class RoundChange:
         reply.vote.check(self._committee)
         self._votes[anchor] = reply.vote
 
-    def _heard_lock(self, lock: Certificate | None, proposal: Proposal | None) -> None:
-        if proposal is not None and lock is None:
-            self._pending.append(proposal)
-        if lock is None or lock.slot != self._slot or lock.phase is not Phase.LOCK:
+    def _heard_lock(
+        self, anchor: int, lock: Certificate | None, proposal: Proposal | None
+    ) -> None:
+        if lock is None:
+            if proposal is not None:
+                self._pending[anchor] = proposal
+            return
+        if lock.slot != self._slot:
             return
         lock.check(Phase.LOCK, self._committee)
         if proposal is not None and proposal.transition.digest == lock.value:
-            self._locked[lock.value] = proposal
-        if self.lock is None or lock.round > self.lock.round:
-            self.lock = lock
+            self._values.setdefault(lock.value, proposal)
+        known = self._locks.get(lock.value)
+        if known is None or lock.round > known.round:
+            self._locks[lock.value] = lock
 
     def _heard_head(self, reply: Head) -> None:
         for known in (reply.certified, reply.refusal):
-            if known is not None and known.certificate.slot == self._slot:
+            if known is not None and self._settles(known):
+                known.certificate.check(Phase.COMMIT, self._committee)
                 self.decided = known
 
+    def _settles(self, known: Certified) -> bool:
+        """Tell whether this is of the same agent, in this slot or a later one."""
+        slot = known.certificate.slot
+        if (slot.group, slot.agent) != (self._slot.group, self._slot.agent):
+            return False
+        is_late = (slot.term, slot.version) < (self._slot.term, self._slot.version)
+        return not is_late and known.certificate.value == known.transition.digest
+
     def remember(self, proposals: Iterable[Proposal]) -> None:
-        """Add proposals that this anchor itself has stored."""
+        """Add proposals that this anchor itself has judged or is locked on."""
         for proposal in proposals:
-            self._pending.append(proposal)
-            self._locked.setdefault(proposal.transition.digest, proposal)
+            self._own.append(proposal)
+            self._values[proposal.transition.digest] = proposal
+
+    @property
+    def votes(self) -> tuple[RoundVote, ...]:
+        """The checked votes to leave the round: f+1 of them open the slot where it is not open yet."""
+        return tuple(vote for _, vote in sorted(self._votes.items()))
 
     @property
     def certificate(self) -> RoundCertificate | None:
         """The certificate that the round was left, once a quorum voted for it."""
         if len(self._votes) < self._committee.quorum:
             return None
-        votes = tuple(vote for _, vote in sorted(self._votes.items()))
-        return RoundCertificate(slot=self._slot, round=self._round, votes=votes)
+        return RoundCertificate(slot=self._slot, round=self._round, votes=self.votes)
+
+    @property
+    def lock(self) -> Certificate | None:
+        """The highest lock of a value that is known.
+
+        One that is shown without its value counts for nothing: a correct anchor that is locked holds the value,
+        and if it was not heard, it says so to whoever proposes another (protocol §3 rule 4).
+        """
+        locks = [lock for value, lock in self._locks.items() if value in self._values]
+        return max(locks, key=lambda lock: lock.round, default=None)
 
     def choice(self) -> Proposal:
         """Return what a leader proposes: the highest lock's value, or else the newest pending proposal.
 
-        Raises `Rejected` ("unknown-value") if a lock is known but not the proposal behind it, or nothing is.
+        Proposals that the leader has judged itself go before those it was shown; of the latter, those that more
+        anchors show. Raises `Rejected` ("unknown-value") if nothing is pending.
         """
         if self.lock is not None:
-            locked = self._locked.get(self.lock.value)
-            if locked is None:
-                problem = "the locked value is not known to any anchor that answered"
-                raise Rejected(problem, reason="unknown-value", where="lock")
-            return locked
+            return self._values[self.lock.value]
+        if self._own:
+            return max(self._own, key=_age)
         if not self._pending:
             raise Rejected("no proposal is pending", reason="unknown-value", where="slot")
-        return max(self._pending, key=lambda p: (p.transition.at_ms, p.transition.digest))
+        shown = Counter(proposal.transition.digest for proposal in self._pending.values())
+        return max(self._pending.values(), key=lambda p: (shown[p.transition.digest], *_age(p)))
+
+
+def _age(proposal: Proposal) -> tuple[int, bytes]:
+    """Sort by time, the newest last: what is old may be too old for those who have not judged it."""
+    return proposal.transition.at_ms, proposal.transition.digest

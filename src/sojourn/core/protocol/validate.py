@@ -31,7 +31,7 @@ from sojourn.core.protocol.messages import Proposal
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["Missing", "check_departure", "check_proposal", "governing", "parent_of", "slot_for"]
+__all__ = ["Missing", "chain_manifests", "check_departure", "check_proposal", "governing", "parent_of", "slot_for"]
 
 
 class Missing(Refused):
@@ -280,11 +280,11 @@ def check_departure(dossier: Dossier, departure: Certified | None, view: View) -
         problem = f"term {migration.next_term} is closed here, up to {dossier.high_term}"
         raise Rejected(problem, reason="closed-term", where="evidence.departure")
     _check_known(dossier, departure.record)
-    departure.check(_chain_manifests(dossier, view), where="evidence.departure")
+    departure.check(chain_manifests(dossier, view), where="evidence.departure")
     return departure
 
 
-def _chain_manifests(dossier: Dossier, view: View) -> Mapping[bytes, ZoneManifest]:
+def chain_manifests(dossier: Dossier, view: View) -> Mapping[bytes, ZoneManifest]:
     """Return the manifests known here, and those the applicant proved its chain with.
 
     Each of the latter speaks only for the zone whose identifier is its digest (trap 13).
@@ -318,7 +318,7 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
         raise Rejected(
             "the admitted record is not the one that follows", reason="bad-change", where="record"
         )
-    origin = _chain_manifests(dossier, view)[parent.record.custody.zone]
+    origin = chain_manifests(dossier, view)[parent.record.custody.zone]
     _permit_travel(parent.record, proposal.transition.at_ms, origin, view.manifest, view)
     _check_blocks(expected, view)  # trap 23
 

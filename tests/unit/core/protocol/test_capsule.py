@@ -1,0 +1,244 @@
+"""Capsules: what holds proves itself with no network; what was touched is rejected, with the place."""
+
+import io
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol.capsule import (
+    Capsule,
+    Closure,
+    VerifiedCapsule,
+    load_capsule,
+    make_capsule,
+)
+from sojourn.core.protocol.car import CarReader, car_header, car_section
+from tests.unit.core.protocol.capsules import made, with_root
+
+replace = msgspec.structs.replace
+
+
+def load(data: bytes) -> VerifiedCapsule:
+    return load_capsule(io.BytesIO(data))
+
+
+def rejected(data: bytes) -> Rejected:
+    with pytest.raises(Rejected) as caught:
+        load(data)
+    return caught.value
+
+
+def test_a_capsule_proves_where_the_agent_has_been_and_what_it_remembers() -> None:
+    verified = load(made().data)
+    kinds = [chapter.opened.transition.kind for chapter in verified.capsule.chapters]
+    assert [TransitionKind.GENESIS, TransitionKind.RETURN, TransitionKind.ADMIT] == kinds
+    assert made().head == verified.capsule.head
+    assert {"a", "b"} == {manifest.name for manifest in verified.manifests.values()}
+    assert ("rules",) == tuple(document.name for document in verified.documents)
+    assert len(made().block_sections) == verified.blocks
+
+
+def test_what_stayed_behind_is_named_and_not_in_the_file() -> None:
+    verified = load(made().data)
+    kept = verified.record.memory.compartments["clients"]
+    assert ("clients",) == verified.left_behind
+    reader = CarReader(io.BytesIO(made().data), what="capsule")
+    assert kept.root not in {section.named for section in reader.sections(1 << 24)}
+
+
+def test_one_capsule_has_one_sequence_of_bytes() -> None:
+    again = make_capsule(made().chapters, made().head, reversed(made().manifests))
+    assert made().capsule == again
+
+
+def test_every_single_flipped_bit_of_structure_is_rejected() -> None:
+    """Every bit of the header, of the root block's link and tag, and of each block's length and link."""
+    data, sections = made().data, made().sections
+    at = len(sections[0])
+    places = [*range(140)]
+    for section in sections[1:]:
+        places += range(at, at + 40)
+        at += len(section)
+    for place in places:
+        for bit in range(8):
+            spoiled = bytearray(data)
+            spoiled[place] ^= 1 << bit
+            assert rejected(bytes(spoiled)).reason
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_flipped_bit_is_rejected(drawn: st.DataObject) -> None:
+    spoiled = bytearray(made().data)
+    place = drawn.draw(st.integers(0, len(spoiled) - 1))
+    spoiled[place] ^= 1 << drawn.draw(st.integers(0, 7))
+    error = rejected(bytes(spoiled))
+    assert error.reason
+    assert error.where
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_file_cut_anywhere_is_rejected(drawn: st.DataObject) -> None:
+    data = made().data
+    error = rejected(data[: drawn.draw(st.integers(0, len(data) - 1))])
+    assert error.reason in {"truncated", "wrong-order"}
+
+
+def test_a_file_cut_between_blocks_says_which_is_missing() -> None:
+    for count in range(1, len(made().sections)):
+        error = rejected(b"".join(made().sections[:count]))
+        assert "truncated" == error.reason
+        assert "which its record needs" in error.problem
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_bytes_behind_the_last_block_are_rejected(count: int) -> None:
+    assert rejected(made().data + b"\x00" * count).reason == "malformed"
+    stray = car_section(encode_block({"stray": count}))
+    assert "extra" == rejected(made().data + stray).reason
+
+
+def test_repeated_missing_and_moved_blocks_are_rejected_where_they_stand() -> None:
+    sections = made().sections
+    for i in range(1, len(sections)):
+        repeated = sections[: i + 1] + sections[i:]
+        assert rejected(b"".join(repeated)).reason in {"wrong-order", "extra"}
+        missing = sections[:i] + sections[i + 1 :]
+        assert rejected(b"".join(missing)).reason in {"wrong-order", "truncated"}
+    swapped = [*sections[:2], sections[3], sections[2], *sections[4:]]
+    error = rejected(b"".join(swapped))
+    assert "wrong-order" == error.reason
+    assert f"capsule, byte {len(sections[0]) + len(sections[1])}" == error.where
+
+
+def test_a_foreign_root_block_is_rejected() -> None:
+    root = encode_block({"kind": "capsule/2"})
+    data = car_header(CarReaderRoot.of(root)) + car_section(root)
+    assert "unknown-version" == rejected(data).reason
+    other = encode_block({"kind": "certified/1"})
+    assert (
+        "wrong-kind" == rejected(car_header(CarReaderRoot.of(other)) + car_section(other)).reason
+    )
+    behind = made().sections
+    unrooted = car_header(CarReaderRoot.of(other)) + b"".join(behind[1:])
+    assert "wrong-order" == rejected(unrooted).reason
+
+
+class CarReaderRoot:
+    """The root digest of a block."""
+
+    @staticmethod
+    def of(block: bytes) -> bytes:
+        return car_section(block)[-len(block) - 32 : -len(block)]
+
+
+FORGERIES: dict[str, tuple[Callable[[Capsule], Capsule], str]] = {
+    "another agent": (lambda c: replace(c, agent=bytes(32)), "wrong-agent"),
+    "no middle chapter": (
+        lambda c: replace(c, chapters=(c.chapters[0], c.chapters[2])),
+        "wrong-parent",
+    ),
+    "no genesis": (lambda c: replace(c, chapters=c.chapters[1:]), "wrong-agent"),
+    "chapters reversed": (lambda c: replace(c, chapters=c.chapters[::-1]), "wrong-agent"),
+    "a chapter twice": (
+        lambda c: replace(c, chapters=(*c.chapters[:2], c.chapters[1], c.chapters[2])),
+        "bad-lineage",
+    ),
+    "an open term before another": (
+        lambda c: replace(
+            c, chapters=(replace(c.chapters[0], closed=None), c.chapters[1], c.chapters[2])
+        ),
+        "bad-lineage",
+    ),
+    "a return without the refusal": (
+        lambda c: replace(
+            c, chapters=(c.chapters[0], replace(c.chapters[1], refusal=None), c.chapters[2])
+        ),
+        "no-refusal",
+    ),
+    "a refusal where none was": (
+        lambda c: replace(
+            c,
+            chapters=(
+                replace(c.chapters[0], refusal=c.chapters[1].refusal),
+                c.chapters[1],
+                c.chapters[2],
+            ),
+        ),
+        "extra",
+    ),
+    "an older head": (lambda c: replace(c, head=c.chapters[0].opened), "wrong-term"),
+    "a head of another certificate": (
+        lambda c: replace(
+            c, head=replace(c.head, certificate=c.chapters[2].opened.certificate)
+        ),
+        "wrong-slot",
+    ),
+    "a manifest missing": (lambda c: replace(c, manifests=c.manifests[:1]), "unknown-zone"),
+    "a manifest twice": (
+        lambda c: replace(c, manifests=(c.manifests[0], *c.manifests)),
+        "wrong-order",
+    ),
+    "manifests reversed": (lambda c: replace(c, manifests=c.manifests[::-1]), "wrong-order"),
+    "a manifest nobody names": (
+        lambda c: replace(
+            c,
+            manifests=tuple(
+                sorted((*c.manifests, made().stranger), key=lambda m: m.manifest.zone_id)
+            ),
+        ),
+        "extra",
+    ),
+    "a manifest without seals": (
+        lambda c: replace(c, manifests=(replace(c.manifests[0], seals=()), c.manifests[1])),
+        "no-quorum",
+    ),
+    "a manifest sealed by another": (
+        lambda c: replace(
+            c,
+            manifests=(replace(c.manifests[0], seals=c.manifests[1].seals), c.manifests[1]),
+        ),
+        "wrong-key",
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_evidence_in_a_well_formed_file_is_rejected(forgery: str) -> None:
+    forge, reason = FORGERIES[forgery]
+    data = with_root(forge(made().capsule), made().block_sections)
+    assert reason == rejected(data).reason
+
+
+def test_a_manifest_of_a_later_epoch_speaks_for_no_zone() -> None:
+    """Its zone is what it says, not its digest: anyone could say so (trap 13)."""
+    capsule = made().capsule
+    first = capsule.manifests[0].manifest
+    forged = replace(first, zone=first.zone_id, epoch=1, previous=first.digest)
+    signed = replace(capsule.manifests[0], manifest=forged)
+    data = with_root(replace(capsule, manifests=(signed, capsule.manifests[1])), [])
+    assert rejected(data).reason in {"unknown-epoch", "bad-signature"}
+
+
+def test_a_capsule_is_not_made_of_evidence_that_does_not_hold() -> None:
+    with pytest.raises(Rejected):
+        make_capsule(made().chapters[:1], made().head, made().manifests)
+    with pytest.raises(Rejected, match="is missing"):
+        make_capsule(made().chapters, made().head, made().manifests[:1])
+
+
+def test_the_closure_takes_each_block_once_where_it_is_first_named() -> None:
+    leaf = encode_block("leaf")
+    root = CarReaderRoot.of(leaf)
+    closure = Closure([root, root])
+    assert [root] == closure.upcoming(5)
+    closure.take(leaf)
+    assert closure.next is None
+    assert [] == closure.upcoming(5)
