@@ -1,11 +1,13 @@
 """`python -m benchmarks`: see the package's docstring."""
 
 import argparse
+import logging
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
+import structlog
 from rich.console import Console
 
 from benchmarks import __doc__ as about
@@ -22,6 +24,7 @@ def main() -> int:
     if arguments.list:
         print("\n".join(suite.NAMES))
         return 0
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     with tempfile.TemporaryDirectory(prefix="sojourn-bench-", dir=arguments.folder) as folder:
         report = Report(machine.configuration(Path(folder)), console)

@@ -16,13 +16,12 @@ from benchmarks.bare_host import BareAgent, BareHost
 from benchmarks.measuring import Case, Result, Scale, quantile
 from benchmarks.processes import Process
 from benchmarks.suite import Benchmark
-from benchmarks.zones import ANCHORS, LocalZone, anchors_running, answers, connected, found
+from benchmarks.zones import ANCHORS, LocalZone, anchors_running, connected, found
 from sojourn.host.folder import HostFolder
 from sojourn.runtime.zone_client import ZoneClient
 
 _AGENTS: Final = (1, 16, 256)
 _LEASE_MS: Final = 60_000
-_START_TIMEOUT_S: Final = 15.0
 _UNITS: Final = {
     "final transitions": "1/s",
     "p50": "ms",
@@ -60,9 +59,6 @@ async def _opened(zone: LocalZone) -> AsyncIterator[BareHost]:
     pair = HostFolder(zone.host_folders()[0]).key()
     async with connected(pair, signed.manifest.zone_id) as pool:
         client = ZoneClient(signed.manifest, pool)
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            while not all([await answers(client, index) for index in range(client.n)]):
-                await asyncio.sleep(0.05)
         async with BareHost.opened(zone.host_folders()[0], client) as host:
             yield host
 

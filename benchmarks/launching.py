@@ -3,30 +3,25 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.processes import SOJOURN, command_output
 from benchmarks.samples import PERMIT_ALL
-from benchmarks.zones import LocalZone
+from benchmarks.zones import ISSUER, LocalZone
 from sojourn.cli.launching import Officer, launch, prepare_launch
 from sojourn.cli.reach import Reach
-from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.encoding import Value
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from sojourn.runtime.keyfile import Purpose
 
-__all__ = ["ISSUER", "Launcher", "agents_at_rest", "make_issuer", "summaries"]
+__all__ = ["Launcher", "agents_in"]
 
-ISSUER: Final = "bench"
+Values = Mapping[str, Any]
+
 _AGENTS: Final = Path(__file__).parent / "agents"
 _AT_ONCE: Final = 8
-
-
-def make_issuer(home: Path) -> None:
-    """Make the key that signs launches and endorses zones."""
-    command_output([*SOJOURN, "--home", str(home), "keys", "new", ISSUER])
+_PAGE: Final = 1000
 
 
 class Launcher:
@@ -36,14 +31,12 @@ class Launcher:
         """`entry` is "module:Class"; `folder` is new, and gets the agents' files."""
         self._zone, self._entry, self._folder = zone, entry, folder
         folder.mkdir(parents=True)
-        module = entry.partition(":")[0]
-        shutil.copy(_AGENTS / f"{module}.py", folder)
+        shutil.copy(_AGENTS / f"{entry.partition(':')[0]}.py", folder)
         (folder / "rules.cedar").write_text(PERMIT_ALL, encoding="utf-8")
-        key = zone.home.key(ISSUER, Purpose.OFFICER)
-        self._officers = (Officer(ISSUER, key),)
+        self._officers = (Officer(ISSUER, zone.home.key(ISSUER, Purpose.OFFICER)),)
         self._room = asyncio.Semaphore(_AT_ONCE)
 
-    async def launch(self, reach: Reach, name: str, memory: Mapping[str, Mapping[str, Any]]) -> bytes:
+    async def launch(self, reach: Reach, name: str, memory: Mapping[str, Values]) -> bytes:
         """Launch one agent with these compartments; return its identifier."""
         path = self._folder / f"{name}.toml"
         path.write_text(self._text(memory), encoding="utf-8")
@@ -53,7 +46,7 @@ class Launcher:
             born = await launch(reach, manifest, prepared)
         return born.record.agent_id
 
-    def _text(self, memory: Mapping[str, Mapping[str, Any]]) -> str:
+    def _text(self, memory: Mapping[str, Values]) -> str:
         lines = ["[agent]", f"entry = {json.dumps(self._entry)}"]
         lines += ["[governance]", 'policies = ["rules.cedar"]']
         for name, values in memory.items():
@@ -62,19 +55,15 @@ class Launcher:
         return "\n".join(lines) + "\n"
 
 
-async def summaries(reach: Reach, zone: LocalZone, anchor: int = 0) -> list[AgentSummary]:
+async def agents_in(reach: Reach, zone: LocalZone, anchor: int = 0) -> dict[bytes, AgentSummary]:
     """Return every agent that a zone holds, as one of its anchors knows it."""
     client = reach.zone(zone.signed.manifest)
-    found: list[AgentSummary] = []
+    found: dict[bytes, AgentSummary] = {}
+    after: bytes | None = None
     while True:
-        after = found[-1].agent if found else None
-        reply: Value = await client.call(anchor, AskAgents(after=after))
+        reply: Value = await client.call(anchor, AskAgents(after=after, limit=_PAGE))
         assert isinstance(reply, Agents)
-        found += reply.agents
-        if len(reply.agents) < 1000:
+        found |= {each.agent: each for each in reply.agents}
+        if len(reply.agents) < _PAGE:
             return found
-
-
-def agents_at_rest(found: Sequence[AgentSummary]) -> int:
-    """Return how many of these agents have nothing to do for now."""
-    return sum(each.status is Status.DORMANT for each in found)
+        after = reply.agents[-1].agent

@@ -9,24 +9,21 @@ rest, which they are only when everything they did is final.
 
 import asyncio
 import json
-import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from benchmarks.launching import ISSUER, Launcher, make_issuer, summaries
+from benchmarks.launching import Launcher, agents_in
 from benchmarks.measuring import Case, Result, Scale, quantile
-from benchmarks.processes import SOJOURN, Process, command_output, ended_well
+from benchmarks.processes import Process
 from benchmarks.suite import Benchmark
-from benchmarks.zones import ANCHORS, LocalZone, anchors_running, found
+from benchmarks.zones import ANCHORS, LocalZone, anchors_running, found, hosts_running, make_issuer
 from sojourn.cli.reach import Reach, reaching
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.limits import RUN_AHEAD_RECORDS
-from sojourn.core.protocol.exchange import AgentSummary
 
 __all__ = ["STEPS", "Course", "measure"]
 
@@ -34,9 +31,10 @@ STEPS: Final = 3
 """Steps of one workflow."""
 
 _AGENTS: Final = (1, 16, 256)
-_WINDOWS: Final = (RUN_AHEAD_RECORDS, 1)
 _LOOK_S: Final = 0.02
 _PATIENCE_S: Final = 300.0
+_WORKFLOWS_MIN: Final = 4
+_WARM_UP: Final = 8
 _UNITS: Final = {
     "final steps": "1/s",
     "final transitions": "1/s",
@@ -45,13 +43,6 @@ _UNITS: Final = {
     "an anchor's CPU": "ms a transition",
     "the host's CPU": "ms a step",
 }
-_HOST_WITH_WINDOW: Final = """\
-import sys
-from sojourn.core.base import limits
-limits.RUN_AHEAD_RECORDS = {window}
-from sojourn.cli import main
-main(["host", "run", sys.argv[1]])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +56,136 @@ class Course:
     @property
     def name(self) -> str:
         """What the case is called."""
-        plural = "s" if self.agents > 1 else ""
-        return f"{self.agents} agent{plural}, window {self.window}"
+        return f"{self.agents} agent{'s' * (self.agents > 1)}, window {self.window}"
 
 
 def _run(scale: Scale, folder: Path) -> Result:
-    courses = [Course(agents, window) for window in _WINDOWS for agents in _AGENTS]
-    cases = []
-    for number, course in enumerate(courses):
-        cases.append(Case.of(course.name, _UNITS, measure(course, scale, folder / str(number))))
-    return Result(cases, {"anchors": ANCHORS, "steps of a workflow": STEPS})
+    courses = [Course(agents, window) for window in (RUN_AHEAD_RECORDS, 1) for agents in _AGENTS]
+    cases = [
+        Case.of(course.name, _UNITS, measure(course, scale, folder / f"course-{number}"))
+        for number, course in enumerate(courses)
+    ]
+    return Result(cases, {"anchors": ANCHORS, "hosts": 1})
 
 
 def measure(course: Course, scale: Scale, folder: Path) -> list[Mapping[str, float]]:
     """Return what each repetition of a course measured, in a zone of its own."""
     make_issuer(folder)
-    zone = found(folder, "steps", anchors=course.anchors)
-    host = zone.host_folders()[0]
-    program = [sys.executable, "-P", "-c", _HOST_WITH_WINDOW.format(window=course.window)]
-    with anchors_running(zone) as anchors:
-        command_output([*SOJOURN, "--home", str(folder), "zone", "up", zone.name])
-        endorse = ["zone", "endorse", zone.name, "--issuer", ISSUER, "--level", "5"]
-        command_output([*SOJOURN, "--home", str(folder), *endorse])
-        runner = Process("host 0", [*program, str(host)], host / "host.log")
-        with ended_well([runner]):
-            return asyncio.run(_Field(course, zone, folder, anchors, runner).repetitions(scale))
+    zone = found(folder, "zone", anchors=course.anchors)
+    with anchors_running(zone) as anchors, hosts_running(zone, window=course.window) as hosts:
+        return asyncio.run(_repetitions(course, scale, _Field(zone, folder, anchors, hosts[0])))
+
+
+async def _repetitions(
+    course: Course, scale: Scale, field: "_Field"
+) -> list[Mapping[str, float]]:
+    """Find out, in a repetition that does not count, how much work lasts as long as the scale says."""
+    async with reaching() as reach:
+        workflows = _WARM_UP
+        tried = await _Repetition(field, reach, 0, course.agents, workflows).measured()
+        wanted = tried["final steps"] * scale.seconds / STEPS / course.agents
+        workflows = max(_WORKFLOWS_MIN, round(wanted))
+        return [
+            await _Repetition(field, reach, number, course.agents, workflows).measured()
+            for number in range(1, scale.repetitions + 1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """Where agents run."""
+
+    zone: LocalZone
+    folder: Path
+    anchors: Sequence[Process]
+    host: Process
+
+    def check(self) -> None:
+        """Raise `ProcessFailed` if a process has ended."""
+        for process in (*self.anchors, self.host):
+            process.check()
+
+
+class _Repetition:
+    """So many new agents, from the line to their rest."""
+
+    def __init__(
+        self, field: _Field, reach: Reach, number: int, agents: int, workflows: int
+    ) -> None:
+        self._field, self._reach = field, reach
+        self._number, self._agents, self._workflows = number, agents, workflows
+        self._course = field.folder / f"repetition-{number}"
+        self._ids: set[bytes] = set()
+
+    async def measured(self) -> Mapping[str, float]:
+        """Return the figures."""
+        await self._line_up()
+        versions, anchors_s, host_s = await self._versions(), self._anchors_s(), self._host_s()
+        began = time.perf_counter()
+        (self._course / "open").touch()
+        await self._seen(lambda: self._count("done-[0-9]*") == self._agents)
+        while not await self._at_rest():
+            await asyncio.sleep(_LOOK_S)
+        took_s = time.perf_counter() - began
+        steps = self._agents * self._workflows * STEPS
+        after = await self._versions()
+        transitions = sum(after[agent] - versions[agent] for agent in self._ids)
+        latencies = self._latencies_ms()
+        return {
+            "final steps": steps / took_s,
+            "final transitions": transitions / took_s,
+            "step p50": quantile(latencies, 50),
+            "step p99": quantile(latencies, 99),
+            "an anchor's CPU": (self._anchors_s() - anchors_s) / transitions * 1000,
+            "the host's CPU": (self._host_s() - host_s) / steps * 1000,
+        }
+
+    async def _line_up(self) -> None:
+        """Launch the agents, and wait until each runs and waits."""
+        self._course.mkdir()
+        launcher = Launcher(self._field.zone, "stepper:Stepper", self._course / "launch")
+        lanes = [
+            {"course": str(self._course), "number": number, "workflows": self._workflows}
+            for number in range(self._agents)
+        ]
+        launches = (
+            launcher.launch(self._reach, f"lane-{number}", {"lane": lane})
+            for number, lane in enumerate(lanes)
+        )
+        self._ids = set(await asyncio.gather(*launches))
+        await self._seen(lambda: self._count("ready-*") == self._agents)
+
+    async def _seen(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not is_so():
+                self._field.check()
+                await asyncio.sleep(_LOOK_S)
+
+    def _count(self, pattern: str) -> int:
+        return sum(1 for path in self._course.glob(pattern) if not path.suffix)
+
+    async def _versions(self) -> dict[bytes, int]:
+        known = await agents_in(self._reach, self._field.zone)
+        return {agent: known[agent].version for agent in self._ids}
+
+    async def _at_rest(self) -> bool:
+        self._field.check()
+        known = await agents_in(self._reach, self._field.zone)
+        return all(known[agent].status is Status.DORMANT for agent in self._ids)
+
+    def _anchors_s(self) -> float:
+        anchors = self._field.anchors
+        return sum(process.cpu_s() for process in anchors) / len(anchors)
+
+    def _host_s(self) -> float:
+        return self._field.host.cpu_s()
+
+    def _latencies_ms(self) -> list[float]:
+        latencies: list[float] = []
+        for number in range(self._agents):
+            began = json.loads((self._course / f"done-{number}").read_text(encoding="utf-8"))
+            latencies += [(later - earlier) * 1000 for earlier, later in pairwise(began)]
+        return latencies
+
+
+BENCHMARK = Benchmark("effect-free steps of agents on a host, made final by four anchors", _run)

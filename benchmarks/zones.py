@@ -1,5 +1,6 @@
 """Zones on this machine: founded by the command line as a person would, their processes started by us."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Final
 
 from benchmarks.processes import SOJOURN, Process, command_output, ended_well
 from sojourn.cli.home import Home
+from sojourn.cli.reach import reaching
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.keys import KeyPair, key_text
@@ -17,9 +19,26 @@ from sojourn.runtime.zone_client import ZoneClient
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
 
-__all__ = ["ANCHORS", "LocalZone", "anchors_running", "answers", "connected", "found"]
+__all__ = [
+    "ANCHORS",
+    "ISSUER",
+    "LocalZone",
+    "anchors_running",
+    "answers",
+    "connected",
+    "found",
+    "hosts_running",
+    "make_issuer",
+    "sojourn",
+    "start_process",
+]
 
 ANCHORS: Final = 4
+ISSUER: Final = "bench"
+"""Whose key signs launches and endorses zones."""
+
+_START_TIMEOUT_S: Final = 30.0
+_LOOK_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +62,82 @@ class LocalZone:
         return self.home.zone(self.name).hosts()
 
 
+def sojourn(home: Path, *arguments: object) -> str:
+    """Return what a command of `sojourn` prints. Raises `ProcessFailed`."""
+    return command_output([*SOJOURN, "--home", str(home), *map(str, arguments)])
+
+
+def make_issuer(home: Path) -> None:
+    """Make the issuer's key."""
+    sojourn(home, "keys", "new", ISSUER)
+
+
 def found(
-    folder: Path, name: str, *, hosts: int = 1, slots: int = 4096, lease_ms: int = 2_000
+    folder: Path, name: str, *, anchors: int = ANCHORS, hosts: int = 1, lease_ms: int = 2_000
 ) -> LocalZone:
-    """Found a zone of four anchors under `folder`; nothing of it runs yet."""
-    command = [*SOJOURN, "--home", str(folder), "zone", "init", name, "--local", str(ANCHORS)]
-    options = {"--hosts": hosts, "--slots": slots, "--lease-ms": lease_ms}
-    command_output([*command, *(str(part) for pair in options.items() for part in pair)])
+    """Found a zone under `folder`; nothing of it runs yet."""
+    sojourn(
+        *(folder, "zone", "init", name, "--local", anchors, "--jurisdiction", "EU"),
+        *("--hosts", hosts, "--slots", 4096, "--lease-ms", lease_ms),
+    )
     return LocalZone(Home(folder), name)
 
 
 @contextmanager
 def anchors_running(*zones: LocalZone) -> Iterator[list[Process]]:
-    """Run the anchors of zones; they end with the block, and have to end well."""
+    """Run the anchors of zones, which answer when the block begins and have to end well after it."""
     started: list[Process] = []
     with ended_well(started):
         for zone in zones:
             started += [start_process("anchor", folder) for folder in zone.anchor_folders()]
+        asyncio.run(_all_answer(zones, started))
         yield started
 
 
-def start_process(noun: str, folder: Path) -> Process:
+@contextmanager
+def hosts_running(*zones: LocalZone, window: int | None = None) -> Iterator[list[Process]]:
+    """Run the hosts of zones that the issuer endorses, until the block ends; they have to end well.
+
+    `window`, if given, is how many records agents run ahead of finality, in place of the protocol's number.
+    """
+    for zone in zones:
+        sojourn(zone.home.path, "zone", "endorse", zone.name, "--issuer", ISSUER, "--level", 5)
+    started: list[Process] = []
+    with ended_well(started):
+        for zone in zones:
+            started += [start_process("host", each, window) for each in zone.host_folders()]
+        yield started
+
+
+_WITH_WINDOW: Final = """\
+from sojourn.core.base import limits
+limits.RUN_AHEAD_RECORDS = {window}
+from sojourn.cli import main
+main()
+"""
+
+
+def start_process(noun: str, folder: Path, window: int | None = None) -> Process:
     """Start the anchor or host in a folder."""
-    command = [*SOJOURN, noun, "run", str(folder)]
-    return Process(f"{noun} {folder.name}", command, folder / f"{noun}.log")
+    program: Sequence[str] = SOJOURN
+    if window is not None:
+        program = (*SOJOURN[:2], "-c", _WITH_WINDOW.format(window=window))
+    named = f"{noun} {folder.name} of {folder.parent.parent.name}"
+    return Process(named, [*program, noun, "run", str(folder)], folder / f"{noun}.log")
+
+
+async def _all_answer(zones: Sequence[LocalZone], started: Sequence[Process]) -> None:
+    async with reaching() as reach, asyncio.timeout(_START_TIMEOUT_S):
+        for zone in zones:
+            await _zone_answers(reach.zone(zone.signed.manifest), started)
+
+
+async def _zone_answers(client: ZoneClient, started: Sequence[Process]) -> None:
+    for anchor in range(client.n):
+        while not await answers(client, anchor):
+            for process in started:
+                process.check()
+            await asyncio.sleep(_LOOK_S)
 
 
 @asynccontextmanager

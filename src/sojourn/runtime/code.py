@@ -164,12 +164,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         if source is None:
             return None
         if not inner:
-            return importlib.machinery.ModuleSpec(
-                package, _Loader(b"", "", source), is_package=True
-            )
+            loader = _Loader(package, b"", "", source)
+            return importlib.machinery.ModuleSpec(package, loader, is_package=True)
         for relative in _paths_of(inner):
             if relative in source:
-                loader = _Loader(source[relative], relative, source)
+                loader = _Loader(package, source[relative], relative, source)
                 is_package = relative.endswith("/__init__.py")
                 return importlib.machinery.ModuleSpec(
                     fullname, loader, origin=loader.filename, is_package=is_package
@@ -180,10 +179,13 @@ class _Finder(importlib.abc.MetaPathFinder):
 class _Loader(importlib.abc.InspectLoader):
     """Runs one source file, with `import` finding the agent's own modules first."""
 
-    def __init__(self, data: bytes, relative: str, source: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, package: str, data: bytes, relative: str, source: Mapping[str, bytes]
+    ) -> None:
+        self._package = package
         self._data = data
         self._own = {path.partition("/")[0].removesuffix(".py") for path in source}
-        self.filename = f"<agent>/{relative}"
+        self.filename = f"<agent {package[len(_PREFIX) :][:8]}>/{relative}"
 
     def get_source(self, fullname: str) -> str:
         """Return the source, for tracebacks."""
@@ -195,10 +197,9 @@ class _Loader(importlib.abc.InspectLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the file in its module."""
-        package = module.__name__.partition(".")[0]
         module.__dict__["__builtins__"] = {
             **vars(builtins),
-            "__import__": _importer(package, self._own),
+            "__import__": _importer(self._package, self._own),
         }
         module.__file__ = self.filename
         exec(compile(self._data, self.filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102

@@ -95,7 +95,7 @@ def test_messages_are_consumed_once_and_in_order_through_crashes() -> None:
 
 
 def test_a_receive_ends_when_its_time_is_up() -> None:
-    ending = on_stage(lambda stage: stage.executedesk(LISTENER.format(timeout=30)))
+    ending = on_stage(lambda stage: stage.execute_desk(LISTENER.format(timeout=30)))
     assert ending.result == []
 
 
@@ -199,7 +199,7 @@ def test_chance_is_the_same_in_every_replay_and_differs_everywhere_else() -> Non
     text = """
         class Desk(Agent):
             @step
-            def work(self, x) -> float:
+            def work(self, x):
                 return x
 
             async def run(self, ctx, again: bool = True) -> list:

@@ -261,6 +261,9 @@ def check_genesis(record: AgentRecord) -> None:
         raise Rejected(
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
+    if record.capabilities.appraisal is not None:
+        problem = "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
+        raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
     if any(budget.spent for budget in record.eligibility.budgets.values()) or record.trust.events:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
     if record.eligibility.last_decision is not None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.transition import TransitionKind, check_change
 from sojourn.core.base.encoding import digest_of
@@ -300,8 +301,9 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     envelope = view.envelopes.get(ask.terms.host)
     if envelope is None or envelope.expires_ms <= view.now_ms:
         raise Refused("this anchor has no current envelope of that host")
-    if envelope.offer.slots < 1:
-        raise Refused("that host has no free slot")
+    lacking = mismatches(record.capabilities.requires, envelope.offer)
+    if lacking:
+        raise Refused(f"that host cannot run it: {'; '.join(lacking)}")
 
 
 def _arrive(dossier: Dossier, arrive: Arrive, sender: bytes, view: View) -> Ruling:

@@ -153,8 +153,8 @@ def load_capsule(source: ByteSource) -> VerifiedCapsule:
     """Return the verified capsule in a file. Raises `Rejected` with where it fails.
 
     Checks in order: the CAR's form and each block's digest as it is read; the root block; manifests (sound,
-    sealed by all their anchors, of epoch 0 so that their digest is the zone's identifier, exactly those that
-    the evidence names, in order); the chain of custody from genesis to the newest transition; then each block
+    sealed by all their anchors, first ones, whose digest is the zone's identifier; exactly those that the
+    evidence names, in order); the chain of custody from genesis to the newest transition; then each block
     that the newest record names, in its place, and nothing behind the last.
     """
     reader = CarReader(source, what="capsule")
@@ -248,10 +248,6 @@ def _check_manifests(capsule: Capsule) -> dict[bytes, ZoneManifest]:
         where = f"manifests[{index}]"
         manifest = signed.manifest
         signed.check()
-        if manifest.epoch != 0:
-            # Only a first manifest is its zone's identifier; a later one would need the chain to it.
-            problem = f"a manifest of epoch {manifest.epoch} does not prove itself"
-            raise Rejected(problem, reason="unknown-epoch", where=where)
         if manifest.realm != capsule.head.record.realm:
             problem = f"a zone of realm {manifest.realm!r}"
             raise Rejected(problem, reason="wrong-realm", where=where)

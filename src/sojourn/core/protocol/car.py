@@ -13,7 +13,7 @@ Source: the CARv1 specification (content-addressable archives); multiformats' un
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from sojourn.core.base.digests import Link, digest, link_digest, link_to
+from sojourn.core.base.digests import Link, digest, link_to
 from sojourn.core.base.encoding import decode_block, encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
@@ -91,11 +91,11 @@ class CarReader:
             raise self._bad(f"a section of {size} bytes has no block", "malformed", offset)
         section = self._read(size, offset)
         link, data = section[:_LINK_BYTES], section[_LINK_BYTES:]
-        if link[:4] != _CBOR_LINK:
+        if not link.startswith(_CBOR_LINK):
             raise self._bad("its link is not CIDv1, DAG-CBOR, SHA-256", "bad-link", offset)
-        if digest(data) != link[4:]:
+        if digest(data) != link[len(_CBOR_LINK) :]:
             raise self._bad("the block is not the one that its link names", "wrong-digest", offset)
-        return Section(link[4:], data, offset)
+        return Section(link[len(_CBOR_LINK) :], data, offset)
 
     def _root(self, header: bytes) -> bytes:
         plain = decode_block(header, what=f"{self._what} header", limit=_HEADER_BYTES_MAX)
@@ -104,7 +104,10 @@ class CarReader:
                 problem = f"CAR version {version}; this version reads {_VERSION}"
                 raise self._bad(problem, "unknown-version", 0)
             case {"version": 1, "roots": [Link() as root], **rest} if not rest:
-                return link_digest(root)
+                link = bytes(root)
+                if len(link) == _LINK_BYTES and link.startswith(_CBOR_LINK):
+                    return link[len(_CBOR_LINK) :]
+                raise self._bad("its root is not CIDv1, DAG-CBOR, SHA-256", "bad-link", 0)
         raise self._bad("it does not begin as a CAR with one root", "wrong-kind", 0)
 
     def _length(self, limit: int) -> int | None:

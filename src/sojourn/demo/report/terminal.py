@@ -64,6 +64,7 @@ def _itinerary(data: ReportData) -> Table:
 def _assessments(data: ReportData) -> Table:
     title = "Places considered"
     table = _table(title, "At", "Zone", "Asked", "Governance", "Capability", "Trust", "The agent")
+    table.columns[3].min_width = 40  # the reasons that matter most are there
     for group in assessment_groups(data):
         first = group.first
         _row(

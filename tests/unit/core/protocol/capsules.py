@@ -10,7 +10,6 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import ZERO
-from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.capsule import (
     Capsule,
     Closure,
@@ -98,7 +97,7 @@ async def _make() -> Made:
         a, b, stranger = v.houses["a"], v.houses["b"], v.houses["stranger"]
         head = await v.launch(a, memory=memory(v))
         head = await _returned(v, a, b, head)
-        head = await v.bind(a, head)
+        await v.renew(a, head)
         head = await v.move(a, b, head)
         head = await v.step(b, head)
         past = await v.client(b).ask_any(AskPast(agent=head.record.agent_id), Past)
@@ -122,8 +121,3 @@ def made() -> Made:
 def with_root(capsule: Capsule, blocks: list[bytes]) -> bytes:
     """Return a file with this root block, whatever it is worth, and these sections after it."""
     return capsule_head(capsule) + b"".join(blocks)
-
-
-def encoded(value: object) -> bytes:
-    """Return canonical bytes."""
-    return encode(value)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.capsule import (
@@ -58,7 +59,7 @@ def test_one_capsule_has_one_sequence_of_bytes() -> None:
 
 
 def test_every_single_flipped_bit_of_structure_is_rejected() -> None:
-    """Every bit of the header, of the root block's link and tag, and of each block's length and link."""
+    """Every bit of the header and of the root block's link and tag; every byte of a block's length and link."""
     data, sections = made().data, made().sections
     at = len(sections[0])
     places = [*range(140)]
@@ -66,7 +67,7 @@ def test_every_single_flipped_bit_of_structure_is_rejected() -> None:
         places += range(at, at + 40)
         at += len(section)
     for place in places:
-        for bit in range(8):
+        for bit in range(8) if place < 140 else (place % 8,):
             spoiled = bytearray(data)
             spoiled[place] ^= 1 << bit
             assert rejected(bytes(spoiled)).reason
@@ -120,23 +121,13 @@ def test_repeated_missing_and_moved_blocks_are_rejected_where_they_stand() -> No
 
 def test_a_foreign_root_block_is_rejected() -> None:
     root = encode_block({"kind": "capsule/2"})
-    data = car_header(CarReaderRoot.of(root)) + car_section(root)
+    data = car_header(digest(root)) + car_section(root)
     assert "unknown-version" == rejected(data).reason
     other = encode_block({"kind": "certified/1"})
-    assert (
-        "wrong-kind" == rejected(car_header(CarReaderRoot.of(other)) + car_section(other)).reason
-    )
+    assert "wrong-kind" == rejected(car_header(digest(other)) + car_section(other)).reason
     behind = made().sections
-    unrooted = car_header(CarReaderRoot.of(other)) + b"".join(behind[1:])
+    unrooted = car_header(digest(other)) + b"".join(behind[1:])
     assert "wrong-order" == rejected(unrooted).reason
-
-
-class CarReaderRoot:
-    """The root digest of a block."""
-
-    @staticmethod
-    def of(block: bytes) -> bytes:
-        return car_section(block)[-len(block) - 32 : -len(block)]
 
 
 FORGERIES: dict[str, tuple[Callable[[Capsule], Capsule], str]] = {
@@ -148,8 +139,8 @@ FORGERIES: dict[str, tuple[Callable[[Capsule], Capsule], str]] = {
     "no genesis": (lambda c: replace(c, chapters=c.chapters[1:]), "wrong-agent"),
     "chapters reversed": (lambda c: replace(c, chapters=c.chapters[::-1]), "wrong-agent"),
     "a chapter twice": (
-        lambda c: replace(c, chapters=(*c.chapters[:2], c.chapters[1], c.chapters[2])),
-        "bad-lineage",
+        lambda c: replace(c, chapters=(*c.chapters[:2], *c.chapters[1:])),
+        "wrong-parent",
     ),
     "an open term before another": (
         lambda c: replace(
@@ -176,9 +167,7 @@ FORGERIES: dict[str, tuple[Callable[[Capsule], Capsule], str]] = {
     ),
     "an older head": (lambda c: replace(c, head=c.chapters[0].opened), "wrong-term"),
     "a head of another certificate": (
-        lambda c: replace(
-            c, head=replace(c.head, certificate=c.chapters[2].opened.certificate)
-        ),
+        lambda c: replace(c, head=replace(c.head, certificate=c.chapters[2].opened.certificate)),
         "wrong-slot",
     ),
     "a manifest missing": (lambda c: replace(c, manifests=c.manifests[:1]), "unknown-zone"),
@@ -224,7 +213,7 @@ def test_a_manifest_of_a_later_epoch_speaks_for_no_zone() -> None:
     forged = replace(first, zone=first.zone_id, epoch=1, previous=first.digest)
     signed = replace(capsule.manifests[0], manifest=forged)
     data = with_root(replace(capsule, manifests=(signed, capsule.manifests[1])), [])
-    assert rejected(data).reason in {"unknown-epoch", "bad-signature"}
+    assert "bad-epoch" == rejected(data).reason
 
 
 def test_a_capsule_is_not_made_of_evidence_that_does_not_hold() -> None:
@@ -236,7 +225,7 @@ def test_a_capsule_is_not_made_of_evidence_that_does_not_hold() -> None:
 
 def test_the_closure_takes_each_block_once_where_it_is_first_named() -> None:
     leaf = encode_block("leaf")
-    root = CarReaderRoot.of(leaf)
+    root = digest(leaf)
     closure = Closure([root, root])
     assert [root] == closure.upcoming(5)
     closure.take(leaf)

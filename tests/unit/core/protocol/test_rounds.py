@@ -27,7 +27,7 @@ def change_of(stage: Stage, round: int = 0) -> RoundChange:
 
 
 def round_vote(
-    stage: Stage, anchor: int, round: int = 0, summary: LockSummary | None = None, **ballot: Any
+    stage: Stage, anchor: int, round: int = 0, /, summary: LockSummary | None = None, **ballot: Any
 ) -> RoundVote:
     said = summary or LockSummary()
     cast = Ballot(
@@ -45,7 +45,7 @@ def voted(
     stage: Stage, anchor: int, lock: Certificate | None = None, proposal: Proposal | None = None
 ) -> RoundVoted:
     summary = LockSummary(round=lock.round, value=lock.value) if lock else None
-    vote = round_vote(stage, anchor, max(0, lock.round if lock else 0), summary)
+    vote = round_vote(stage, anchor, lock.round if lock else 0, summary)
     return RoundVoted(vote=vote, lock=lock, proposal=proposal)
 
 
