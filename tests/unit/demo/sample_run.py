@@ -169,7 +169,6 @@ class SampleRun:
                 blackout_s=MOVE_S + 0.01 * len(self.migrations),
                 term=self.term,
                 sent=9_000 + 400 * window,
-                memory=self.memory[-1].size,
                 why=f"{self.here} is full" if full else f"{1 - asked / before:.0%} cheaper",
             )
         )

@@ -1,4 +1,4 @@
-"""A capsule to take apart: an agent with memory that crossed two zones, left data behind, and came home once."""
+"""A capsule to take apart: an agent that was refused once, crossed a border, and left data behind."""
 
 import asyncio
 from dataclasses import dataclass

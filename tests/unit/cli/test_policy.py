@@ -1,0 +1,124 @@
+"""`sojourn policy`: checked with line and column, signed, succeeded, shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.command import Command
+
+PERMIT = "permit (principal, action, resource);\n"
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.cedar"
+    path.write_text(PERMIT)
+    return path
+
+
+def test_a_policy_is_checked(sojourn: Command, rules: Path) -> None:
+    rules.write_text('@id("all")\n' + PERMIT)
+    [rule] = sojourn.good("policy", "check", rules, "--json").json["rules"]
+    assert (1, "all", "permit") == (rule["line"], rule["id"], rule["effect"])
+    assert "1 rules" in sojourn.good("policy", "check", rules).out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("permit (principal, action, resource)\n", "rules.cedar:1:"),
+        (PERMIT + "permit (principal, acton, resource);", "rules.cedar:2:20:"),
+        ('permit (principal, action == Action::"order.place", resource);', "rules.cedar:1:"),
+        (PERMIT.replace(";", " when { resource.nowhere };"), "rules.cedar:1:"),
+        ("forbid (principal, action, resource);", "can never permit anything"),
+        ("", "can never permit anything"),
+    ],
+)
+def test_a_wrong_policy_is_named_by_line_and_column(
+    sojourn: Command, rules: Path, text: str, said: str
+) -> None:
+    rules.write_text(text)
+    done = sojourn("policy", "check", rules)
+    assert 2 == done.code
+    assert said in done.line()
+
+
+def test_an_applications_action_is_declared(sojourn: Command, rules: Path) -> None:
+    rules.write_text('permit (principal, action == Action::"order.place", resource);')
+    sojourn.good("policy", "check", rules, "--actions", "order.place")
+
+
+def test_files_that_are_no_policies_are_one_line_each(
+    sojourn: Command, rules: Path, tmp_path: Path
+) -> None:
+    assert "No such file" in sojourn("policy", "check", tmp_path / "none.cedar").line()
+    rules.write_bytes(b"\xff\xfe")
+    assert "is not text" in sojourn("policy", "check", rules).line()
+    rules.write_text("/" * 70_000)
+    assert "more than 65536" in sojourn("policy", "check", rules).line()
+
+
+def test_a_document_is_signed_shown_and_succeeded(sojourn: Command, rules: Path) -> None:
+    for name in ("alice", "bob"):
+        sojourn.good("keys", "new", name)
+    both = ("--key", "alice", "--key", "bob", "--threshold", "amend=2")
+    first = sojourn.good("policy", "sign", rules, "--issuer", "acme", *both, "--json").json
+    signed = rules.with_suffix(".signed")
+    assert first == sojourn.good("policy", "show", signed, "--json").json
+    assert (1, 2, {"amend": 2, "revoke": 1, "move": 1, "retire": 1}) == (
+        first["version"],
+        len(first["officers"]),
+        first["thresholds"],
+    )
+    after = ("--issuer", "acme", "--previous", signed, "--output", rules.with_name("2.signed"))
+    lone = sojourn("policy", "sign", rules, *after, "--key", "alice")
+    assert (2, "1 officers signed this document; 2 are needed") == (
+        lone.code,
+        lone.line().partition(".")[0],
+    )
+    second = sojourn.good("policy", "sign", rules, *after, *both[:4], "--json").json
+    assert (2, first["digest"]) == (second["version"], second["previous"])
+
+
+def test_a_successor_cannot_appoint_its_own_judges(sojourn: Command, rules: Path) -> None:
+    sojourn.good("keys", "new", "alice")
+    sojourn.good("keys", "new", "thief")
+    sojourn.good("policy", "sign", rules, "--issuer", "acme", "--key", "alice")
+    stolen = sojourn(
+        *("policy", "sign", rules, "--issuer", "acme", "--key", "thief", "--officer", "thief"),
+        *("--previous", rules.with_suffix(".signed"), "--output", rules.with_name("2.signed")),
+    )
+    assert "is no officer of this issuer" in stolen.line()
+    assert not rules.with_name("2.signed").exists()
+
+
+def test_what_cannot_be_signed_is_one_line_each(sojourn: Command, rules: Path) -> None:
+    sign = ("policy", "sign", rules, "--issuer", "acme")
+    assert "there is none here" in sojourn(*sign).line()
+    sojourn.good("keys", "new", "a")
+    sojourn.good("keys", "new", "b")
+    assert "there are 2 keys for officer: a, b" in sojourn(*sign).line()
+    a = (*sign, "--key", "a")
+    assert "threshold 2 for amend with 1" in sojourn(*a, "--threshold", "amend=2").line()
+    assert "--threshold is 'amend'" in sojourn(*a, "--threshold", "amend").line()
+    assert "is no date" in sojourn(*a, "--not-after", "soon").line()
+    assert "would never hold" in sojourn(*a, "--not-after", "2001-01-01").line()
+    assert "there is no public key 'carol'" in sojourn(*a, "--officer", "carol").line()
+    sojourn.good(*a)
+    assert "exists already" in sojourn(*a).line()
+
+
+def test_forged_and_foreign_bytes_are_no_document(sojourn: Command, rules: Path) -> None:
+    sojourn.good("keys", "new", "a")
+    sojourn.good("policy", "sign", rules, "--issuer", "acme")
+    signed = rules.with_suffix(".signed")
+    data = signed.read_bytes()
+    signed.write_bytes(data.replace(b"acme", b"evil"))
+    assert (4, "bad-signature") == (
+        sojourn("policy", "show", signed).code,
+        sojourn("policy", "show", signed).line().partition(":")[0],
+    )
+    signed.write_bytes(data[:-1])
+    assert "truncated" in sojourn("policy", "show", signed).line()
+    signed.write_bytes(b"\x00")
+    assert 4 == sojourn("policy", "show", signed).code

@@ -1,0 +1,115 @@
+"""The command as a whole: help, start-up, exit codes."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from sojourn.cli.failures import exit_code_of
+from sojourn.cli.root import sojourn as root
+from sojourn.core.base import errors
+from sojourn.runtime.zone_client import Stalled
+from tests.unit.cli.command import Command
+
+SOURCE = Path(__file__).parents[3] / "src"
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+ALL = dict(commands(root))
+
+
+def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
+    expected = {
+        *(f"agent {c}" for c in ("export", "launch", "list", "logs", "retire", "send")),
+        *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign"),
+        *("capsule show", "capsule verify", "demo", "host init", "host run"),
+        *("keys list", "keys new", "keys show", "policy check", "policy show", "policy sign"),
+        *(f"zone {c}" for c in ("assemble", "down", "endorse", "export", "init", "list")),
+        *("zone meet", "zone show", "zone status", "zone up"),
+    }
+    assert expected == set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    command = ALL[name]
+    assert command.help
+    assert f"sojourn {name}" in command.help
+    for parameter in command.params:
+        assert isinstance(parameter, click.Argument) or parameter.help, (name, parameter)  # type: ignore[attr-defined]
+
+
+def test_help_names_the_exit_codes_and_imports_no_commands(sojourn: Command) -> None:
+    done = sojourn("--help")
+    assert 0 == done.code
+    for word in ("Exit codes:", "denied by a policy", "unreachable or stalled", "zone init"):
+        assert word in done.out
+
+
+def test_help_is_quick() -> None:
+    """The best of a few, since this machine has other things to do; the target is 300 ms."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        command = [sys.executable, "-P", "-m", "sojourn", "--help"]
+        subprocess.run(command, check=True, capture_output=True, env={"PYTHONPATH": str(SOURCE)})
+        return time.perf_counter() - began
+
+    assert min(once() for _ in range(5)) < 0.3
+
+
+def test_an_unknown_command_and_option_are_one_line_each(sojourn: Command) -> None:
+    assert (2, "No such command 'fly'. See `sojourn --help`") == (
+        sojourn("fly").code,
+        sojourn("fly").line(),
+    )
+    assert sojourn("zone", "up").line().startswith("Missing argument 'NAME'")
+    assert sojourn("keys", "new", "a", "--purpose", "evil").code == 2
+
+
+def test_a_group_without_a_command_shows_its_help(sojourn: Command) -> None:
+    done = sojourn("zone")
+    assert 2 == done.code
+    assert done.err.startswith("Usage: sojourn zone")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.Failed("x"), 1),
+        (errors.Misused("x", remedy="y"), 2),
+        (errors.Denied("x"), 3),
+        (errors.Refused("x"), 3),
+        (errors.Rejected("x", reason="truncated"), 4),
+        (errors.Unreachable("x"), 5),
+        (Stalled("x", declined={}), 5),
+        (errors.StoreFailed("x"), 74),
+    ],
+)
+def test_every_fault_has_its_exit_code(error: errors.SojournError, code: int) -> None:
+    assert code == exit_code_of(error)
+
+
+def test_an_interrupted_command_ends_as_shells_expect(
+    sojourn: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sojourn.cli.home.Home.key_names", interrupt)
+    done = sojourn("keys", "list")
+    assert (130, "interrupted") == (done.code, done.line())
