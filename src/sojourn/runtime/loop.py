@@ -54,7 +54,6 @@ class AgentLoop(asyncio.AbstractEventLoop):
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
-        self._ready.clear()
         raise Misused(
             f"run did not come to rest after {CALLBACKS_MAX} callbacks",
             remedy="Wait for a step, a message or ctx.sleep instead of polling",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sojourn.runtime.loop import new_loop
 
-__all__ = ["Restarting", "Run"]
+__all__ = ["Restarting", "Run", "idle_run"]
 
 UNWINDING_DRIVES_MAX: Final = 8
 """How often code that is stopped is driven so that its `finally` blocks run."""
@@ -27,6 +27,7 @@ class Run:
         self.loop = new_loop()
         self._task = self.loop.create_task(code())
         self._escaped: BaseException | None = None
+        self.is_unwinding = False
 
     def drive(self) -> None:
         """Let the code run until it is at rest."""
@@ -55,8 +56,20 @@ class Run:
         return self._task.result()
 
     def unwind(self) -> None:
-        """Cancel the code, and let it run its `finally` blocks."""
+        """Cancel the code, and let it run its `finally` blocks, in which nothing durable can be done."""
+        self.is_unwinding = True
         for _ in range(UNWINDING_DRIVES_MAX):
             if not self.loop.cancel_all():
                 break
             self.drive()
+
+
+def idle_run() -> Run:
+    """Return a run that is over: what a session has before its first."""
+    run = Run(_do_nothing)
+    run.drive()
+    return run
+
+
+async def _do_nothing() -> None:
+    pass

@@ -44,7 +44,7 @@ from sojourn.runtime.records import (
     encode_record,
 )
 from sojourn.runtime.replay import Replay
-from sojourn.runtime.run import Restarting, Run
+from sojourn.runtime.run import Restarting, Run, idle_run
 from sojourn.runtime.steps import Step
 from sojourn.runtime.turns import Loops
 from sojourn.runtime.typed import to_plain
@@ -59,7 +59,7 @@ _RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 
 class Session:
-    """One agent's code, from `begin` until `finished` is done or `stop` is called.
+    """One agent's code, from `begin` until it has ended or `stop` is called.
 
     Lives on the agents' loop, `outer`; steps that are functions run in `pool`.
     """
@@ -80,7 +80,6 @@ class Session:
         self.agent_id = start.agent
         self.consumed = start.resume.inbox
         self.is_over = False
-        self.finished: asyncio.Future[None] = self.outer.create_future()
         self.course = Course(start)
         self._form = form
         self._link = link
@@ -91,7 +90,7 @@ class Session:
         self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
         self._budgets = dict(start.budgets)
         self._replay = None if start.fresh else Replay(history)
-        self._run: Run
+        self._run = idle_run()
         self._open: dict[int, Operation] = {}
         self._called: list[Operation] = []
         self._answered: deque[tuple[Operation, bytes]] = deque()
@@ -106,20 +105,21 @@ class Session:
 
     def begin(self) -> None:
         """Run the code, or replay it as far as the journal goes and then run it."""
-        if self._replay is None:
-            self._begin_run(self.course.arguments, anew=False)
-        else:
-            self.enter_segment(0)
-            self._make_run()
-            self._replay_all(self._replay)
+        try:
+            if self._replay is None:
+                self._begin_run(self.course.arguments, anew=False)
+            else:
+                self.enter_segment(0)
+                self._make_run()
+                self._replay_all(self._replay)
+        except Misused as error:
+            self._break(error)
         self._go_on()
 
     def stop(self) -> None:
         """Drop the code where it is. What is not final by now is lost, by design (protocol §6)."""
-        if self.is_over:
-            return
-        self._retire()
-        self._run.unwind()
+        if not self.is_over:
+            self._retire()
 
     @property
     def loop(self) -> AgentLoop:
@@ -130,7 +130,7 @@ class Session:
 
     def check_in_run(self) -> None:
         """Raise `Misused` anywhere but in `run` and what it calls; cancel code that is stopped."""
-        if self.is_over:
+        if self.is_over or self._run.is_unwinding:
             raise asyncio.CancelledError
         if not self.loop.is_running():
             raise Misused(
@@ -375,6 +375,8 @@ class Session:
         self._make_run()
 
     def _make_run(self) -> None:
+        """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
+        self._run.unwind()
         self._open.clear()
         self._answered.clear()
         self.loops = Loops()
@@ -436,8 +438,7 @@ class Session:
         self._batch.cancel_timer()
         for operation in self._open.values():
             operation.abandon()
-        if not self.finished.done():
-            self.finished.set_result(None)
+        self._run.unwind()
 
     # --- replaying -----------------------------------------------------------------------------------
 

@@ -43,4 +43,4 @@ def test_a_spoilt_key_is_one_line(sojourn: Command) -> None:
     sojourn.good("keys", "new", "acme")
     path = sojourn.home / "keys" / "acme.key"
     path.write_text("garbage")
-    assert "no Sojourn key file" in sojourn("keys", "list").line()
+    assert "is damaged" in sojourn("keys", "list").line()

@@ -50,7 +50,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert command.help
     assert f"sojourn {name}" in command.help
     for parameter in command.params:
-        assert isinstance(parameter, click.Argument) or parameter.help, (name, parameter)  # type: ignore[attr-defined]
+        assert isinstance(parameter, click.Argument) or parameter.help, (name, parameter)
 
 
 def test_help_names_the_exit_codes_and_imports_no_commands(sojourn: Command) -> None:
@@ -112,4 +112,4 @@ def test_an_interrupted_command_ends_as_shells_expect(
 
     monkeypatch.setattr("sojourn.cli.home.Home.key_names", interrupt)
     done = sojourn("keys", "list")
-    assert (130, "interrupted") == (done.code, done.line())
+    assert (130, "sojourn: interrupted") == (done.code, done.err.strip())

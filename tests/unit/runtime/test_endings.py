@@ -105,6 +105,8 @@ def test_an_agent_that_cannot_be_made_fails() -> None:
 
 def test_more_memory_at_once_than_a_commit_takes_fails_the_agent_on_top_of_what_is_final() -> None:
     text = """
+        import random
+
         class Desk(Agent):
             @step
             def work(self) -> int:
@@ -115,7 +117,7 @@ def test_more_memory_at_once_than_a_commit_takes_fails_the_agent_on_top_of_what_
                 await self.work()
                 await ctx.sleep(1)
                 for i in range(70):
-                    ctx.memory["book"][str(i)] = bytes([i]) * 1_000_000
+                    ctx.memory["book"][str(i)] = random.Random(i).randbytes(1_000_000)
                 await self.work()
     """
     zone = Zone()
