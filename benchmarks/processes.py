@@ -78,9 +78,13 @@ class Process:
         pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
-    def _failed(self, how: str) -> ProcessFailed:
+    def last_words(self) -> str:
+        """Return the last line of its log."""
         said = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return ProcessFailed(f"{self.name} {how}: {said[-1] if said else 'it said nothing'}")
+        return said[-1] if said else "it said nothing"
+
+    def _failed(self, how: str) -> ProcessFailed:
+        return ProcessFailed(f"{self.name} {how}: {self.last_words()}")
 
 
 class ended_well:  # noqa: N801 (read as a phrase: `with ended_well(processes):`)

@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks.launching import Launcher, agents_in
 from benchmarks.measuring import Case, Result, Scale, quantile
-from benchmarks.processes import Process
+from benchmarks.processes import Process, ProcessFailed
 from benchmarks.suite import Benchmark
 from benchmarks.zones import ANCHORS, LocalZone, anchors_running, found, hosts_running, make_issuer
 from sojourn.cli.reach import Reach, reaching
@@ -32,7 +32,7 @@ STEPS: Final = 3
 
 _AGENTS: Final = (1, 16, 256)
 _LOOK_S: Final = 0.02
-_PATIENCE_S: Final = 300.0
+_PATIENCE_S: Final = 20.0
 _WORKFLOWS_MIN: Final = 4
 _WARM_UP: Final = 8
 _UNITS: Final = {
@@ -156,10 +156,13 @@ class _Repetition:
         await self._seen(lambda: self._count("ready-*") == self._agents)
 
     async def _seen(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(_PATIENCE_S):
-            while not is_so():
-                self._field.check()
-                await asyncio.sleep(_LOOK_S)
+        until = time.monotonic() + _PATIENCE_S
+        while not is_so():
+            self._field.check()
+            if time.monotonic() > until:
+                said = self._field.host.last_words()
+                raise ProcessFailed(f"nothing more came within {_PATIENCE_S:g} s; the host: {said}")
+            await asyncio.sleep(_LOOK_S)
 
     def _count(self, pattern: str) -> int:
         return sum(1 for path in self._course.glob(pattern) if not path.suffix)

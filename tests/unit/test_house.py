@@ -26,6 +26,10 @@ FUNCTION_LINES_MAX = 70
 LONG: dict[str, str] = {
     # "path/from/root.py": why it is longer than 500 lines,
     # "path/from/root.py:function": why it is longer than 70,
+    "tests/conformance/transport.py": "one suite for every transport, read from top to bottom",
+    "tests/unit/transports/test_tls.py": "every kind of certificate and of broken stream, one by one",
+    "tests/unit/core/protocol/test_decree.py": "the engine's rules, each with its counterexamples",
+    "src/sojourn/cli/zone_init.py:init": "a command of many options; its body is short",
 }
 NEVER_NAMES = {"base", "common", "helpers", "manager", "misc", "utils"}
 NAMED_RIGHTLY = {"src/sojourn/core/base", "tests/unit/core/base"}
@@ -96,8 +100,12 @@ def test_no_two_locks_disagree() -> None:
 # Rooms and their names
 
 
+AGENTS = {SOURCE / "demo" / "risk_desk"}
+"""Folders that hold an agent's own files, as its author has them: no packages of ours."""
+
+
 def test_every_package_says_what_belongs_in_it() -> None:
-    rooms = {file.parent for file in SOURCE.rglob("*.py")}
+    rooms = {file.parent for file in SOURCE.rglob("*.py")} - AGENTS
     silent = [
         path_from_root(room)
         for room in sorted(rooms)

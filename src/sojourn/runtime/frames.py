@@ -293,5 +293,5 @@ def _decode(decoder: Any, data: bytes) -> Any:
         raise Rejected(problem, reason="too-large", where="frame")
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:  # of msgspec, and of its UTF-8
         raise Rejected(f"not a frame: {error}", reason="malformed", where="frame") from None

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Final, Literal, TypeVar
 
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import Misused, Unreachable
 from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.arguments import bind
@@ -114,6 +114,8 @@ class Session:
                 self._replay_all(self._replay)
         except Misused as error:
             self._break(error)
+        except Unreachable:
+            self._retire()
         self._go_on()
 
     def stop(self) -> None:
@@ -272,6 +274,8 @@ class Session:
                 self._batch.settle()
         except Misused as error:
             self._break(error)
+        except Unreachable:  # the line was closed while a block was waited for
+            self._retire()
         finally:
             self._is_going = False
 

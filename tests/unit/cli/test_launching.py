@@ -16,7 +16,7 @@ from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
 from tests.unit.cli.command import Command
-from tests.village import Village, key
+from tests.village import Village
 
 CODE = '''\
 """A tiny agent."""
@@ -228,7 +228,3 @@ def test_the_examples_file_is_read(tmp_path: Path) -> None:
     assert "risk_desk:RiskDesk" == read.agent.entry
     assert msgspec.to_builtins(read)["capabilities"]["requires"]["cpu"] == 1
 
-
-def test_what_is_prepared_is_decided_by_anchors() -> None:
-    """The same check that real anchors make is in tests/system; keys of a village stand in for a person."""
-    assert key("issuer").public == Village().issuer.public

@@ -1,3 +1,5 @@
+"""The back-test, against values computed independently."""
+
 import random
 from statistics import NormalDist, fmean
 

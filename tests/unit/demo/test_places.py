@@ -1,3 +1,5 @@
+"""Places: regions, jurisdictions and prices as the packaged data has them."""
+
 import subprocess
 import sys
 

@@ -1,3 +1,5 @@
+"""The workload: deterministic to the byte, in any process."""
+
 import math
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""Schedules: the default one, and every way of writing one wrong."""
+
 from pathlib import Path
 
 import pytest

@@ -230,8 +230,8 @@ class FakeCustodian:
         return self.zone.places
 
     async def depart(self, zone: bytes) -> None:
-        if self.refuses:
-            raise Refused(self.refuses)
+        if self.refuses or zone not in {place.zone for place in self.zone.places}:
+            raise Refused(self.refuses or "no such place is known")
         await self._at_point(lambda: self.zone.move(zone))
 
     async def receive(self, index: int) -> Message:

@@ -1,3 +1,5 @@
+"""Calls: correlation, turns, time-outs, and replies to nothing."""
+
 import asyncio
 import gc
 from typing import Any

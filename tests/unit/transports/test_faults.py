@@ -1,3 +1,5 @@
+"""Errors on the wire: which cross, as what, and with which words."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

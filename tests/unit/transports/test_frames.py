@@ -1,3 +1,5 @@
+"""Frames: their bytes, limits, and what hostile ones do."""
+
 import contextlib
 from collections.abc import Iterator
 

@@ -1,3 +1,5 @@
+"""Identities: certificates that are accepted, and every kind that is not."""
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519

@@ -1,3 +1,5 @@
+"""The pool: one connection for each peer, back-off, and closing."""
+
 import asyncio
 import random
 from collections.abc import Callable, Coroutine

@@ -1,3 +1,5 @@
+"""The writer: coalescing, back-pressure, and peers that do not read."""
+
 import asyncio
 
 from sojourn.transports.frames import NOTICE, header

@@ -111,6 +111,7 @@ class Proposer:
         self._roots = _roots(proposal.transition.record, slot.group)
         self._helped: dict[int, int] = {}
         self._silent: set[int] = set()
+        self._unshown: set[int] = set()
         self._lock: Certificate | None = None
 
     def start(self) -> list[Send | Upload]:
@@ -125,6 +126,7 @@ class Proposer:
     def silent(self, anchor: int) -> None:
         """Note that an anchor could not be reached, or answered with nonsense."""
         self._silent.add(anchor)
+        self._unshown.add(anchor)
         self._consider_stalling()
 
     def heard(self, anchor: int, reply: Reply) -> Sequence[Send | Upload]:
@@ -170,10 +172,10 @@ class Proposer:
         return self._won(certificate)
 
     def _locked(self, anchor: int, vote: Vote) -> Sequence[Send | Upload]:
-        is_new = anchor not in self._locks.heard()
         self._locks.add(vote)
-        if self._lock is not None:  # one that says it again is not answered for ever
-            return [self._show_to(anchor)] if is_new else []
+        if self._lock is not None:
+            again = anchor in self._unshown and self._may_help(anchor)
+            return [self._show_to(anchor)] if again else []
         if self._locks.outcome(self._value) is not Outcome.WON:
             return []
         self._lock = certify(self._locks.votes_for(self._value), self._committee)
@@ -183,6 +185,7 @@ class Proposer:
     def _show_to(self, anchor: int) -> Send:
         """Show the lock, with the value to an anchor that did not vote for it."""
         assert self._lock is not None
+        self._unshown.discard(anchor)
         shown = None if anchor in self._locks.heard() else self._proposal
         return Send(anchor, ShowLock(certificate=self._lock, proposal=shown))
 
@@ -204,7 +207,7 @@ class Proposer:
         """Give a decision to an anchor that shows it has not heard of it."""
         if self.progress is not Progress.WON or self.decided is None:
             return []
-        if isinstance(reply, Need) and reply.what == "proposal":
+        if isinstance(reply, Need) and reply.what == "proposal" and self._may_help(anchor):
             certificate = self.decided.certificate
             return [Send(anchor, ShowCommit(certificate=certificate, proposal=self._proposal))]
         return []
@@ -228,8 +231,7 @@ class Proposer:
         return (slot.term, slot.version) >= (self._slot.term, self._slot.version)
 
     def _help(self, anchor: int, need: Need) -> Sequence[Send | Upload]:
-        self._helped[anchor] = self._helped.get(anchor, 0) + 1
-        if self._helped[anchor] > _HELP_MAX:
+        if not self._may_help(anchor):
             self._decline(anchor, Declined(reason="unable", problem=need.what, for_now=True))
             return []
         match need.what:
@@ -250,6 +252,10 @@ class Proposer:
         self._decline(anchor, Declined(reason="unable", problem=problem, for_now=True))
         return []
 
+    def _may_help(self, anchor: int) -> bool:
+        self._helped[anchor] = self._helped.get(anchor, 0) + 1
+        return self._helped[anchor] <= _HELP_MAX
+
     def _note_lock(self, lock: Certificate | None) -> None:
         if lock is None or lock.slot != self._slot or lock.phase is not Phase.LOCK:
             return
@@ -259,6 +265,7 @@ class Proposer:
 
     def _decline(self, anchor: int, declined: Declined) -> None:
         self.declined[anchor] = declined
+        self._unshown.add(anchor)
         self._consider_stalling()
 
     def _consider_stalling(self) -> None:

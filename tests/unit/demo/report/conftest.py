@@ -1,3 +1,5 @@
+"""A sample run, played once for all tests of the report."""
+
 import pytest
 from msgspec.structs import replace
 

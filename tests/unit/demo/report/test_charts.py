@@ -1,3 +1,5 @@
+"""The charts: what they draw and what they leave out."""
+
 import re
 from itertools import pairwise
 

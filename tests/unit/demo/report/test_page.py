@@ -1,3 +1,5 @@
+"""The page: complete, self-contained, and safe from what it shows."""
+
 import re
 
 import pytest

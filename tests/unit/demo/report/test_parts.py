@@ -1,3 +1,5 @@
+"""The parts of the report: figures, map, time line."""
+
 import math
 from itertools import pairwise
 

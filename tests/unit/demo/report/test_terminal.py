@@ -1,3 +1,5 @@
+"""The print at the end of a run, in terminals of any width."""
+
 import io
 
 import pytest
