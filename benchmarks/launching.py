@@ -12,6 +12,7 @@ from benchmarks.zones import ISSUER, LocalZone
 from sojourn.cli.launching import Officer, launch, prepare_launch
 from sojourn.cli.reach import Reach
 from sojourn.core.base.encoding import Value
+from sojourn.core.base.errors import Failed, Refused
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from sojourn.runtime.keyfile import Purpose
 
@@ -22,6 +23,8 @@ Values = Mapping[str, Any]
 _AGENTS: Final = Path(__file__).parent / "agents"
 _AT_ONCE: Final = 8
 _PAGE: Final = 1000
+_TRIES: Final = 20
+_AGAIN_S: Final = 0.5
 
 
 class Launcher:
@@ -43,8 +46,12 @@ class Launcher:
         manifest = self._zone.signed.manifest
         async with self._room:
             prepared = prepare_launch(self._zone.home, path, manifest, self._officers)
-            born = await launch(reach, manifest, prepared)
-        return born.record.agent_id
+            for _ in range(_TRIES):
+                try:
+                    return (await launch(reach, manifest, prepared)).record.agent_id
+                except (Refused, Failed):  # the zone is busy: ask again, as its error says
+                    await asyncio.sleep(_AGAIN_S)
+            return (await launch(reach, manifest, prepared)).record.agent_id
 
     def _text(self, memory: Mapping[str, Values]) -> str:
         lines = ["[agent]", f"entry = {json.dumps(self._entry)}"]

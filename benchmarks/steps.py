@@ -32,9 +32,8 @@ STEPS: Final = 3
 
 _AGENTS: Final = (1, 16, 256)
 _LOOK_S: Final = 0.02
-_PATIENCE_S: Final = 20.0
-_WORKFLOWS_MIN: Final = 4
-_WARM_UP: Final = 8
+_PATIENCE_S: Final = 120.0
+_WORKFLOWS_MIN: Final = 2
 _UNITS: Final = {
     "final steps": "1/s",
     "final transitions": "1/s",
@@ -81,7 +80,7 @@ async def _repetitions(
 ) -> list[Mapping[str, float]]:
     """Find out, in a repetition that does not count, how much work lasts as long as the scale says."""
     async with reaching() as reach:
-        workflows = _WARM_UP
+        workflows = max(2, course.window // STEPS)
         tried = await _Repetition(field, reach, 0, course.agents, workflows).measured()
         wanted = tried["final steps"] * scale.seconds / STEPS / course.agents
         workflows = max(_WORKFLOWS_MIN, round(wanted))

@@ -44,7 +44,8 @@ class Asker(Agent):
 
 class Mover(Agent):
     async def run(self, ctx: Context) -> str:
-        await ctx.consider()
+        while len((await ctx.consider()).places) < 2:
+            await ctx.sleep(0.2)  # gossip has not reached this host yet
         ctx.memory["sums"].append(1)
         return "moved"
 '''

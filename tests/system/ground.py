@@ -28,7 +28,7 @@ from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
 from sojourn.runtime.pidfile import running, send_signal
 from sojourn.runtime.records import Raised, Returned
 
-__all__ = ["Ground", "ground", "until"]
+__all__ = ["AGENTS", "Ground", "Memory", "agent_text", "ground", "until"]
 
 AGENTS: Final = Path(__file__).parent / "agents"
 ISSUER: Final = "issuer"
@@ -55,6 +55,17 @@ async def until(
             return seen
         assert time.monotonic() < deadline, f"after {timeout_s:g} s still not: {why}"
         await asyncio.sleep(_LOOK_S)
+
+
+def agent_text(entry: str, memory: Memory) -> str:
+    """Return the file that an agent of `AGENTS` is launched from."""
+    lines = ["[agent]", f"entry = {json.dumps(entry)}", "[governance]"]
+    lines += ['policies = ["rules.cedar"]', 'actions = ["ledger.append"]']
+    for name, values in memory.items():
+        pairs = (f"{key} = {json.dumps(value)}" for key, value in (values or {}).items())
+        lines += [f"[memory.{name}]"]
+        lines += [f"values = {{ {', '.join(pairs)} }}"] if values is not None else []
+    return "\n".join(lines) + "\n"
 
 
 class Ground:
@@ -172,15 +183,9 @@ class Ground:
 
     def prepare(self, zone: str, entry: str, memory: Memory) -> Launch:
         """Return the genesis of an agent of `tests/system/agents`."""
-        lines = ["[agent]", f"entry = {json.dumps(entry)}", "[governance]"]
-        lines += ['policies = ["rules.cedar"]', 'actions = ["ledger.append"]']
-        for name, values in memory.items():
-            pairs = (f"{key} = {json.dumps(value)}" for key, value in (values or {}).items())
-            lines += [f"[memory.{name}]"]
-            lines += [f"values = {{ {', '.join(pairs)} }}"] if values is not None else []
         self._launched += 1
         path = self._source / f"{self._launched}.toml"
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text(agent_text(entry, memory))
         return prepare_launch(self.home, path, self.manifests[zone], [Officer(ISSUER, self.issuer)])
 
     async def launch(self, zone: str, entry: str, memory: Memory) -> Follower:

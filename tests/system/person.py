@@ -1,23 +1,29 @@
-"""A person at a terminal: the installed command, real processes, a home folder of their own."""
+"""A person at a terminal: real anchors and hosts in processes of their own, and a home folder.
 
+Commands run in this process, as their main does, which spares each of them the start of an interpreter; what is
+about a command's own process uses `Person.command`.
+"""
+
+import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from sojourn.cli import main
 from sojourn.runtime.pidfile import running
 
 __all__ = ["Done", "Person", "person", "until"]
 
 SOURCE = Path(__file__).parents[2] / "src"
-TIMEOUT_S = 60
 
 
 def until(happens: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
@@ -61,15 +67,19 @@ class Person:
         self.env = os.environ | {"PYTHONPATH": str(SOURCE), "SOJOURN_HOME": str(self.home)}
 
     def __call__(self, *arguments: object) -> Done:
-        done = subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            check=False,
-            cwd=self.folder,
-            env=self.env,
-            timeout=TIMEOUT_S,
-        )
-        return Done(done.returncode, done.stdout, done.stderr.decode())
+        out = io.TextIOWrapper(io.BytesIO(), write_through=True)
+        err = io.TextIOWrapper(io.BytesIO(), write_through=True)
+        code: object = None
+        with chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+            try:
+                main(["--home", str(self.home), *map(str, arguments)])
+            except SystemExit as ended:
+                code = ended.code
+            finally:
+                structlog.reset_defaults()
+        assert isinstance(code, int)
+        printed, said = (stream.detach().getvalue() for stream in (out, err))
+        return Done(code, printed, said.decode())
 
     def command(self, *arguments: object) -> list[str]:
         """Return the command line."""
@@ -118,10 +128,25 @@ class Person:
 
 
 @contextmanager
+def _findable() -> Iterator[None]:
+    """Let processes that are started find the source."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(SOURCE)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
 def person(folder: Path) -> Iterator[Person]:
     """Give a person a folder; end all that they left running."""
     made = Person(folder)
-    try:
-        yield made
-    finally:
-        made.end_all()
+    with _findable():
+        try:
+            yield made
+        finally:
+            made.end_all()

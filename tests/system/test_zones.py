@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_a_port_in_use_a_second_process_and_a_locked_store(sojourn: Person) -> N
     assert f"is already in use by process {pid}" in run_anchor(sojourn, folder)
     (folder / "store").unlink()
     (moved / "store").rename(moved / "aside")
-    os.system(f"cp -r {moved / 'aside'} {folder / 'store'}")
+    shutil.copytree(moved / "aside", folder / "store")
     assert "is in use. Stop the process that listens there" in run_anchor(sojourn, folder)
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
@@ -133,6 +134,7 @@ def test_keys_and_files_that_are_wrong_are_said_so_by_up(sojourn: Person) -> Non
     loose = sojourn("zone", "up", "home")
     assert (1, True) == (loose.code, "others may read the private key" in loose.line())
     key.chmod(0o600)
+    sojourn.good("zone", "down", "home")
     offer = sojourn.folder_of("home", "hosts", 0) / "offer.toml"
     good = offer.read_text()
     offer.write_text(good.replace("slots = 64", "slots = -1"))

@@ -264,7 +264,7 @@ def send_message(home: Home, *, name: str, body: str, key: str | None, as_json: 
     """
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Misused(f"the message is no JSON: {error}", remedy="Quote it: '{\"a\": 1}'") from None
     sender = home.key(key, Purpose.PERSON)
 

@@ -70,6 +70,9 @@ def guarded(command: Callable[[], Any]) -> NoReturn:
         # Whoever read our output has had enough; the interpreter must not write to it again.
         sys.stdout = None
         sys.exit(_PIPE_CLOSED)
+    except OSError as error:  # a folder of the user's that cannot be read, a disk that is full
+        place = f": {error.filename}" if error.filename else ""
+        _end(f"{error.strerror or error}{place}", 1)
     sys.exit(returned if isinstance(returned, int) else 0)
 
 

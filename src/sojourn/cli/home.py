@@ -91,7 +91,8 @@ class Home:
 
     def own_zones(self) -> list[str]:
         """Return the names of the zones founded here."""
-        return sorted(entry.name for entry in _entries(self.zones) if entry.is_dir())
+        found = (entry.name for entry in _entries(self.zones) if entry.is_dir())
+        return sorted(name for name in found if _NAME.fullmatch(name))
 
     def manifest(self, name: str) -> SignedManifest:
         """Return the verified manifest of a zone founded or met here. Raises `Misused` or `Rejected`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -97,7 +98,7 @@ class Watch:
         """Yield what is new up to the newest transition that was found."""
         self._blocks.ask(self._reach.zone(found.zone))
         decided = await self._decided(found)
-        for certified, following in zip(decided, [*decided[1:], None], strict=True):
+        for certified, following in zip_longest(decided, decided[1:]):
             kind = certified.transition.kind
             # Of many steps in a row, the last one's journal tells of all.
             is_last = following is None or following.transition.kind not in _STEPS

@@ -4,12 +4,13 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import MANIFEST_BYTES_MAX
 from sojourn.core.zone.manifest import SignedManifest, load_manifest
 
@@ -39,7 +40,12 @@ def read_bounded(path: Path, *, what: str, limit: int) -> bytes:
 
 def read_manifest(path: Path) -> SignedManifest:
     """Return the verified manifest in a file. Raises `Misused`, or `Rejected` for one that does not hold."""
-    return load_manifest(read_bounded(path, what="manifest", limit=MANIFEST_BYTES_MAX))
+    data = read_bounded(path, what="manifest", limit=MANIFEST_BYTES_MAX)
+    try:
+        return load_manifest(data)
+    except Rejected as error:
+        where = f"{path}: {error.where}"
+        raise Rejected(error.problem, reason=error.reason, where=where) from None
 
 
 def read_toml(path: Path, form: type[T], *, what: str) -> T:
@@ -47,7 +53,7 @@ def read_toml(path: Path, form: type[T], *, what: str) -> T:
     data = read_bounded(path, what=what, limit=TOML_BYTES_MAX)
     try:
         return msgspec.convert(tomllib.loads(data.decode()), form)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Misused(f"{path} is not TOML: {error}", remedy="Correct the syntax") from None
     except msgspec.ValidationError as error:
         problem = str(error).replace(" - at `$.", ": `").replace(" - at `$`", "")
@@ -75,6 +81,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         problem = f"{path} cannot be written: {error.strerror}"
         raise Misused(problem, remedy="Choose a place that you may write to") from None

@@ -150,6 +150,9 @@ def _write_new(path: Path, text: str, mode: int) -> None:
     """Write a file that must not exist, forced to disk: a key that is half there is worse than none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path, error) from None
+    try:
         # O_EXCL: neither a file nor a link that somebody laid there is ever written through.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:

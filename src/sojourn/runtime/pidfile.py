@@ -45,7 +45,7 @@ class PidFile:
 def running(folder: Path) -> int | None:
     """Return the number of the process that serves a folder now, or None."""
     try:
-        file = os.open(folder / PID_NAME, os.O_RDWR | os.O_CLOEXEC)
+        file = os.open(folder / PID_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

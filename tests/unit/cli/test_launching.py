@@ -227,4 +227,3 @@ def test_the_examples_file_is_read(tmp_path: Path) -> None:
     read = read_agent_file(example)
     assert "risk_desk:RiskDesk" == read.agent.entry
     assert msgspec.to_builtins(read)["capabilities"]["requires"]["cpu"] == 1
-

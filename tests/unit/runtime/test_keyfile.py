@@ -117,6 +117,13 @@ def test_bytes_that_are_no_text_are_no_key(path: Path) -> None:
     assert "it is not text" in problem_of(refused)
 
 
+def test_a_key_in_no_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Misused) as refused:
+        make_key(tmp_path / "file" / "a.key", Purpose.HOST)
+    assert "cannot be used" in problem_of(refused)
+
+
 def test_a_missing_key_and_a_folder_are_one_line_each(path: Path, tmp_path: Path) -> None:
     with pytest.raises(Misused) as missing:
         read_key(path, Purpose.HOST)

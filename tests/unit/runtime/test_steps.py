@@ -230,7 +230,7 @@ def test_a_failure_keeps_the_authors_part_of_the_traceback() -> None:
     assert isinstance(outcome, Outcome)
     assert outcome.failure is not None
     lines = outcome.failure.trace.splitlines()
-    assert all(re.match(r"<agent [0-9a-f]{8}>/desk.py:1[03] in ", line) for line in lines)
+    assert all(re.match(r"<agent [0-9a-f]{8}>/desk.py:\d+ in ", line) for line in lines)
     assert lines[-1].endswith('in deeper: raise ValueError("deep")')
 
 

@@ -37,7 +37,14 @@ from sojourn.core.protocol.messages import (
     ShowCommit,
     ShowLock,
 )
-from sojourn.core.protocol.validate import Missing, check_departure, check_proposal, governing
+from sojourn.core.protocol.validate import (
+    Missing,
+    check_departure,
+    check_fresh,
+    check_proposal,
+    check_visa_of,
+    governing,
+)
 from sojourn.core.protocol.visa import visa_slot, visa_terms
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
 from sojourn.core.zone.manifest import ZoneManifest
@@ -256,12 +263,7 @@ def _stored_proposal(dossier: Dossier, value: bytes) -> Proposal | None:
 
 def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruling:
     terms, record = ask.terms, ask.head.record
-    if terms.from_zone == view.zone:
-        raise Rejected("it is here already", reason="wrong-zone", where="terms.from_zone")
-    if terms.term <= dossier.high_term:
-        raise Rejected(
-            f"term {terms.term} is closed here", reason="closed-term", where="terms.term"
-        )
+    _check_terms(dossier, ask, view)
     if terms != visa_terms(record, view.manifest, terms.host, terms.size, terms.deadline_ms):
         raise Rejected("the terms are not this record's", reason="void-visa", where="terms")
     if terms.deadline_ms > VISA_DEADLINE_MS:
@@ -282,6 +284,22 @@ def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruli
     return Ruling(answer=CastVote(ballot), dossier=after)
 
 
+def _check_terms(dossier: Dossier, ask: AskVisa, view: View) -> None:
+    """Check where the agent comes from, and that what it applies with is not older than what is known."""
+    terms, known = ask.terms, dossier.application
+    if terms.realm != view.manifest.realm:
+        problem = f"the agent is of realm {terms.realm!r}, this zone of {view.manifest.realm!r}"
+        raise Rejected(problem, reason="wrong-realm", where="terms.realm")
+    if terms.from_zone == view.zone:
+        raise Rejected("it is here already", reason="wrong-zone", where="terms.from_zone")
+    if terms.term <= dossier.high_term:
+        problem = f"term {terms.term} is closed here"
+        raise Rejected(problem, reason="closed-term", where="terms.term")
+    if known is not None and terms.term < known.terms.term:  # its old hosts know how it was then
+        problem = f"it has applied for term {known.terms.term} since"
+        raise Rejected(problem, reason="closed-term", where="terms.term")
+
+
 def _verified(ask: AskVisa) -> dict[bytes, ZoneManifest]:
     """Return the manifests an applicant shows, checked; each speaks only for the zone whose digest it is."""
     for signed in ask.manifests:
@@ -295,6 +313,7 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     documents = governing(record, view.now_ms, view)
     context = permission.travel_context(record, view.manifest)
     here, origin = view.manifest, manifests[record.custody.zone]
+    check_fresh(origin, view)
     verdict = permission.ask(record, documents, "travel", here, here, context, view.memo, origin)
     permission.check_permitted(verdict)
     permission.check_trusted(record, view.zone, "travel", view.endorsements, view.now_ms)
@@ -315,8 +334,7 @@ def _arrive(dossier: Dossier, arrive: Arrive, sender: bytes, view: View) -> Ruli
     if migration is not None and migration.next_term <= dossier.high_term:
         return Ruling(answer=_head(dossier))
     check_departure(dossier, arrive.departure, view)
-    if migration is None or arrive.visa.digest != migration.visa:
-        raise Rejected("it shows another visa", reason="void-visa", where="visa")
+    check_visa_of(arrive.departure.record, arrive.visa, view, where="visa")
     seen = Arrival(arrive=arrive, seen_ms=view.boot_ms, boot=view.boot)
     after = msgspec.structs.replace(dossier, arrival=seen)
     return Ruling(answer=_head(after), dossier=after)

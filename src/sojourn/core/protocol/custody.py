@@ -41,7 +41,7 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
     def check(self, manifests: Mapping[bytes, ZoneManifest], *, where: str = "certified") -> None:
         """Raise `Rejected` unless a quorum of the slot's zone, known to the caller, committed this.
 
-        Checks in order: phase, zone known, slot against the transition, value, then signatures.
+        Checks in order: phase, zone known, realm, epoch, slot against the transition, value, then signatures.
         """
         certificate, slot = self.certificate, self.certificate.slot
         if certificate.phase is not Phase.COMMIT:
@@ -50,6 +50,9 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
         manifest = manifests.get(slot.group)
         if manifest is None:
             raise Rejected("certified by an unknown zone", reason="unknown-zone", where=where)
+        if manifest.realm != slot.realm:
+            problem = f"certified in realm {slot.realm!r} by a zone of {manifest.realm!r}"
+            raise Rejected(problem, reason="wrong-realm", where=f"{where}.certificate.slot")
         if manifest.epoch != slot.epoch:
             problem = f"certified in epoch {slot.epoch}, epoch {manifest.epoch} is known"
             raise Rejected(problem, reason="unknown-epoch", where=f"{where}.certificate.slot")
@@ -105,19 +108,23 @@ def check_chain(
     return chapters[-1].opened.record
 
 
-def check_head(chapter: Chapter, head: Certified, manifests: Mapping[bytes, ZoneManifest]) -> None:
+def check_head(
+    chapter: Chapter,
+    head: Certified,
+    manifests: Mapping[bytes, ZoneManifest],
+    *,
+    where: str = "head",
+) -> None:
     """Raise `Rejected` unless `head` is certified and lies in the term that `chapter` opened."""
-    head.check(manifests, where="head")
+    head.check(manifests, where=where)
     opened = chapter.opened.record
     if head.record == opened:
         return
-    if (
-        head.record.custody.term != opened.custody.term
-        or head.record.custody.zone != opened.custody.zone
-    ):
-        raise Rejected("the head is of another term", reason="wrong-term", where="head")
+    here, there = head.record.custody, opened.custody
+    if (here.zone, here.term) != (there.zone, there.term):
+        raise Rejected("it is of another term", reason="wrong-term", where=where)
     if head.record.lineage.custody != digest_of(open_custody(opened)):
-        raise Rejected("the head descends from another opening", reason="bad-lineage", where="head")
+        raise Rejected("it descends from another opening", reason="bad-lineage", where=where)
 
 
 def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str) -> None:
@@ -128,7 +135,10 @@ def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], wh
     if chapter.closed is not None:
         if chapter.closed.transition.kind is not TransitionKind.DEPART:
             raise Rejected("only a departure closes a term", reason="wrong-kind", where=where)
-        check_head(chapter, chapter.closed, manifests)
+        check_head(chapter, chapter.closed, manifests, where=f"{where}.closed")
+    if chapter.refusal is not None and chapter.opened.transition.kind is not TransitionKind.RETURN:
+        problem = "only a return leans on a refusal"
+        raise Rejected(problem, reason="extra", where=f"{where}.refusal")
 
 
 def _check_first(agent: bytes, opened: Certified, where: str) -> None:

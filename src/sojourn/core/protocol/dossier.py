@@ -58,6 +58,10 @@ class Arrival(Value):
     seen_ms: Count
     boot: Digest
 
+    def seen_at(self, boot: bytes) -> int:
+        """Return a time of this boot's clock at which it had been seen: its beginning, if that was before."""
+        return self.seen_ms if self.boot == boot else 0
+
 
 class Dossier(Value, tag_field="kind", tag="dossier/1"):
     """One anchor's durable record of one agent.

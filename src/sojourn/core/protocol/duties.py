@@ -64,20 +64,27 @@ def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
         return []
     found = []
     leads = state.round > 0 and decree.leader(state.slot, state.round, view.manifest) == view.index
+    entered_ms = _since(state.entered_ms, view)
     if leads and state.entry is not None and state.lock_voted is None:
-        found.append(Duty(state.entered_ms, Task.LEAD))
+        found.append(Duty(entered_ms, Task.LEAD))
     wait_ms = max(decree.round_timeout_ms(state.round), ROUND_BASE_MS * (1 + place))
-    found.append(Duty(state.entered_ms + wait_ms, Task.LEAVE_ROUND))
+    found.append(Duty(entered_ms + wait_ms, Task.LEAVE_ROUND))
     return found
+
+
+def _since(entered_ms: int, view: View) -> int:
+    """Return a time on this boot's clock for one that may be of an earlier boot's: then at once."""
+    return entered_ms if entered_ms <= view.boot_ms else 0
 
 
 def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     found = []
     if dossier.arrival is not None:
+        seen_ms = dossier.arrival.seen_at(view.boot)
         patience_ms = ARRIVAL_PATIENCE_MS + place * RANK_STEP_MS
-        found.append(Duty(dossier.arrival.seen_ms + patience_ms, Task.OFFER))
+        found.append(Duty(seen_ms + patience_ms, Task.OFFER))
         waited_for = dossier.arrival.arrive.visa.terms.deadline_ms + place * RANK_STEP_MS
-        found.append(Duty(dossier.arrival.seen_ms + waited_for, Task.REFUSE))
+        found.append(Duty(seen_ms + waited_for, Task.REFUSE))
     head = dossier.head
     if head is None or head.record.custody.zone != view.zone:
         return found

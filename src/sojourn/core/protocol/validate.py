@@ -1,8 +1,8 @@
 """What an anchor checks before a lock vote (protocol §4).
 
-The order, cheapest first: slot and parent, fence and author, change table and status, evidence, then what
-each kind needs: lease, permission, trust, memory. Bytes, sizes and canonical form were checked when the
-proposal was decoded.
+The order, cheapest first: size, slot and parent, fence and author, change table and status, evidence, then what
+each kind needs: lease, permission, trust, memory. Bytes and canonical form were checked when the proposal was
+decoded.
 
 Two kinds of no. `Rejected` and `Denied` say that this will never do: every correct anchor with the same
 parent says the same. `Refused` says not now, or not as far as this anchor knows: leases, deadlines, clocks,
@@ -17,21 +17,32 @@ from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_change, check_genesis
 from sojourn.core.base.digests import ZERO
-from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused, Rejected
 from sojourn.core.base.keys import key_text
-from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.base.limits import CLOCK_SKEW_MS, RECORD_BYTES_MAX, TRANSITION_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, check_seal
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import admitted, departed, returned
-from sojourn.core.protocol.custody import Certified, check_refusal
+from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_refusal
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.messages import Proposal
+from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["Missing", "chain_manifests", "check_departure", "check_proposal", "governing", "parent_of", "slot_for"]
+__all__ = [
+    "Missing",
+    "chain_manifests",
+    "check_departure",
+    "check_fresh",
+    "check_proposal",
+    "check_visa_of",
+    "governing",
+    "parent_of",
+    "slot_for",
+]
 
 
 class Missing(Refused):
@@ -78,6 +89,7 @@ def check_proposal(
     Raises `Rejected` or `Denied` (never), `Refused` (not now), or `Missing` (something must come first).
     """
     transition = proposal.transition
+    _check_size(proposal)
     parent = parent_of(dossier, proposal)
     if slot != slot_for(parent, transition, view.manifest):
         raise Rejected(
@@ -99,6 +111,17 @@ def check_proposal(
         _check_blocks(transition.record, view)
     else:
         _CHECKS[transition.kind](dossier, proposal, parent, view)
+
+
+def _check_size(proposal: Proposal) -> None:
+    """Check what will be stored, and shown again whenever somebody asks: it must fit whatever carries it."""
+    for size, limit, where in (
+        (len(encode(proposal.transition.record)), RECORD_BYTES_MAX, "transition.record"),
+        (len(encode(proposal)), TRANSITION_BYTES_MAX, "proposal"),
+    ):
+        if size > limit:
+            problem = f"it has {size} bytes, more than the limit of {limit}"
+            raise Rejected(problem, reason="too-large", where=where)
 
 
 def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
@@ -244,6 +267,7 @@ def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     target = view.manifests.get(visa.terms.to_zone)
     if target is None:
         raise Refused("this anchor does not know the zone it departs for")
+    check_fresh(target, view)
     visa.check(parent.record, target)
     record = proposal.transition.record
     if record != departed(parent.record, parent.certificate.slot, visa, target):
@@ -279,9 +303,24 @@ def check_departure(dossier: Dossier, departure: Certified | None, view: View) -
     if migration.next_term <= dossier.high_term:  # trap 21
         problem = f"term {migration.next_term} is closed here, up to {dossier.high_term}"
         raise Rejected(problem, reason="closed-term", where="evidence.departure")
-    _check_known(dossier, departure.record)
-    departure.check(chain_manifests(dossier, view), where="evidence.departure")
+    manifests = chain_manifests(dossier, view)
+    chapter = _last_chapter(dossier, departure.record)
+    check_head(chapter, departure, manifests, where="evidence.departure")
     return departure
+
+
+def check_visa_of(gone: AgentRecord, visa: Visa | None, view: View, *, where: str) -> None:
+    """Raise `Rejected` unless `visa` is the one that a departed record names, and this zone granted it."""
+    migration = gone.migration
+    if visa is None or migration is None or visa.digest != migration.visa:
+        raise Rejected("it shows another visa", reason="void-visa", where=where)
+    visa.check(gone, view.manifest, where=where)
+
+
+def check_fresh(manifest: ZoneManifest, view: View) -> None:
+    """Raise `Refused` if a zone's manifest has expired: who it was may no longer be who it is (protocol §9)."""
+    if manifest.not_after_ms <= view.now_ms:
+        raise Refused(f"the manifest of {manifest.name} has expired")
 
 
 def chain_manifests(dossier: Dossier, view: View) -> Mapping[bytes, ZoneManifest]:
@@ -293,23 +332,20 @@ def chain_manifests(dossier: Dossier, view: View) -> Mapping[bytes, ZoneManifest
     return {signed.manifest.zone_id: signed.manifest for signed in shown} | dict(view.manifests)
 
 
-def _check_known(dossier: Dossier, gone: AgentRecord) -> None:
-    """Check that the agent's chain, up to the term it departs from, was proved here when it applied."""
-    application = dossier.application
-    opened = application.chapters[-1].opened.record.custody if application else None
-    if opened is None or (opened.zone, opened.term) != (gone.custody.zone, gone.custody.term):
+def _last_chapter(dossier: Dossier, gone: AgentRecord) -> Chapter:
+    """Return the chapter of the term it departs from, proved with all before it when it applied here."""
+    last = dossier.application.chapters[-1] if dossier.application else None
+    custody = gone.custody
+    if last is None or last.opened.record.custody.zone != custody.zone:
         raise Missing("visa")
+    if last.opened.record.custody.term != custody.term:
+        raise Missing("visa")
+    return last
 
 
 def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     check_departure(dossier, parent, view)
-    visa = proposal.evidence.visa
-    if (
-        visa is None
-        or parent.record.migration is None
-        or visa.digest != parent.record.migration.visa
-    ):
-        raise Rejected("it shows another visa", reason="void-visa", where="evidence.visa")
+    check_visa_of(parent.record, proposal.evidence.visa, view, where="evidence.visa")
     host = proposal.transition.record.custody.host
     _check_author(proposal, host, Role.HOST)
     _check_enrolled(host, view)
@@ -327,9 +363,9 @@ def _check_refuse(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     check_departure(dossier, parent, view)
     _check_anchor(proposal, view)
     arrival = dossier.arrival
-    if arrival is None or arrival.boot != view.boot:
+    if arrival is None:
         raise Refused("this anchor has only just seen the departure")
-    waited = view.boot_ms - arrival.seen_ms
+    waited = view.boot_ms - arrival.seen_at(view.boot)
     deadline = arrival.arrive.visa.terms.deadline_ms
     if waited < deadline:
         raise Refused(f"the admission has another {deadline - waited} ms")

@@ -10,7 +10,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.protocol.admission import admitted
+from sojourn.core.protocol.admission import admitted, child
 from sojourn.core.protocol.custody import Certified, check_chain
 from sojourn.core.protocol.duties import Task, duties_of
 from sojourn.core.protocol.messages import (
@@ -20,8 +20,6 @@ from sojourn.core.protocol.messages import (
     AskRound,
     Declined,
     Evidence,
-    Head,
-    Nack,
     Need,
     Proposal,
     Propose,
@@ -317,8 +315,6 @@ def test_section_4_check_6_a_departed_agent_takes_no_step(world: World) -> None:
 
 
 def next_of(head: Certified) -> Any:
-    from sojourn.core.protocol.admission import child
-
     return child(head.record, head.certificate.slot)
 
 
@@ -348,10 +344,3 @@ def test_an_overtaken_proposal_hears_of_what_was_decided(world: World) -> None:
     )
     proposer = driven(a, Proposer(rival, a.slot(rival, head), a.manifest, parent=head))
     assert (Progress.OVERTAKEN, done) == (proposer.progress, proposer.decided)
-
-
-def test_a_nack_or_a_head_is_all_that_a_stranger_gets(world: World) -> None:
-    a = world.zones[0]
-    head = world.launch(a)
-    assert Head(certified=head) == a.ask(0, AskHead(agent=head.record.agent_id))
-    assert not isinstance(a.ask(0, AskHead(agent=digest(b"who"))), Nack)

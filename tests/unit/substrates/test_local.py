@@ -1,0 +1,358 @@
+"""The local substrate: inside the host or in a process of its own, an agent behaves alike and harms nobody."""
+
+import asyncio
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sojourn.core.base.errors import Misused
+from sojourn.runtime.execution import Ending, Execution, How
+from sojourn.runtime.ports import Mode
+from sojourn.substrates import local
+from sojourn.substrates.local import LocalSubstrate
+from tests.unit.runtime import outside
+from tests.unit.runtime.custody import FakeCustodian, Zone
+from tests.unit.runtime.executing import Stage, desk, on_stage, roots, source_of
+
+MODES: list[Mode] = ["inside", "process"]
+SRC = Path(local.__file__).parents[2]
+
+
+def run(text: str, *args: Any, mode: Mode = "process") -> tuple[Ending, FakeCustodian]:
+    """Run an agent; return how it ended, and the custodian with its log."""
+    zone = Zone()
+    custodian = FakeCustodian(zone)
+
+    async def act(stage: Stage) -> Ending | None:
+        return await stage.execute_desk(text, *args, custodian=custodian)
+
+    ending = on_stage(act, mode=mode, zone=zone)
+    assert ending is not None
+    return ending, custodian
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_agent_runs_in_either_mode(mode: Mode) -> None:
+    zone = Zone()
+    ending = on_stage(lambda stage: stage.execute("walker:Walker", 5), mode=mode, zone=zone)
+    assert ending == Ending(how=How.RETURNED, result=[0, 1, 4, 9, 16])
+
+
+def test_both_modes_make_the_same_memory() -> None:
+    zones = [Zone(), Zone()]
+    for mode, zone in zip(MODES, zones, strict=True):
+        on_stage(lambda stage: stage.execute("walker:Walker", 40), mode=mode, zone=zone)
+    assert roots(zones[0]) == roots(zones[1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("import no_such_package", "there is no module 'no_such_package'"),
+        ("class Other(Agent): pass", "module 'desk' has no class 'Desk'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_code_that_cannot_be_loaded_is_said_before_anything_runs(
+    mode: Mode, text: str, problem: str
+) -> None:
+    async def act(stage: Stage) -> None:
+        with pytest.raises(Misused, match=problem):
+            await stage.execute_desk(text)
+
+    on_stage(act, mode=mode)
+
+
+def test_a_process_is_its_own_and_gets_nothing_of_the_hosts_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    text = """
+        import os
+
+        class Desk(Agent):
+            @step
+            def look(self) -> list:
+                return [os.getpid(), os.getsid(0), os.getcwd(), sorted(os.environ)]
+
+            async def run(self, ctx) -> list:
+                return await self.look()
+    """
+    pid, session, folder, names = run(text)[0].result
+    assert pid != os.getpid()
+    assert session == pid
+    assert folder == "/"
+    assert "AWS_SECRET_ACCESS_KEY" not in names
+    assert "PATH" in names
+
+
+def test_what_a_process_prints_goes_to_the_log_line_by_line_and_not_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "OUTPUT_BYTES_MAX", 20_000)
+    text = """
+        import sys
+
+        print("loading")
+
+        class Desk(Agent):
+            async def run(self, ctx) -> None:
+                print("one\\ntwo")
+                print("\\xff \\ud800".encode(errors="replace"), file=sys.stderr)
+                print("x" * 10_000)
+                for _ in range(10_000):
+                    print("flood")
+    """
+    ending, custodian = run(text)
+    assert ending.how is How.RETURNED
+    lines = [line for source, line in custodian.lines if source == "stdout"]
+    assert lines[:3] == ["loading", "one", "two"]
+    assert max(map(len, lines)) <= 2 * local.OUTPUT_LINE_MAX
+    assert sum(line.count("x") for line in lines) == 10_000
+    assert lines[-1] == "(more than 20000 bytes: the rest is dropped)"
+    assert lines.count("flood") < 10_000
+    assert any(source == "stderr" for source, _ in custodian.lines)
+
+
+@pytest.mark.parametrize("how", ["os.kill(os.getpid(), 9)", "os._exit(3)", "ctypes.string_at(0)"])
+def test_an_agent_whose_process_dies_goes_on_from_what_is_final(tmp_path: Path, how: str) -> None:
+    text = f"""
+        import ctypes, os
+
+        class Desk(Agent):
+            @step
+            def work(self, x: int) -> int:
+                return x
+
+            @step
+            def die(self, mark: str) -> str:
+                if not os.path.exists(mark):
+                    open(mark, "w").close()
+                    {how}
+                return "survived"
+
+            async def run(self, ctx, mark: str) -> str:
+                for i in range(100):
+                    ctx.memory["risk"].append(await self.work(i))
+                return await self.die(mark)
+    """
+
+    async def act(stage: Stage, *args: str) -> list[Ending | None]:
+        died = await stage.execute_desk(text, *args)
+        return [died, await stage.execute_desk(text)]
+
+    zone, calm = Zone(), Zone()
+    died, ending = on_stage(lambda s: act(s, str(tmp_path / "mark")), mode="process", zone=zone)
+    assert died == Ending(how=How.BROKEN, text="the agent's side is gone")
+    undisturbed = on_stage(
+        lambda stage: stage.execute_desk(text, str(tmp_path / "mark")), mode="process", zone=calm
+    )
+    assert ending == undisturbed == Ending(how=How.RETURNED, result="survived")
+    assert roots(zone) == roots(calm)
+
+
+@pytest.mark.parametrize(
+    ("noise", "how", "reason"),
+    [
+        ("b'\\xff\\xff\\xff\\xff'", How.RAISED, "a frame of 4294967295 bytes, more than the limit"),
+        ("b'\\x00\\x00\\x00\\x02\\xc1\\xc1'", How.RAISED, "not a frame"),
+        ("b'\\x00\\x00\\x00\\x00'", How.RAISED, "not a frame"),
+        ("b'\\x00\\x00\\x01\\x00abc'", How.BROKEN, "the agent's side is gone"),
+    ],
+    ids=["huge", "noise", "empty", "cut"],
+)
+def test_noise_on_the_line_ends_the_run_and_harms_nobody(
+    noise: str, how: How, reason: str
+) -> None:
+    text = f"""
+        import os, sys
+
+        class Desk(Agent):
+            async def run(self, ctx) -> None:
+                os.write(int(sys.argv[1]), {noise})
+                os._exit(0)
+    """
+    ending, _ = run(text)
+    assert ending.how is how
+    assert reason in ending.text
+
+
+def test_a_process_takes_with_it_what_it_started(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    text = """
+        import subprocess
+
+        class Desk(Agent):
+            @step
+            def spawn(self, mark: str) -> None:
+                with open(mark, "w") as file:
+                    file.write(str(subprocess.Popen(["sleep", "600"]).pid))
+
+            async def run(self, ctx, mark: str) -> None:
+                await self.spawn(mark)
+    """
+    assert run(text, str(mark))[0].how is How.RETURNED
+    assert_ends(int(mark.read_text()))
+
+
+def assert_ends(pid: int) -> None:
+    """Check that a process, which need not be a child, has ended or does so within seconds."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([descriptor], [], [], 20)[0], f"process {pid} lives on"
+    finally:
+        os.close(descriptor)
+
+
+HOST = """
+import asyncio, sys
+from sojourn.substrates.local import LocalSubstrate
+
+SOURCE = b'''
+import os
+from sojourn import Agent
+print("agent", os.getpid())
+
+class Desk(Agent):
+    async def run(self, ctx):
+        pass
+'''
+
+async def main():
+    await LocalSubstrate().start({"desk.py": SOURCE}, "desk:Desk", "process", log=lambda _, text: print(text, flush=True))
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_a_process_dies_with_its_host() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOST],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SRC)},
+    ) as host:
+        assert host.stdout is not None
+        agent = int(host.stdout.readline().split()[1])
+        host.kill()
+        assert_ends(agent)
+
+
+def test_an_agent_that_computes_in_run_does_not_hold_up_the_host() -> None:
+    text = """
+        import time
+
+        class Desk(Agent):
+            async def run(self, ctx) -> None:
+                time.sleep(0.3)
+    """
+
+    async def act(stage: Stage) -> float:
+        running = asyncio.create_task(stage.execute_desk(text))
+        late_s = 0.0
+        while not running.done():
+            began = time.monotonic()
+            await asyncio.sleep(0.001)
+            late_s = max(late_s, time.monotonic() - began)
+        return late_s
+
+    assert on_stage(act) < 0.25
+
+
+def test_code_inside_that_never_comes_to_rest_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "ENDING_S", 0.05)
+    outside.forget()
+    blocked, release = threading.Event(), threading.Event()
+    outside.hooks.append(lambda _: (blocked.set(), release.wait(20), None)[2])
+    text = """
+        class Desk(Agent):
+            async def run(self, ctx) -> None:
+                outside.happen("blocked")
+    """
+
+    async def act(stage: Stage) -> list[tuple[str, str]]:
+        custodian = FakeCustodian(stage.zone)
+        running = asyncio.create_task(stage.execute_desk(text, custodian=custodian))
+        await asyncio.to_thread(blocked.wait, 20)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        release.set()
+        return custodian.lines
+
+    try:
+        assert on_stage(act) == [
+            ("runtime", "the agent's code does not come to rest; it is left behind")
+        ]
+    finally:
+        release.set()
+        outside.forget()
+
+
+def test_a_thousand_agents_live_in_one_process_and_none_is_starved() -> None:
+    """Each takes steps, waits for a message, and takes another."""
+    text = """
+        class Desk(Agent):
+            @step
+            async def work(self, x: int) -> int:
+                return x
+
+            @step
+            def compute(self, x: int) -> int:
+                return x
+
+            async def run(self, ctx, number: int) -> list:
+                total = await self.work(number) + await self.compute(1)
+                message = await ctx.receive()
+                return [await self.work(total), message.body]
+    """
+    count = 1000
+
+    async def act(stage: Stage) -> list[Ending]:
+        zones = [Zone() for _ in range(count)]
+
+        async def live(number: int) -> Ending:
+            custodian = FakeCustodian(zones[number])
+            channel = await stage.substrate.start(desk(text), "desk:Desk", "inside", log=custodian.log)
+            return await Execution(custodian, channel, arguments=((number,), {}), rest_after_s=60).run()
+
+        lives = [asyncio.create_task(live(number)) for number in range(count)]
+        while not all(zone.drafts for zone in zones):
+            await asyncio.sleep(0.01)
+        for zone in zones:
+            zone.send(b"go on")
+        return await asyncio.gather(*lives)
+
+    endings = on_stage(act)
+    assert [ending.result for ending in endings] == [[n + 1, b"go on"] for n in range(count)]
+
+
+def test_a_substrate_closes_twice_and_starts_again() -> None:
+    async def act() -> None:
+        substrate = LocalSubstrate()
+        await substrate.close()
+        for _ in range(2):
+            channel = await substrate.start(
+                source_of("walker:Walker"), "walker:Walker", "inside", log=lambda *_: None
+            )
+            await channel.close()
+            await substrate.close()
+            await substrate.close()
+
+    threads = threading.active_count()
+    asyncio.run(act())
+    assert threading.active_count() <= threads + 1  # a step thread may still be on its way out
