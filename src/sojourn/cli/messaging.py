@@ -94,5 +94,6 @@ async def _put(reach: Reach, found: Found, message: SignedMessage) -> int | None
     declined = [reply.problem for reply in replies if isinstance(reply, Declined)]
     if len(declined) > found.zone.f:
         raise Refused(f"{found.zone.name}: {declined[0]}")
-    failed = next(str(reply) for reply in replies if isinstance(reply, SojournError))
+    failures = (str(reply) for reply in replies if isinstance(reply, SojournError))
+    failed = next(failures, "the others answered with something else")
     raise Unreachable(f"only {took} anchors of {found.zone.name} keep the message: {failed}")

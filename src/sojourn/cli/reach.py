@@ -17,8 +17,9 @@ from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused, Refused, Rejected, SojournError
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.exchange import AnyReply
 from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tell
-from sojourn.core.protocol.messages import Applied
+from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.runtime.zone_client import Stalled, ZoneClient
@@ -59,7 +60,7 @@ class Reach:
         return reply.news
 
     async def tell(self, manifest: ZoneManifest, news: News) -> int:
-        """Tell a zone's anchors of places; return how many took it in. Raises as the last refusal if none."""
+        """Tell a zone's anchors of places; return how many took it in. Raises as the first says if none did."""
         client = self.zone(manifest)
         calls = (
             client.call(anchor, Tell(news=news), timeout_s=ASK_TIMEOUT_S)
@@ -68,7 +69,7 @@ class Reach:
         replies = await asyncio.gather(*calls, return_exceptions=True)
         took = sum(isinstance(reply, Applied) for reply in replies)
         if not took:
-            raise next(reply for reply in replies if isinstance(reply, SojournError))
+            raise _refusal(replies[0])
         return took
 
     async def decide(
@@ -100,18 +101,31 @@ class Reach:
         raise Misused(problem, remedy="Get its manifest, and `sojourn zone meet` it")
 
 
+def _refusal(reply: AnyReply | BaseException) -> BaseException:
+    """Return the error that an anchor's answer, which is not the one hoped for, stands for."""
+    if isinstance(reply, BaseException):
+        return reply
+    if isinstance(reply, Declined):
+        return _declined(reply)
+    return Rejected(f"answered with a {type(reply).__name__}", reason="wrong-kind", where="reply")
+
+
+def _declined(declined: Declined) -> SojournError:
+    if declined.for_now:
+        return Refused(declined.problem)
+    if declined.reason == Denied.code:
+        return Denied(declined.problem)
+    problem = declined.problem.removeprefix(f"{declined.reason}: ")
+    return Rejected(problem, reason=declined.reason)
+
+
 def _said(stalled: Stalled, manifest: ZoneManifest) -> SojournError:
     """Return why nothing was decided: what more than f anchors agree on, or that a quorum is out of reach."""
     reasons = Counter(declined.reason for declined in stalled.declined.values())
     reason, count = reasons.most_common(1)[0] if reasons else ("", 0)
     if count <= manifest.f:
         return stalled
-    said = next(each for each in stalled.declined.values() if each.reason == reason)
-    if said.for_now:
-        return Refused(f"{manifest.name}: {said.problem}")
-    if reason == Denied.code:
-        return Denied(said.problem)
-    return Rejected(said.problem.removeprefix(f"{reason}: "), reason=reason)
+    return _declined(next(each for each in stalled.declined.values() if each.reason == reason))
 
 
 @asynccontextmanager

@@ -95,7 +95,10 @@ class Watch:
         self._next_version = found.record.version + 1
 
     async def _news(self, found: Found) -> AsyncIterator[Seen]:
-        """Yield what is new up to the newest transition that was found."""
+        """Yield what is new up to the newest transition that was found.
+
+        What cannot be read now, since the zone does not answer, is new the next time.
+        """
         self._blocks.ask(self._reach.zone(found.zone))
         decided = await self._decided(found)
         for certified, following in zip_longest(decided, decided[1:]):
@@ -103,16 +106,22 @@ class Watch:
             # Of many steps in a row, the last one's journal tells of all.
             is_last = following is None or following.transition.kind not in _STEPS
             if kind in _STEPS and is_last:
-                async for seen in self._records(found, certified):
+                try:
+                    records = await self._records(found, certified)
+                except Unreachable:
+                    self._next_version = certified.record.version
+                    return
+                for seen in records:
                     yield seen
             if kind not in _STEPS or self._changed_status(certified):
                 yield self._transition(found, certified)
 
-    async def _records(self, found: Found, certified: Certified) -> AsyncIterator[Seen]:
+    async def _records(self, found: Found, certified: Certified) -> list[Seen]:
         root = certified.record.memory.journal
-        for line in await journal_lines(self._blocks, root, self._next_record):
-            self._next_record = line.index + 1
-            yield Seen(
+        lines = await journal_lines(self._blocks, root, self._next_record)
+        self._next_record += len(lines)
+        return [
+            Seen(
                 at_ms=certified.transition.at_ms,
                 zone_name=self._home.name_of(found.zone),
                 version=certified.record.version,
@@ -120,6 +129,8 @@ class Watch:
                 text=line.text,
                 journal=line,
             )
+            for line in lines
+        ]
 
     def _changed_status(self, certified: Certified) -> bool:
         return certified.record.eligibility.status is Status.DORMANT
