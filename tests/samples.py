@@ -149,6 +149,7 @@ def found(
     jurisdiction: tuple[str, ...] = ("EU",),
     lease_ms: int = 60_000,
     realm: str = REALM,
+    not_after_ms: int = FOR_EVER_MS,
 ) -> SampleZone:
     """Return a zone of n anchors and some hosts, with its first manifest sealed by all anchors."""
     pairs = tuple(key(f"{name}/host/{i}") for i in range(hosts))
@@ -174,7 +175,7 @@ def found(
             provider="test", region=name, country="Ireland", jurisdiction=jurisdiction
         ),
         policy=policy,
-        not_after_ms=FOR_EVER_MS,
+        not_after_ms=not_after_ms,
         lease_ms=lease_ms,
     )
     return SampleZone(signed(manifest), pairs, memberships)

@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+
+import structlog
 
 from sojourn.cli.founding import PERMIT_ALL, Plan, found_locally
 from sojourn.cli.home import Home
@@ -28,7 +30,7 @@ from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
 from sojourn.runtime.pidfile import running, send_signal
 from sojourn.runtime.records import Raised, Returned
 
-__all__ = ["AGENTS", "Ground", "Memory", "agent_text", "ground", "until"]
+__all__ = ["AGENTS", "Ground", "Memory", "agent_text", "ground", "quiet", "until"]
 
 AGENTS: Final = Path(__file__).parent / "agents"
 ISSUER: Final = "issuer"
@@ -231,12 +233,28 @@ class Ground:
         return await values_of(follower, compartment)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what this process itself logs off the terminal: tracebacks of planted crashes cost seconds."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[_dropped])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _dropped(*_: object) -> Any:
+    raise structlog.DropEvent
+
+
 @asynccontextmanager
 async def ground(folder: Path) -> AsyncIterator[Ground]:
     """Give a ground; whatever still runs there at the end is ended."""
-    async with reaching() as reach:
-        made = Ground(folder, reach)
-        try:
-            yield made
-        finally:
-            made.down()
+    with quiet():
+        async with reaching() as reach:
+            made = Ground(folder, reach)
+            try:
+                yield made
+            finally:
+                made.down()

@@ -17,7 +17,7 @@ from sojourn.runtime.transport import Connection, PeerIdentity
 from sojourn.substrates.local import LocalSubstrate
 from sojourn.transports.loopback import LoopbackTransport
 from sojourn.transports.pool import ConnectionPool
-from tests.system.ground import AGENTS, Memory, agent_text
+from tests.system.ground import AGENTS, Memory, agent_text, quiet
 from tests.village import House, Village, key
 
 __all__ = ["Hamlet", "hamlet"]
@@ -100,13 +100,14 @@ def digest_of_pool(host: bytes) -> bytes:
 @asynccontextmanager
 async def hamlet(folder: Path, *names: str, n: int = 4) -> AsyncIterator[Hamlet]:
     """Run zones of anchors and one host each, that know each other."""
-    made = Hamlet(folder)
-    try:
-        for name in names:
-            await made.open(made.found(name, n, lease_ms=LEASE_MS))
-        made.introduce()
-        for house in made.houses.values():
-            await made.settle(house)
-        yield made
-    finally:
-        await made.end()
+    with quiet():
+        made = Hamlet(folder)
+        try:
+            for name in names:
+                await made.open(made.found(name, n, lease_ms=LEASE_MS))
+            made.introduce()
+            for house in made.houses.values():
+                await made.settle(house)
+            yield made
+        finally:
+            await made.end()

@@ -124,6 +124,8 @@ class Anchor:
             return await self.decide(request, sender)
         if isinstance(request, Heartbeat | exchange.AskWork):
             self._note_host(connection, request.host, sender)
+        if isinstance(request, exchange.Consumed):
+            self._check_bound(request.agent, sender)
         handler = self._HANDLERS[type(request)]
         return await handler(self, request)
 
@@ -156,8 +158,9 @@ class Anchor:
 
     async def _perform(self, ruling: Ruling, blocks: Sequence[Change] = ()) -> Reply:
         changes = self.shelf.changes_of(ruling)
-        if isinstance(ruling.answer, CastVote):
-            changes = [*blocks, *changes]  # what a vote vouches for is stored with it (trap 23)
+        if ruling.dossier is not None:
+            # What a vote vouches for is stored with it (trap 23), and what a NACK remembers likewise.
+            changes = [*blocks, *changes]
         answer = ruling.answer
         ballot = answer.ballot if isinstance(answer, CastVote | CastRound) else None
         vote = await self._scribe.write(changes, ballot) if changes or ballot else None
@@ -237,6 +240,13 @@ class Anchor:
             problem = f"{key_text(sender)} speaks for host {key_text(host)}"
             raise Rejected(problem, reason="wrong-key", where="host")
         self._hosts[host] = connection
+
+    def _check_bound(self, agent: bytes, sender: bytes) -> None:
+        """Raise `Rejected` unless the sender is the agent's bound host: only it may drop messages."""
+        head = self.shelf.dossier(agent).head
+        if head is None or head.record.custody.host != sender:
+            problem = f"{key_text(sender)} is not the bound host"
+            raise Rejected(problem, reason="wrong-key", where="agent")
 
     def offer(self, hosts: Sequence[bytes], item: exchange.WorkItem) -> None:
         """Tell hosts of work; one that is gone or slow learns of it when it asks."""

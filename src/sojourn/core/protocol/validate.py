@@ -102,6 +102,8 @@ def check_proposal(
         return
     if parent is None:
         raise Missing("parent")
+    if transition.record.version > parent.record.version + 1:
+        raise Missing("parent")  # this anchor is behind: it must be shown, and never votes blind
     if transition.parent != parent.record.digest:
         raise Rejected(
             "its parent is not the head here", reason="wrong-parent", where="transition.parent"
