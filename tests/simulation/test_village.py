@@ -120,3 +120,22 @@ def test_a_source_learns_of_an_admission_that_later_steps_have_outrun() -> None:
             assert onward.transition.kind is TransitionKind.ADMIT
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_an_anchor_that_missed_decisions_is_shown_them_when_its_vote_is_needed() -> None:
+    async def run() -> None:
+        async with village("a") as v:
+            a = v.houses["a"]
+            head = await v.launch(a)
+            await v.close(a, 3)
+            for _ in range(3):
+                head = await v.step(a, head)
+            await v.open(a, [3])
+            v.introduce()
+            await v.close(a, 0)
+            while len(await v.renew(a, head)) < 3:
+                await asyncio.sleep(0.02)  # the client backs off before it connects anew
+            head = await v.step(a, head)
+            assert head.certificate.signers() == (1, 2, 3)
+
+    asyncio.run(asyncio.wait_for(run(), 20))
