@@ -8,16 +8,18 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import structlog
 
+from sojourn.cli import processes
 from sojourn.cli.founding import PERMIT_ALL, Plan, found_locally
 from sojourn.cli.home import Home
 from sojourn.cli.introducing import endorse, introduce
 from sojourn.cli.launching import Launch, Officer, launch, prepare_launch
-from sojourn.cli.processes import Place, end, processes_of, start
+from sojourn.cli.processes import Place, Started, end, processes_of, start
 from sojourn.cli.raising import raise_zone
 from sojourn.cli.reach import Reach, reaching
 from sojourn.cli.showing.evidence import journal_of, values_of
@@ -25,6 +27,7 @@ from sojourn.cli.showing.follow import Follower
 from sojourn.cli.standing import ZoneStanding, standing_of
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.zone.manifest import Attributes, ZoneManifest
+from sojourn.host.folder import HostFolder
 from sojourn.runtime import clock
 from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
 from sojourn.runtime.pidfile import running, send_signal
@@ -124,7 +127,7 @@ class Ground:
         """Start all processes of zones, and let the zones know each other and the issuer's word on them."""
         raised = (raise_zone(self.reach, self.home, name, timeout_s=_UP_S) for name in names)
         await asyncio.gather(*raised)
-        for name, other in zip(names, names[1:], strict=False):
+        for name, other in pairwise(names):
             await introduce(self.reach, self.home, name, self.home.manifest(other))
         for name in names:
             await endorse(
@@ -137,6 +140,15 @@ class Ground:
                 until=None,
                 tell=names,
             )
+
+    async def all_answer(self, *names: str) -> None:
+        """Wait until every anchor of zones answers."""
+
+        async def answering() -> bool:
+            standings = [await self.standing(name) for name in names]
+            return all(s.answering == len(s.anchors) for s in standings)
+
+        await until(answering, why=f"all anchors of {', '.join(names)} answer")
 
     async def standing(self, name: str) -> ZoneStanding:
         """Return how a zone stands, as `sojourn zone status` shows it."""
@@ -158,9 +170,15 @@ class Ground:
             while running(place.folder) is not None:
                 time.sleep(0.005)
 
-    def start(self, noun: Noun, zone: str, *indexes: int) -> None:
+    def host_of(self, follower: Follower) -> int:
+        """Return the index of the host that an agent was last seen to be bound to."""
+        folders = self.home.zone(follower.zone.name).hosts()
+        keys = [HostFolder(folder).key().public for folder in folders]
+        return keys.index(follower.newest.record.custody.host or b"")
+
+    def start(self, noun: Noun, zone: str, *indexes: int) -> list[Started]:
         """Start processes again; return at once."""
-        start([self.place(noun, zone, index) for index in indexes])
+        return start([self.place(noun, zone, index) for index in indexes])
 
     def log(self, noun: Noun, zone: str, index: int) -> list[dict[str, Any]]:
         """Return the lines of a process's log."""
@@ -180,6 +198,8 @@ class Ground:
         """End every process that still runs."""
         for name in self.home.own_zones():
             end(processes_of(self.home.zone(name)))
+        for process in processes._DETACHED:
+            process.wait()
 
     # --- agents ---------------------------------------------------------------------------------------
 
@@ -226,6 +246,17 @@ class Ground:
         assert not isinstance(last, Raised), last.failure
         assert isinstance(last, Returned)
         return last.result
+
+    @staticmethod
+    async def resting(follower: Follower) -> None:
+        """Wait until the agent only waits for a message."""
+
+        async def rests() -> bool:
+            eligibility = (await follower.look()).record.eligibility
+            waits = [wake for wake in eligibility.wake if wake.on_message]
+            return eligibility.status is Status.DORMANT and len(waits) == len(eligibility.wake) == 1
+
+        await until(rests, why="the agent rests until somebody writes")
 
     @staticmethod
     async def values(follower: Follower, compartment: str) -> list[Any]:

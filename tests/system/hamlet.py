@@ -57,9 +57,7 @@ class Hamlet(Village):
         self._pools[digest_of_pool(pair.public)] = pool
         return host
 
-    async def replace(
-        self, house: House, index: int, serve: Serve
-    ) -> None:
+    async def replace(self, house: House, index: int, serve: Serve) -> None:
         """Put in an anchor's place somebody with its keys and its store who answers with `serve`."""
         anchor = house.anchors[index]
         await anchor.listener.close()  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ move; what a whole frame or stream can be, the listeners in `impostors` show.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -18,17 +18,19 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange, gossip
-from sojourn.core.protocol.binding import HeartbeatReply
+from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import (
     Applied,
     Arrive,
     AskHead,
+    AskVisa,
     Declined,
     Head,
     Nack,
     Need,
     Propose,
+    ShowCommit,
     ShowLock,
     Voted,
 )
@@ -37,8 +39,6 @@ from sojourn.runtime.transport import Connection
 from tests.village import seal
 
 __all__ = ["LIES", "Liar"]
-
-Answer = exchange.AnyReply | bytes
 
 
 class Liar:
@@ -49,18 +49,24 @@ class Liar:
         self.chance = random.Random(lie)
         self.told = 0
         self.old: dict[bytes, Certified] = {}
+        self.arrived: dict[bytes, Arrive] = {}
+        self.applied: dict[bytes, AskVisa] = {}
         self._lie = LIES[lie]
 
     async def serve(self, connection: Connection, body: bytes) -> bytes:
         """Answer a request with the lie, or as an honest anchor would where there is nothing to lie about."""
         request = exchange.decode_request(body)
         honest = exchange.decode_reply(await self.anchor.serve(connection, body))
-        self._remember(honest)
+        self._remember(request, honest)
         answer = await self._lie(self, connection, request, honest)
         self.told += answer is not honest
         return answer if isinstance(answer, bytes) else encode(answer)
 
-    def _remember(self, reply: Any) -> None:
+    def _remember(self, request: Any, reply: Any) -> None:
+        if isinstance(request, Arrive):
+            self.arrived[request.departure.record.agent_id] = request
+        if isinstance(request, AskVisa):
+            self.applied[request.terms.agent] = request
         if isinstance(reply, Head) and reply.certified is not None:
             self.old.setdefault(reply.certified.record.agent_id, reply.certified)
 
@@ -71,75 +77,73 @@ class Liar:
         return Voted(vote=Vote(ballot=ballot, seal=sealed))
 
 
-Lie = Callable[[Liar, Connection, Any, Any], Any]
+Lie = Callable[[Liar, Connection, Any, Any], Awaitable[object]]
 
 
-async def random_bytes(liar: Liar, _: Connection, _ask: Any, _honest: Any) -> Answer:
+async def random_bytes(liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
     return liar.chance.randbytes(liar.chance.randrange(2000))
 
 
-async def nothing(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> Answer:
+async def nothing(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
     return b""
 
 
-async def half_of_it(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def half_of_it(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     data = encode(honest)
     return data[: len(data) // 2]
 
 
-async def flipped_bits(liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def flipped_bits(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     data = bytearray(encode(honest))
     data[liar.chance.randrange(len(data))] ^= 1 << liar.chance.randrange(8)
     return bytes(data)
 
 
-async def a_length_of_exabytes(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def a_length_of_exabytes(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     return b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff" + encode(honest)
 
 
-async def deep_nesting(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> Answer:
+async def deep_nesting(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
     return b"\x81" * 1_000_000
 
 
-async def another_kind(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def another_kind(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     return Applied() if not isinstance(honest, Applied) else exchange.Missing(digests=())
 
 
-async def another_value(liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def another_value(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     return liar.vote(honest.vote, value=liar.chance.randbytes(32)) if _voted(honest) else honest
 
 
-async def another_slot(liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def another_slot(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     if not _voted(honest):
         return honest
     slot = honest.vote.ballot.slot
-    return liar.vote(
-        honest.vote, slot=msgspec.structs.replace(slot, version=slot.version + 1)
-    )
+    return liar.vote(honest.vote, slot=msgspec.structs.replace(slot, version=slot.version + 1))
 
 
-async def another_anchors_vote(liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def another_anchors_vote(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     if not _voted(honest):
         return honest
     other = (honest.vote.ballot.anchor + 1) % liar.anchor.zone.n
     return liar.vote(honest.vote, anchor=other)
 
 
-async def a_forged_vote(liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def a_forged_vote(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     if not _voted(honest):
         return honest
     forged = msgspec.structs.replace(honest.vote.seal, signature=liar.chance.randbytes(64))
     return Voted(vote=msgspec.structs.replace(honest.vote, seal=forged))
 
 
-async def old_heads(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def old_heads(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     agent = _agent(ask)
     if agent in liar.old:
         return Head(certified=liar.old[agent])
     return honest
 
 
-async def forged_heads(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def forged_heads(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     """A head that is far ahead, and certified by nobody."""
     old = liar.old.get(_agent(ask))
     if old is None:
@@ -151,18 +155,18 @@ async def forged_heads(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answ
     return Head(certified=head, opened=head, onward=head, refusal=head)
 
 
-async def heads_of_others(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def heads_of_others(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     """The genuine head of another agent."""
     agent = _agent(ask)
     others = [head for known, head in liar.old.items() if known != agent]
     return Head(certified=others[0], opened=others[0]) if agent and others else honest
 
 
-async def no_never(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> Answer:
+async def no_never(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
     return Declined(reason="denied", problem="never", for_now=False)
 
 
-async def wants_everything(_liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def wants_everything(_liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     """It lacks whatever it is asked about, again and again."""
     if isinstance(ask, exchange.AskMissing):
         return exchange.Missing(digests=ask.digests)
@@ -173,7 +177,7 @@ async def wants_everything(_liar: Liar, _: Connection, ask: Any, honest: Any) ->
     return honest
 
 
-async def wants_what_is_nowhere(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def wants_what_is_nowhere(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     if isinstance(ask, exchange.AskMissing):
         return exchange.Missing(digests=(liar.chance.randbytes(32),))
     if isinstance(ask, Propose):
@@ -181,27 +185,27 @@ async def wants_what_is_nowhere(liar: Liar, _: Connection, ask: Any, honest: Any
     return honest
 
 
-async def other_blocks(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def other_blocks(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     if isinstance(ask, exchange.AskBlocks):
         return exchange.Blocks(blocks=(encode(liar.chance.randbytes(100)),))
     return honest
 
 
-async def a_longer_past(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def a_longer_past(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     """A chain of custody that has more chapters than there were."""
     if isinstance(honest, exchange.Past) and honest.chapters:
         return msgspec.structs.replace(honest, chapters=honest.chapters * 2)
     return honest
 
 
-async def leases_for_nobody(_liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def leases_for_nobody(_liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     if isinstance(honest, HeartbeatReply):
         agents = tuple(claim.agent for claim in ask.claims)
         return HeartbeatReply(sequence=ask.sequence, declined=agents)
     return honest
 
 
-async def forged_places(liar: Liar, _: Connection, _ask: Any, honest: Any) -> Answer:
+async def forged_places(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
     """Manifests whose seals are by nobody."""
     if not isinstance(honest, gossip.Exchanged):
         return honest
@@ -217,11 +221,11 @@ async def forged_places(liar: Liar, _: Connection, _ask: Any, honest: Any) -> An
     return msgspec.structs.replace(honest, news=news)
 
 
-async def locked_elsewhere(_liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def locked_elsewhere(_liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     return Nack(round=2**31) if isinstance(ask, Propose | ShowLock) else honest
 
 
-async def false_refusals(liar: Liar, _: Connection, ask: Any, honest: Any) -> Answer:
+async def false_refusals(liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
     """The departure was refused, it says, and shows a refusal that nobody certified."""
     if not isinstance(ask, Arrive):
         return honest
@@ -233,7 +237,7 @@ async def false_refusals(liar: Liar, _: Connection, ask: Any, honest: Any) -> An
     return Head(certified=None, refusal=forged, opened=forged)
 
 
-async def false_work(liar: Liar, connection: Connection, ask: Any, honest: Any) -> Answer:
+async def false_work(liar: Liar, connection: Connection, ask: Any, honest: Any) -> object:
     """Each host is told of arrivals that never were, of the very agents that are here."""
     if isinstance(ask, exchange.AskWork | gossip.Tell | gossip.Exchange):
         for head in liar.old.values():
@@ -243,12 +247,31 @@ async def false_work(liar: Liar, connection: Connection, ask: Any, honest: Any) 
     return honest
 
 
-async def never(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> Answer:
+async def old_arrivals(liar: Liar, connection: Connection, ask: Any, honest: Any) -> object:
+    """Hosts are told again and again of arrivals from before, as if there were all the time in the world."""
+    if isinstance(ask, exchange.AskWork | Heartbeat | gossip.Tell | gossip.Exchange):
+        for agent, arrive in liar.arrived.items():
+            terms = msgspec.structs.replace(arrive.visa.terms, deadline_ms=2**50)
+            visa = msgspec.structs.replace(arrive.visa, terms=terms)
+            item = exchange.WorkItem(
+                arrive=msgspec.structs.replace(arrive, visa=visa), application=liar.applied[agent]
+            )
+            connection.notify(encode(exchange.Work(items=(item,))))
+    return honest
+
+
+async def wants_the_proposal(_liar: Liar, _: Connection, ask: Any, honest: Any) -> object:
+    """It has never seen what it is shown, however often it is."""
+    is_shown = isinstance(ask, ShowLock | ShowCommit)
+    return Need(what="proposal") if is_shown else honest
+
+
+async def never(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def a_crash(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> Answer:
+async def a_crash(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
     raise RuntimeError("planted")
 
 
@@ -293,6 +316,8 @@ LIES: Final[dict[str, Lie]] = {
         locked_elsewhere,
         false_refusals,
         false_work,
+        old_arrivals,
+        wants_the_proposal,
         never,
         a_crash,
     )

@@ -6,7 +6,7 @@ from sojourn import Agent, Assessment, Context, step
 
 
 class Wanderer(Agent):
-    """Visits the places of its route, as often as they will not have it at first, and writes down where it was."""
+    """Visits the places of its route, asking until they take it, and writes down where it was."""
 
     goal = ""
 
@@ -27,6 +27,7 @@ class Wanderer(Agent):
             while not await self._is_there(ctx):
                 await ctx.sleep(0.1)
             diary.append(await self.work(self.goal, number))
+            await ctx.sleep(ctx.memory["plan"]["rest_ms"] / 1000)
         return list(diary)
 
     async def _is_there(self, ctx: Context) -> bool:
