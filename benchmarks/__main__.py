@@ -46,7 +46,7 @@ def _run(name: str, scale: Scale, folder: Path, report: Report) -> None:
         what = benchmark.about
         (folder / name).mkdir()
         result = benchmark.run(scale, folder / name)
-    except Exception as error:  # noqa: BLE001 (it is reported, and the exit code says so)
+    except Exception as error:
         report.add_failure(name, what, f"{type(error).__name__}: {error}")
     else:
         report.add(name, what, result)
@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="shorter and fewer repetitions")
     parser.add_argument("--only", nargs="+", choices=suite.NAMES, metavar="NAME", help="only these")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
-    parser.add_argument("--folder", type=Path, help="where stores go (the system's temporary folder)")
+    parser.add_argument(
+        "--folder", type=Path, help="where stores go (the system's temporary folder)"
+    )
     parser.add_argument("--list", action="store_true", help="print the names and end")
     return parser
 

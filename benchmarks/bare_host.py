@@ -68,7 +68,10 @@ class BareHost:
         host = cls(HostFolder(folder), client)
         await host._offer()
         async with asyncio.TaskGroup() as group:
-            keeping = [group.create_task(host._keep_offering()), group.create_task(host.leases.run())]
+            keeping = [
+                group.create_task(host._keep_offering()),
+                group.create_task(host.leases.run()),
+            ]
             try:
                 yield host
             finally:
@@ -211,7 +214,7 @@ class BareAgent:
 
     async def steps_until(self, moment: float) -> list[float]:
         """Have steps decided until `time.perf_counter` reaches a moment; return how long each took, in s."""
-        took = []
+        took: list[float] = []
         began = time.perf_counter()
         while began < moment:
             self._head = await self._host.step(self._head, len(took))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from sojourn.runtime.keyfile import Purpose
 
 __all__ = ["Launcher", "agents_in"]
 
-Values = Mapping[str, Any]
+Values = Mapping[str, Any] | Sequence[Any]
+"""What is in a compartment at first: a table makes a mapping, a list a log."""
 
 _AGENTS: Final = Path(__file__).parent / "agents"
 _AT_ONCE: Final = 8
@@ -57,9 +58,14 @@ class Launcher:
         lines = ["[agent]", f"entry = {json.dumps(self._entry)}"]
         lines += ["[governance]", 'policies = ["rules.cedar"]']
         for name, values in memory.items():
-            pairs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
-            lines += [f"[memory.{name}]", f"values = {{ {pairs} }}"]
+            lines += [f"[memory.{name}]", f"values = {_toml(values)}"]
         return "\n".join(lines) + "\n"
+
+
+def _toml(values: Values) -> str:
+    if not isinstance(values, Mapping):
+        return json.dumps(values)
+    return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items()) + " }"
 
 
 async def agents_in(reach: Reach, zone: LocalZone, anchor: int = 0) -> dict[bytes, AgentSummary]:

@@ -8,9 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -50,10 +48,13 @@ class Process:
         if code is not None:
             raise self._failed(f"ended with exit code {code}")
 
-    def end(self) -> None:
-        """End it gracefully. Raises `ProcessFailed` if it had ended already, or does not end well."""
+    def tell_to_end(self) -> None:
+        """Ask it to end gracefully. Raises `ProcessFailed` if it had ended already."""
         self.check()
         self._process.send_signal(signal.SIGTERM)
+
+    def wait_ended(self) -> None:
+        """Wait until it has ended. Raises `ProcessFailed` if it does not, or not well."""
         try:
             code = self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -105,7 +106,9 @@ class ended_well:  # noqa: N801 (read as a phrase: `with ended_well(processes):`
         try:
             if error is None:
                 for process in self._processes:
-                    process.end()
+                    process.tell_to_end()
+                for process in self._processes:
+                    process.wait_ended()
             elif isinstance(error, Exception):
                 for process in self._processes:
                     process.check()  # the more likely cause
@@ -124,12 +127,3 @@ def command_output(command: Sequence[str], *, timeout_s: float = 120.0) -> str:
             f"`{named}` ended with exit code {done.returncode}: {said[-1] if said else 'nothing'}"
         )
     return done.stdout
-
-
-@contextmanager
-def stopwatch() -> Iterator[list[float]]:
-    """Give a list that holds the seconds that the block took, once it is over."""
-    took: list[float] = []
-    began = time.perf_counter()
-    yield took
-    took.append(time.perf_counter() - began)

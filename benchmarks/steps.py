@@ -33,7 +33,6 @@ STEPS: Final = 3
 _AGENTS: Final = (1, 16, 256)
 _LOOK_S: Final = 0.02
 _PATIENCE_S: Final = 120.0
-_WORKFLOWS_MIN: Final = 2
 _UNITS: Final = {
     "final steps": "1/s",
     "final transitions": "1/s",
@@ -75,15 +74,13 @@ def measure(course: Course, scale: Scale, folder: Path) -> list[Mapping[str, flo
         return asyncio.run(_repetitions(course, scale, _Field(zone, folder, anchors, hosts[0])))
 
 
-async def _repetitions(
-    course: Course, scale: Scale, field: "_Field"
-) -> list[Mapping[str, float]]:
+async def _repetitions(course: Course, scale: Scale, field: "_Field") -> list[Mapping[str, float]]:
     """Find out, in a repetition that does not count, how much work lasts as long as the scale says."""
     async with reaching() as reach:
-        workflows = max(2, course.window // STEPS)
+        workflows = 1 + course.window // STEPS  # at least one full batch
         tried = await _Repetition(field, reach, 0, course.agents, workflows).measured()
         wanted = tried["final steps"] * scale.seconds / STEPS / course.agents
-        workflows = max(_WORKFLOWS_MIN, round(wanted))
+        workflows = max(workflows, round(wanted))
         return [
             await _Repetition(field, reach, number, course.agents, workflows).measured()
             for number in range(1, scale.repetitions + 1)
@@ -123,8 +120,7 @@ class _Repetition:
         began = time.perf_counter()
         (self._course / "open").touch()
         await self._seen(lambda: self._count("done-[0-9]*") == self._agents)
-        while not await self._at_rest():
-            await asyncio.sleep(_LOOK_S)
+        await self._rest()
         took_s = time.perf_counter() - began
         steps = self._agents * self._workflows * STEPS
         after = await self._versions()
@@ -170,10 +166,14 @@ class _Repetition:
         known = await agents_in(self._reach, self._field.zone)
         return {agent: known[agent].version for agent in self._ids}
 
-    async def _at_rest(self) -> bool:
-        self._field.check()
-        known = await agents_in(self._reach, self._field.zone)
-        return all(known[agent].status is Status.DORMANT for agent in self._ids)
+    async def _rest(self) -> None:
+        """Wait until every agent is at rest, by what the anchors have decided."""
+        while True:
+            self._field.check()
+            known = await agents_in(self._reach, self._field.zone)
+            if all(known[agent].status is Status.DORMANT for agent in self._ids):
+                return
+            await asyncio.sleep(_LOOK_S)
 
     def _anchors_s(self) -> float:
         anchors = self._field.anchors

@@ -172,9 +172,7 @@ class PureAnchor:
 
     def restart(self) -> None:
         """Stop and start again on the same machine: what was durable is read back from its bytes."""
-        self.dossiers = {
-            agent: encoded_again(dossier) for agent, dossier in self.dossiers.items()
-        }
+        self.dossiers = {agent: encoded_again(dossier) for agent, dossier in self.dossiers.items()}
         self.leases = LeaseBook(self.zone.manifest.lease_ms, self.clock.boot_ms)
         self.memo = Memo()
 
@@ -248,7 +246,11 @@ Step = Send | Upload
 
 
 def driven(
-    zone: PureZone, proposer: Proposer, *, only: Collection[int] | None = None, sender: bytes = CLIENT
+    zone: PureZone,
+    proposer: Proposer,
+    *,
+    only: Collection[int] | None = None,
+    sender: bytes = CLIENT,
 ) -> Proposer:
     """Drive a proposer until it wants nothing more; anchors not in `only` do not answer."""
     todo = deque(_by_anchor(proposer.start()))
@@ -336,7 +338,12 @@ class World:
         return self.bind(zone, self.decide(zone, self.genesis(zone, *documents, **fields)))
 
     def propose(
-        self, kind: TransitionKind, parent: Certified, record: AgentRecord, author: KeyPair, **more: Any
+        self,
+        kind: TransitionKind,
+        parent: Certified,
+        record: AgentRecord,
+        author: KeyPair,
+        **more: Any,
     ) -> Proposal:
         """Return a proposal of this moment."""
         return samples.propose(kind, parent, record, author, now_ms=self.clock.wall_ms, **more)

@@ -456,6 +456,6 @@ async def village(*names: str, n: int = 4, lease_ms: int = 60_000) -> AsyncItera
         for house in made.houses.values():
             for index in list(house.anchors):
                 await made.close(house, index)
-        for pool in made._pools.values():  # noqa: SLF001
+        for pool in made._pools.values():
             await pool.close()
         await asyncio.sleep(0)

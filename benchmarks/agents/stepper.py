@@ -19,8 +19,10 @@ class Stepper(Agent):
     @step
     async def line_up(self, course: str, number: int) -> None:
         """Say that it is ready, and wait until the course is open."""
-        Path(course, f"ready-{number}").touch()
-        while not Path(course, "open").exists():
+        _touch(course, f"ready-{number}")
+        while True:
+            if _exists(course, "open"):
+                return
             await asyncio.sleep(0.05)
 
     @step
@@ -38,7 +40,8 @@ class Stepper(Agent):
     async def run(self, ctx: Context) -> int:
         """Do the workflows; return the last value."""
         lane = ctx.memory["lane"]
-        course, number, workflows = lane["course"], lane["number"], lane["workflows"]
+        course, number = lane["course"], lane["number"]
+        workflows: int = lane["workflows"]
         await self.line_up(course, number)
         async for workflow in ctx.turns(range(workflows)):
             state = {"workflow": workflow, "value": workflow}
@@ -46,3 +49,11 @@ class Stepper(Agent):
                 state = await self.work(number, state, index)
         await self.write_down(course, number)
         return workflows
+
+
+def _touch(course: str, name: str) -> None:
+    Path(course, name).touch()
+
+
+def _exists(course: str, name: str) -> bool:
+    return Path(course, name).exists()

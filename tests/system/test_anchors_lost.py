@@ -1,4 +1,4 @@
-"""Anchors die (n = 4): with one dead in each zone agents move all the same; with two they wait, and lose nothing."""
+"""Anchors die (n = 4): with one dead in each zone agents move; with two they wait, and nothing is lost."""
 
 import asyncio
 from itertools import accumulate, product

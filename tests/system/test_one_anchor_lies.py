@@ -7,8 +7,9 @@ import pytest
 
 from sojourn.cli.showing.follow import Follower
 from sojourn.core.protocol.messages import AskHead, Head
-from tests.system.ground import Ground, until
+from tests.system.ground import Ground, ground, until
 from tests.system.hamlet import Hamlet, hamlet
+from tests.system.impostors import MANNERS, impostor
 from tests.system.liars import LIES, Liar
 from tests.village import key
 
@@ -72,3 +73,25 @@ def test_agents_move_and_return_whichever_anchor_it_is(
     tmp_path: Path, lie: str, index: int
 ) -> None:
     asyncio.run(travel(tmp_path, lie, index))
+
+
+def test_agents_move_between_processes_whatever_a_listener_with_a_stolen_key_does(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        async with ground(tmp_path) as g:
+            for name in ("a", "b"):
+                g.found(name)
+            await g.up("a", "b")
+            folders = [g.place("anchor", name, 0).folder for name in ("a", "b")]
+            for name in ("a", "b"):
+                g.kill("anchor", name, 0)
+            for manner, talk in MANNERS.items():
+                async with impostor(folders[0], talk) as of_a, impostor(folders[1], talk) as of_b:
+                    plan = {"plan": {"route": ["b", "a"], "rest_ms": 0}, "diary": None}
+                    follower = await g.launch("a", "wanderer:Wanderer", plan)
+                    assert ["0 in b", "1 in a"] == await g.result(follower), manner
+                    assert of_a, manner
+                    assert of_b, manner
+
+    asyncio.run(run())

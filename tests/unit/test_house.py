@@ -22,13 +22,11 @@ PYTHON = [
 ]
 
 FILE_LINES_MAX = 500
+TEST_LINES_MAX = 800  # a suite is a list, and is read as one
 FUNCTION_LINES_MAX = 70
 LONG: dict[str, str] = {
     # "path/from/root.py": why it is longer than 500 lines,
     # "path/from/root.py:function": why it is longer than 70,
-    "tests/conformance/transport.py": "one suite for every transport, read from top to bottom",
-    "tests/unit/transports/test_tls.py": "every kind of certificate and of broken stream, one by one",
-    "tests/unit/core/protocol/test_decree.py": "the engine's rules, each with its counterexamples",
     "src/sojourn/cli/zone_init.py:init": "a command of many options; its body is short",
 }
 NEVER_NAMES = {"base", "common", "helpers", "manager", "misc", "utils"}
@@ -148,7 +146,8 @@ def lengths() -> Iterator[tuple[str, int, int]]:
     """Yield every file and function with its length and the length that wants a reason."""
     for file in PYTHON:
         text = file.read_text()
-        yield path_from_root(file), text.count("\n"), FILE_LINES_MAX
+        limit = FILE_LINES_MAX if SOURCE in file.parents else TEST_LINES_MAX
+        yield path_from_root(file), text.count("\n"), limit
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -2,4 +2,13 @@
 
 What belongs here: wiring of the core's rulings to a store, a transport, clocks and keys, in the order persist,
 then send, then run. What does not: any rule of the protocol (`core.protocol`), any agent's code.
+
+    process      folder ─► store, transport, anchor ─► signal
+    server       requests in, rulings by the core (one after the other for each agent: `turns`), answers out
+    answers      what is answered without a ruling: blocks, the past, messages, work for hosts, status
+    scribe       writes and signs, in groups
+    shelf, mail  dossiers, chapters, history, places; messages: as rows of the store
+    hosts        who runs agents here, and which agents want whom
+    caretaker    what is owed when nobody else acts;  forwarding  messages for agents that went on
+    gossiping    what places there are;  watermark  whether this store is older than its own votes
 """

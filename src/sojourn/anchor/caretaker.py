@@ -1,30 +1,29 @@
-"""The caretaker: does what an anchor owes when nobody else acts, and gossips (protocol §3, §5, §6, §11).
+"""The caretaker: does what an anchor owes when nobody else acts (protocol §3, §5, §6).
 
 One timer for all agents: a heap of what is due. An agent without duties is not in it.
 """
 
 import asyncio
 import heapq
-import random
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.base.encoding import Value
+from sojourn.core.agent.transition import Transition, TransitionKind, check_change
 from sojourn.core.base.errors import SojournError, StoreFailed
-from sojourn.core.base.limits import GOSSIP_ROUND_MS, PRESS_EVERY_MS, PRESS_EVERY_MS_MAX
+from sojourn.core.base.limits import PRESS_EVERY_MS, PRESS_EVERY_MS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
-from sojourn.core.protocol import exchange, gossip
+from sojourn.core.protocol import exchange
 from sojourn.core.protocol.admission import returned
-from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.dossier import Dossier, OpenSlot
 from sojourn.core.protocol.duties import Duty, Task, duties_of
 from sojourn.core.protocol.messages import (
     Arrive,
     AskHead,
     AskRound,
+    Declined,
     Evidence,
     Head,
     Proposal,
@@ -47,6 +46,32 @@ log = structlog.get_logger("anchor")
 _AGAIN_MS: Final = 200
 """A task that changed nothing is tried again after this long at the earliest."""
 _TASKS_MAX: Final = 64
+_ASK_S: Final = 2.0
+_PACE_WEIGHT: Final = 1 / 8
+_PACES: Final = 4
+_PATIENCE_MS_MAX: Final = 5_000
+
+
+class Pace:
+    """How long decisions take here at present: before one could be made, to leave its round only costs more.
+
+    Where every decision waits for others, rounds that are left at T0 make each of them dearer, and none comes
+    through any more. So the patience follows the pace, as a retransmission timer does.
+    Source: Jacobson, "Congestion avoidance and control" (1988).
+    """
+
+    def __init__(self) -> None:
+        """Begin as if decisions took no time."""
+        self._mean_ms = 0.0
+
+    def note(self, took_ms: int) -> None:
+        """Take in how long a decision took, from its first proposal here."""
+        self._mean_ms += (min(took_ms, _PATIENCE_MS_MAX) - self._mean_ms) * _PACE_WEIGHT
+
+    @property
+    def patience_ms(self) -> int:
+        """How long a round may last at least."""
+        return min(int(self._mean_ms * _PACES), _PATIENCE_MS_MAX)
 
 
 class Caretaker:
@@ -57,29 +82,36 @@ class Caretaker:
         self._due: list[tuple[int, bytes, Task]] = []
         self._planned: dict[tuple[bytes, Task], int] = {}
         self._pressed: dict[bytes, int] = {}
-        self._unasked = {i for i in range(anchor.zone.n) if i != anchor.index}
         self._wake = asyncio.Event()
-        self._loops: list[asyncio.Task[None]] = []
-        self._running: set[asyncio.Task[None]] = set()
-        self._chance = random.Random()  # noqa: S311 - which peer to gossip with; nothing secret
+        self._running = 0
+        self._pace = Pace()
 
-    def start(self) -> None:
-        """Plan what the store says is owed, and begin."""
-        for dossier in self._anchor.shelf.dossiers(limit=1_000_000):
-            self.plan(dossier)
-        self._loops = [asyncio.create_task(self._watch()), asyncio.create_task(self._gossip())]
+    # --- when -----------------------------------------------------------------------------------------
 
-    async def stop(self) -> None:
-        """Stop, and wait until nothing runs."""
-        tasks = [*self._loops, *self._running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def note(self, before: Dossier, after: Dossier) -> None:
+        """Plan what a ruling has made due, and learn from it how fast decisions are made."""
+        was, now = before.open, after.open
+        if was is not None and now is None:
+            self._pace.note(max(0, clock.boot_ms() - was.entered_ms))
+        if _may_owe_more(before, after):
+            self.plan(after)
 
     def plan(self, dossier: Dossier) -> None:
         """Note what one agent's dossier makes due; what is no longer due lapses when its time comes."""
-        for duty in duties_of(dossier, self._anchor.view()):
+        for duty in self._duties(dossier):
             self._plan(dossier.agent, duty)
+
+    def _duties(self, dossier: Dossier) -> list[Duty]:
+        return [self._patient(dossier, d) for d in duties_of(dossier, self._anchor.view())]
+
+    def _patient(self, dossier: Dossier, duty: Duty) -> Duty:
+        """Return a duty with the patience that the present pace asks for."""
+        if duty.task is not Task.LEAVE_ROUND or dossier.open is None:
+            return duty
+        entered_ms = dossier.open.entered_ms
+        if entered_ms > clock.boot_ms():
+            return duty  # before a reboot
+        return Duty(max(duty.due_ms, entered_ms + self._pace.patience_ms), duty.task)
 
     def _plan(self, agent: bytes, duty: Duty) -> None:
         key = (agent, duty.task)
@@ -89,47 +121,61 @@ class Caretaker:
         heapq.heappush(self._due, (duty.due_ms, agent, duty.task))
         self._wake.set()
 
-    async def _watch(self) -> None:
+    async def run(self) -> None:
+        """See to duties for ever."""
         while True:
             now_ms = clock.boot_ms()
-            while self._due and self._due[0][0] <= now_ms and len(self._running) < _TASKS_MAX:
+            while self._due and self._due[0][0] <= now_ms and self._running < _TASKS_MAX:
                 due_ms, agent, task = heapq.heappop(self._due)
                 if self._planned.get((agent, task)) == due_ms:
                     del self._planned[agent, task]
-                    self._run(agent, task)
+                    self._running += 1
+                    self._anchor.begin(self._see_to, agent, task)
             await self._sleep()
 
     async def _sleep(self) -> None:
+        """Wait until something is due, planned, or done."""
         self._wake.clear()
-        wait_ms = self._due[0][0] - clock.boot_ms() if self._due else None
-        if len(self._running) >= _TASKS_MAX:
-            wait_ms = _AGAIN_MS
+        is_idle = not self._due or self._running >= _TASKS_MAX
+        wait_ms = None if is_idle else max(self._due[0][0] - clock.boot_ms(), 1)
         try:
-            async with asyncio.timeout(None if wait_ms is None else max(wait_ms, 1) / 1000):
+            async with asyncio.timeout(None if wait_ms is None else wait_ms / 1000):
                 await self._wake.wait()
         except TimeoutError:
             return
 
-    def _run(self, agent: bytes, task: Task) -> None:
+    async def _see_to(self, agent: bytes, task: Task) -> None:
+        try:
+            await self._perform_if_due(agent, task)
+        finally:
+            self._running -= 1
+            self._wake.set()
+
+    async def _perform_if_due(self, agent: bytes, task: Task) -> None:
         """Perform a task if it is still due by the dossier as it is now; else plan anew."""
         dossier = self._anchor.shelf.dossier(agent)
-        due = {duty.task: duty.due_ms for duty in duties_of(dossier, self._anchor.view())}
+        due = {duty.task: duty.due_ms for duty in self._duties(dossier)}
         if task not in due:
+            if task is Task.PRESS:
+                self._pressed.pop(agent, None)
             return
-        is_recomputed = task in (Task.PRESS, Task.REBIND)  # these are counted from now each time
-        if due[task] > clock.boot_ms() and not self._is_expired(dossier, task, is_recomputed):
+        if due[task] > clock.boot_ms() and not self._is_overdue(dossier, task):
             self._plan(agent, Duty(due[task], task))
             return
-        work = asyncio.create_task(self._perform(dossier, task))
-        self._running.add(work)
-        work.add_done_callback(self._running.discard)
+        again_ms = _AGAIN_MS
+        try:
+            again_ms = await self._perform(dossier, task)
+        except StoreFailed:
+            raise
+        except SojournError as error:
+            log.info("a duty brought nothing", task=str(task), problem=str(error))
+        not_before = clock.boot_ms() + again_ms
+        for duty in self._duties(self._anchor.shelf.dossier(agent)):
+            self._plan(agent, Duty(max(duty.due_ms, not_before), duty.task))
 
-    def _is_expired(self, dossier: Dossier, task: Task, is_recomputed: bool) -> bool:
-        if not is_recomputed:
-            return False
-        if task is Task.PRESS:
-            return True
-        return not self._has_live_host(dossier)
+    def _is_overdue(self, dossier: Dossier, task: Task) -> bool:
+        """Tell whether a task whose time is counted from now each time, and so never comes, is due."""
+        return task is Task.PRESS or (task is Task.REBIND and not self._has_live_host(dossier))
 
     def _has_live_host(self, dossier: Dossier) -> bool:
         if dossier.head is None:
@@ -140,71 +186,64 @@ class Caretaker:
         until_ms = self._anchor.leases.until_ms(dossier.agent, custody.fence)
         return until_ms > clock.boot_ms()
 
-    async def _perform(self, dossier: Dossier, task: Task) -> None:
-        again_ms = _AGAIN_MS
-        try:
-            match task:
-                case Task.LEAVE_ROUND:
-                    await self._leave_round(dossier)
-                case Task.LEAD:
-                    await self._lead(dossier)
-                case Task.PRESS:
-                    again_ms = await self._press(dossier)
-                case Task.OFFER:
-                    self._anchor.offer_arrival(dossier, to_all=True)
-                    again_ms = self._anchor.manifest.lease_ms
-                case Task.REFUSE:
-                    await self._refuse(dossier)
-                case Task.REBIND:
-                    self._rebind(dossier)
-                    again_ms = self._anchor.manifest.lease_ms
-        except StoreFailed as failure:
-            if not self._anchor.failed.done():
-                self._anchor.failed.set_result(failure)
-            return
-        except SojournError as error:
-            log.info("a duty brought nothing", task=str(task), problem=str(error))
-        self._replan(dossier.agent, again_ms)
-
-    def _replan(self, agent: bytes, again_ms: int) -> None:
-        not_before = clock.boot_ms() + again_ms
-        dossier = self._anchor.shelf.dossier(agent)
-        for duty in duties_of(dossier, self._anchor.view()):
-            self._plan(agent, Duty(max(duty.due_ms, not_before), duty.task))
+    async def _perform(self, dossier: Dossier, task: Task) -> int:
+        """Perform a task; return after how many milliseconds it may be tried again."""
+        match task:
+            case Task.LEAVE_ROUND:
+                await self._leave_round(dossier)
+            case Task.LEAD:
+                await self._lead(dossier)
+            case Task.PRESS:
+                return await self._press(dossier)
+            case Task.OFFER:
+                self._anchor.offer_arrival(dossier, to_all=True)
+                return self._anchor.manifest.lease_ms
+            case Task.REFUSE:
+                await self._refuse(dossier)
+            case Task.REBIND:
+                await self._rebind(dossier)
+                return self._anchor.manifest.lease_ms
+        return _AGAIN_MS
 
     # --- a slot that is stuck -------------------------------------------------------------------------
 
     async def _leave_round(self, dossier: Dossier) -> None:
-        """Ask all to leave the round; show the certificate, and lead if it is this anchor's turn."""
+        """Ask all to leave the round; with their certificate they, and this anchor, enter the next."""
         state = dossier.open
         if state is None:
             return
-        change = await self._ask_round(state, state.round, state)
+        zone, committee = self._anchor.zone, self._anchor.manifest.committee
+        change = RoundChange(state.slot, state.round, committee)
+        ask = AskRound(slot=state.slot, round=state.round, entry=state.entry)
+        await self._hear(change, ask)
+        is_settled = change.decided is not None or change.certificate is not None
+        if not is_settled and len(change.votes) >= committee.honest_witness:
+            # Who has seen nothing of the slot opens it on the word of f+1, and then votes as well.
+            await self._hear(
+                change,
+                AskRound(slot=ask.slot, round=ask.round, entry=ask.entry, votes=change.votes),
+            )
         if change.decided is not None:
             await self._adopt(change.decided)
         elif change.certificate is not None:
-            ask = AskRound(slot=state.slot, round=state.round + 1, entry=change.certificate)
-            await self._anchor.zone.ask_all(ask, Value)
+            following = AskRound(slot=ask.slot, round=ask.round + 1, entry=change.certificate)
+            zone.tell_all(following, timeout_s=_ASK_S)
 
-    async def _ask_round(self, state: OpenSlot, round: int, own: OpenSlot) -> RoundChange:
-        ask = AskRound(
-            slot=state.slot, round=round, entry=own.entry if own.round == round else None
-        )
-        replies = await self._anchor.zone.ask_all(ask, Value)
-        change = RoundChange(state.slot, round, self._anchor.manifest.committee)
-        for anchor, reply in replies.items():
-            try:
-                change.heard(anchor, reply)
-            except SojournError as error:
-                log.warning("an anchor lies", anchor=anchor, problem=str(error))
-        return change
+    async def _hear(self, change: RoundChange, ask: AskRound) -> None:
+        """Collect votes until they are enough, or a decision shows."""
+
+        def take(anchor: int, reply: exchange.AnyReply) -> bool:
+            change.heard(anchor, reply)
+            return change.decided is not None or change.certificate is not None
+
+        await self._anchor.zone.ask_each(ask, take, timeout_s=_ASK_S)
 
     async def _lead(self, dossier: Dossier) -> None:
         """Propose in the round this anchor leads: the highest lock's value, or else a pending one."""
         state = dossier.open
         if state is None or state.entry is None:
             return
-        change = await self._ask_round(state, state.round, state)
+        change = await self._locks_known(state)
         if change.decided is not None:
             await self._adopt(change.decided)
             return
@@ -221,68 +260,91 @@ class Caretaker:
         )
         await self._drive(proposer)
 
-    async def _drive(self, proposer: Proposer) -> Certified | None:
+    async def _locks_known(self, state: OpenSlot) -> RoundChange:
+        """Ask what is locked: a quorum's answers hold every lock that could have decided."""
+        change = RoundChange(state.slot, state.round, self._anchor.manifest.committee)
+        heard = set[int]()
+
+        def take(anchor: int, reply: exchange.AnyReply) -> bool:
+            change.heard(anchor, reply)
+            if not isinstance(reply, Declined):
+                heard.add(anchor)
+            return change.decided is not None or len(heard) >= self._anchor.zone.quorum
+
+        ask = AskRound(slot=state.slot, round=state.round, entry=state.entry)
+        await self._anchor.zone.ask_each(ask, take, timeout_s=_ASK_S)
+        return change
+
+    async def _drive(self, proposer: Proposer) -> None:
         try:
-            return await self._anchor.zone.decide(proposer, _OwnBlocks(self._anchor))
+            await self._anchor.zone.decide(proposer, _OwnBlocks(self._anchor))
         except Overtaken as error:
             await self._adopt(error.decided)
-            return None
         except Stalled as error:
             log.info("no decision yet", problem=str(error))
-            return None
 
     async def _adopt(self, decided: Certified) -> None:
         """Apply here what others have decided; `ShowCommit` checks it like any stranger's."""
         shown = Proposal(transition=decided.transition, seals=())
-        await self._anchor.decide(
-            ShowCommit(certificate=decided.certificate, proposal=shown),
-            self._anchor.identity.public,
-        )
+        show = ShowCommit(certificate=decided.certificate, proposal=shown)
+        await self._anchor.decide(show, self._anchor.identity.public)
 
-    # --- a departure, an arrival, a dead host ---------------------------------------------------------
+    # --- a departure, an arrival ----------------------------------------------------------------------
 
     async def _press(self, dossier: Dossier) -> int:
         """Show a departure to its target until the target has decided; then take the answer home.
 
-        A never acts on time: only the target's admission or refusal ends it (protocol §5, trap 16).
+        A never acts on time: only the target's admission or refusal ends it (protocol §5, trap 16). Returns
+        after how many milliseconds to press again.
         """
         head = dossier.head
-        chapter = dossier.chapter
-        if head is None or head.record.migration is None or chapter is None:
+        if head is None or head.record.migration is None:
             return _AGAIN_MS
-        target = self._anchor.places.manifests.get(head.record.migration.to_zone)
-        if target is not None:
-            for reply in (await self._ask_target(dossier, head, target)).values():
-                if await self._take_home(dossier, reply):
-                    self._pressed.pop(dossier.agent, None)
-                    return _AGAIN_MS
-        tries = self._pressed.get(dossier.agent, 0)
-        self._pressed[dossier.agent] = tries + 1
-        return min(PRESS_EVERY_MS << min(tries, 8), PRESS_EVERY_MS_MAX)
+        target = self._anchor.manifests.get(head.record.migration.to_zone)
+        answer = await self._ask_target(dossier, head, target) if target is not None else None
+        if answer is None:
+            tries = self._pressed.get(dossier.agent, 0)
+            self._pressed[dossier.agent] = tries + 1
+            return min(PRESS_EVERY_MS << min(tries, 8), PRESS_EVERY_MS_MAX)
+        self._pressed.pop(dossier.agent, None)
+        if answer.transition.kind is TransitionKind.ADMIT:
+            await self._anchor.note_onward(dossier.agent, answer)
+        else:
+            await self._return(head, answer)
+        return _AGAIN_MS
 
     async def _ask_target(
         self, dossier: Dossier, head: Certified, target: ZoneManifest
-    ) -> dict[int, Head]:
+    ) -> Certified | None:
+        """Return what the target has decided about a departure, as the first of its anchors proves it."""
         client = ZoneClient(target, self._anchor.connections)
         visa = dossier.visa
-        if visa is None:
-            return await client.ask_all(AskHead(agent=dossier.agent), Head)
-        return await client.ask_all(Arrive(departure=head, visa=visa), Head)
+        ask = Arrive(departure=head, visa=visa) if visa else AskHead(agent=dossier.agent)
+        proved: list[Certified] = []
 
-    async def _take_home(self, dossier: Dossier, reply: Head) -> bool:
-        """Use one anchor's answer if it proves the target's decision; tell whether it did."""
-        head = dossier.head
-        assert head is not None
+        def take(_anchor: int, reply: exchange.AnyReply) -> bool:
+            if isinstance(reply, Head):
+                proved.extend(self._proved(head, reply))
+            return bool(proved)
+
+        await client.ask_each(ask, take, timeout_s=_ASK_S)
+        return proved[0] if proved else None
+
+    def _proved(self, gone: Certified, reply: Head) -> list[Certified]:
+        """Return the decisions on a departure in an answer. Raises `Rejected` if one is not what it says."""
+        manifests = self._anchor.manifests
+        found = []
         for known in (reply.certified, reply.opened, reply.refusal):
-            if known is None or known.transition.parent != head.record.digest:
+            if known is None or known.transition.parent != gone.record.digest:
                 continue
             if known.transition.kind is TransitionKind.ADMIT:
-                await self._anchor.note_onward(dossier.agent, known)
-                return True
-            if known.transition.kind is TransitionKind.REFUSE:
-                await self._return(head, known)
-                return True
-        return False
+                slot = gone.certificate.slot
+                check_change(TransitionKind.ADMIT, gone.record, known.record, slot)
+                known.check(manifests, where="onward")
+            else:
+                check_refusal(known, gone.record, manifests, where="answer")
+            found.append(known)
+        return found
 
     async def _return(self, gone: Certified, refusal: Certified) -> None:
         record = returned(gone.record, gone.certificate.slot)
@@ -312,8 +374,7 @@ class Caretaker:
         await self._propose(transition, departure, Evidence(departure=departure))
 
     async def _propose(self, transition: Transition, parent: Certified, evidence: Evidence) -> None:
-        digest = transition.digest
-        covered = statement(Kind.TRANSITION, Role.ANCHOR, digest)
+        covered = statement(Kind.TRANSITION, Role.ANCHOR, transition.digest)
         identity = self._anchor.identity
         seal = Seal(signer=identity.public, signature=identity.sign(covered))
         proposal = Proposal(transition=transition, seals=(seal,), evidence=evidence)
@@ -323,63 +384,57 @@ class Caretaker:
             Proposer(proposal, slot, self._anchor.manifest, parent=parent if is_own else None)
         )
 
-    def _rebind(self, dossier: Dossier) -> None:
-        """Offer an agent without a live host to every live host; they rank themselves (protocol §6)."""
-        if dossier.head is not None and not self._has_live_host(dossier):
-            item = exchange.WorkItem(head=dossier.head)
-            self._anchor.offer(self._anchor.live_hosts(), item)
+    # --- a dead host ----------------------------------------------------------------------------------
 
-    # --- gossip ---------------------------------------------------------------------------------------
+    async def _rebind(self, dossier: Dossier) -> None:
+        """Offer an agent without a live host to every live one; they rank themselves (protocol §6).
 
-    async def _gossip(self) -> None:
-        """Each round: one other anchor of this zone, and one of another zone, chosen by chance."""
-        while True:
-            await self._ask_watermarks()
-            await asyncio.sleep(GOSSIP_ROUND_MS / 1000 * self._chance.uniform(0.8, 1.2))
-            self._anchor.places.expire(clock.wall_ms())
-            for client, index in self._partners():
-                try:
-                    await self._gossip_with(client, index)
-                except StoreFailed:
-                    raise
-                except SojournError as error:
-                    log.debug("no gossip", zone=client.manifest.name, problem=str(error))
-
-    async def _ask_watermarks(self) -> None:
-        """Ask each peer once, as soon as it can be reached, what it has seen of this anchor's votes."""
-        ask = exchange.AskWatermark(anchor=self._anchor.index)
-        for peer in sorted(self._unasked):
-            try:
-                reply = await self._anchor.zone.call(peer, ask, timeout_s=GOSSIP_ROUND_MS / 1000)
-                if isinstance(reply, exchange.Watermark):
-                    self._anchor.check_watermark(reply)
-                    self._unasked.discard(peer)
-            except SojournError as error:
-                log.debug("no watermark", peer=peer, problem=str(error))
-
-    def _partners(self) -> list[tuple[ZoneClient, int]]:
-        own = [i for i in range(self._anchor.zone.n) if i != self._anchor.index]
-        found = [(self._anchor.zone, self._chance.choice(own))] if own else []
-        others = [
-            signed.manifest
-            for signed in self._anchor.places.known_zones()
-            if signed.manifest.zone_id != self._anchor.zone_id
-        ]
-        if others:
-            manifest = self._chance.choice(others)
-            client = ZoneClient(manifest, self._anchor.connections)
-            found.append((client, self._chance.randrange(client.n)))
-        return found
-
-    async def _gossip_with(self, client: ZoneClient, index: int) -> None:
-        ask = gossip.Exchange(summary=self._anchor.places.summary())
-        reply = await client.call(index, ask, timeout_s=GOSSIP_ROUND_MS / 1000)
-        if not isinstance(reply, gossip.Exchanged):
+        That nobody renews a lease here may also mean that this anchor was away, and others know more.
+        """
+        if dossier.head is None or self._has_live_host(dossier):
             return
-        await self._anchor.take_news(reply.news)
-        lacking = self._anchor.places.lacking_in(reply.summary)
-        if lacking.manifests or lacking.envelopes or lacking.endorsements:
-            await client.call(index, gossip.Tell(news=lacking), timeout_s=GOSSIP_ROUND_MS / 1000)
+        self._anchor.hosts.offer(self._anchor.live_hosts(), exchange.WorkItem(head=dossier.head))
+        newer = await self._newer_head(dossier.head)
+        if newer is not None:
+            await self._adopt(newer)
+
+    async def _newer_head(self, head: Certified) -> Certified | None:
+        """Return the newest head that a quorum of anchors knows of, if it is newer than ours."""
+        newest = head
+        heard = set[int]()
+
+        def take(anchor: int, reply: exchange.AnyReply) -> bool:
+            nonlocal newest
+            heard.add(anchor)
+            known = reply.certified if isinstance(reply, Head) else None
+            if known is not None and _order(known) > _order(newest):
+                known.check(self._anchor.manifests)
+                newest = known
+            return len(heard) >= self._anchor.zone.quorum
+
+        ask = AskHead(agent=head.record.agent_id)
+        await self._anchor.zone.ask_each(ask, take, timeout_s=_ASK_S)
+        return newest if newest is not head else None
+
+
+def _order(certified: Certified) -> tuple[int, int]:
+    slot = certified.certificate.slot
+    return slot.term, slot.version
+
+
+def _may_owe_more(before: Dossier, after: Dossier) -> bool:
+    """Tell whether a ruling may have made something due that is not planned: most only go on in a slot."""
+    was, now = before.open, after.open
+    if now is not None and (was is None or (was.slot, was.round) != (now.slot, now.round)):
+        return True
+    if (before.arrival, before.onward) != (after.arrival, after.onward):
+        return True
+    if before.head is after.head or after.head is None:
+        return False
+    if before.head is None:
+        return True
+    old, new = before.head.record, after.head.record
+    return (old.custody, old.eligibility) != (new.custody, new.eligibility)
 
 
 class _OwnBlocks:

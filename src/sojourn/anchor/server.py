@@ -7,30 +7,33 @@ request ─► ruled on, one after the other for each agent ─► written, sign
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence, Set
-from typing import Any, Final
 
 import structlog
 
+from sojourn.anchor.answers import Answers
 from sojourn.anchor.caretaker import Caretaker
+from sojourn.anchor.forwarding import Forwarding
+from sojourn.anchor.gossiping import Gossip
+from sojourn.anchor.hosts import GONE, Hosts, Wanted
+from sojourn.anchor.mail import Mail
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
+from sojourn.anchor.turns import Turns
 from sojourn.anchor.watermark import Watermarks
-from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.eligibility import ENDED
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import encode
-from sojourn.core.base.errors import Refused, Rejected, SojournError, StoreFailed
-from sojourn.core.base.keys import KeyPair, key_text
-from sojourn.core.base.limits import MESSAGES_WAITING_MAX
+from sojourn.core.base.errors import SojournError, StoreFailed
+from sojourn.core.base.keys import KeyPair
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol import exchange, gossip
-from sojourn.core.protocol.anchor import agent_of, declined, note_onward, renews, rule
-from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply, LeaseBook
+from sojourn.core.protocol.anchor import agent_of, declined, note_onward, rule
+from sojourn.core.protocol.binding import LeaseBook
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
 from sojourn.core.protocol.gossip import KnownPlaces
 from sojourn.core.protocol.messages import (
     Applied,
-    AskHead,
     AskVisa,
     Propose,
     Reply,
@@ -44,6 +47,7 @@ from sojourn.core.quorum.certificates import RoundVote
 from sojourn.core.quorum.votes import check_vote
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
+from sojourn.runtime.drive import ended
 from sojourn.runtime.store import Change, Store
 from sojourn.runtime.transport import Connection
 from sojourn.runtime.zone_client import Connections, ZoneClient
@@ -52,8 +56,8 @@ __all__ = ["Anchor"]
 
 log = structlog.get_logger("anchor")
 
-_BLOCKS_REPLY_BYTES: Final = 2 * 1024 * 1024
-SOFTWARE: Final = "sojourn/1"
+_BINDING = (TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN)
+_ROUTINE = (TransitionKind.STEP, TransitionKind.INTEND)
 
 
 class Anchor:
@@ -71,21 +75,23 @@ class Anchor:
         """Wire an anchor from verified parts; nothing runs before `start`."""
         self.manifest, self.index = manifest.manifest, index
         self.identity = identity
-        self.places = KnownPlaces(self.manifest.realm)
-        self.leases = LeaseBook(self.manifest.lease_ms, clock.boot_ms())
-        self.shelf = Shelf(store)
-        self.zone = ZoneClient(self.manifest, connections)
         self.connections = connections
+        self.zone = ZoneClient(self.manifest, connections)
         self.failed: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
+        self.started_ms = clock.boot_ms()
+        self.leases = LeaseBook(self.manifest.lease_ms, self.started_ms)
         self._store = store
         self._scribe = Scribe(store, vote_key)
-        self._memo = Memo()
-        self._locks: dict[bytes, asyncio.Lock] = {}
-        self._hosts: dict[bytes, Connection] = {}
-        self._boot, self._started_ms = clock.boot_id(), clock.boot_ms()
-        self._manifests = {self.zone_id: self.manifest}
-        self._caretaker = Caretaker(self)
-        self._seen = Watermarks(self.manifest.committee, self.shelf)
+        self.shelf = Shelf(store)
+        self.mail = Mail(store, self._scribe)
+        self.hosts, self.wanted = Hosts(), Wanted(self.zone_id)
+        self.seen = Watermarks(self.manifest.committee)
+        self.forwarding = Forwarding(self)
+        self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
+        self._turns, self._memo, self._boot = Turns(), Memo(), clock.boot_id()
+        self._working: set[asyncio.Task[None]] = set()
+        self.places = KnownPlaces(self.manifest.realm)
+        self._survey()
         self.learn(gossip.News(manifests=(manifest,)))
         self.learn(self.shelf.places())
 
@@ -94,14 +100,51 @@ class Anchor:
         """The zone this anchor votes in."""
         return self.manifest.zone_id
 
+    @property
+    def votes_cast(self) -> int:
+        """How many votes this anchor ever cast."""
+        return self._scribe.counter
+
+    # --- life -----------------------------------------------------------------------------------------
+
     def start(self) -> None:
-        """Begin to see to duties and to gossip."""
-        self._caretaker.start()
+        """Take up what the store says is owed, and begin to see to it and to gossip."""
+        for dossier in self.shelf.every_dossier():
+            self.seen.note_dossier(dossier)
+            self.wanted.note(dossier)
+            self._caretaker.plan(dossier)
+        for agent in self.mail.agents():
+            self.forwarding.begin(agent)
+        self.begin(self._caretaker.run)
+        self.begin(self._gossip.run)
 
     async def stop(self) -> None:
-        """Stop duties and gossip; what is being written is finished by the store."""
-        await self._caretaker.stop()
+        """Stop all that runs; what is being written is finished."""
+        await ended(self._working)
         await self.zone.close()
+        await self._scribe.finish()
+
+    def begin(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Do `work(*args)` in the background, until it ends or the anchor stops."""
+        task = asyncio.create_task(self._guarded(work, *args))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _guarded(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        try:
+            await work(*args)
+        except StoreFailed as failure:
+            self._give_up(failure)
+        except SojournError as error:
+            log.warning("work brought nothing", problem=str(error))
+        except Exception:
+            log.exception("a defect in the anchor")
+
+    def _give_up(self, failure: StoreFailed) -> None:
+        """End the process: a store that failed is never answered from again (protocol §13)."""
+        if not self.failed.done():
+            log.critical("store failed", problem=str(failure))
+            self.failed.set_result(failure)
 
     # --- requests -------------------------------------------------------------------------------------
 
@@ -110,62 +153,60 @@ class Anchor:
         request = exchange.decode_request(body)
         sender = connection.peer.public_key
         try:
-            return encode(await self._answer(connection, request, sender))
+            if isinstance(request, Request):
+                return encode(await self.decide(request, sender))
+            return encode(await self._answers.answer(connection, request, sender))
         except StoreFailed as failure:
             self._give_up(failure)
             raise
         except SojournError as error:
             return encode(declined(error))
 
-    async def _answer(
-        self, connection: Connection, request: exchange.AnyRequest, sender: bytes
-    ) -> exchange.AnyReply:
-        if isinstance(request, Request):
-            return await self.decide(request, sender)
-        if isinstance(request, Heartbeat | exchange.AskWork):
-            self._note_host(connection, request.host, sender)
-        if isinstance(request, exchange.Consumed):
-            self._check_bound(request.agent, sender)
-        handler = self._HANDLERS[type(request)]
-        return await handler(self, request)
-
-    def _give_up(self, failure: StoreFailed) -> None:
-        """A store that failed is never answered from again: the process ends (protocol §13)."""
-        if not self.failed.done():
-            log.critical("store failed", problem=str(failure))
-            self.failed.set_result(failure)
-
     async def decide(self, request: Request, sender: bytes) -> Reply:
-        """Rule on a request, write what must be durable, sign, and only then answer."""
+        """Rule on a request, write what must be durable, sign, and only then answer.
+
+        Raises `Rejected` for blocks that do not hang together, and `StoreFailed`.
+        """
         agent = agent_of(request)
-        lock = self._locks.setdefault(agent, asyncio.Lock())
-        async with lock:
+        async with self._turns.of(agent):
             blocks = (
                 self.shelf.block_changes(request.blocks) if isinstance(request, Propose) else []
             )
+            before = self.shelf.dossier(agent)
             view = self.view(given={change.digest for change in blocks})
-            ruling = rule(self.shelf.dossier(agent), request, sender, view)
-            answer = await self._perform(ruling, blocks)
-        if not lock.locked() and not lock._waiters:  # noqa: SLF001
-            self._locks.pop(agent, None)
-        if ruling.dossier is not None:
-            self._after(ruling)
+            ruling = rule(before, request, sender, view)
+            answer = await self._perform(before, ruling, blocks)
         if ruling.dossier is not None and isinstance(request, ShowLock | ShowCommit):
-            self._seen.note(request.certificate)
+            self.seen.note(request.certificate)
         if isinstance(request, AskVisa) and isinstance(answer, Voted):
-            await self.take_news(gossip.News(manifests=request.manifests))
+            self.begin(self.take_news, gossip.News(manifests=request.manifests))
         return answer
 
-    async def _perform(self, ruling: Ruling, blocks: Sequence[Change] = ()) -> Reply:
-        changes = self.shelf.changes_of(ruling)
-        if ruling.dossier is not None:
-            # What a vote vouches for is stored with it (trap 23), and what a NACK remembers likewise.
-            changes = [*blocks, *changes]
+    async def note_onward(self, agent: bytes, admission: Certified) -> None:
+        """Remember, durably, where a departed agent was admitted. Raises `Rejected` if that is not so."""
+        async with self._turns.of(agent):
+            before = self.shelf.dossier(agent)
+            after = note_onward(before, admission, self.view())
+            await self._perform(before, Ruling(answer=Applied(), dossier=after))
+        self.forwarding.begin(agent)
+
+    async def _perform(
+        self, before: Dossier, ruling: Ruling, blocks: Sequence[Change] = ()
+    ) -> Reply:
+        """Write what a ruling says, then do what follows from it; return the answer. In the agent's turn."""
+        if self._store.failed is not None:
+            raise self._store.failed  # a ruling turns what it cannot read into a no
         answer = ruling.answer
         ballot = answer.ballot if isinstance(answer, CastVote | CastRound) else None
-        vote = await self._scribe.write(changes, ballot) if changes or ballot else None
+        assert ballot is None or ruling.dossier is not None, "a vote is remembered"
+        vote = None
         if ruling.dossier is not None:
-            self.shelf.keep(ruling.dossier)
+            # What a vote vouches for is stored with it (trap 23), and what a NACK remembers likewise. While it
+            # is written no lease is granted by the dossier before: a bind may have been voted for (protocol §6).
+            changes = [*blocks, *self.shelf.changes_of(ruling)]
+            with self.shelf.replacing(ruling.dossier):
+                vote = await self._scribe.write(changes, ballot)
+            self._follow(before, ruling.dossier, ruling.applied)
         if isinstance(answer, CastVote):
             assert vote is not None
             return Voted(vote=vote)
@@ -175,26 +216,60 @@ class Anchor:
             return RoundVoted(vote=round_vote, lock=answer.lock, proposal=answer.proposal)
         return answer
 
-    def _after(self, ruling: Ruling) -> None:
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Make changes durable that no ruling stands behind. Raises `StoreFailed`."""
+        if changes:
+            await self._scribe.write(changes)
+
+    def view(self, given: Set[bytes] = frozenset()) -> View:
+        """Return what this anchor knows at this moment; `given` blocks count as stored."""
+
+        def lacking(digests: Sequence[bytes]) -> list[bytes]:
+            return self.shelf.lacking([named for named in digests if named not in given])
+
+        return View(
+            manifest=self.manifest,
+            index=self.index,
+            manifests=self.manifests,
+            documents=self.shelf.documents,
+            endorsements=self._endorsements,
+            envelopes=self._envelopes,
+            leases=self.leases,
+            lacking=lacking,
+            memo=self._memo,
+            now_ms=clock.wall_ms(),
+            boot_ms=clock.boot_ms(),
+            boot=self._boot,
+        )
+
+    # --- what follows from a ruling -------------------------------------------------------------------
+
+    def _follow(self, before: Dossier, after: Dossier, done: Certified | None) -> None:
         """Run what follows from a durable ruling: leases, notices, duties."""
-        dossier, done = ruling.dossier, ruling.applied
-        assert dossier is not None
         if done is not None:
             self._log_decision(done)
-            record = done.record
-            if record.custody.zone != self.zone_id or record.eligibility.status in _GONE:
-                self.leases.forget(dossier.agent)
-            elif done.transition.kind in _BINDING:
-                # To be bound is to be granted a first lease: nobody else is offered the agent meanwhile.
-                self.leases.renew(dossier.agent, record.custody.fence, clock.boot_ms())
-        if dossier.arrival is not None and done is None:
-            self.offer_arrival(dossier)
-        self._caretaker.plan(dossier)
+            self._follow_decision(after, done)
+        elif after.arrival is not None and after.arrival is not before.arrival:
+            self.offer_arrival(after)
+        self.wanted.note(after)
+        self._caretaker.note(before, after)
 
-    def _log_decision(self, done: Certified) -> None:
-        kind = done.transition.kind
-        slot = done.certificate.slot
-        say = log.debug if kind in ("step", "intend") else log.info
+    def _follow_decision(self, after: Dossier, done: Certified) -> None:
+        record, agent = done.record, after.agent
+        if record.custody.zone != self.zone_id or record.eligibility.status in GONE:
+            self.leases.forget(agent)
+        elif done.transition.kind in _BINDING:
+            # To be bound is to be granted a first lease: nobody else is offered the agent meanwhile.
+            self.leases.renew(agent, record.custody.fence, clock.boot_ms())
+        if record.eligibility.status in ENDED and self.mail.waits_for(agent):
+            self.begin(self.mail.drop_all, agent)
+        if done.transition.kind is TransitionKind.RETURN and record.custody.host is not None:
+            self.hosts.offer([record.custody.host], exchange.WorkItem(head=done))
+
+    @staticmethod
+    def _log_decision(done: Certified) -> None:
+        kind, slot = done.transition.kind, done.certificate.slot
+        say = log.debug if kind in _ROUTINE else log.info
         say(
             "decided",
             kind=str(kind),
@@ -204,61 +279,7 @@ class Anchor:
             signers=done.certificate.signers(),
         )
 
-    def view(self, given: Set[bytes] = frozenset()) -> View:
-        """Return what this anchor knows at this moment; `given` blocks count as stored."""
-        now_ms = clock.wall_ms()
-
-        def lacking(digests: Sequence[bytes]) -> list[bytes]:
-            return self.shelf.lacking([named for named in digests if named not in given])
-
-        return View(
-            manifest=self.manifest,
-            index=self.index,
-            manifests=self._manifests,
-            documents=self.shelf.documents,
-            endorsements=self.places.endorsements,
-            envelopes=self.places.envelopes_of(self.zone_id, now_ms),
-            leases=self.leases,
-            lacking=lacking,
-            memo=self._memo,
-            now_ms=now_ms,
-            boot_ms=clock.boot_ms(),
-            boot=self._boot,
-        )
-
-    async def note_onward(self, agent: bytes, admission: Certified) -> None:
-        """Remember, durably, where a departed agent was admitted."""
-        dossier = note_onward(self.shelf.dossier(agent), admission, self.view())
-        await self._perform(Ruling(answer=Applied(), dossier=dossier))
-        self._caretaker.plan(dossier)
-
     # --- hosts ----------------------------------------------------------------------------------------
-
-    def _note_host(self, connection: Connection, host: bytes, sender: bytes) -> None:
-        """Remember over which connection a host of this zone can be told of work."""
-        if host != sender:
-            problem = f"{key_text(sender)} speaks for host {key_text(host)}"
-            raise Rejected(problem, reason="wrong-key", where="host")
-        self._hosts[host] = connection
-
-    def _check_bound(self, agent: bytes, sender: bytes) -> None:
-        """Raise `Rejected` unless the sender is the agent's bound host: only it may drop messages."""
-        head = self.shelf.dossier(agent).head
-        if head is None or head.record.custody.host != sender:
-            problem = f"{key_text(sender)} is not the bound host"
-            raise Rejected(problem, reason="wrong-key", where="agent")
-
-    def offer(self, hosts: Sequence[bytes], item: exchange.WorkItem) -> None:
-        """Tell hosts of work; one that is gone or slow learns of it when it asks."""
-        notice = encode(exchange.Work(items=(item,)))
-        for host in hosts:
-            connection = self._hosts.get(host)
-            if connection is None:
-                continue
-            try:
-                connection.notify(notice)
-            except SojournError:
-                self._hosts.pop(host, None)
 
     def live_hosts(self) -> list[bytes]:
         """Return the hosts of this zone with a current envelope."""
@@ -270,188 +291,52 @@ class Anchor:
             return
         arrive = dossier.arrival.arrive
         item = exchange.WorkItem(arrive=arrive, application=dossier.application)
-        self.offer(self.live_hosts() if to_all else [arrive.visa.terms.host], item)
+        self.hosts.offer(self.live_hosts() if to_all else [arrive.visa.terms.host], item)
 
-    # --- what is no ruling ----------------------------------------------------------------------------
-
-    async def _heartbeat(self, beat: Heartbeat) -> HeartbeatReply:
-        now_ms = clock.boot_ms()
-        refused = []
-        for claim in beat.claims:
-            if renews(self.shelf.dossier(claim.agent), beat.host, claim):
-                self.leases.renew(claim.agent, claim.fence, now_ms)
-            else:
-                refused.append(claim.agent)
-        return HeartbeatReply(sequence=beat.sequence, declined=tuple(refused))
-
-    async def _ask_work(self, ask: exchange.AskWork) -> exchange.Work:
-        """Return what is bound to the asker, or without a live host, or arriving for it."""
-        items: list[exchange.WorkItem] = []
-        for dossier in self.shelf.dossiers(limit=100_000):
-            item = self._work_in(dossier, ask.host)
-            if item is not None:
-                items.append(item)
-        return exchange.Work(items=tuple(items[:1000]))
-
-    def _work_in(self, dossier: Dossier, host: bytes) -> exchange.WorkItem | None:
-        arrival, head = dossier.arrival, dossier.head
-        if arrival is not None and arrival.arrive.visa.terms.host == host:
-            return exchange.WorkItem(arrive=arrival.arrive, application=dossier.application)
-        if head is None or head.record.custody.zone != self.zone_id:
-            return None
-        eligibility = head.record.eligibility
-        if eligibility.status in _GONE or head.record.custody.host not in (None, host):
-            return None
-        has_mail = bool(self.shelf.messages(dossier.agent, 1))
-        timed = any(wake.at_ms is not None for wake in eligibility.wake)
-        if eligibility.status is Status.DORMANT and not (has_mail or timed):
-            return None
-        return exchange.WorkItem(head=head, has_mail=has_mail)
-
-    async def _put_blocks(self, put: exchange.PutBlocks) -> Applied:
-        await self._scribe.write(self.shelf.block_changes(put.blocks))
-        return Applied()
-
-    async def _ask_missing(self, ask: exchange.AskMissing) -> exchange.Missing:
-        return exchange.Missing(digests=tuple(self.shelf.lacking(ask.digests)))
-
-    async def _ask_blocks(self, ask: exchange.AskBlocks) -> exchange.Blocks:
-        found: list[bytes] = []
-        size = 0
-        for named in ask.digests:
-            data = self.shelf.block(named)
-            if data is None:
-                continue
-            size += len(data)
-            if found and size > _BLOCKS_REPLY_BYTES:
-                break
-            found.append(data)
-        return exchange.Blocks(blocks=tuple(found))
-
-    async def _ask_past(self, ask: exchange.AskPast) -> exchange.Past:
-        history = self.shelf.history(ask.agent, ask.from_version, ask.limit) if ask.limit else []
-        return exchange.Past(chapters=tuple(self.shelf.chapters(ask.agent)), history=tuple(history))
-
-    async def _put_message(self, put: exchange.PutMessage) -> Reply:
-        put.message.check()
-        agent = put.message.message.agent
+    def announce_mail(self, agent: bytes) -> None:
+        """See to a message that has come: tell the agent's host, or send it after the agent."""
         dossier = self.shelf.dossier(agent)
-        head = dossier.head
-        if head is None:
-            raise Refused("this zone has never held that agent")
-        if head.record.eligibility.status is Status.DEPARTED or dossier.onward is not None:
-            return await self.decide_head(agent)
-        if len(self.shelf.messages(agent, MESSAGES_WAITING_MAX)) >= MESSAGES_WAITING_MAX:
-            raise Refused(f"{MESSAGES_WAITING_MAX} messages are waiting for that agent already")
-        await self._scribe.write(self.shelf.message_changes(put.message))
-        bound = head.record.custody.host
-        hosts = [bound] if bound in self._hosts else self.live_hosts()
-        self.offer(hosts, exchange.WorkItem(head=head, has_mail=True))
-        return Applied()
-
-    async def decide_head(self, agent: bytes) -> Reply:
-        """Return the newest certified transition of an agent, and where it went on to."""
-        return await self.decide(AskHead(agent=agent), b"")
-
-    async def _ask_messages(self, ask: exchange.AskMessages) -> exchange.Messages:
-        return exchange.Messages(messages=tuple(self.shelf.messages(ask.agent, 100)))
-
-    async def _consumed(self, done: exchange.Consumed) -> Applied:
-        await self._scribe.write(self.shelf.consumed_changes(done.agent, done.messages))
-        return Applied()
-
-    async def _ask_agents(self, ask: exchange.AskAgents) -> exchange.Agents:
-        dossiers = self.shelf.dossiers(after=ask.after or b"", limit=ask.limit)
-        return exchange.Agents(agents=tuple(_summary(d) for d in dossiers if d.head is not None))
-
-    async def _ask_status(self, ask: exchange.AskStatus) -> exchange.AnchorStatus:
-        return exchange.AnchorStatus(
-            zone=self.zone_id,
-            index=self.index,
-            epoch=self.manifest.epoch,
-            agents=self.shelf.count(),
-            places=len(self._manifests),
-            votes=self._scribe.counter,
-            up_ms=clock.boot_ms() - self._started_ms,
-            software=SOFTWARE,
-        )
-
-    async def _ask_watermark(self, ask: exchange.AskWatermark) -> exchange.Watermark:
-        return exchange.Watermark(vote=self._seen.of(ask.anchor))
-
-    def check_watermark(self, mark: exchange.Watermark) -> None:
-        """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).
-
-        Such a store is a copy from before: voting from it could contradict what was voted since.
-        """
-        vote = mark.vote
-        if vote is None or vote.ballot.anchor != self.index:
-            return
-        if vote.ballot.counter <= self._scribe.counter:
-            return
-        check_vote(vote, self.manifest.committee)
-        problem = (
-            f"this store ends at vote {self._scribe.counter}, vote {vote.ballot.counter} was seen"
-        )
-        self._give_up(
-            StoreFailed(problem, remedy="Retire this anchor; it may not vote again under this key")
-        )
+        if dossier.onward is not None:
+            self.forwarding.begin(agent)
+        elif dossier.head is not None:
+            bound = dossier.head.record.custody.host
+            told = [bound] if bound and self.hosts.is_connected(bound) else self.live_hosts()
+            self.hosts.offer(told, exchange.WorkItem(head=dossier.head, has_mail=True))
 
     # --- places ---------------------------------------------------------------------------------------
 
     def learn(self, news: gossip.News) -> gossip.News:
         """Take in statements about places; return what was new. Raises `Rejected` for a false one."""
-        new = self.places.learn(news, clock.wall_ms())
-        if new.manifests:
-            self._manifests = self.places.manifests
-        return new
+        try:
+            return self.places.learn(news, clock.wall_ms())
+        finally:  # those before the false one are taken in
+            self._survey()
+
+    def _survey(self) -> None:
+        """Look once at what is known of places, for all rulings until there is news."""
+        self.manifests = self.places.manifests
+        self._endorsements = self.places.endorsements
+        self._envelopes = self.places.envelopes_of(self.zone_id, clock.wall_ms())
 
     async def take_news(self, news: gossip.News) -> None:
         """Take in statements about places, and keep durably those that last."""
-        changes = self.shelf.place_changes(self.learn(news))
-        if changes:
-            await self._scribe.write(changes)
+        await self.write(self.shelf.place_changes(self.learn(news)))
 
-    async def _exchange(self, ask: gossip.Exchange) -> gossip.Exchanged:
-        lacking = self.places.lacking_in(ask.summary)
-        return gossip.Exchanged(news=lacking, summary=self.places.summary())
+    def forget_expired(self) -> None:
+        """Forget what places have stated for a time that is over."""
+        self.places.expire(clock.wall_ms())
+        self._survey()
 
-    async def _tell(self, tell: gossip.Tell) -> Applied:
-        await self.take_news(tell.news)
-        return Applied()
+    def check_watermark(self, mark: exchange.Watermark) -> None:
+        """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).
 
-    _HANDLERS: Final[dict[type, Callable[["Anchor", Any], Awaitable[exchange.AnyReply]]]] = {
-        Heartbeat: _heartbeat,
-        exchange.AskWork: _ask_work,
-        exchange.PutBlocks: _put_blocks,
-        exchange.AskMissing: _ask_missing,
-        exchange.AskBlocks: _ask_blocks,
-        exchange.AskPast: _ask_past,
-        exchange.PutMessage: _put_message,
-        exchange.AskMessages: _ask_messages,
-        exchange.Consumed: _consumed,
-        exchange.AskAgents: _ask_agents,
-        exchange.AskStatus: _ask_status,
-        exchange.AskWatermark: _ask_watermark,
-        gossip.Exchange: _exchange,
-        gossip.Tell: _tell,
-    }
-
-
-_BINDING: Final = frozenset({TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN})
-_GONE: Final = frozenset({Status.DEPARTED, Status.RETIRED, Status.REVOKED})
-
-
-def _summary(dossier: Dossier) -> exchange.AgentSummary:
-    assert dossier.head is not None
-    record = (dossier.onward or dossier.head).record
-    custody = record.custody
-    return exchange.AgentSummary(
-        agent=dossier.agent,
-        status=record.eligibility.status,
-        version=record.version,
-        term=custody.term,
-        binding=custody.binding,
-        host=custody.host,
-        to_zone=custody.zone if dossier.onward else None,
-    )
+        Such a store is a copy from before: voting from it could contradict what was voted since. Raises
+        `Rejected` for a vote that was not cast here.
+        """
+        vote, counter = mark.vote, self._scribe.counter
+        if vote is None or vote.ballot.anchor != self.index or vote.ballot.counter <= counter:
+            return
+        check_vote(vote, self.manifest.committee)
+        problem = f"this store ends at vote {counter}, vote {vote.ballot.counter} was seen"
+        remedy = "Retire this anchor; it may not vote again under this key"
+        self._give_up(StoreFailed(problem, remedy=remedy))

@@ -4,7 +4,7 @@ Every vote carries its anchor's counter. A peer that starts asks what others hav
 itself, so no liar can retire an honest anchor (protocol §13, trap 7).
 """
 
-from sojourn.anchor.shelf import Shelf
+from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Vote
@@ -15,15 +15,17 @@ __all__ = ["Watermarks"]
 class Watermarks:
     """The vote with the highest counter seen of each anchor of a committee."""
 
-    def __init__(self, committee: Committee, shelf: Shelf) -> None:
-        """Start with what is in the dossiers: every certificate there was checked before it was stored."""
+    def __init__(self, committee: Committee) -> None:
+        """Begin having seen no vote."""
         self._committee = committee
         self._votes: dict[int, Vote] = {}
-        for dossier in shelf.dossiers(limit=1_000_000):
-            if dossier.head is not None:
-                self.note(dossier.head.certificate)
-            if dossier.open is not None and dossier.open.lock is not None:
-                self.note(dossier.open.lock)
+
+    def note_dossier(self, dossier: Dossier) -> None:
+        """Take in the certificates of a stored dossier: each was checked before it was stored."""
+        if dossier.head is not None:
+            self.note(dossier.head.certificate)
+        if dossier.open is not None and dossier.open.lock is not None:
+            self.note(dossier.open.lock)
 
     def note(self, certificate: Certificate) -> None:
         """Take in a checked certificate of this committee; others are passed over."""

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from sojourn.cli.home import Home
 from sojourn.cli.options import json_option
 from sojourn.cli.output import emit, say
 from sojourn.cli.reach import perform
+from sojourn.cli.showing.show import show
+from sojourn.demo.report import render_report, render_terminal
+from sojourn.demo.schedule import default_schedule, load_schedule
 
 __all__ = ["demo"]
 
@@ -49,17 +53,13 @@ def demo(
 ) -> None:
     """Run the risk desk: an agent that judges places and moves by itself.
 
-    Brings up the zones of a schedule (by default three in the EU and one outside it, four anchors and two hosts
-    each, all separate processes), launches an agent that estimates the risk of the S&P 500 with rolling GARCH
-    models, changes prices and capacity while it runs, kills an anchor and the host that runs it, and shows where
-    it went and why, with certificates. Nothing but this machine's loopback is used.
+    Brings up the zones of a schedule: by default three in the EU and one outside it, with four anchors and two
+    hosts each, all separate processes. Launches an agent that estimates the risk of the S&P 500 with rolling
+    GARCH models, changes prices and capacity while it runs, kills an anchor and the host that runs it, and shows
+    where it went and why, with certificates. Nothing but this machine's loopback is used.
 
     Example: sojourn demo --report desk.html
     """
-    from sojourn.cli.showing.show import show
-    from sojourn.demo.report import render_report, render_terminal
-    from sojourn.demo.schedule import default_schedule, load_schedule
-
     schedule = load_schedule(schedule_file) if schedule_file else default_schedule()
     tell = (lambda _text: None) if as_json else say
     tell(schedule.note)
@@ -70,8 +70,6 @@ def demo(
         tell(f"report: {report_file}")
 
     def render(_data: object) -> None:
-        from rich.console import Console
-
         console = Console()
         if not console.is_terminal:
             console = Console(width=_WIDTH)

@@ -117,7 +117,7 @@ class AgentRun:
             mode = await self._permitted_mode(record)
             ending = await self._execute(record, mode)
         except (Denied, Misused, Rejected) as error:
-            log.error("does not execute", agent=self._name, problem=str(error))
+            log.warning("does not execute", agent=self._name, problem=str(error))
             return None
         except SojournError as error:
             return Ending(how=How.BROKEN, text=str(error))

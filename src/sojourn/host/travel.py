@@ -185,7 +185,9 @@ async def admit(host: "Host", item: WorkItem) -> Certified | None:
     record = admitted(gone.record, gone.certificate.slot, manifest, host.key.public)
     deadline_ms = clock.boot_ms() + arrive.visa.terms.deadline_ms
     if arrive.visa.terms.host != host.key.public:
-        await asyncio.sleep(host.rank(gone.record) * RANK_STEP_MS / 1000)  # the named host is silent
+        await asyncio.sleep(
+            host.rank(gone.record) * RANK_STEP_MS / 1000
+        )  # the named host is silent
     while clock.boot_ms() < deadline_ms:
         proposal = await _admission(host, arrive, record)
         slot = slot_for(gone, proposal.transition, manifest)

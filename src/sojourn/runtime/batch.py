@@ -76,13 +76,9 @@ class Batch:
         for name, amount in amounts.items():
             self._spent[name] = self._spent.get(name, 0) + amount
 
-    def make_room(self) -> bool:
-        """Send the batch if it is full; tell whether there is room, or the code has to wait. At rest.
-
-        It waits while a full batch waits for the one before to become final.
-        """
-        if self._is_full and not self._under_way:
-            self.flush()
+    @property
+    def has_room(self) -> bool:
+        """Whether the code may go on; if not, it does when the batch has been sent."""
         return not self._is_full
 
     def settle(self) -> None:

@@ -10,7 +10,7 @@ ended, with a record of why.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -208,7 +208,7 @@ class Execution:
         """Take what the agent's side says until the execution is over."""
         self._over = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as self._group:
-            takers = [self._spawn(self._read()), self._spawn(self._propose())]
+            takers = [self._spawn(self._read), self._spawn(self._propose)]
             try:
                 await asyncio.wait((self._over,))
             finally:
@@ -216,12 +216,14 @@ class Execution:
                     task.cancel()
         return self._over.result()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(
+        self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
+    ) -> asyncio.Task[None]:
         """Start a task whose failure ends the execution and is raised from it."""
 
         async def guarded() -> None:
             try:
-                await work
+                await work(*args)
             except Exception as error:  # it is raised again by `_serve`
                 if not self._over.done():
                     self._over.set_exception(error)
@@ -293,7 +295,7 @@ class Execution:
         if len(self._questions) >= QUESTIONS_MAX:
             problem = f"more than {QUESTIONS_MAX} questions at once"
             raise Rejected(problem, reason="too-many", where="frame")
-        task = self._spawn(self._answer(question))
+        task = self._spawn(self._answer, question)
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 

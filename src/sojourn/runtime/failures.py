@@ -19,21 +19,25 @@ _OURS: Final = __file__.rpartition("/")[0]
 
 def failure_of(error: BaseException) -> Failure:
     """Return the record of an exception that the author's code raised, with the end of its traceback."""
-    remedy = error.remedy if isinstance(error, SojournError) else ""
-    message = error.problem if isinstance(error, SojournError) else _text(error)
+    ours = error if isinstance(error, SojournError) else None
     return Failure(
         cause="failed",
         kind=type(error).__qualname__[:KIND_CHARS_MAX],
-        message=message[:MESSAGE_CHARS_MAX],
-        remedy=remedy[:MESSAGE_CHARS_MAX],
+        message=_sound(ours.problem if ours else _text(error))[:MESSAGE_CHARS_MAX],
+        remedy=_sound(ours.remedy if ours else "")[:MESSAGE_CHARS_MAX],
         trace=_trace(error),
     )
+
+
+def _sound(text: str) -> str:
+    """Return text without the lone surrogates that no encoding takes."""
+    return text.encode(errors="replace").decode()
 
 
 def _text(error: BaseException) -> str:
     """Return what an exception says of itself, were its `__str__` as broken as its step."""
     try:
-        return str(error).encode(errors="replace").decode()
+        return str(error)
     except Exception as worse:  # anything may be in there
         return f"(its text cannot be had: {type(worse).__qualname__})"
 
@@ -48,8 +52,7 @@ def _trace(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(_OURS)
     ]
-    text = "\n".join(frames[-FRAMES_MAX:])
-    return text.encode(errors="replace").decode()[-TRACE_CHARS_MAX:]
+    return _sound("\n".join(frames[-FRAMES_MAX:]))[-TRACE_CHARS_MAX:]
 
 
 def exception_of(failure: Failure, step: str, attempts: int) -> Exception:

@@ -14,7 +14,15 @@ from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import Answer, Depart, Listen, Mail, Places, Problem, Sleep, Survey
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import Considered, Outcome, Received, Record, Settled, Woke
+from sojourn.runtime.records import (
+    Considered,
+    Outcome,
+    Received,
+    Record,
+    Settled,
+    Woke,
+    encode_record,
+)
 
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
@@ -51,7 +59,16 @@ class Operation(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Perform it, live. It ends in `session.answer`."""
+        """Perform it, live. It ends in `answer`."""
+
+    def answer(self, record: Record) -> None:
+        """Give the session the record that opens or answers this call."""
+        try:
+            data = encode_record(record, what=self.describe())
+        except Misused as error:
+            self.session.break_off(error)
+        else:
+            self.session.answer(self, data)
 
     def reserve(self) -> None:  # noqa: B027 (few have something to do here)
         """Take from the budgets what it will spend. Called at rest, before `begin`."""
@@ -90,7 +107,7 @@ class WaitForTime(Operation):
         self.session.ask(Sleep, self._woken, until_ms=self.until_ms)
 
     def _woken(self, answer: Answer) -> None:
-        self.session.answer(self, Woke(call=self.call))
+        self.answer(Woke(call=self.call))
 
 
 class WaitForMessage(Operation):
@@ -139,7 +156,7 @@ class WaitForMessage(Operation):
                 body=message.body,
                 sent_ms=message.sent_ms,
             )
-        self.session.answer(self, record)
+        self.answer(record)
 
 
 class Consideration(Value):
@@ -214,7 +231,9 @@ class Consider(Operation):
         stays = {name for p in self._considered.places if p.zone == chosen for name in p.stays}
         needed = sorted(stays & self.session.memory.opened)
         if needed:
-            reason = f"compartment {needed[0]!r} would stay behind, and a replay there would need it"
+            reason = (
+                f"compartment {needed[0]!r} would stay behind, and a replay there would need it"
+            )
             self._settle(moved=False, reason=f"{reason}: use it in an earlier turn only")
             return
         self.session.flush()
@@ -232,11 +251,9 @@ class Consider(Operation):
                 attempts=1,
                 failure=failure_of(error),
             )
-            self.session.answer(self, failed)
+            self.answer(failed)
         else:
-            self.session.answer(
-                self, Considered(call=self.call, places=answer.places, chosen=chosen)
-            )
+            self.answer(Considered(call=self.call, places=answer.places, chosen=chosen))
 
     def _choose(self, places: tuple[Assessment, ...]) -> bytes | None:
         """Return the zone to move to, or None to stay."""
@@ -256,4 +273,4 @@ class Consider(Operation):
 
     def _settle(self, *, moved: bool, reason: str) -> None:
         zone = self.session.zone
-        self.session.answer(self, Settled(call=self.call, zone=zone, moved=moved, reason=reason))
+        self.answer(Settled(call=self.call, zone=zone, moved=moved, reason=reason))

@@ -9,7 +9,7 @@ from sojourn.runtime.errors import TerminalError
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem
 from sojourn.runtime.operations import Operation
-from sojourn.runtime.records import Failure, Intended, Outcome, Record
+from sojourn.runtime.records import Failure, Intended, Outcome, Record, encode_record
 from sojourn.runtime.steps import Step, effect_key
 from sojourn.runtime.typed import digest_of_arguments, from_plain, to_plain
 
@@ -156,11 +156,13 @@ class PerformStep(Operation):
             self.session.call_soon(self._returned, result)
 
     def _returned(self, result: Any) -> None:
+        what = f"the result of step {self._step.name!r}"
         try:
-            plain = to_plain(result, what=f"the result of step {self._step.name!r}")
-            self.session.answer(self, self._outcome(result=plain))
+            record = encode_record(self._outcome(result=to_plain(result, what=what)), what=what)
         except Misused as error:
             self._fail(failure_of(error))
+        else:
+            self.session.answer(self, record)
 
     def _raised(self, error: BaseException) -> None:
         if isinstance(error, TerminalError) or self._attempts >= self._step.attempts:
@@ -171,7 +173,7 @@ class PerformStep(Operation):
         self.session.outer.call_later(pause_s, again)
 
     def _fail(self, failure: Failure) -> None:
-        self.session.answer(self, self._outcome(failure=failure))
+        self.answer(self._outcome(failure=failure))
 
     def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:
         return Outcome(

@@ -10,7 +10,7 @@ All times are milliseconds since 1970 unless a name says otherwise. Every method
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource
@@ -20,6 +20,7 @@ from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.protocol.assessment import Assessment, Finding
 
 __all__ = [
+    "BODY_BYTES_MAX",
     "Assessment",
     "Channel",
     "Custodian",
@@ -33,8 +34,16 @@ __all__ = [
 ]
 
 
+BODY_BYTES_MAX: Final = 256 * 1024
+"""The body of a message to an agent: half of what a record of the journal holds."""
+
+
 class Message(Value):
-    """A message in the agent's inbox. `index` counts all messages it ever got, from 0."""
+    """A message in the agent's inbox. `index` counts all messages it ever got, from 0.
+
+    Whoever takes messages for an agent takes none whose `body` has more than `BODY_BYTES_MAX` bytes: the
+    journal has to hold it.
+    """
 
     index: Count
     sender: Text

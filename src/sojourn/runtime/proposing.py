@@ -66,8 +66,6 @@ class Proposer:
 
     async def intend(self, frame: Intend) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
-        if self._custodian.record.eligibility.status not in _AWAKE:
-            await self._propose(self.journal, Status.ACTIVE)
         record = self._custodian.record
         key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
         saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())

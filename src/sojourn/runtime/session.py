@@ -113,7 +113,7 @@ class Session:
                 self._make_run()
                 self._replay_all(self._replay)
         except Misused as error:
-            self._break(error)
+            self.break_off(error)
         except Unreachable:
             self._retire()
         self._go_on()
@@ -232,14 +232,10 @@ class Session:
         """Call back on the loop, from any thread; not at all if it is closed by then."""
         self._link.call_soon(callback, *args)
 
-    def answer(self, operation: Operation, record: Record) -> None:
-        """Take the record that opens or answers an operation, unless the code has cancelled it.
-
-        Raises `Misused` if the record cannot be encoded.
-        """
-        data = encode_record(record, what=operation.describe())
+    def answer(self, operation: Operation, record: bytes) -> None:
+        """Take the record that opens or answers an operation, unless the code has cancelled it."""
         if not self.is_over and self._ended is None:
-            self._answered.append((operation, data))
+            self._answered.append((operation, record))
             self._go_on()
 
     def spend(self, amounts: dict[str, int]) -> str:
@@ -273,7 +269,7 @@ class Session:
             if not self.is_over:
                 self._batch.settle()
         except Misused as error:
-            self._break(error)
+            self.break_off(error)
         except Unreachable:  # the line was closed while a block was waited for
             self._retire()
         finally:
@@ -293,7 +289,7 @@ class Session:
             self._begin_called()
         elif not self._answered:
             return self._lie_down()
-        elif not self._batch.make_room():
+        elif not self._batch.has_room:
             return False
         else:
             self._hand_next()
@@ -381,8 +377,7 @@ class Session:
     def _make_run(self) -> None:
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
         self._run.unwind()
-        self._open.clear()
-        self._answered.clear()
+        self._drop_calls()
         self.loops = Loops()
         self.memory.opened.clear()
         self._run = Run(self._code)
@@ -405,7 +400,7 @@ class Session:
             self._link.send(Diverged(text=str(self._parted)))
             self._retire()
         elif isinstance(error, Restarting):
-            if not self._batch.make_room():
+            if not self._batch.has_room:
                 return False
             self._begin_run(error.arguments, anew=True)
         elif error is not None:
@@ -424,25 +419,28 @@ class Session:
             self._finish("returned", record)
 
     def _finish(self, how: Literal["returned", "raised"], record: Record) -> None:
-        for operation in self._open.values():
-            operation.abandon()
-        self._open.clear()
-        self._answered.clear()
+        self._drop_calls()
         self._ended = how
         self._collect(encode_record(record, what="the end of run"))
         self.flush()
 
-    def _break(self, error: Misused) -> None:
-        """Fail the agent from the host's side: its state cannot be made final."""
+    def break_off(self, error: Misused) -> None:
+        """Fail the agent from the host's side: what it did cannot be made final."""
         self._link.send(Broke(failure=failure_of(error)))
         self._retire()
 
     def _retire(self) -> None:
         self.is_over = True
         self._batch.cancel_timer()
+        self._run.unwind()
+        self._drop_calls()
+
+    def _drop_calls(self) -> None:
         for operation in self._open.values():
             operation.abandon()
-        self._run.unwind()
+        self._open.clear()
+        self._called.clear()
+        self._answered.clear()
 
     # --- replaying -----------------------------------------------------------------------------------
 

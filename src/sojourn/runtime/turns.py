@@ -143,7 +143,7 @@ class _Reach(Operation):
     def begin(self) -> None:
         """Answer it at once: it is the rest that counts."""
         loop, turn = self._segment - 1, self._turn or 0
-        self.session.answer(self, Turn(loop=loop, turn=turn, ended=self._turn is None))
+        self.answer(Turn(loop=loop, turn=turn, ended=self._turn is None))
 
 
 class _Items(Generic[T]):

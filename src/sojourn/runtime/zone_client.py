@@ -1,14 +1,19 @@
 """One zone's anchors as a peer: calls to each, decisions by all, blocks in and out.
 
 Hosts, clients and leading anchors use it. It performs what the core's `Proposer` says: it sends, hears, and
-sends again, and holds no rule of its own.
+sends again (`drive`), and holds no rule of its own. Any one anchor may be dead, hang or lie. So whoever needs
+many answers takes them as they come and goes on when there are enough; what one anchor says is checked, or not
+relied on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+import structlog
+
 from sojourn.core.agent.memory.blocks import BlockSource, missing_levels
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Failed, Refused, Rejected, SojournError, Unreachable
 from sojourn.core.base.limits import CALL_TIMEOUT_S
@@ -23,15 +28,26 @@ from sojourn.core.protocol.exchange import (
     PutBlocks,
     decode_reply,
 )
-from sojourn.core.protocol.messages import Declined, Reply
-from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
+from sojourn.core.protocol.messages import Applied, Declined, Need
+from sojourn.core.protocol.proposer import Progress, Proposer, Send
 from sojourn.core.zone.manifest import ZoneManifest
+from sojourn.runtime.drive import Bring, Drive, ended
 from sojourn.runtime.transport import Connection
 
-__all__ = ["Connections", "Overtaken", "Stalled", "ZoneClient"]
+__all__ = ["Bring", "Connections", "Overtaken", "Stalled", "ZoneClient"]
+
+log = structlog.get_logger("zone")
 
 _BATCH_BYTES: Final = 1024 * 1024
+_BATCH_BLOCKS: Final = 2048
+"""Half of what a store takes in one commit."""
+_PUT_TIMEOUT_S: Final = 60.0
+_FETCH_BLOCKS: Final = 64
+_FETCH_TIMEOUT_S: Final = 3.0
+"""An anchor that gives no block for so long is asked last from then on."""
 _ASK_DIGESTS_MAX: Final = 16_384
+_LINGER_S: Final = 1.0
+"""How long `close` waits for what is still being told."""
 
 R = TypeVar("R")
 
@@ -70,12 +86,18 @@ class ZoneClient:
         """Use `pool`, whose connections pin each anchor's identity key."""
         self.manifest = manifest
         self._pool = pool
-        self._spreading: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[bool]] = set()
+        self._reader = 0
 
     @property
     def n(self) -> int:
         """How many anchors there are."""
         return len(self.manifest.anchors)
+
+    @property
+    def quorum(self) -> int:
+        """How many of them decide: as many as can be waited for."""
+        return self.manifest.committee.quorum
 
     async def connection(self, anchor: int) -> Connection:
         """Return the open connection to an anchor. Raises `Unreachable`."""
@@ -84,25 +106,95 @@ class ZoneClient:
             entry.endpoint.address, entry.endpoint.port, entry.identity
         )
 
+    # --- asking ---------------------------------------------------------------------------------------
+
     async def call(
         self, anchor: int, request: AnyRequest, *, timeout_s: float = CALL_TIMEOUT_S
     ) -> AnyReply:
         """Return one anchor's reply. Raises `Unreachable`; `Rejected` for a reply that makes no sense."""
-        connection = await self.connection(anchor)
-        return decode_reply(await connection.call(encode(request), timeout_s=timeout_s))
+        return await self.send(anchor, encode(request), timeout_s)
+
+    async def send(self, anchor: int, body: bytes, timeout_s: float = CALL_TIMEOUT_S) -> AnyReply:
+        """Do the same for a request that is encoded already."""
+        try:
+            async with asyncio.timeout(timeout_s):  # to get a connection may take long, too
+                connection = await self.connection(anchor)
+                return decode_reply(await connection.call(body, timeout_s=timeout_s))
+        except TimeoutError:
+            problem = f"anchor {anchor} of {self.manifest.name} did not answer in {timeout_s:g} s"
+            raise Unreachable(problem) from None
+
+    async def ask_each(
+        self,
+        request: AnyRequest,
+        take: Callable[[int, AnyReply], bool],
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        """Ask all anchors at once and give each reply to `take` as it comes, until that returns True: enough.
+
+        Whoever fails, or answers what is no reply, is passed over; so is a reply that `take` raises a
+        `SojournError` for: one anchor lied. Cancels what is not answered by then.
+        """
+        body = encode(request)
+        calls = [
+            asyncio.create_task(self._answer(anchor, body, timeout_s)) for anchor in range(self.n)
+        ]
+        try:
+            for call in asyncio.as_completed(calls):
+                anchor, reply = await call
+                if reply is not None and self._takes(take, anchor, reply):
+                    return
+        finally:
+            await ended(calls)
+
+    async def _answer(
+        self, anchor: int, body: bytes, timeout_s: float
+    ) -> tuple[int, AnyReply | None]:
+        try:
+            return anchor, await self.send(anchor, body, timeout_s)
+        except SojournError as error:
+            log.debug("no answer", zone=self.manifest.name, anchor=anchor, problem=str(error))
+            return anchor, None
+
+    def _takes(self, take: Callable[[int, AnyReply], bool], anchor: int, reply: AnyReply) -> bool:
+        try:
+            return take(anchor, reply)
+        except SojournError as error:
+            log.warning(
+                "a false answer", zone=self.manifest.name, anchor=anchor, problem=str(error)
+            )
+            return False
 
     async def ask_all(
-        self, request: AnyRequest, kind: type[R], *, timeout_s: float = CALL_TIMEOUT_S
+        self,
+        request: AnyRequest,
+        kind: type[R],
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+        enough: int | None = None,
     ) -> dict[int, R]:
-        """Return the replies of that kind, by anchor; anchors that fail or answer otherwise are left out."""
-        calls = (self.call(anchor, request, timeout_s=timeout_s) for anchor in range(self.n))
-        replies = await asyncio.gather(*calls, return_exceptions=True)
-        return {i: reply for i, reply in enumerate(replies) if isinstance(reply, kind)}
+        """Return the replies of that kind, by anchor; anchors that fail or answer otherwise are left out.
+
+        With `enough`, returns as soon as there are so many: then one that hangs costs no time.
+        """
+        replies: dict[int, R] = {}
+
+        def take(anchor: int, reply: AnyReply) -> bool:
+            if isinstance(reply, kind):
+                replies[anchor] = reply
+            return len(replies) == enough
+
+        await self.ask_each(request, take, timeout_s=timeout_s)
+        return dict(sorted(replies.items()))
 
     async def ask_any(
         self, request: AnyRequest, kind: type[R], *, timeout_s: float = CALL_TIMEOUT_S
     ) -> R:
-        """Return the first reply of that kind, asking one anchor after another. Raises `Unreachable`."""
+        """Return the first reply of that kind, asking one anchor after another. Raises `Unreachable`.
+
+        Nobody vouches for it: ask so only for what proves itself, or may be false without harm.
+        """
         problems = []
         for anchor in range(self.n):
             try:
@@ -115,85 +207,100 @@ class ZoneClient:
             problems.append(f"anchor {anchor} answered {type(reply).__name__}")
         raise Unreachable(f"no anchor of {self.manifest.name} answered: {'; '.join(problems)}")
 
+    def tell_all(self, request: AnyRequest, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        """Tell all anchors, in the background. One that misses it must be able to learn of it otherwise."""
+        body = encode(request)
+        for anchor in range(self.n):
+            self._tell(self._told(anchor, body, timeout_s))
+
+    async def _told(self, anchor: int, body: bytes, timeout_s: float) -> bool:
+        _, reply = await self._answer(anchor, body, timeout_s)
+        return isinstance(reply, Applied)
+
+    def _tell(self, work: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+        task = asyncio.create_task(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        return task
+
+    async def close(self) -> None:
+        """Give what is being told a moment to arrive, then let go of it."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=_LINGER_S)
+            await ended(self._telling)
+
+    # --- deciding -------------------------------------------------------------------------------------
+
     async def decide(
         self,
         proposer: Proposer,
         blocks: BlockSource,
         *,
+        bring: Bring | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
         until_applied: bool = False,
     ) -> Certified:
         """Drive a proposer to its outcome and return what was decided.
 
-        The certificate is spread to all anchors in the background; with `until_applied` this waits until a
-        quorum has applied it, as whoever needs a lease on the new fence next must. Raises `Overtaken` if
-        another value won, `Stalled` if a quorum is out of reach or the time is up.
+        Anchors that lack blocks are given them from `blocks`, into which `bring` puts what is not at hand. The
+        certificate is spread to all anchors in the background; with `until_applied` this waits until a quorum
+        has applied it, as whoever needs a lease on the new fence next must. Raises `Overtaken` if another value
+        won, `Stalled` if a quorum is out of reach or the time is up.
         """
-        drive = _Drive(self, proposer, blocks, timeout_s)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await drive.run()
-        except TimeoutError:
-            pass
-        finally:
-            drive.stop()
-        if proposer.progress is Progress.WON and proposer.decided is not None:
-            spread = [self._spread(step) for step in drive.rest if isinstance(step, Send)]
+        following = await Drive(self, proposer, blocks, bring).run(timeout_s)
+        decided = proposer.decided
+        if proposer.progress is Progress.WON and decided is not None:
+            shown = [
+                self._tell(self._show(proposer, step))
+                for step in following
+                if isinstance(step, Send)
+            ]
             if until_applied:
-                await self._applied(spread, timeout_s)
-            return proposer.decided
-        if proposer.progress is Progress.OVERTAKEN and proposer.decided is not None:
-            raise Overtaken(proposer.decided)
+                await self._wait_applied(shown, timeout_s)
+            return decided
+        if proposer.progress is Progress.OVERTAKEN and decided is not None:
+            raise Overtaken(decided)
         problem = f"{self.manifest.name} could not decide: {proposer.describe()}"
         raise Stalled(problem, declined=dict(proposer.declined))
 
-    def _spread(self, step: Send) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._quietly(step))
-        self._spreading.add(task)
-        task.add_done_callback(self._spreading.discard)
-        return task
+    async def _show(self, proposer: Proposer, step: Send) -> bool:
+        """Show a decision to an anchor, and what it lacks to apply it; tell whether it has."""
+        _, reply = await self._answer(step.anchor, encode(step.request), CALL_TIMEOUT_S)
+        if isinstance(reply, Need):
+            for more in proposer.heard(step.anchor, reply):
+                assert isinstance(more, Send)
+                body = encode(more.request)
+                _, reply = await self._answer(step.anchor, body, CALL_TIMEOUT_S)
+        return isinstance(reply, Applied)
 
-    async def _applied(self, spread: list[asyncio.Task[None]], timeout_s: float) -> None:
-        """Wait until all but f of the anchors have answered, or the time is up."""
-        waiting = set(spread)
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while len(waiting) > self.manifest.f:
-            left_s = deadline - asyncio.get_running_loop().time()
-            done, waiting = await asyncio.wait(
-                waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                return
-
-    async def _quietly(self, step: Send) -> None:
-        """Spread a decision; an anchor that misses it learns of it with the next proposal."""
+    async def _wait_applied(self, shown: Collection[asyncio.Task[bool]], timeout_s: float) -> None:
+        """Wait until a quorum has applied the decision, nobody is left to, or the time is up."""
+        applied = 0
         try:
-            await self.call(step.anchor, step.request)
-        except SojournError:
+            for answer in asyncio.as_completed(shown, timeout=timeout_s):
+                applied += await answer
+                if applied >= self.quorum:
+                    return
+        except TimeoutError:
             return
+
+    # --- blocks ---------------------------------------------------------------------------------------
 
     async def upload(
         self,
         anchor: int,
         roots: Iterable[bytes],
         blocks: BlockSource,
-        bring: Callable[[Sequence[bytes]], Awaitable[None]] | None = None,
+        bring: Bring | None = None,
     ) -> int:
         """Store all blocks under `roots` with an anchor, children first; return how many bytes it lacked.
 
         `bring`, if given, is asked to put blocks into `blocks` before they are read.
         """
-        sent = 0
-        for root in roots:
-            sent += await self._upload(anchor, root, blocks, bring)
-        return sent
+        return sum([await self._upload(anchor, root, blocks, bring) for root in roots])
 
     async def _upload(
-        self,
-        anchor: int,
-        root: bytes,
-        blocks: BlockSource,
-        bring: Callable[[Sequence[bytes]], Awaitable[None]] | None,
+        self, anchor: int, root: bytes, blocks: BlockSource, bring: Bring | None
     ) -> int:
         search = missing_levels(root, blocks)
         level = next(search)
@@ -208,19 +315,20 @@ class ZoneClient:
                 return await self.put(anchor, map(blocks.get, found))
 
     async def _missing(self, anchor: int, digests: Sequence[bytes]) -> list[bytes]:
-        found: list[bytes] = []
+        """Return which of these blocks an anchor lacks."""
+        lacking: set[bytes] = set()
         for start in range(0, len(digests), _ASK_DIGESTS_MAX):
             part = tuple(digests[start : start + _ASK_DIGESTS_MAX])
             reply = await self.call(anchor, AskMissing(digests=part))
-            found += _expect(reply, Missing).digests
-        return found
+            lacking.update(_expect(reply, Missing).digests)
+        return [named for named in digests if named in lacking]
 
     async def put(self, anchor: int, blocks: Iterable[bytes]) -> int:
         """Store blocks, children first, with an anchor; return how many bytes they have."""
         batch: list[bytes] = []
         total = size = 0
         for data in blocks:
-            if size and size + len(data) > _BATCH_BYTES:
+            if batch and (size + len(data) > _BATCH_BYTES or len(batch) == _BATCH_BLOCKS):
                 await self._put_batch(anchor, batch)
                 batch, size = [], 0
             batch.append(data)
@@ -231,100 +339,49 @@ class ZoneClient:
         return total
 
     async def _put_batch(self, anchor: int, batch: list[bytes]) -> None:
-        reply = await self.call(anchor, PutBlocks(blocks=tuple(batch)), timeout_s=60)
-        if isinstance(reply, Declined):
-            raise Refused(f"anchor {anchor} of {self.manifest.name}: {reply.problem}")
+        put = PutBlocks(blocks=tuple(batch))
+        reply = await self.call(anchor, put, timeout_s=_PUT_TIMEOUT_S)
+        if not isinstance(reply, Applied):
+            said = reply.problem if isinstance(reply, Declined) else type(reply).__name__
+            raise Refused(f"anchor {anchor} of {self.manifest.name} takes no blocks: {said}")
 
     async def fetch(self, digests: Sequence[bytes]) -> list[bytes]:
-        """Return blocks from whichever anchors have them. Raises `Unreachable` if some are nowhere.
+        """Return blocks from whichever anchors have them, each one that was asked for.
 
-        What comes back is not verified here: whoever stores a block checks its digest.
+        What no reply had room for is left out: ask again. Raises `Unreachable` if some are nowhere.
         """
         found: list[bytes] = []
-        for start in range(0, len(digests), 64):
-            part = tuple(digests[start : start + 64])
-            found += await self._fetch(part)
+        for start in range(0, len(digests), _FETCH_BLOCKS):
+            found += await self._fetch(digests[start : start + _FETCH_BLOCKS])
         return found
 
-    async def _fetch(self, digests: tuple[bytes, ...]) -> list[bytes]:
-        for anchor in range(self.n):
-            try:
-                reply = await self.call(anchor, AskBlocks(digests=digests))
-            except SojournError:
-                continue
-            if isinstance(reply, Blocks) and reply.blocks:
-                return list(reply.blocks)
-        raise Unreachable(f"no anchor of {self.manifest.name} has block {digests[0].hex()[:16]}…")
+    async def _fetch(self, digests: Sequence[bytes]) -> list[bytes]:
+        """Ask anchors in turn for what those before did not give, beginning with the last that gave some."""
+        found: dict[bytes, bytes] = {}
+        for turn in range(self.n):
+            anchor = (self._reader + turn) % self.n
+            lacking = tuple(named for named in digests if named not in found)
+            given = await self._ask_blocks(anchor, lacking)
+            if given and not found:
+                self._reader = anchor
+            found |= given
+            if len(found) == len(set(digests)):
+                break
+        if not found:
+            named = digests[0].hex()[:16]
+            raise Unreachable(f"no anchor of {self.manifest.name} has block {named}…")
+        return list(found.values())
 
-    async def close(self) -> None:
-        """Wait until what is being spread has arrived or failed."""
-        if self._spreading:
-            await asyncio.wait(self._spreading, timeout=CALL_TIMEOUT_S)
-
-
-class _Drive:
-    """One attempt: a task for each message under way, and a queue of what came back."""
-
-    def __init__(
-        self, client: ZoneClient, proposer: Proposer, blocks: BlockSource, timeout_s: float
-    ) -> None:
-        self._client, self._proposer, self._blocks = client, proposer, blocks
-        self._timeout_s = timeout_s
-        self._heard: asyncio.Queue[tuple[int, AnyReply | SojournError]] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.rest: Sequence[Send | Upload] = ()
-
-    async def run(self) -> None:
-        self._perform(self._proposer.start())
-        while not self._proposer.is_over:
-            anchor, reply = await self._heard.get()
-            following = self._take(anchor, reply)
-            if self._proposer.progress is Progress.WON:
-                self.rest = following
-                return
-            self._perform(following)
-
-    def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-
-    def _take(self, anchor: int, reply: AnyReply | SojournError) -> Sequence[Send | Upload]:
-        if isinstance(reply, SojournError):
-            self._proposer.silent(anchor)
-            return ()
-        try:
-            return self._proposer.heard(anchor, _expect(reply, Reply))
-        except Rejected:
-            self._proposer.silent(anchor)
-            return ()
-
-    def _perform(self, steps: Sequence[Send | Upload]) -> None:
-        """Send; several messages to one anchor go in their order."""
-        by_anchor: dict[int, list[Send | Upload]] = {}
-        for step in steps:
-            by_anchor.setdefault(step.anchor, []).append(step)
-        for anchor, mine in by_anchor.items():
-            self._start(self._send(anchor, mine))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, anchor: int, steps: list[Send | Upload]) -> None:
-        try:
-            for step in steps:
-                if isinstance(step, Upload):
-                    await self._client.upload(anchor, step.digests, self._blocks)
-                request = step.then if isinstance(step, Upload) else step.request
-                reply = await self._client.call(anchor, request, timeout_s=self._timeout_s)
-                if step is steps[-1]:
-                    self._heard.put_nowait((anchor, reply))
-        except SojournError as error:
-            self._heard.put_nowait((anchor, error))
+    async def _ask_blocks(self, anchor: int, digests: tuple[bytes, ...]) -> dict[bytes, bytes]:
+        """Return blocks of one anchor, those that are what was asked for."""
+        body = encode(AskBlocks(digests=digests))
+        _, reply = await self._answer(anchor, body, _FETCH_TIMEOUT_S)
+        given = reply.blocks if isinstance(reply, Blocks) else ()
+        named = {digest(data): data for data in given}
+        return {key: data for key, data in named.items() if key in digests}
 
 
-def _expect(reply: AnyReply, kind: Any) -> Any:
+def _expect(reply: AnyReply, kind: type[R]) -> R:
     """Return a reply of that kind. Raises `Refused` for a decline, `Rejected` for anything else."""
     if isinstance(reply, kind):
         return reply

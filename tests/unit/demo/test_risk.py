@@ -34,7 +34,7 @@ def first() -> Estimate:
 
 
 def test_history_is_the_data_set_of_arch() -> None:
-    from arch.data import sp500  # noqa: PLC0415
+    from arch.data import sp500
 
     expected = 100 * sp500.load()["Adj Close"].pct_change().dropna()
     data = history()
@@ -99,8 +99,8 @@ def test_volatility_follows_the_recursion_of_gjr_garch(first: Estimate) -> None:
 
 
 def test_first_day_agrees_with_the_forecast_of_arch(first: Estimate) -> None:
-    import numpy as np  # noqa: PLC0415
-    from arch.univariate import GARCH, ConstantMean, SkewStudent  # noqa: PLC0415
+    import numpy as np
+    from arch.univariate import GARCH, ConstantMean, SkewStudent
 
     model = ConstantMean(np.array(history().returns[:1_000]), rescale=False)
     model.volatility, model.distribution = GARCH(p=1, o=1, q=1), SkewStudent()

@@ -21,7 +21,6 @@ from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
-from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
@@ -85,12 +84,26 @@ class Zone:
     drafts: list[Draft] = field(default_factory=list)
     places: tuple[Assessment, ...] = ()
     points: int = 0
+    watchers: list[asyncio.Future[None]] = field(default_factory=list)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something that changes with this zone is so."""
+        while not is_so():
+            self.watchers.append(asyncio.get_running_loop().create_future())
+            await self.watchers[-1]
+
+    def _notify(self) -> None:
+        for watcher in self.watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self.watchers.clear()
 
     def send(self, body: bytes) -> None:
         """Put a message into the inbox."""
         index = len(self.inbox)
         message = Message(index=index, sender="tester", body=body, sent_ms=self.now_ms)
         self.inbox.append(message)
+        self._notify()
 
     def accept(self, draft: Draft) -> None:
         """Make a step final, as anchors would."""
@@ -117,6 +130,7 @@ class Zone:
             eligibility=replace(eligibility, status=status, wake=draft.wake, budgets=budgets),
         )
         self.drafts.append(draft)
+        self._notify()
 
     def intend(self, intent: Intent, draft: Draft) -> None:
         """Make an intent final."""
@@ -175,7 +189,7 @@ class FakeCustodian:
     crash_at         the host dies at this point of the zone (`Zone.points`): an even one is right before
                      something becomes final, the odd one after it is right after
     denied           actions that the gate denies
-    lease_lost_at    the lease is lost from this point on
+    lease_lost_at    the lease is lost from this point on; it is for the execution to notice
     refuses          the target refuses whoever comes
     is_cold          it has no block at hand, and fetches each one
     """
@@ -235,8 +249,7 @@ class FakeCustodian:
         await self._at_point(lambda: self.zone.move(zone))
 
     async def receive(self, index: int) -> Message:
-        while index >= len(self.zone.inbox):
-            await asyncio.sleep(0.001)
+        await self.zone.until(lambda: index < len(self.zone.inbox))
         return self.zone.inbox[index]
 
     async def sleep_until(self, at_ms: int) -> None:
@@ -257,8 +270,6 @@ class FakeCustodian:
 
     async def _at_point(self, become_final: Callable[[], None]) -> None:
         await asyncio.sleep(0)
-        if not self.lease_valid():
-            raise LeaseLost("the lease is lost")
         self._pass_point()
         become_final()
         if self._is_cold:
@@ -276,7 +287,14 @@ class FakeCustodian:
             raise Crash
 
 
-def place(name: str, price: int, *, current: bool = False, eligible: bool = True, stays: tuple[str, ...] = ()) -> Assessment:
+def place(
+    name: str,
+    price: int,
+    *,
+    current: bool = False,
+    eligible: bool = True,
+    stays: tuple[str, ...] = (),
+) -> Assessment:
     """Return a place; its zone is the digest of its name."""
     yes = Finding(passes=True)
     return Assessment(

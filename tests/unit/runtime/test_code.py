@@ -1,5 +1,6 @@
 """Agents' code: what is collected, how it is loaded, and what is said when it cannot be."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,10 @@ def test_imports_are_followed_within_the_folder_and_no_further(tmp_path: Path) -
 
 def test_an_entry_may_lie_in_a_package(tmp_path: Path) -> None:
     write(tmp_path, {"desk/__init__.py": "", "desk/agent.py": ""})
-    assert list(collect_source("desk.agent:Desk", tmp_path)) == ["desk/__init__.py", "desk/agent.py"]
+    assert list(collect_source("desk.agent:Desk", tmp_path)) == [
+        "desk/__init__.py",
+        "desk/agent.py",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +91,6 @@ def test_modules_find_each_other_by_the_names_they_have_in_their_folder() -> Non
 
 
 def test_two_versions_live_side_by_side_and_one_is_loaded_once() -> None:
-    import sys
-
     one = load_agent("desk:Desk", {"desk.py": DESK % b"1"})
     two = load_agent("desk:Desk", {"desk.py": DESK % b"2"})
     assert one is not two

@@ -13,7 +13,9 @@ from tests.unit.runtime.executing import Stage, on_stage
 def running(body: str, zone: Zone | None = None, before: str = "") -> Ending:
     """Run an agent whose `run` has this body."""
     indented = body.replace("\n", "\n            ")
-    text = before + f"""
+    text = (
+        before
+        + f"""
         class Desk(Agent):
             @step(attempts=1)
             def peek(self, ctx: dict) -> int:
@@ -22,6 +24,7 @@ def running(body: str, zone: Zone | None = None, before: str = "") -> Ending:
             async def run(self, ctx):
                 {indented}
     """
+    )
 
     async def act(stage: Stage) -> Ending | None:
         return await stage.execute_desk(text)
@@ -184,9 +187,7 @@ def test_what_stayed_behind_says_where_it_is() -> None:
     there = digest(b"there")
     record = first_record({"book": Form.MAPPING, "risk": Form.LOG}, {})
     book = replace(record.memory.compartments["book"], root=digest(b"unreadable"), held_by=there)
-    memory = replace(
-        record.memory, compartments={**record.memory.compartments, "book": book}
-    )
+    memory = replace(record.memory, compartments={**record.memory.compartments, "book": book})
     zone = Zone(record=replace(record, memory=memory))
     ending = running(
         """

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from sojourn.core.agent.record import AgentRecord
+from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.ports import Draft
 from sojourn.runtime.records import Intended, Outcome
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone
@@ -147,7 +150,7 @@ def test_an_intent_that_was_not_final_is_no_intent() -> None:
     assert len(outside.effects) == 1
 
 
-@pytest.mark.parametrize("point", [2, 4])  # before the intent; after it
+@pytest.mark.parametrize("point", [0, 2, 4])  # before the first batch; the intent; the effect
 def test_without_a_live_lease_nothing_happens_and_nothing_is_recorded(point: int) -> None:
     """Trap 29: the lease may run out between any two of decision, intent, effect and outcome."""
 
@@ -171,6 +174,17 @@ def test_an_outcome_is_not_recorded_once_the_lease_is_lost() -> None:
     zone = Zone()
     assert on_stage(act, zone=zone).how is How.LEASE_LOST
     assert isinstance(journal_of(zone)[-1], Intended)
+
+
+def test_a_custodian_that_has_lost_the_lease_ends_the_execution() -> None:
+    class Superseded(FakeCustodian):
+        async def commit(self, draft: Draft) -> AgentRecord:
+            raise LeaseLost("another host is bound")
+
+    async def act(stage: Stage) -> Ending | None:
+        return await stage.execute_desk(ONCE, 5, custodian=Superseded(stage.zone))
+
+    assert on_stage(act) == Ending(how=How.LEASE_LOST, text="another host is bound")
 
 
 def test_a_step_beyond_its_budget_is_denied_and_does_not_happen() -> None:

@@ -3,13 +3,16 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Status
-from sojourn.core.base.digests import ZERO
+from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Failed, Rejected, StoreFailed
 from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.ports import Draft
 from sojourn.runtime.records import Raised, Returned
+from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, journal_of, on_stage
 
@@ -161,16 +164,9 @@ def test_a_block_that_nobody_has_is_the_worlds_fault_and_not_recorded() -> None:
 
 
 def test_a_journal_of_another_format_is_refused_by_name() -> None:
-    from msgspec.structs import replace
-
-    from sojourn.core.base.digests import digest
-    from sojourn.core.base.encoding import encode_block
-
     block = encode_block({"kind": "journal/9", "log": None, "resume": {}})
     zone = Zone(stored={digest(block): block})
-    zone.record = replace(
-        zone.record, memory=replace(zone.record.memory, journal=digest(block))
-    )
+    zone.record = replace(zone.record, memory=replace(zone.record.memory, journal=digest(block)))
 
     async def act(stage: Stage) -> None:
         with pytest.raises(Rejected, match="unknown-version: the journal has format 'journal/9'"):
@@ -198,12 +194,9 @@ def test_a_stopped_execution_lets_finally_run_and_commits_nothing_more() -> None
     """
 
     async def act(stage: Stage) -> None:
-        from tests.unit.runtime import outside
-
         outside.forget()
         running = asyncio.create_task(stage.execute_desk(text))
-        while not stage.zone.drafts:
-            await asyncio.sleep(0.001)
+        await stage.zone.until(lambda: bool(stage.zone.drafts))
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

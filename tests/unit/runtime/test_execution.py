@@ -1,4 +1,4 @@
-"""The host's side believes nothing: whatever an agent's side says, the host and the final state are unharmed."""
+"""The host's side believes nothing: whatever an agent's side says harms no host and nothing that is final."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
@@ -38,7 +39,7 @@ from sojourn.runtime.frames import (
     decode_from_host,
     encode_frame,
 )
-from sojourn.runtime.ports import Channel
+from sojourn.runtime.ports import Channel, Draft
 from sojourn.runtime.records import Began, Failure, Intended, Raised, Resume, Segment, encode_record
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone
 from tests.unit.runtime.executing import journal_of
@@ -135,7 +136,12 @@ def _resume(start: Start, *segments: Segment) -> Resume:
 FOREIGN = digest(b"of another agent")
 INTENT = encode_record(
     Intended(
-        call=0, step="order", arguments=ZERO, action="order.place", effect="once", key="forged/1/1/0"
+        call=0,
+        step="order",
+        arguments=ZERO,
+        action="order.place",
+        effect="once",
+        key="forged/1/1/0",
     ),
     what="intent",
 )
@@ -143,7 +149,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
     "no bytes": ("not a frame", lambda start: b""),
     "noise": ("not a frame", lambda start: b"\xc1\xff\x00"),
     "not a frame": ("not a frame", lambda start: msgspec.msgpack.encode({"kind": "Vote"})),
-    "of the host": ("not a frame", lambda start: encode_frame(start)),
+    "of the host": ("not a frame", encode_frame),
     "cut": ("not a frame", lambda start: encode_frame(commit(start))[:-1]),
     "long": ("not a frame", lambda start: encode_frame(commit(start)) + b"\x00"),
     "deep": ("not a frame", lambda start: b"\x81\xa4kind" + b"\x91" * 100_000),
@@ -197,9 +203,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
         "of a journal of 1",
         lambda start: commit(
             start,
-            resume=_resume(
-                start, Segment(memory={}, start=1, stop=1), Segment(memory={}, start=0)
-            ),
+            resume=_resume(start, Segment(memory={}, start=1, stop=1), Segment(memory={}, start=0)),
         ),
     ),
     "a foreign block": ("not part of this agent's", lambda start: Fetch(ask=1, digest=FOREIGN)),
@@ -355,6 +359,36 @@ def test_a_rest_is_over_as_soon_as_anything_comes() -> None:
 
     ending, _ = play(script, rest_after_s=0.02)
     assert ending.how is How.BROKEN
+
+
+def test_a_rest_that_waits_for_its_turn_is_over_as_soon_as_anything_comes() -> None:
+    async def act() -> Ending:
+        begun, allowed = asyncio.Event(), asyncio.Event()
+
+        class Slow(FakeCustodian):
+            async def commit(self, draft: Draft) -> AgentRecord:
+                begun.set()
+                await allowed.wait()
+                return await super().commit(draft)
+
+        channel = ScriptedChannel()
+        running = asyncio.create_task(Execution(Slow(Zone()), channel, rest_after_s=0).run())
+        start = await channel.heard.get()
+        assert isinstance(start, Start)
+        await channel.heard.get()
+        channel.say(commit(start))
+        channel.say(Rest(until_ms=0, listening=False))
+        await begun.wait()
+        for _ in range(10):  # the rest becomes due meanwhile, behind the commit
+            await asyncio.sleep(0)
+        channel.say(Sleep(ask=1, until_ms=0))
+        assert await channel.heard.get() == Reply(ask=1, answer=Done())
+        allowed.set()
+        assert await channel.heard.get() == Reply(ask=0, answer=Done())
+        channel.said.put_nowait(None)
+        return await running
+
+    assert asyncio.run(act()).how is How.BROKEN
 
 
 def test_a_departure_to_nowhere_is_refused_and_the_agent_stays() -> None:

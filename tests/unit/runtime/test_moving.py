@@ -90,7 +90,7 @@ def test_it_goes_on_where_it_is_when_the_place_refuses() -> None:
     assert on_stage(act, zone=zone).result == [False, "refused: full up", ["home", "away"]]
 
 
-@pytest.mark.parametrize("point", range(0, 8))
+@pytest.mark.parametrize("point", range(8))
 def test_its_host_may_die_at_any_point_of_a_move(point: int) -> None:
     async def act(stage: Stage) -> Ending:
         return await stage.execute_through([point], "desk:Desk", source=desk(MOVER))

@@ -32,7 +32,11 @@ def test_importing_it_imports_nothing_heavy() -> None:
     heavy = "{'asyncio', 'msgspec', 'cbrrr', 'nacl', 'sojourn.runtime'}"
     code = f"import sys, sojourn; print(sorted({heavy} & set(sys.modules)))"
     printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
     ).stdout
     assert printed == "[]\n"
 

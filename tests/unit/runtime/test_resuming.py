@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sojourn.core.base.limits import RUN_AHEAD_RECORDS
 from sojourn.runtime import batch
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.ports import Mode
-from tests.unit.runtime.custody import FakeCustodian, Zone
+from sojourn.runtime.ports import Draft, Intent, Mode, Permit
+from tests.unit.runtime.custody import Crash, FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, on_stage, roots
 
 ENTRY = "programs:Programmed"
@@ -99,6 +99,42 @@ def test_a_replay_repeats_the_order_in_which_results_came() -> None:
     ending = on_stage(act)
     assert ending.how is How.RETURNED, ending
     assert len(ending.result) == 12
+
+
+class Dying(FakeCustodian):
+    """A host that dies before the first intent, when all that came before is final."""
+
+    async def intend(self, intent: Intent, draft: Draft) -> Permit:
+        raise Crash
+
+
+@pytest.mark.parametrize("mode", ["inside", "process"])
+def test_a_long_history_and_a_large_memory_cross_the_line_in_parcels(mode: Mode) -> None:
+    text = """
+        import random
+
+        class Desk(Agent):
+            @step
+            def read(self, x: int) -> bytes:
+                return random.Random(x).randbytes(300_000)
+
+            @step(effect="idempotent", action="note.send")
+            def send(self) -> None:
+                pass
+
+            async def run(self, ctx) -> int:
+                for i in range(20):
+                    ctx.memory["book"][str(i)] = await self.read(i)
+                await self.send()
+                return sum(map(len, (value for _, value in ctx.memory["book"].items())))
+    """
+
+    async def act(stage: Stage) -> Ending | None:
+        assert await stage.execute_desk(text, custodian=Dying(stage.zone)) is None
+        assert sum(map(len, stage.zone.stored.values())) > 12_000_000
+        return await stage.execute_desk(text)
+
+    assert on_stage(act, mode=mode).result == 6_000_000
 
 
 def test_a_host_without_a_single_block_at_hand_fetches_what_it_needs() -> None:

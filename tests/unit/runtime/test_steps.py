@@ -13,7 +13,7 @@ from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.records import Outcome
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Zone
-from tests.unit.runtime.executing import Stage, journal_of, on_stage
+from tests.unit.runtime.executing import Stage, desk, journal_of, on_stage
 
 
 def running(text: str, zone: Zone | None = None, *args: Any) -> Ending:
@@ -92,8 +92,6 @@ def test_results_come_as_declared_the_first_time_and_in_a_replay() -> None:
     """
 
     async def act(stage: Stage) -> Ending:
-        from tests.unit.runtime.executing import desk
-
         return await stage.execute_through(range(20), "desk:Desk", source=desk(text))
 
     assert on_stage(act).result == "alike"

@@ -178,6 +178,33 @@ def test_finally_runs_before_a_restart_and_its_writes_count() -> None:
     assert on_stage(lambda stage: stage.execute_desk(text)).result == ["finally", "finally"]
 
 
+def test_what_a_run_leaves_behind_changes_nothing_in_the_next() -> None:
+    text = """
+        import gc
+
+        class Desk(Agent):
+            @step
+            def work(self) -> None:
+                pass
+
+            async def lurk(self, ctx) -> None:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ctx.memory["risk"].append("lurked")
+
+            async def run(self, ctx, again: bool = True) -> list:
+                if again:
+                    self.lurking = asyncio.create_task(self.lurk(ctx))
+                    await self.work()
+                    await ctx.restart(False)
+                await self.work()
+                gc.collect()
+                return list(ctx.memory["risk"])
+    """
+    assert on_stage(lambda stage: stage.execute_desk(text)).result == []
+
+
 @pytest.mark.parametrize("call", ["ctx.restart()", "ctx.consider()", "leave"])
 def test_no_restart_point_while_a_step_is_under_way(call: str) -> None:
     body = "break" if call == "leave" else f"await {call}"

@@ -28,11 +28,11 @@ LISTENER = """
 
 
 class Patient(FakeCustodian):
-    """A host on which time passes only when a test says so."""
+    """A host on which time does not pass by itself."""
 
     async def sleep_until(self, at_ms: int) -> None:
-        while self.zone.now_ms < at_ms:
-            await asyncio.sleep(0.001)
+        if self.zone.now_ms < at_ms:
+            await asyncio.Event().wait()
 
 
 def test_sleeping_lets_time_pass_and_is_journaled() -> None:
@@ -92,6 +92,14 @@ def test_messages_are_consumed_once_and_in_order_through_crashes() -> None:
     ending = on_stage(act, zone=zone)
     assert ending.result == [[0, "tester", b"a"], [1, "tester", b"b"]]
     assert zone.drafts[-1].inbox == 3
+
+
+def test_a_message_that_no_journal_holds_is_an_error_and_no_silence() -> None:
+    zone = Zone()
+    zone.send(b"x" * 600_000)
+    ending = on_stage(lambda stage: stage.execute_desk(LISTENER.format(timeout=None)), zone=zone)
+    assert ending.how is How.RAISED
+    assert ending.text.startswith("Misused: call 0: receive has 600")
 
 
 def test_a_receive_ends_when_its_time_is_up() -> None:
@@ -218,5 +226,3 @@ def test_chance_is_the_same_in_every_replay_and_differs_everywhere_else() -> Non
     drawn = on_stage(act).result
     assert len(drawn) == len(set(drawn)) == 18
     assert all(0 <= value < 1 for value in drawn if isinstance(value, float))
-
-

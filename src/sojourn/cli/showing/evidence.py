@@ -239,10 +239,10 @@ class _Run:
         return min(later) if later else None
 
     def assessments(self, journal: Sequence[Record]) -> tuple[report.AssessmentRow, ...]:
-        rows = []
+        rows: list[report.AssessmentRow] = []
         for window, (considered, _moved) in enumerate(_considered(journal), 1):
-            for place in considered.places:
-                rows.append(_assessment(considered, place, window, self._after(window)))
+            at_s = self._after(window)
+            rows += [_assessment(considered, place, window, at_s) for place in considered.places]
         return tuple(rows)
 
     def certificates(self) -> tuple[report.CertificateRow, ...]:

@@ -1,6 +1,7 @@
 """The stage: the zones of a schedule, each with its anchors and hosts as processes on this machine."""
 
 import asyncio
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -96,7 +97,7 @@ class Stage:
         )
         await asyncio.gather(*raised)
         names = [plan.name for plan in self.schedule.zones]
-        for name, other in zip(names, names[1:], strict=False):
+        for name, other in itertools.pairwise(names):
             await introduce(self._reach, self.home, name, self.home.manifest(other))
 
     async def endorse_all(self, issuer: KeyPair) -> None:

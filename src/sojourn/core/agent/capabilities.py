@@ -85,7 +85,9 @@ def _parts(version: str) -> tuple[int, ...]:
     """Return the leading numeric parts of a version, without final zeros: enough to compare releases."""
     parts: list[int] = []
     for part in version.strip().split("."):
-        if not (part.isascii() and part.isdigit()):  # a stranger wrote it: "²" is a digit, not a number
+        if not (
+            part.isascii() and part.isdigit()
+        ):  # a stranger wrote it: "²" is a digit, not a number
             break
         parts.append(int(part))
     while parts and not parts[-1]:

@@ -232,9 +232,10 @@ def _check_custody(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> 
         zone = old.migration.to_zone if kind is TransitionKind.ADMIT else before.zone
         if (after.zone, after.term, after.binding) != (zone, term, 0):
             raise _bad(f"{kind} opens term {term} with binding 0 in the zone it names", "custody")
-    elif kind is TransitionKind.DEPART:
-        if new.migration is None or new.migration.next_term != before.term + 1:
-            raise _bad(f"a departure reserves term {before.term + 1}", "migration.next_term")
+    elif kind is TransitionKind.DEPART and (
+        new.migration is None or new.migration.next_term != before.term + 1
+    ):
+        raise _bad(f"a departure reserves term {before.term + 1}", "migration.next_term")
 
 
 def check_genesis(record: AgentRecord) -> None:
@@ -262,7 +263,9 @@ def check_genesis(record: AgentRecord) -> None:
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
     if record.capabilities.appraisal is not None:
-        problem = "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
+        problem = (
+            "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
+        )
         raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
     if any(budget.spent for budget in record.eligibility.budgets.values()) or record.trust.events:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")

@@ -20,8 +20,8 @@ __all__ = [
     "Endorsement",
     "SignedEndorsement",
     "Trust",
-    "TrustedIssuer",
     "TrustFinding",
+    "TrustedIssuer",
     "check_events",
     "judge",
 ]

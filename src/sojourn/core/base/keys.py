@@ -28,7 +28,9 @@ _VERDICTS_REMEMBERED: Final = 16_384
 __all__ = ["KeyPair", "is_acceptable_key", "key_text", "verify"]
 
 
-@lru_cache(maxsize=_VERDICTS_REMEMBERED)  # pure; one signature on a batch is looked at for each of its leaves
+@lru_cache(
+    maxsize=_VERDICTS_REMEMBERED
+)  # pure; one signature on a batch is looked at for each of its leaves
 def verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
     """Tell whether `signature` (64 bytes) is `public_key`'s (32 bytes) over `message`."""
     if len(signature) != 64 or len(public_key) != 32:

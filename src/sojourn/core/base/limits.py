@@ -58,7 +58,7 @@ VISA_DEADLINE_MS: Final = 30_000
 """Counted by each anchor from its first sight of the departure certificate (protocol §5)."""
 GOSSIP_ROUND_MS: Final = 1_000
 ENVELOPE_LIFETIME_MS: Final = 15_000
-CLOCK_SKEW_MS: Final = 10_000
+CLOCK_SKEW_MS: Final = 30_000
 """How far a transition's stated time may lie from an anchor's own clock (protocol §4)."""
 RUN_AHEAD_RECORDS: Final = 64
 RUN_AHEAD_MS: Final = 250

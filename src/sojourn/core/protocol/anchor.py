@@ -19,7 +19,7 @@ from sojourn.core.base.limits import VISA_DEADLINE_MS
 from sojourn.core.protocol import decree, permission
 from sojourn.core.protocol.applying import applied
 from sojourn.core.protocol.binding import Claim
-from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
+from sojourn.core.protocol.custody import Certified, check_chain, check_head
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
 from sojourn.core.protocol.messages import (
     Applied,
@@ -28,7 +28,6 @@ from sojourn.core.protocol.messages import (
     AskRound,
     AskVisa,
     Declined,
-    Evidence,
     Head,
     Need,
     Proposal,

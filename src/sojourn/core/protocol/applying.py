@@ -49,7 +49,9 @@ def _moved(
     """Return the dossier with `done` as its head, and the chapters that it opens or closes."""
     kind, term = done.transition.kind, done.certificate.slot.term
     if dossier.head is None or term > dossier.head.certificate.slot.term:
-        after = Dossier(agent=dossier.agent, held=True)  # another stay: what was of the last one is over
+        after = Dossier(
+            agent=dossier.agent, held=True
+        )  # another stay: what was of the last one is over
     else:
         after = dossier
     high_term = max(dossier.high_term, term)

@@ -236,9 +236,7 @@ def commit_vote(
     return state, CastVote(ballot)
 
 
-def round_vote(
-    state: OpenSlot, anchor: int, now_ms: int
-) -> tuple[OpenSlot, CastRound | Nack]:
+def round_vote(state: OpenSlot, anchor: int, now_ms: int) -> tuple[OpenSlot, CastRound | Nack]:
     """Return a vote to leave the current round once its time is up, carrying the lock held here.
 
     Asked again it says the same again, whatever was locked since: two votes that differ would be fraud.

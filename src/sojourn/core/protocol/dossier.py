@@ -67,10 +67,10 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     """One anchor's durable record of one agent.
 
     `head` is the newest commit known here. `chapter` is the term of custody that this zone holds or held
-    last. `visa` is the one the agent departed from here with. `high_term` is the highest term this zone has ever held or closed; it never falls, for ever
-    (trap 21). `application` is what the agent applied for entry with; `arrival` the departure that followed.
-    `refusal` is the certified refusal of a departure: by this zone, or of a departure from it. `onward` is
-    the admission elsewhere of the agent that left.
+    last. `visa` is the one the agent departed from here with. `high_term` is the highest term this zone has
+    ever held or closed; it never falls, for ever (trap 21). `application` is what the agent applied for entry
+    with; `arrival` the departure that followed. `refusal` is the certified refusal of a departure: by this
+    zone, or of a departure from it. `onward` is the admission elsewhere of the agent that left.
     """
 
     agent: Digest

@@ -42,11 +42,11 @@ __all__ = [
     "PutMessage",
     "SignedMessage",
     "Watermark",
+    "Work",
+    "WorkItem",
     "decode_reply",
     "decode_request",
     "decode_work",
-    "Work",
-    "WorkItem",
 ]
 
 Digests = Annotated[tuple[Digest, ...], Meta(max_length=65_536)]
@@ -63,7 +63,7 @@ class PutBlocks(Value, tag_field="kind", tag="put-blocks"):
 
 
 class AskMissing(Value, tag_field="kind", tag="ask-missing"):
-    """Which of these blocks are not stored with you, with all they link to?"""
+    """Say which of these blocks are not stored with you, with all they link to."""
 
     digests: Digests
 
@@ -201,7 +201,7 @@ class Agents(Value, tag_field="kind", tag="agents"):
 
 
 class AskStatus(Value, tag_field="kind", tag="ask-status"):
-    """How is this anchor?"""
+    """Say how you are."""
 
 
 class AnchorStatus(Value, tag_field="kind", tag="anchor-status"):

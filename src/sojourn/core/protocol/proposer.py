@@ -73,7 +73,8 @@ class Proposer:
     """One attempt to have `proposal` decided in `slot`.
 
     `parent` is the certified parent, for anchors that have not heard of it; `application` what the agent
-    applied with, for anchors that have not seen it; `blocks` go along with the proposal. From round 1 on, `entry` and `justification` are needed.
+    applied with, for anchors that have not seen it; `blocks` go along with the proposal. From round 1 on,
+    `entry` and `justification` are needed.
     """
 
     def __init__(

@@ -54,9 +54,7 @@ class RoundChange:
         reply.vote.check(self._committee)
         self._votes[anchor] = reply.vote
 
-    def _heard_lock(
-        self, anchor: int, lock: Certificate | None, proposal: Proposal | None
-    ) -> None:
+    def _heard_lock(self, anchor: int, lock: Certificate | None, proposal: Proposal | None) -> None:
         if lock is None:
             if proposal is not None:
                 self._pending[anchor] = proposal

@@ -19,9 +19,7 @@ from sojourn.core.base.seals import Kind, Role
 from tests.samples import ISSUER, NOW_MS, document, key, seal
 
 ANN, BEN, CAT = key("ann"), key("ben"), key("cat")
-THREE = Officers(
-    keys=(ANN.public, BEN.public, CAT.public), amend=2, revoke=1, move=2, retire=3
-)
+THREE = Officers(keys=(ANN.public, BEN.public, CAT.public), amend=2, revoke=1, move=2, retire=3)
 OLD = document(by=(ANN, BEN), officers=THREE)
 
 

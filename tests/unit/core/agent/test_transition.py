@@ -274,9 +274,7 @@ def test_a_parent_with_a_past_that_cannot_be_is_rejected_and_breaks_nothing(
     if len(frontier) == count.bit_count():
         return
     parent = changed(ACTIVE, lineage__count=count, lineage__frontier=frontier)
-    child = replace(
-        ACTIVE, agent=parent.agent_id, version=parent.version + 1, parent=parent.digest
-    )
+    child = replace(ACTIVE, agent=parent.agent_id, version=parent.version + 1, parent=parent.digest)
     assert "bad-lineage" == reason_of(TransitionKind.STEP, parent, child)
 
 
@@ -393,9 +391,7 @@ def test_a_step_may_add_a_compartment_but_not_one_that_is_held_elsewhere() -> No
 
 
 def test_a_step_may_not_drop_a_compartment() -> None:
-    mutated = following(
-        ACTIVE, memory__compartments={"here": MEMORY.compartments["here"]}
-    )
+    mutated = following(ACTIVE, memory__compartments={"here": MEMORY.compartments["here"]})
     assert "bad-change" == reason_of(TransitionKind.STEP, ACTIVE, mutated)
 
 
@@ -429,7 +425,11 @@ def test_a_genesis_is_accepted() -> None:
         {"eligibility__budgets": {"calls": Budget(limit=2, spent=1)}},
         {"eligibility__last_decision": digest(b"decision")},
         {"trust__events": {"zone": 1}},
-        *({"eligibility__status": status} for status in Status if status not in ("active", "dormant")),
+        *(
+            {"eligibility__status": status}
+            for status in Status
+            if status not in ("active", "dormant")
+        ),
     ],
     ids=lambda changes: ",".join(f"{k}={v}"[:40] for k, v in changes.items()),
 )

@@ -35,7 +35,9 @@ def relying(level: int = 10, depth: int = 1, **fields: Any) -> Trust:
     return Trust(issuers=(issuer,), **fields)
 
 
-def found(trust: Trust, *endorsements: SignedEndorsement, operation: str = "travel") -> TrustFinding:
+def found(
+    trust: Trust, *endorsements: SignedEndorsement, operation: str = "travel"
+) -> TrustFinding:
     return judge(trust, ZONE, operation, endorsements, NOW_MS)
 
 

@@ -248,9 +248,7 @@ def test_section_11_only_the_zone_that_the_departure_names_can_have_admitted_it(
     head = world.launch(a)
     agent = head.record.agent_id
     gone, visa, ask = world.depart(a, b, head)
-    record = admitted(
-        gone.record, gone.certificate.slot, c.manifest, c.hosts[0].public
-    )
+    record = admitted(gone.record, gone.certificate.slot, c.manifest, c.hosts[0].public)
     proposal = world.propose(TransitionKind.ADMIT, gone, record, c.hosts[0])
     stolen = c.sample.certified(proposal.transition)
     with pytest.raises(Rejected):

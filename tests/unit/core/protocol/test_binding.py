@@ -348,9 +348,7 @@ def test_section_6_only_the_heads_fence_of_the_bound_host_is_renewed(world: Worl
 def test_an_agent_that_may_not_act_is_not_renewed(world: World, status: Status) -> None:
     a = world.zones[0]
     head = world.launch(a)
-    record = replace(
-        head.record, eligibility=replace(head.record.eligibility, status=status)
-    )
+    record = replace(head.record, eligibility=replace(head.record.eligibility, status=status))
     ended = replace(head, transition=replace(head.transition, record=record))
     dossier = a.anchors[0].dossier(head.record.agent_id)
     a.anchors[0].dossiers[head.record.agent_id] = replace(dossier, head=ended)
@@ -459,8 +457,7 @@ def test_trap_27_a_late_step_and_a_bind_compete_for_one_slot(world: World, first
     bind = bind_request(world, a, head).proposal
     assert a.slot(bind, head) == slot
     outcomes = [
-        driven(a, Proposer(proposal, slot, a.manifest, parent=head))
-        for proposal in (step, bind)
+        driven(a, Proposer(proposal, slot, a.manifest, parent=head)) for proposal in (step, bind)
     ]
     won = [p.decided for p in outcomes if p.progress is Progress.WON]
     assert len(won) <= 1

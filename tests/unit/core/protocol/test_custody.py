@@ -163,9 +163,7 @@ def test_trap_20_an_agent_cloned_into_an_attackers_zone_is_not_admitted_there(
     known = travelled.manifests | {thief.zone: thief.manifest}
     gone = travelled.chapters[-2].closed
     assert gone is not None
-    record = admitted(
-        gone.record, gone.certificate.slot, thief.manifest, thief.hosts[0].public
-    )
+    record = admitted(gone.record, gone.certificate.slot, thief.manifest, thief.hosts[0].public)
     made = propose(TransitionKind.ADMIT, gone, record, thief.hosts[0])
     clone = Chapter(opened=thief.certified(made.transition))
     assert "bad-change" == travelled.reason([*travelled.chapters[:-1], clone], manifests=known)
@@ -189,9 +187,7 @@ def test_a_thief_cannot_take_over_in_the_middle_of_a_term(travelled: Travelled) 
 
 def test_a_head_descends_from_the_opening_of_its_term(travelled: Travelled) -> None:
     lineage = replace(travelled.head.record.lineage, custody=digest(b"another opening"))
-    record = replace(
-        child(travelled.head.record, travelled.head.certificate.slot), lineage=lineage
-    )
+    record = replace(child(travelled.head.record, travelled.head.certificate.slot), lineage=lineage)
     made = propose(TransitionKind.STEP, travelled.head, record, travelled.b.hosts[0])
     with pytest.raises(Rejected) as caught:
         check_head(
@@ -223,9 +219,7 @@ def chain_of_lies() -> tuple[list[Chapter], bytes]:
 
 def opens(kind: TransitionKind, parent: Certified, **record: Any) -> Chapter:
     made = replace(child(parent.record, parent.certificate.slot), **record)
-    return Chapter(
-        opened=LIAR.certified(propose(kind, parent, made, LIAR.hosts[0]).transition)
-    )
+    return Chapter(opened=LIAR.certified(propose(kind, parent, made, LIAR.hosts[0]).transition))
 
 
 @pytest.mark.parametrize("kind", TransitionKind)
@@ -268,9 +262,7 @@ def test_a_liars_past_is_rejected_and_breaks_nothing(lineage: dict[str, Any]) ->
         ),
     )
     with pytest.raises(Rejected):
-        check_chain(
-            agent, [Chapter(opened=BORN, closed=bent), opened], {LIAR.zone: LIAR.manifest}
-        )
+        check_chain(agent, [Chapter(opened=BORN, closed=bent), opened], {LIAR.zone: LIAR.manifest})
 
 
 # Refusals
@@ -285,9 +277,13 @@ def test_trap_16_a_return_leans_on_the_refusal_of_that_very_departure(
     thief = found("thief")
     forged = thief.certified(travelled.refusal.transition, travelled.refusal.certificate.slot)
     assert "wrong-key" == travelled.reason(
-        travelled.with_chapter(3, refusal=replace(forged, certificate=replace(
-            forged.certificate, slot=travelled.refusal.certificate.slot
-        )))
+        travelled.with_chapter(
+            3,
+            refusal=replace(
+                forged,
+                certificate=replace(forged.certificate, slot=travelled.refusal.certificate.slot),
+            ),
+        )
     )
 
 
@@ -370,9 +366,7 @@ SPOILT: dict[str, tuple[Callable[[Certified, Travelled], Certified], str]] = {
         "wrong-agent",
     ),
     "two votes": (
-        lambda c, t: replace(
-            c, certificate=replace(c.certificate, votes=c.certificate.votes[:2])
-        ),
+        lambda c, t: replace(c, certificate=replace(c.certificate, votes=c.certificate.votes[:2])),
         "no-quorum",
     ),
     "a vote twice": (

@@ -67,9 +67,7 @@ class Stage:
         """Return the identity of whoever may propose in a round; the host's in round 0."""
         if round == 0:
             return self.zone.hosts[0].public
-        return self.zone.sample.identity(
-            decree.leader(self.slot, round, self.zone.manifest)
-        ).public
+        return self.zone.sample.identity(decree.leader(self.slot, round, self.zone.manifest)).public
 
     def certificate(
         self,
@@ -227,9 +225,7 @@ def test_rule_2_the_proof_is_of_the_round_before_and_of_this_slot(stage: Stage) 
 
 def test_rule_2_a_later_round_may_be_entered_at_once(stage: Stage) -> None:
     entry = stage.entry_to(3)
-    stage.anchor(3).dossiers[stage.agent] = replace(
-        stage.anchor(3).dossier(stage.agent), open=None
-    )
+    stage.anchor(3).dossiers[stage.agent] = replace(stage.anchor(3).dossier(stage.agent), open=None)
     assert isinstance(stage.propose(3, stage.x, 3, entry=entry), Voted)
 
 
@@ -430,9 +426,7 @@ def test_trap_4_no_commit_vote_for_a_round_that_was_left(stage: Stage) -> None:
 
 def test_one_commit_vote_a_round(stage: Stage) -> None:
     stage.locked(0, stage.x)
-    reply = stage.anchor().ask(
-        ShowLock(certificate=stage.certificate(stage.y), proposal=stage.y)
-    )
+    reply = stage.anchor().ask(ShowLock(certificate=stage.certificate(stage.y), proposal=stage.y))
     assert isinstance(reply, Nack)
 
 

@@ -27,9 +27,7 @@ def duties(zone: PureZone, head: Certified, index: int = 0) -> dict[Task, Duty]:
 def test_an_idle_agent_asleep_until_a_message_owes_nothing(world: World) -> None:
     a = world.zones[0]
     head = world.launch(a)
-    asleep = replace(
-        head.record.eligibility, status=Status.DORMANT, wake=(Wake(on_message=True),)
-    )
+    asleep = replace(head.record.eligibility, status=Status.DORMANT, wake=(Wake(on_message=True),))
     head = world.step(a, head, eligibility=asleep)
     assert {} == duties(a, head)
 
@@ -53,9 +51,7 @@ def test_a_sleeper_is_offered_when_it_wakes(world: World) -> None:
     a = world.zones[0]
     head = world.launch(a)
     at_ms = world.clock.wall_ms + 60_000
-    asleep = replace(
-        head.record.eligibility, status=Status.DORMANT, wake=(Wake(at_ms=at_ms),)
-    )
+    asleep = replace(head.record.eligibility, status=Status.DORMANT, wake=(Wake(at_ms=at_ms),))
     head = world.step(a, head, eligibility=asleep)
     assert world.clock.boot_ms + 60_000 == duties(a, head)[Task.REBIND].due_ms
 

@@ -245,7 +245,8 @@ def test_an_anchor_that_votes_to_lock_for_ever_is_not_answered_for_ever(stage: S
     proposer = proposer_of(stage)
     ask = Propose(slot=stage.slot, round=0, proposal=stage.x)
     for anchor in range(4):
-        assert isinstance(reply := stage.anchor(anchor).ask(ask), Voted)
+        reply = stage.anchor(anchor).ask(ask)
+        assert isinstance(reply, Voted)
         proposer.heard(anchor, reply)
     answered = [list(proposer.heard(3, stage.anchor(3).ask(ask))) for _ in range(5)]
     assert [[]] * 5 == answered

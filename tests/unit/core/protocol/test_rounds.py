@@ -140,10 +140,9 @@ def test_a_forged_lock_is_no_lock(stage: Stage, spoilt: str) -> None:
 def garbage(stage: Stage, at_ms: int = 2**62) -> Proposal:
     """Return what nobody votes for, and every order puts first."""
     author = found("thief").hosts[0]
-    made = propose(
+    return propose(
         stage.x.transition.kind, stage.head, stage.x.transition.record, author, now_ms=at_ms
     )
-    return made
 
 
 def test_a_liar_cannot_have_its_garbage_proposed_by_a_leader_that_knows_better(
@@ -195,9 +194,9 @@ def test_a_liar_cannot_end_a_round_change_with_a_decision_that_is_none(
 ) -> None:
     decided = stage.world.decide(stage.zone, stage.x, stage.head)
     thief = found("thief")
-    twin = stage.world.launch(stage.zone, capabilities=replace(
-        stage.head.record.capabilities, entry="other:Agent"
-    ))
+    twin = stage.world.launch(
+        stage.zone, capabilities=replace(stage.head.record.capabilities, entry="other:Agent")
+    )
     for _ in range(3):
         twin = stage.world.step(stage.zone, twin)
     assert twin.record.version > stage.slot.version

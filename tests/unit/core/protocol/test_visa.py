@@ -92,9 +92,7 @@ def test_section_5_the_terms_are_those_of_the_head_that_is_shown(
 
 def test_trap_13_an_application_without_its_past_is_none(world: World) -> None:
     _, b, head, ask = applied(world)
-    twin = world.launch(
-        world.zones[0], capabilities=replace(head.record.capabilities, entry="x:Y")
-    )
+    twin = world.launch(world.zones[0], capabilities=replace(head.record.capabilities, entry="x:Y"))
     others = world.zones[0].anchors[0].past(twin.record.agent_id)
     for changes, reason in (
         ({"chapters": ()}, "truncated"),
@@ -114,10 +112,7 @@ def test_trap_13_a_manifest_that_an_applicant_shows_speaks_for_no_other_zone(
     thief = samples.found("thief")
     stolen = replace(thief.manifest, zone=a.zone, epoch=1, previous=a.manifest.digest)
     forged = samples.SampleZone(samples.signed(stolen), thief.hosts, thief.memberships)
-    lies = [
-        forged.certified(each.transition)
-        for each in (ask.chapters[0].opened, head)
-    ]
+    lies = [forged.certified(each.transition) for each in (ask.chapters[0].opened, head)]
     wrong = replace(
         ask,
         head=lies[1],
@@ -208,7 +203,9 @@ def test_a_policy_that_cannot_be_evaluated_denies(world: World, cedar: str) -> N
 
 def test_section_4_trust_is_recomputed_by_the_target(world: World) -> None:
     _, b, _, ask = applied(world)
-    world.known.endorsements[:] = [e for e in world.known.endorsements if e.endorsement.subject != b.zone]
+    world.known.endorsements[:] = [
+        e for e in world.known.endorsements if e.endorsement.subject != b.zone
+    ]
     assert refused(b.ask(0, ask), "denied")
     world.known.endorsements.append(endorsement(b.zone, 1))
     assert isinstance(b.ask(0, ask), Voted)
@@ -223,7 +220,8 @@ def test_section_4_a_document_outside_its_window_rules_nothing(world: World) -> 
 
 
 @pytest.mark.parametrize(
-    "requires", [Requirements(cpu_millis=10**6), Requirements(gpus=1), Requirements(packages=("x",))]
+    "requires",
+    [Requirements(cpu_millis=10**6), Requirements(gpus=1), Requirements(packages=("x",))],
 )
 def test_section_5_the_host_can_run_what_it_is_promised_for(
     world: World, requires: Requirements
@@ -279,6 +277,7 @@ def test_trap_21_a_closed_term_is_not_applied_for(world: World) -> None:
 
 
 PUBLIC = Memory(compartments={"m": Compartment(form=Form.LOG, root=ZERO, labels=("public",))})
+
 
 @pytest.mark.parametrize(
     ("field", "is_void"),
@@ -340,9 +339,7 @@ def test_section_4_check_8_a_visa_is_the_targets_certificate(world: World, spoil
         "two votes": replace(
             visa, certificate=replace(visa.certificate, votes=visa.certificate.votes[:2])
         ),
-        "another's": replace(
-            visa, certificate=c.sample.certificate(slot, value, phase=Phase.VISA)
-        ),
+        "another's": replace(visa, certificate=c.sample.certificate(slot, value, phase=Phase.VISA)),
         "other terms": replace(visa, terms=longer),
         "round": replace(visa, certificate=replace(visa.certificate, round=1)),
     }
@@ -355,9 +352,7 @@ def test_trap_9_a_visa_is_named_by_its_terms(world: World) -> None:
     head = world.launch(a)
     ask = world.application(a, b, head)
     visa = world.visa(b, ask)
-    votes = [
-        visa.certificate.vote(part) for part in visa.certificate.votes
-    ]
+    votes = [visa.certificate.vote(part) for part in visa.certificate.votes]
     fewer = replace(visa, certificate=certify(votes[1:], b.manifest.committee))
     assert visa.digest == fewer.digest == digest(encode(ask.terms))
     assert visa.terms == visa_terms(

@@ -32,7 +32,9 @@ def test_an_envelope_of_another_zone_is_refused() -> None:
 
 def test_a_host_that_the_zone_has_not_enrolled_is_refused() -> None:
     stranger = replace(
-        OFFERED.envelope, host=AWAY.hosts[0].public, membership=AWAY.memberships[AWAY.hosts[0].public]
+        OFFERED.envelope,
+        host=AWAY.hosts[0].public,
+        membership=AWAY.memberships[AWAY.hosts[0].public],
     )
     sealed = seal(AWAY.hosts[0], Kind.ENVELOPE, Role.HOST, digest_of(stranger))
     assert "unknown-host" == reason_of(SignedEnvelope(envelope=stranger, seal=sealed))

@@ -129,9 +129,7 @@ def test_each_anchor_must_have_sealed() -> None:
 )
 def test_trap_11_a_seal_as_something_else_is_none(kind: Kind, role: Role) -> None:
     wrong = seal(HOME.identity(3), kind, role, HOME.manifest.digest)
-    assert "bad-signature" == reason_of(
-        replace(HOME.signed, seals=(*HOME.signed.seals[:3], wrong))
-    )
+    assert "bad-signature" == reason_of(replace(HOME.signed, seals=(*HOME.signed.seals[:3], wrong)))
 
 
 def test_a_seal_of_another_manifest_is_none() -> None:

@@ -1,0 +1,262 @@
+"""What an anchor answers without a ruling: blocks, the past, messages, leases, work for hosts, how it is.
+
+None of it decides anything. What is long is answered in parts, and what takes long lets others in between, for
+votes must not wait for a reader.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from sojourn.anchor.gossiping import fitting
+from sojourn.anchor.hosts import GONE
+from sojourn.core.agent.eligibility import ENDED, Status
+from sojourn.core.base.encoding import encode
+from sojourn.core.base.errors import Refused, Rejected
+from sojourn.core.base.keys import key_text
+from sojourn.core.protocol import exchange, gossip
+from sojourn.core.protocol.anchor import renews
+from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
+from sojourn.core.protocol.dossier import Dossier
+from sojourn.core.protocol.messages import Applied, AskHead, Reply
+from sojourn.runtime import clock
+from sojourn.runtime.store import CHANGES_MAX
+from sojourn.runtime.transport import Connection
+
+if TYPE_CHECKING:
+    from sojourn.anchor.server import Anchor
+
+__all__ = ["Answers"]
+
+_REPLY_BYTES_MAX: Final = 2 * 1024 * 1024
+"""Half of what a message may have; one piece that is larger goes alone."""
+_DIGESTS_AT_ONCE: Final = 1024
+_DOSSIERS_AT_ONCE: Final = 64
+_ITEMS_MAX: Final = 256
+SOFTWARE: Final = "sojourn/1"
+
+
+class Answers:
+    """Answers of one anchor, from its store and from what it knows."""
+
+    def __init__(self, anchor: "Anchor") -> None:
+        self._anchor = anchor
+
+    async def answer(
+        self, connection: Connection, request: exchange.AnyRequest, sender: bytes
+    ) -> exchange.AnyReply:
+        """Answer a request that is not ruled on. Raises `SojournError`."""
+        match request:
+            case Heartbeat():
+                self._note_host(connection, request.host, sender)
+            case exchange.AskWork():
+                is_new = self._note_host(connection, request.host, sender)
+                return await self._work(request.host, is_new=is_new)
+            case exchange.Consumed():
+                self._check_bound(request.agent, sender)
+        return await self._HANDLERS[type(request)](self, request)
+
+    # --- hosts ----------------------------------------------------------------------------------------
+
+    def _note_host(self, connection: Connection, host: bytes, sender: bytes) -> bool:
+        """Remember over which connection a host can be told of work; tell whether it is another than before."""
+        if host != sender:
+            problem = f"{key_text(sender)} speaks for host {key_text(host)}"
+            raise Rejected(problem, reason="wrong-key", where="host")
+        return self._anchor.hosts.note(host, connection)
+
+    def _check_bound(self, agent: bytes, sender: bytes) -> None:
+        """Raise `Rejected` unless the sender is the agent's bound host: only it may drop messages."""
+        head = self._anchor.shelf.dossier(agent).head
+        if head is None or head.record.custody.host != sender:
+            problem = f"{key_text(sender)} is not the bound host"
+            raise Rejected(problem, reason="wrong-key", where="agent")
+
+    async def _heartbeat(self, beat: Heartbeat) -> HeartbeatReply:
+        anchor, now_ms = self._anchor, clock.boot_ms()
+        refused = []
+        for claim in beat.claims:
+            if renews(anchor.shelf.dossier(claim.agent), beat.host, claim):
+                anchor.leases.renew(claim.agent, claim.fence, now_ms)
+            else:
+                refused.append(claim.agent)
+        return HeartbeatReply(sequence=beat.sequence, declined=tuple(refused))
+
+    async def _work(self, host: bytes, *, is_new: bool) -> exchange.Work:
+        """Return what there is for a host to do: agents that want it, or anybody, and those with mail.
+
+        Whoever has a live lease is being seen to; but a host that has just connected may have just started, and
+        remember nothing. What does not fit comes when the host asks again.
+        """
+        anchor, now_ms = self._anchor, clock.boot_ms()
+        wanting = [
+            agent
+            for agent, fence in anchor.wanted.by(host)
+            if is_new or fence is None or not anchor.leases.is_live(agent, fence, now_ms)
+        ]
+        items: list[exchange.WorkItem] = []
+        left = _REPLY_BYTES_MAX
+        for number, agent in enumerate(dict.fromkeys((*anchor.mail.agents(), *wanting))):
+            if number % _DOSSIERS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            item = self._item(anchor.shelf.dossier(agent), host)
+            if item is None:
+                continue
+            left -= len(encode(item))
+            if items and left < 0:
+                break
+            items.append(item)
+            if len(items) == _ITEMS_MAX:
+                break
+        return exchange.Work(items=tuple(items))
+
+    def _item(self, dossier: Dossier, host: bytes) -> exchange.WorkItem | None:
+        """Return what a host can do for an agent now, if anything."""
+        arrival, head = dossier.arrival, dossier.head
+        if arrival is not None and arrival.arrive.visa.terms.host == host:
+            return exchange.WorkItem(arrive=arrival.arrive, application=dossier.application)
+        if head is None or head.record.custody.zone != self._anchor.zone_id:
+            return None
+        eligibility = head.record.eligibility
+        if eligibility.status in GONE or head.record.custody.host not in (None, host):
+            return None
+        has_mail = self._anchor.mail.waits_for(dossier.agent)
+        timed = any(wake.at_ms is not None for wake in eligibility.wake)
+        if eligibility.status is Status.DORMANT and not (has_mail or timed):
+            return None
+        return exchange.WorkItem(head=head, has_mail=has_mail)
+
+    # --- blocks ---------------------------------------------------------------------------------------
+
+    async def _put_blocks(self, put: exchange.PutBlocks) -> Applied:
+        """Store blocks, in as many commits as it takes: children go first."""
+        anchor = self._anchor
+        for part in _parts(put.blocks, CHANGES_MAX // 2):
+            await anchor.write(anchor.shelf.block_changes(part))
+        return Applied()
+
+    async def _ask_missing(self, ask: exchange.AskMissing) -> exchange.Missing:
+        lacking: list[bytes] = []
+        for part in _parts(ask.digests, _DIGESTS_AT_ONCE):
+            lacking += self._anchor.shelf.lacking(part)
+            await asyncio.sleep(0)
+        return exchange.Missing(digests=tuple(lacking))
+
+    async def _ask_blocks(self, ask: exchange.AskBlocks) -> exchange.Blocks:
+        found: list[bytes] = []
+        left = _REPLY_BYTES_MAX
+        for named in ask.digests[:_DIGESTS_AT_ONCE]:
+            data = self._anchor.shelf.block(named)
+            if data is None:
+                continue
+            left -= len(data)
+            if found and left < 0:
+                break
+            found.append(data)
+        return exchange.Blocks(blocks=tuple(found))
+
+    # --- the past -------------------------------------------------------------------------------------
+
+    async def _ask_past(self, ask: exchange.AskPast) -> exchange.Past:
+        shelf = self._anchor.shelf
+        history = shelf.history(ask.agent, ask.from_version, ask.limit, _REPLY_BYTES_MAX)
+        return exchange.Past(chapters=tuple(shelf.chapters(ask.agent)), history=tuple(history))
+
+    async def _ask_agents(self, ask: exchange.AskAgents) -> exchange.Agents:
+        found: list[exchange.AgentSummary] = []
+        after = ask.after or b""
+        while len(found) < ask.limit:
+            page = self._anchor.shelf.dossiers(after=after, limit=_DOSSIERS_AT_ONCE)
+            found += [_summary(dossier) for dossier in page if dossier.head is not None]
+            if len(page) < _DOSSIERS_AT_ONCE:
+                break
+            after = page[-1].agent
+            await asyncio.sleep(0)
+        return exchange.Agents(agents=tuple(found[: ask.limit]))
+
+    # --- messages -------------------------------------------------------------------------------------
+
+    async def _put_message(self, put: exchange.PutMessage) -> Reply:
+        """Keep a message for an agent that is here or on its way; one that went on its sender follows."""
+        anchor, agent = self._anchor, put.message.message.agent
+        dossier = anchor.shelf.dossier(agent)
+        if dossier.head is None:
+            raise Refused("this zone has never held that agent")
+        if dossier.head.record.eligibility.status in ENDED:
+            raise Refused("that agent has ended")
+        put.message.check()
+        if dossier.onward is not None:
+            return await anchor.decide(AskHead(agent=agent), b"")
+        if await anchor.mail.keep(put.message):
+            anchor.announce_mail(agent)
+        return Applied()
+
+    async def _ask_messages(self, ask: exchange.AskMessages) -> exchange.Messages:
+        return exchange.Messages(messages=self._anchor.mail.read(ask.agent))
+
+    async def _consumed(self, done: exchange.Consumed) -> Applied:
+        await self._anchor.mail.drop(done.agent, done.messages)
+        return Applied()
+
+    # --- this anchor and the places it knows ----------------------------------------------------------
+
+    async def _ask_status(self, ask: exchange.AskStatus) -> exchange.AnchorStatus:
+        anchor = self._anchor
+        return exchange.AnchorStatus(
+            zone=anchor.zone_id,
+            index=anchor.index,
+            epoch=anchor.manifest.epoch,
+            agents=anchor.shelf.count(),
+            places=len(anchor.manifests),
+            votes=anchor.votes_cast,
+            up_ms=clock.boot_ms() - anchor.started_ms,
+            software=SOFTWARE,
+        )
+
+    async def _ask_watermark(self, ask: exchange.AskWatermark) -> exchange.Watermark:
+        return exchange.Watermark(vote=self._anchor.seen.of(ask.anchor))
+
+    async def _exchange(self, ask: gossip.Exchange) -> gossip.Exchanged:
+        places = self._anchor.places
+        return gossip.Exchanged(
+            news=fitting(places.lacking_in(ask.summary)), summary=places.summary()
+        )
+
+    async def _tell(self, tell: gossip.Tell) -> Applied:
+        await self._anchor.take_news(tell.news)
+        return Applied()
+
+    _HANDLERS: Final[dict[type, Callable[["Answers", Any], Awaitable[exchange.AnyReply]]]] = {
+        Heartbeat: _heartbeat,
+        exchange.PutBlocks: _put_blocks,
+        exchange.AskMissing: _ask_missing,
+        exchange.AskBlocks: _ask_blocks,
+        exchange.AskPast: _ask_past,
+        exchange.AskAgents: _ask_agents,
+        exchange.PutMessage: _put_message,
+        exchange.AskMessages: _ask_messages,
+        exchange.Consumed: _consumed,
+        exchange.AskStatus: _ask_status,
+        exchange.AskWatermark: _ask_watermark,
+        gossip.Exchange: _exchange,
+        gossip.Tell: _tell,
+    }
+
+
+def _parts(items: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _summary(dossier: Dossier) -> exchange.AgentSummary:
+    assert dossier.head is not None
+    record = (dossier.onward or dossier.head).record
+    custody = record.custody
+    return exchange.AgentSummary(
+        agent=dossier.agent,
+        status=record.eligibility.status,
+        version=record.version,
+        term=custody.term,
+        binding=custody.binding,
+        host=custody.host,
+        to_zone=custody.zone if dossier.onward else None,
+    )

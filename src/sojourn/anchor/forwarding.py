@@ -1,0 +1,115 @@
+"""Forwarding: messages that wait here for an agent that went on follow it (protocol §10).
+
+What came before the departure, or between it and the word of the admission, would stay here. So each anchor
+gives its own copies to the zone where the agent was admitted, and drops one when a quorum there keeps it. The
+same message from many anchors is one message.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.exchange import AnyReply, PutMessage, SignedMessage
+from sojourn.core.protocol.messages import Applied, Head
+from sojourn.runtime.zone_client import ZoneClient
+
+if TYPE_CHECKING:
+    from sojourn.anchor.server import Anchor
+
+__all__ = ["Forwarding"]
+
+log = structlog.get_logger("anchor")
+
+_AT_ONCE: Final = 8
+"""Agents whose messages are forwarded at a time."""
+_PAUSE_S: Final = 1.0
+_PAUSE_S_MAX: Final = 60.0
+_HOPS_MAX: Final = 16
+"""Zones that are followed in one go."""
+_PUT_TIMEOUT_S: Final = 5.0
+
+
+class Forwarding:
+    """The messages that one anchor sends after agents."""
+
+    def __init__(self, anchor: "Anchor") -> None:
+        self._anchor = anchor
+        self._agents: set[bytes] = set()
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    def begin(self, agent: bytes) -> None:
+        """See to an agent's messages, unless there are none or they are being seen to."""
+        if agent not in self._agents and self._anchor.mail.waits_for(agent):
+            self._agents.add(agent)
+            self._anchor.begin(self._forward_all, agent)
+
+    async def _forward_all(self, agent: bytes) -> None:
+        """Forward until nothing waits for an agent that is elsewhere; ever more rarely where that fails."""
+        pause_s = _PAUSE_S
+        try:
+            while (onward := self._onward(agent)) is not None:
+                async with self._turn:
+                    is_done = await self._forward_some(onward)
+                if not is_done:
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+        finally:
+            self._agents.discard(agent)
+
+    def _onward(self, agent: bytes) -> Certified | None:
+        """Return where an agent went on to, if messages for it wait here."""
+        return (
+            self._anchor.shelf.dossier(agent).onward if self._anchor.mail.waits_for(agent) else None
+        )
+
+    async def _forward_some(self, onward: Certified) -> bool:
+        """Forward what can be read at once; tell whether all of it was taken."""
+        agent = onward.record.agent_id
+        for message in self._anchor.mail.read(agent):
+            for _ in range(_HOPS_MAX):
+                further = await self._put(message, onward)
+                if further is None or further == onward:
+                    break
+                onward = further
+            if further is not None:
+                return False
+            await self._anchor.mail.drop(agent, [message.digest])
+            log.info("forwarded", agent=agent.hex()[:12], message=message.digest.hex()[:12])
+        return True
+
+    async def _put(self, message: SignedMessage, onward: Certified) -> Certified | None:
+        """Give a message to the zone of an admission; return None once a quorum there keeps it.
+
+        Otherwise return the newest admission that its anchors prove: this one, or one further on.
+        """
+        target = self._anchor.manifests.get(onward.record.custody.zone)
+        if target is None:
+            return onward
+        client = ZoneClient(target, self._anchor.connections)
+        took = 0
+        newest = onward
+
+        def take(_anchor: int, reply: AnyReply) -> bool:
+            nonlocal took, newest
+            took += isinstance(reply, Applied)
+            if isinstance(reply, Head) and reply.onward is not None:
+                newest = self._newer(newest, reply.onward)
+            return took >= client.quorum
+
+        await client.ask_each(PutMessage(message=message), take, timeout_s=_PUT_TIMEOUT_S)
+        return None if took >= client.quorum else newest
+
+    def _newer(self, known: Certified, shown: Certified) -> Certified:
+        """Return the later of two admissions of one agent. Raises `Rejected` for one that is none."""
+        is_later = (
+            shown.transition.kind is TransitionKind.ADMIT
+            and shown.record.agent_id == known.record.agent_id
+            and shown.record.custody.term > known.record.custody.term
+        )
+        if not is_later:
+            return known
+        shown.check(self._anchor.manifests, where="onward")
+        return shown

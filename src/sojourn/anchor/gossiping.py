@@ -1,0 +1,107 @@
+"""Gossip: how an anchor learns of places, and whether its store is older than its votes (protocol §11, §13).
+
+Each round: one other anchor of this zone, and one of another zone, chosen by chance.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from sojourn.core.base.encoding import Value, encode
+from sojourn.core.base.errors import SojournError, StoreFailed
+from sojourn.core.base.limits import GOSSIP_ROUND_MS
+from sojourn.core.protocol import exchange, gossip
+from sojourn.runtime.zone_client import ZoneClient
+
+if TYPE_CHECKING:
+    from sojourn.anchor.server import Anchor
+
+__all__ = ["Gossip", "fitting"]
+
+log = structlog.get_logger("anchor")
+
+_ROUND_S: Final = GOSSIP_ROUND_MS / 1000
+_KIND_BYTES_MAX: Final = 1024 * 1024
+"""What one message tells of manifests, of envelopes and of endorsements each."""
+
+V = TypeVar("V", bound=Value)
+
+
+class Gossip:
+    """The gossip of one anchor."""
+
+    def __init__(self, anchor: "Anchor") -> None:
+        self._anchor = anchor
+        self._unasked = {i for i in range(anchor.zone.n) if i != anchor.index}
+        self._chance = random.Random()  # noqa: S311 - which peer to gossip with; nothing secret
+
+    async def run(self) -> None:
+        """Gossip for ever. Raises `StoreFailed`."""
+        while True:
+            await self._ask_watermarks()
+            await asyncio.sleep(_ROUND_S * self._chance.uniform(0.8, 1.2))
+            self._anchor.forget_expired()
+            for client, index in self._partners():
+                try:
+                    await self._gossip_with(client, index)
+                except StoreFailed:
+                    raise
+                except SojournError as error:
+                    log.debug("no gossip", zone=client.manifest.name, problem=str(error))
+
+    async def _ask_watermarks(self) -> None:
+        """Ask each peer once, as soon as it can be reached, what it has seen of this anchor's votes."""
+        await asyncio.gather(*(self._ask_watermark(peer) for peer in sorted(self._unasked)))
+
+    async def _ask_watermark(self, peer: int) -> None:
+        ask = exchange.AskWatermark(anchor=self._anchor.index)
+        try:
+            reply = await self._anchor.zone.call(peer, ask, timeout_s=_ROUND_S)
+            if isinstance(reply, exchange.Watermark):
+                self._anchor.check_watermark(reply)
+                self._unasked.discard(peer)
+        except SojournError as error:
+            log.debug("no watermark", peer=peer, problem=str(error))
+
+    def _partners(self) -> list[tuple[ZoneClient, int]]:
+        anchor = self._anchor
+        own = [i for i in range(anchor.zone.n) if i != anchor.index]
+        found = [(anchor.zone, self._chance.choice(own))] if own else []
+        others = [m for zone, m in anchor.manifests.items() if zone != anchor.zone_id]
+        if others:
+            client = ZoneClient(self._chance.choice(others), anchor.connections)
+            found.append((client, self._chance.randrange(client.n)))
+        return found
+
+    async def _gossip_with(self, client: ZoneClient, index: int) -> None:
+        ask = gossip.Exchange(summary=self._anchor.places.summary())
+        reply = await client.call(index, ask, timeout_s=_ROUND_S)
+        if not isinstance(reply, gossip.Exchanged):
+            return
+        await self._anchor.take_news(reply.news)
+        lacking = fitting(self._anchor.places.lacking_in(reply.summary))
+        if lacking.manifests or lacking.envelopes or lacking.endorsements:
+            await client.call(index, gossip.Tell(news=lacking), timeout_s=_ROUND_S)
+
+
+def fitting(news: gossip.News) -> gossip.News:
+    """Return as much of the news as one message has room for; the rest is news in the next round."""
+    return gossip.News(
+        manifests=_first(news.manifests),
+        envelopes=_first(news.envelopes),
+        endorsements=_first(news.endorsements),
+    )
+
+
+def _first(statements: Iterable[V]) -> tuple[V, ...]:
+    taken: list[V] = []
+    left = _KIND_BYTES_MAX
+    for statement in statements:
+        left -= len(encode(statement))
+        if left < 0:
+            break
+        taken.append(statement)
+    return tuple(taken)

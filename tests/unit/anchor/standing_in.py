@@ -1,0 +1,45 @@
+"""Standing in for an anchor of a village: under its key, in its place, with answers of one's own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sojourn.core.base.encoding import encode
+from sojourn.core.protocol import exchange
+from sojourn.runtime.transport import Connection, PeerIdentity
+from sojourn.transports.loopback import LoopbackTransport
+from tests.village import House, Village
+
+__all__ = ["Answer", "hang", "stand_in"]
+
+Answer = Callable[[Any, Any], Awaitable[Any]]
+"""Takes a request and the honest reply to it; returns what is answered instead: a reply, or bytes."""
+
+
+async def stand_in(village: Village, house: House, index: int, answer: Answer) -> None:
+    """From now on, answer for an anchor with whatever `answer` makes of its honest replies."""
+    anchor = house.anchors[index]
+    await anchor.listener.close()  # type: ignore[attr-defined]
+    identity = PeerIdentity(anchor.identity.public, "spiffe://test/anchor")
+
+    async def serve(connection: Connection, body: bytes) -> bytes:
+        request = exchange.decode_request(body)
+        honest = exchange.decode_reply(await anchor.serve(connection, body))
+        told = await answer(request, honest)
+        return told if isinstance(told, bytes) else encode(told)
+
+    transport = LoopbackTransport(village.network, identity)
+    place = (house.name, 1000 + index)
+    anchor.listener = await transport.listen(*place, on_request=serve)  # type: ignore[attr-defined]
+
+
+async def hang(village: Village, house: House, index: int) -> asyncio.Event:
+    """Let an anchor answer nothing any more, until the event that is returned is set."""
+    gate = asyncio.Event()
+
+    async def wait(_request: Any, honest: Any) -> Any:
+        await gate.wait()
+        return honest
+
+    await stand_in(village, house, index, wait)
+    return gate
