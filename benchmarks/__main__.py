@@ -25,7 +25,7 @@ def main() -> int:
         print("\n".join(suite.NAMES))
         return 0
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     with tempfile.TemporaryDirectory(prefix="sojourn-bench-", dir=arguments.folder) as folder:
         report = Report(machine.configuration(Path(folder)), console)
         for name in arguments.only or suite.NAMES:

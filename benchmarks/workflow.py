@@ -80,8 +80,7 @@ def _ours(at_once: int, peers: Mapping[str, Measured], scale: Scale, folder: Pat
             found = measure(course, scale, folder / f"{at_once}-{anchors}-{window}")
             units = _UNITS | {f"of {name}": "times" for name in peers}
             measured = [_beside(ours, peers, number) for number, ours in enumerate(found)]
-            plural = "s" if anchors > 1 else ""
-            name = f"Sojourn, {anchors} anchor{plural}, window {window}, {at_once} at once"
+            name = f"Sojourn n={anchors} window {window}, {at_once} at once"
             cases.append(Case.of(name, units, measured))
     return cases
 

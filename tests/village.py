@@ -8,24 +8,19 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-import msgspec
+from typing import Any
 
 from sojourn.anchor.server import Anchor
-from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
-from sojourn.core.agent.eligibility import Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
-from sojourn.core.agent.lineage import Lineage
+from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.agent.memory.field import Memory
-from sojourn.core.agent.record import AgentRecord, Custody
-from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.agent.trust import Endorsement, SignedEndorsement, Trust, TrustedIssuer
-from sojourn.core.base.digests import ZERO, digest
-from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.agent.trust import SignedEndorsement
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import encode
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.merkle import Inclusion
-from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.base.seals import Role
 from sojourn.core.protocol import gossip
 from sojourn.core.protocol.admission import admitted, bound, child, departed
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply
@@ -36,37 +31,18 @@ from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import certify
-from sojourn.core.zone.envelope import Envelope, SignedEnvelope
-from sojourn.core.zone.manifest import (
-    AnchorEntry,
-    Attributes,
-    Endpoint,
-    SignedManifest,
-    ZoneManifest,
-    host_inclusions,
-)
+from sojourn.core.zone.envelope import SignedEnvelope
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.runtime import clock
 from sojourn.runtime.transport import PeerIdentity
 from sojourn.runtime.zone_client import ZoneClient
 from sojourn.stores.memory import MemoryStore
 from sojourn.transports.loopback import LoopbackNetwork, LoopbackTransport
 from sojourn.transports.pool import ConnectionPool
+from tests import samples
+from tests.samples import CODE, ISSUER, PERMIT_ALL, SampleZone, key, seal
 
 __all__ = ["House", "Village", "key", "seal", "village"]
-
-REALM = "test"
-PERMIT_ALL = "permit (principal, action, resource);"
-FOR_EVER_MS = 4_000_000_000_000
-
-
-def key(name: str) -> KeyPair:
-    """Return the key pair of a name: the same in every run."""
-    return KeyPair(digest(name.encode()))
-
-
-def seal(pair: KeyPair, kind: Kind, role: Role, named: bytes) -> Seal:
-    """Return a seal by `pair`."""
-    return Seal(signer=pair.public, signature=pair.sign(statement(kind, role, named)))
 
 
 @dataclass
@@ -89,6 +65,11 @@ class House:
     def zone(self) -> bytes:
         """The zone's identifier."""
         return self.manifest.zone_id
+
+    @property
+    def sample(self) -> SampleZone:
+        """The zone as the sample it was made from."""
+        return SampleZone(self.signed, tuple(self.hosts), self.memberships)
 
 
 class Blocks:
@@ -115,7 +96,7 @@ class Village:
     def __init__(self) -> None:
         self.network = LoopbackNetwork()
         self.houses: dict[str, House] = {}
-        self.issuer = key("issuer")
+        self.issuer = ISSUER
         self.blocks = Blocks()
         self._listeners: list[object] = []
         self._pools: dict[bytes, ConnectionPool] = {}
@@ -145,37 +126,8 @@ class Village:
         lease_ms: int = 60_000,
     ) -> House:
         """Found a zone of n anchors and two hosts; `open` starts it."""
-        hosts = [key(f"{name}/host/{i}") for i in range(2)]
-        root, memberships = host_inclusions(tuple(host.public for host in hosts))
-        entries = tuple(
-            AnchorEntry(
-                identity=key(f"{name}/anchor/{i}").public,
-                vote_key=key(f"{name}/vote/{i}").public,
-                endpoint=Endpoint(address=name, port=1000 + i),
-                operator=name,
-            )
-            for i in range(n)
-        )
-        manifest = ZoneManifest(
-            realm=REALM,
-            zone=ZERO,
-            name=name,
-            epoch=0,
-            anchors=entries,
-            f=(n - 1) // 3,
-            hosts_root=root,
-            attributes=Attributes(
-                provider="test", region=name, country="Ireland", jurisdiction=jurisdiction
-            ),
-            policy=policy,
-            not_after_ms=FOR_EVER_MS,
-            lease_ms=lease_ms,
-        )
-        seals = tuple(
-            seal(key(f"{name}/anchor/{i}"), Kind.MANIFEST, Role.ANCHOR, manifest.digest)
-            for i in range(n)
-        )
-        house = House(name, SignedManifest(manifest=manifest, seals=seals), hosts, memberships)
+        sample = samples.found(name, n, policy=policy, jurisdiction=jurisdiction, lease_ms=lease_ms)
+        house = House(name, sample.signed, list(sample.hosts), sample.memberships)
         self.houses[name] = house
         return house
 
@@ -225,89 +177,24 @@ class Village:
 
     def envelope(self, house: House, host: KeyPair, now_ms: int) -> SignedEnvelope:
         """Return a current envelope of a host, good for an hour."""
-        envelope = Envelope(
-            zone=house.zone,
-            host=host.public,
-            membership=house.memberships[host.public],
-            offer=Offer(cpu_millis=1000, memory_mib=1024, slots=100),
-            price_micros=1000,
-            sequence=now_ms,
-            issued_ms=now_ms,
-            expires_ms=now_ms + 3_600_000,
-        )
-        return SignedEnvelope(
-            envelope=envelope, seal=seal(host, Kind.ENVELOPE, Role.HOST, digest_of(envelope))
-        )
+        return samples.envelope(house.sample, host, now_ms)
 
     def endorsement(self, zone: bytes, level: int = 5) -> SignedEndorsement:
         """Return the issuer's endorsement of a zone."""
-        endorsement = Endorsement(
-            issuer=self.issuer.public,
-            subject=zone,
-            level=level,
-            not_before_ms=0,
-            not_after_ms=FOR_EVER_MS,
-        )
-        named = digest_of(endorsement)
-        return SignedEndorsement(
-            endorsement=endorsement,
-            seal=seal(self.issuer, Kind.ENDORSEMENT, Role.ISSUER, named),
-        )
+        return samples.endorsement(zone, level)
 
     # --- agents ---------------------------------------------------------------------------------------
 
     def document(self, cedar: str = PERMIT_ALL) -> SignedDocument:
         """Return the issuer's policy document."""
-        document = Document(
-            issuer="acme",
-            name="rules",
-            version=1,
-            officers=Officers(keys=(self.issuer.public,)),
-            cedar=cedar,
-            not_before_ms=0,
-            not_after_ms=FOR_EVER_MS,
-        )
-        named = digest_of(document)
-        return SignedDocument(
-            document=document, seals=(seal(self.issuer, Kind.DOCUMENT, Role.ISSUER, named),)
-        )
+        return samples.document(cedar)
 
-    def genesis(self, house: House, cedar: str = PERMIT_ALL, **fields: object) -> Proposal:
+    def genesis(self, house: House, cedar: str = PERMIT_ALL, **fields: Any) -> Proposal:
         """Return the proposal that launches an agent in a zone."""
         document = self.document(cedar)
-        governing = self.blocks.add(encode(document.document))
-        code = self.blocks.add(encode({"agent.py": b"pass"}))
-        record = AgentRecord(
-            realm=REALM,
-            agent=ZERO,
-            version=0,
-            parent=ZERO,
-            custody=Custody(zone=house.zone, term=0, binding=0, host=None),
-            migration=None,
-            governance=Governance(documents=(governing,), version=1),
-            memory=Memory(compartments={}),
-            lineage=Lineage(),
-            eligibility=Eligibility(status=Status.ACTIVE),
-            trust=Trust(issuers=(TrustedIssuer(name="acme", key=self.issuer.public),)),
-            capabilities=Capabilities(
-                requires=Requirements(),
-                code=code,
-                entry="agent:Agent",
-                publisher=self.issuer.public,
-            ),
-        )
-        record = msgspec.structs.replace(record, **fields)
-        transition = Transition(
-            kind=TransitionKind.GENESIS,
-            parent=ZERO,
-            record=record,
-            author=self.issuer.public,
-            at_ms=clock.wall_ms(),
-        )
-        sealed = seal(self.issuer, Kind.TRANSITION, Role.ISSUER, transition.digest)
-        return Proposal(
-            transition=transition, seals=(sealed,), evidence=Evidence(documents=(document,))
-        )
+        self.blocks.add(encode(document.document))
+        self.blocks.add(CODE)
+        return samples.genesis(house.sample, document, now_ms=clock.wall_ms(), **fields)
 
     def proposal(
         self,
@@ -320,15 +207,10 @@ class Village:
         evidence: Evidence | None = None,
     ) -> Proposal:
         """Return a sealed proposal of a transition from `parent` to `record`."""
-        transition = Transition(
-            kind=kind,
-            parent=parent.record.digest,
-            record=record,
-            author=author.public,
-            at_ms=clock.wall_ms(),
+        now_ms = clock.wall_ms()
+        return samples.propose(
+            kind, parent, record, author, role=role, evidence=evidence, now_ms=now_ms
         )
-        sealed = seal(author, Kind.TRANSITION, role, transition.digest)
-        return Proposal(transition=transition, seals=(sealed,), evidence=evidence or Evidence())
 
     async def decide(
         self,
@@ -345,7 +227,7 @@ class Village:
             proposer, self.blocks, timeout_s=timeout_s, until_applied=True
         )
 
-    async def launch(self, house: House, **fields: object) -> Certified:
+    async def launch(self, house: House, **fields: Any) -> Certified:
         """Launch an agent and bind it to host 0, with its lease."""
         born = await self.decide(house, self.genesis(house, **fields))
         return await self.bind(house, born)

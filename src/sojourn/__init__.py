@@ -54,13 +54,23 @@ _HOMES: Final = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        value: Any = import_module("importlib.metadata").version("sojourn")
+        value: Any = _version()
     elif name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     else:
         raise AttributeError(f"module 'sojourn' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """Return the installed package's version; of a source tree that is not installed, that it is unknown."""
+    metadata = import_module("importlib.metadata")
+    try:
+        version: str = metadata.version("sojourn")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
+    return version
 
 
 def __dir__() -> list[str]:

@@ -107,7 +107,8 @@ class Adversary:
             case AskRound():
                 shown = self.chance.choice([None, *self.steps])
                 return RoundVoted(vote=self._leaving_vote(request.round), proposal=shown)
-        return self.chance.choice([Head(certified=None), Nack(round=0)])
+        nothing: list[Reply] = [Head(certified=None), Nack(round=0)]
+        return self.chance.choice(nothing)
 
     def ballot(self, phase: Phase, round: int, value: bytes) -> Ballot:
         """Return what the liar signs."""

@@ -34,9 +34,7 @@ class Driver:
         self.by, self.first, self.hear = by, first, hear
 
 
-def client(
-    step: Proposal, slot: Slot, manifest: ZoneManifest, parent: Certified | None
-) -> Driver:
+def client(step: Proposal, slot: Slot, manifest: ZoneManifest, parent: Certified | None) -> Driver:
     """Return somebody who proposes a step in round 0."""
     proposer = Proposer(step, slot, manifest, parent=parent)
     return Driver(CLIENT, _sends(proposer.start()), _hearing(proposer))
@@ -76,9 +74,7 @@ def leaver(
     return Driver(by, [Send(i, ask) for i in everybody], hear)
 
 
-def leader(
-    by: int, state: OpenSlot, manifest: ZoneManifest, parent: Certified | None
-) -> Driver:
+def leader(by: int, state: OpenSlot, manifest: ZoneManifest, parent: Certified | None) -> Driver:
     """Return the leader of a round: it asks what is locked, and once a quorum answered it proposes."""
     change = RoundChange(state.slot, state.round, manifest.committee)
     change.remember(state.proposals)

@@ -5,34 +5,36 @@ import sys
 from tests.simulation.oracles import check_accountable, check_safe, check_validates
 from tests.simulation.schedule import Schedule
 
-__all__ = ["run"]
+__all__ = ["judge", "run"]
 
 ROUNDS_UNTIL_DECIDED = 24
+EVENTS_SHOWN = 30
+
+
+def judge(schedule: Schedule) -> None:
+    """Let a schedule go through a storm, then a calm in which the slot is decided; fail if anything is wrong."""
+    schedule.storm(check_safe)
+    is_decided = schedule.calm(ROUNDS_UNTIL_DECIDED, check_safe)
+    check_validates(schedule)
+    check_accountable(schedule)
+    assert is_decided, f"undecided after {ROUNDS_UNTIL_DECIDED} calm rounds"
 
 
 def run(seed: int, *, forgets: bool = False) -> Schedule:
-    """Run a seed: a storm, then a calm in which the slot is decided. A failure says how to replay it."""
+    """Judge a seed. A failure says how to replay it, and what happened last."""
     schedule = Schedule(seed, forgets=forgets)
     try:
-        schedule.storm(check_safe)
-        is_decided = schedule.calm(ROUNDS_UNTIL_DECIDED, check_safe)
-        check_validates(schedule)
-        check_accountable(schedule)
-        assert is_decided, f"undecided after {ROUNDS_UNTIL_DECIDED} calm rounds"
+        judge(schedule)
     except AssertionError as error:
-        schedule.say(f"FAILED: {error}")
         replay = f"python -m tests.simulation.replay {seed}"
-        trace = "\n".join(schedule.trace[-30:])
-        raise AssertionError(f"seed {seed}: {error}\nreplay: {replay}\n{trace}") from error
+        last = "\n".join(schedule.trace[-EVENTS_SHOWN:])
+        raise AssertionError(f"seed {seed}: {error}\nreplay: {replay}\n{last}") from error
     return schedule
 
 
 if __name__ == "__main__":
-    done = Schedule(int(sys.argv[1]))
+    shown = Schedule(int(sys.argv[1]))
     try:
-        done.storm(check_safe)
-        done.calm(ROUNDS_UNTIL_DECIDED, check_safe)
-        check_validates(done)
-        check_accountable(done)
+        judge(shown)
     finally:
-        sys.stdout.write("\n".join([*done.trace, ""]))
+        sys.stdout.write("\n".join([*shown.trace, ""]))

@@ -257,7 +257,9 @@ class Schedule:
         if crash == "after":
             anchor.keep(ruling)
         leaked = None
-        if crash == "after" and self.forgets:  # the answer left, and what it promises was not durable
+        if (
+            crash == "after" and self.forgets
+        ):  # the answer left, and what it promises was not durable
             leaked = anchor.answer(ruling)
             anchor.dossiers[self.setting.agent] = before
         anchor.restart()

@@ -307,10 +307,9 @@ class Anchor:
 
     def learn(self, news: gossip.News) -> gossip.News:
         """Take in statements about places; return what was new. Raises `Rejected` for a false one."""
-        try:
-            return self.places.learn(news, clock.wall_ms())
-        finally:  # those before the false one are taken in
-            self._survey()
+        new = self.places.learn(news, clock.wall_ms())
+        self._survey()
+        return new
 
     def _survey(self) -> None:
         """Look once at what is known of places, for all rulings until there is news."""

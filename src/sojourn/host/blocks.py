@@ -1,15 +1,20 @@
-"""The blocks a host has at hand: a bounded cache of what its anchors store."""
+"""The blocks a host has at hand: a bounded cache of what its anchors store, and the way to fill it."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.digests import digest
+from sojourn.core.base.errors import Unreachable
+from sojourn.runtime.zone_client import ZoneClient
 
-__all__ = ["BlockCache"]
+__all__ = ["BlockCache", "HostBlocks"]
 
 BYTES_MAX: Final = 512 * 1024 * 1024
+_FETCH_MAX: Final = 256
+
+T = TypeVar("T")
 
 
 class BlockCache:
@@ -45,3 +50,30 @@ class BlockCache:
             _, dropped = self._blocks.popitem(last=False)
             self._size -= len(dropped)
         return added
+
+
+class HostBlocks(BlockCache):
+    """The cache of a host, filled from its zone's anchors."""
+
+    def __init__(self, zone: ZoneClient, bytes_max: int = BYTES_MAX) -> None:
+        """Fetch from the anchors of `zone`."""
+        super().__init__(bytes_max)
+        self._zone = zone
+
+    async def fetch(self, digests: Sequence[bytes]) -> None:
+        """Bring blocks to hand. Raises `MissingBlock` for one that no anchor has, or none that answers."""
+        wanted = list(dict.fromkeys(named for named in digests if named not in self))
+        while wanted:
+            try:
+                found = self.add(await self._zone.fetch(wanted[:_FETCH_MAX]))
+            except Unreachable:
+                raise MissingBlock(wanted[0]) from None
+            wanted = [named for named in wanted if named not in found]
+
+    async def read(self, what: Callable[[], T]) -> T:
+        """Return what `what` returns, fetching the blocks it misses on the way."""
+        while True:
+            try:
+                return what()
+            except MissingBlock as missing:
+                await self.fetch([missing.digest])

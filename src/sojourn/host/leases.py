@@ -1,20 +1,25 @@
 """Heartbeats: how a host gets leases for all its agents at once, and knows how long they hold (protocol §6)."""
 
 import asyncio
+from typing import Final
 
 import structlog
 
 from sojourn.core.agent.record import Fence
+from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease
 from sojourn.runtime import clock
+from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.zone_client import ZoneClient
 
 __all__ = ["Leases"]
 
 log = structlog.get_logger("host")
 
-_BEATS_PER_LEASE = 4
+_BEATS_PER_LEASE: Final = 4
+_PATIENCE_LEASES: Final = 2
+"""How many leases' time a claim may go without being granted: who waits longer claims what is another's."""
 
 
 class Leases:
@@ -22,30 +27,37 @@ class Leases:
 
     def __init__(self, host: bytes, zone: ZoneClient) -> None:
         """Claim nothing yet."""
-        committee = zone.manifest.committee
         self._host, self._zone = host, zone
-        self._lease = HostLease(zone.manifest.lease_ms, committee.n, committee.quorum)
+        self._lease = HostLease(zone.manifest.lease_ms, zone.n, zone.quorum)
         self._claims: dict[bytes, Fence] = {}
         self._sequence = clock.wall_ms()
         self._beat_now = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._granted = asyncio.Event()
 
     def is_held(self, agent: bytes, fence: Fence) -> bool:
         """Tell whether this host may act for an agent at this very moment."""
-        return self._lease.is_held(agent, fence, clock.boot_ms())
+        return self.left_ms(agent, fence) > 0
+
+    def left_ms(self, agent: bytes, fence: Fence) -> float:
+        """Return how long this host may act for an agent if no heartbeat is answered any more."""
+        return max(0, self._lease.until_ms(agent, fence) - clock.boot_ms())
 
     async def hold(self, agent: bytes, fence: Fence) -> None:
-        """Claim an agent, and wait until a quorum of anchors has granted the lease."""
+        """Claim an agent, and wait until a quorum of anchors has granted the lease.
+
+        Raises `LeaseLost` if they do not within a few leases; the claim is given up then.
+        """
         self._claims[agent] = fence
-        while not self.is_held(agent, fence):
-            self._beat_now.set()
-            changed = self._changed
-            try:
-                async with asyncio.timeout(self._interval_s):
-                    await changed.wait()
-            except TimeoutError:
-                continue
+        self._beat_now.set()
+        try:
+            async with asyncio.timeout(_PATIENCE_LEASES * self._zone.manifest.lease_ms / 1000):
+                while not self.is_held(agent, fence):
+                    await self._granted.wait()
+        except TimeoutError:
+            self.release(agent)
+            raise LeaseLost(
+                "the anchors do not grant the lease: they may know a later one"
+            ) from None
 
     def release(self, agent: bytes) -> None:
         """Claim an agent no longer; its lease runs out by itself at the anchors."""
@@ -58,21 +70,18 @@ class Leases:
 
     async def run(self) -> None:
         """Send heartbeats for ever: several in each lease, and one at once for every new claim."""
-        try:
+        async with asyncio.TaskGroup() as group:
             while True:
                 self._beat_now.clear()
                 if self._claims:
-                    self._beat()
+                    self._beat(group)
                 try:
                     async with asyncio.timeout(self._interval_s):
                         await self._beat_now.wait()
                 except TimeoutError:
                     continue
-        finally:
-            for call in self._calls:
-                call.cancel()
 
-    def _beat(self) -> None:
+    def _beat(self, group: asyncio.TaskGroup) -> None:
         self._sequence += 1
         claims = tuple(
             Claim(agent=agent, term=term, binding=binding)
@@ -80,18 +89,17 @@ class Leases:
         )
         beat = Heartbeat(host=self._host, sequence=self._sequence, claims=claims)
         self._lease.sent(beat, clock.boot_ms())  # counted from before it leaves
+        body = encode(beat)
         for anchor in range(self._zone.n):
-            call = asyncio.create_task(self._send(anchor, beat))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            group.create_task(self._send(anchor, body))
 
-    async def _send(self, anchor: int, beat: Heartbeat) -> None:
+    async def _send(self, anchor: int, body: bytes) -> None:
         try:
-            reply = await self._zone.call(anchor, beat, timeout_s=2 * self._interval_s)
+            reply = await self._zone.send(anchor, body, 2 * self._interval_s)
         except SojournError as error:
             log.debug("no answer to a heartbeat", anchor=anchor, problem=str(error))
             return
         if isinstance(reply, HeartbeatReply):
             self._lease.acknowledged(anchor, reply)
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._granted.set()
+            self._granted = asyncio.Event()

@@ -62,6 +62,7 @@ Offering = tuple[Offer, int]
 
 T = TypeVar("T")
 
+_HEAD_S: Final = 2.0
 _ASK_AGAIN_S: Final = 15.0
 """Anchors tell of work as it comes; this is for when a notice was lost."""
 _HERE: Final = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
@@ -171,16 +172,26 @@ class Host:
     # --- custody --------------------------------------------------------------------------------------
 
     async def newest(self, agent: bytes) -> Certified | None:
-        """Return the newest certified head of an agent that the anchors know; None if it is not here."""
-        replies = await self.zone.ask_all(AskHead(agent=agent), Head, timeout_s=2)
-        newest: Certified | None = None
-        for reply in replies.values():
+        """Return the newest certified head of an agent that a quorum of anchors knows; None if it is not here.
+
+        What an anchor made up is passed over.
+        """
+        heads: list[Certified] = []
+        answers = 0
+
+        def take(_anchor: int, reply: object) -> bool:
+            nonlocal answers
+            if not isinstance(reply, Head):
+                return False
             head = reply.certified
-            if head is None or (newest and head.record.version <= newest.record.version):
-                continue
-            head.check({self.zone_id: self.manifest})
-            newest = head
-        return newest
+            if head is not None and head.record.agent_id == agent:
+                head.check({self.zone_id: self.manifest})
+                heads.append(head)
+            answers += 1
+            return answers >= self.zone.quorum
+
+        await self.zone.ask_each(AskHead(agent=agent), take, timeout_s=_HEAD_S)
+        return max(heads, key=lambda head: head.record.version, default=None)
 
     async def _bound(self, agent: bytes) -> Certified | None:
         """Return the head of an agent bound to this host, binding it first if it is free."""

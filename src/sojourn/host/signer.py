@@ -3,9 +3,14 @@
 import asyncio
 from dataclasses import dataclass
 
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.limits import BATCH_LEAVES_MAX
-from sojourn.core.base.seals import Role, Seal, Statement, batch
+from sojourn.core.base.seals import Kind, Role, Seal, Statement, batch, statement
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import Evidence, Proposal
+from sojourn.runtime import clock
 
 __all__ = ["Signer"]
 
@@ -23,6 +28,24 @@ class Signer:
         """Sign with `key`."""
         self._key = key
         self._waiting: list[_Waiting] = []
+
+    async def proposal(
+        self,
+        kind: TransitionKind,
+        parent: Certified,
+        record: AgentRecord,
+        evidence: Evidence | None = None,
+    ) -> Proposal:
+        """Return this host's proposal of a transition from `parent` to `record`, at this moment."""
+        transition = Transition(
+            kind=kind,
+            parent=parent.record.digest,
+            record=record,
+            author=self._key.public,
+            at_ms=clock.wall_ms(),
+        )
+        seal = await self.seal(statement(Kind.TRANSITION, Role.HOST, transition.digest))
+        return Proposal(transition=transition, seals=(seal,), evidence=evidence or Evidence())
 
     async def seal(self, covered: Statement) -> Seal:
         """Return the seal over a statement, signed with all others that are asked for at the same time."""

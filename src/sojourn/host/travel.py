@@ -6,6 +6,7 @@ stand just those two decisions and the way between.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,11 +15,11 @@ from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import digest_of
-from sojourn.core.base.errors import Denied, Refused, SojournError, Unreachable
+from sojourn.core.base.errors import Denied, Refused, SojournError
 from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
 from sojourn.core.base.seals import Kind, Role, statement
 from sojourn.core.protocol.admission import admitted, departed
-from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
 from sojourn.core.protocol.exchange import AskPast, Past, WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
@@ -35,7 +36,9 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import Visa, VisaTerms, visa_slot, visa_terms
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.quorum.votes import Phase, Tally, Vote, check_vote
+from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
+from sojourn.runtime.drive import ended
 from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ log = structlog.get_logger("host")
 
 _RETRY_S: Final = 0.2
 _ARRIVE_S: Final = 5.0
+_VISA_S: Final = 5.0
+_COPY_GRACE_S: Final = 0.25
 _HELP_MAX: Final = 3
 
 
@@ -83,25 +88,44 @@ class Departure:
         return sum(c.size for c in record.memory.compartments.values())
 
     async def _application(self, terms: VisaTerms) -> AskVisa:
-        """Gather the chain of custody from this zone's anchors, and the manifests it is proved with."""
-        replies = await self._host.zone.ask_all(AskPast(agent=terms.agent), Past)
-        chapters = max((reply.chapters for reply in replies.values()), key=len, default=())
-        if not chapters:
-            raise Unreachable("no anchor of this zone knows the agent's chain of custody")
-        zones = dict.fromkeys(c.opened.record.custody.zone for c in chapters)
-        refusals = [c.refusal.certificate.slot.group for c in chapters if c.refusal is not None]
-        manifests = []
-        for zone in dict.fromkeys((*zones, *refusals)):
-            signed = self._host.places.signed_manifest(zone)
-            if signed is None:
-                raise Refused("this host does not know a zone of the agent's chain of custody")
-            manifests.append(signed)
-        return AskVisa(
-            terms=terms,
-            head=self._custody.head,
-            chapters=chapters,
-            manifests=tuple(manifests),
-        )
+        """Gather the chain of custody from this zone's anchors, and the manifests it is proved with.
+
+        The first chain that holds is taken: an anchor may have missed a decision, or lie. Raises `Refused` if
+        none does.
+        """
+        found: list[AskVisa] = []
+
+        def take(_anchor: int, reply: object) -> bool:
+            if not isinstance(reply, Past):
+                return False
+            manifests = self._manifests_of(reply.chapters)
+            known = {signed.manifest.zone_id: signed.manifest for signed in manifests}
+            check_chain(terms.agent, reply.chapters, known)
+            check_head(reply.chapters[-1], self._custody.head, known)
+            found.append(
+                AskVisa(
+                    terms=terms,
+                    head=self._custody.head,
+                    chapters=reply.chapters,
+                    manifests=manifests,
+                )
+            )
+            return True
+
+        await self._host.zone.ask_each(AskPast(agent=terms.agent), take)
+        if not found:
+            raise Refused("no anchor of this zone shows a chain of custody that holds")
+        return found[0]
+
+    def _manifests_of(self, chapters: Sequence[Chapter]) -> tuple[SignedManifest, ...]:
+        """Return the manifests of the zones that a chain names. Raises `Refused` if one is not known."""
+        zones = [chapter.opened.certificate.slot.group for chapter in chapters]
+        zones += [c.refusal.certificate.slot.group for c in chapters if c.refusal is not None]
+        found = [self._host.places.signed_manifest(zone) for zone in dict.fromkeys(zones)]
+        known = tuple(signed for signed in found if signed is not None)
+        if len(known) < len(found):
+            raise Refused("this host does not know a zone of the agent's chain of custody")
+        return known
 
     async def _copy_ahead(self, client: ZoneClient, record: AgentRecord, zone: bytes) -> None:
         """Store what the target lacks with each of its anchors; a quorum of them is enough."""
@@ -115,57 +139,72 @@ class Departure:
             client.upload(anchor, roots, self._host.blocks, self._host.fetch)
             for anchor in range(client.n)
         )
-        results = await asyncio.gather(*copies, return_exceptions=True)
-        failed = [r for r in results if isinstance(r, BaseException)]
-        if client.n - len(failed) < client.manifest.committee.quorum:
+        sent: list[int] = []
+        failed: list[SojournError] = []
+        copying = [asyncio.ensure_future(copy) for copy in copies]
+        try:
+            for copied in asyncio.as_completed(copying):
+                try:
+                    sent.append(await copied)
+                except SojournError as error:
+                    failed.append(error)
+                if len(sent) >= client.quorum:
+                    break
+            # A slow anchor has a moment more; a silent one is not waited for.
+            await asyncio.wait(copying, timeout=_COPY_GRACE_S)
+        finally:
+            await ended(copying)
+        if len(sent) < client.quorum:
             raise Refused(f"{client.manifest.name} cannot take the memory: {failed[0]}")
-        sent = max(r for r in results if isinstance(r, int))
-        log.info("copied ahead", agent=self._custody.agent.hex()[:12], sent=sent)
+        log.info("copied ahead", agent=self._custody.agent.hex()[:12], sent=max(sent))
 
     async def _visa(self, client: ZoneClient, ask: AskVisa) -> Visa:
         """Collect visa votes from the target's anchors. Raises `Denied` or `Refused`, with their reasons."""
         committee = client.manifest.committee
         tally = Tally(committee, visa_slot(ask.terms), 0, Phase.VISA)
         value = digest_of(ask.terms)
-        problems: list[tuple[int, Declined]] = []
-        replies = await client.ask_all(ask, object)
-        for anchor, reply in replies.items():
-            vote = await self._vote(client, anchor, ask, reply, problems)
-            if vote is not None:
-                check_vote(vote, committee)
-                tally.add(vote)
-        votes = tally.votes_for(value)
-        if len(votes) >= committee.quorum:
-            return Visa(terms=ask.terms, certificate=certify(votes, committee))
-        silent = client.n - len(replies)
-        reasons = [f"anchor {anchor}: {reply.problem}" for anchor, reply in problems]
-        reasons += [f"{silent} anchors do not answer"] if silent else []
-        problem = f"{client.manifest.name} gives no visa: {'; '.join(reasons) or tally.describe()}"
-        if sum(reply.reason == "denied" for _, reply in problems) > client.manifest.f:
+        problems: dict[int, Declined] = {}
+        asking = [
+            asyncio.create_task(self._vote(client, anchor, ask, problems))
+            for anchor in range(client.n)
+        ]
+        try:
+            for answer in asyncio.as_completed(asking):
+                vote = await answer
+                if vote is not None:
+                    tally.add(vote)
+                votes = tally.votes_for(value)
+                if len(votes) >= committee.quorum:
+                    return Visa(terms=ask.terms, certificate=certify(votes, committee))
+        finally:
+            await ended(asking)
+        reasons = [f"anchor {anchor}: {p.problem}" for anchor, p in sorted(problems.items())]
+        problem = f"{client.manifest.name} gives no visa: {'; '.join([tally.describe(), *reasons])}"
+        if sum(each.reason == "denied" for each in problems.values()) > client.manifest.f:
             raise Denied(problem)
         raise Refused(problem)
 
     async def _vote(
-        self,
-        client: ZoneClient,
-        anchor: int,
-        ask: AskVisa,
-        reply: object,
-        problems: list[tuple[int, Declined]],
+        self, client: ZoneClient, anchor: int, ask: AskVisa, problems: dict[int, Declined]
     ) -> Vote | None:
-        """Return an anchor's visa vote, giving it the blocks it says it lacks."""
-        for _ in range(_HELP_MAX):
-            match reply:
-                case Voted():
-                    return reply.vote
-                case Need(what="blocks"):
-                    await client.upload(anchor, reply.digests, self._host.blocks, self._host.fetch)
-                    reply = await client.call(anchor, ask)
-                case Declined():
-                    problems.append((anchor, reply))
-                    return None
-                case _:
-                    return None
+        """Return an anchor's visa vote, giving it the blocks it says it lacks; None if it gives none."""
+        try:
+            for _ in range(_HELP_MAX):
+                match await client.call(anchor, ask, timeout_s=_VISA_S):
+                    case Voted(vote=vote):
+                        check_vote(vote, client.manifest.committee)
+                        wanted = (anchor, visa_slot(ask.terms), Phase.VISA)
+                        said = (vote.ballot.anchor, vote.ballot.slot, vote.ballot.phase)
+                        return vote if said == wanted else None
+                    case Need(what="blocks", digests=digests):
+                        await client.upload(anchor, digests, self._host.blocks, self._host.fetch)
+                    case Declined() as declined:
+                        problems[anchor] = declined
+                        return None
+                    case _:
+                        return None
+        except SojournError as error:
+            log.info("no visa vote", anchor=anchor, problem=str(error))
         return None
 
     async def _show(self, client: ZoneClient, arrive: Arrive) -> None:

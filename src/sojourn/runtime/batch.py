@@ -78,15 +78,17 @@ class Batch:
 
     @property
     def has_room(self) -> bool:
-        """Whether the code may go on; if not, it does when the batch has been sent."""
+        """Whether the code may go on; if not, it may when the batch has been sent."""
         return not self._is_full
 
-    def settle(self) -> None:
-        """Send the batch if it is due, or see to it that it will be. To be called at rest."""
+    def settle(self) -> bool:
+        """Send the batch if it is due, or see to it that it will be; tell whether it was sent. At rest."""
         if (self._is_full or self._is_late) and not self._under_way:
             self.flush()
-        elif self._records and self._timer is None and not self._is_late:
+            return True
+        if self._records and self._timer is None and not self._is_late:
             self._timer = self._link.outer.call_later(RUN_AHEAD_MS / 1000, self._time_is_up)
+        return False
 
     def flush(self) -> None:
         """Send what is collected, even while an earlier batch is under way. To be called at rest.

@@ -133,7 +133,9 @@ def _import(name: str, entry: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        lacking = (error.name or "").rpartition(_PREFIX)[2].partition(".")[2] or error.name
+        lacking = error.name or ""
+        if lacking.startswith(_PREFIX):
+            lacking = lacking.partition(".")[2]
         raise Misused(
             f"{entry} cannot be loaded: there is no module {lacking!r}",
             remedy="Install it here, or name its package in [capabilities.requires]",

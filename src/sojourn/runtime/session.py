@@ -290,7 +290,7 @@ class Session:
         elif not self._answered:
             return self._lie_down()
         elif not self._batch.has_room:
-            return False
+            return self._batch.settle()
         else:
             self._hand_next()
         return True
@@ -392,8 +392,8 @@ class Session:
     def _conclude(self) -> bool:
         """Go by how the code left off: parted, restarting, returned or raised.
 
-        An end is recorded before a batch is cut: a replay could not tell that it was one. Returns False while
-        there is no room for a restart.
+        An end is recorded before a batch is cut: a replay could not tell that it was one. Returns False if a
+        restart has to wait for room.
         """
         error = self._run.error
         if self._parted is not None:
@@ -401,7 +401,7 @@ class Session:
             self._retire()
         elif isinstance(error, Restarting):
             if not self._batch.has_room:
-                return False
+                return self._batch.settle()
             self._begin_run(error.arguments, anew=True)
         elif error is not None:
             self._finish("raised", Raised(failure=failure_of(error)))

@@ -256,7 +256,7 @@ class ZoneClient:
                 if isinstance(step, Send)
             ]
             if until_applied:
-                await self._wait_applied(shown, timeout_s)
+                await self._is_quorum(shown, timeout_s)
             return decided
         if proposer.progress is Progress.OVERTAKEN and decided is not None:
             raise Overtaken(decided)
@@ -273,16 +273,17 @@ class ZoneClient:
                 _, reply = await self._answer(step.anchor, body, CALL_TIMEOUT_S)
         return isinstance(reply, Applied)
 
-    async def _wait_applied(self, shown: Collection[asyncio.Task[bool]], timeout_s: float) -> None:
-        """Wait until a quorum has applied the decision, nobody is left to, or the time is up."""
-        applied = 0
+    async def _is_quorum(self, telling: Collection[asyncio.Task[bool]], timeout_s: float) -> bool:
+        """Wait until a quorum has done as it was told, and no longer; tell whether it has, in time."""
+        count = 0
         try:
-            for answer in asyncio.as_completed(shown, timeout=timeout_s):
-                applied += await answer
-                if applied >= self.quorum:
-                    return
+            for done in asyncio.as_completed(telling, timeout=timeout_s):
+                count += await done
+                if count >= self.quorum:
+                    return True
         except TimeoutError:
-            return
+            pass
+        return False
 
     # --- blocks ---------------------------------------------------------------------------------------
 
@@ -337,6 +338,23 @@ class ZoneClient:
         if batch:
             await self._put_batch(anchor, batch)
         return total
+
+    async def put_all(self, blocks: Sequence[bytes]) -> None:
+        """Store blocks, children first, with all anchors; return when a quorum has them.
+
+        The others get them in the background. Raises `Failed` if a quorum cannot take them.
+        """
+        telling = [self._tell(self._is_put(anchor, blocks)) for anchor in range(self.n)]
+        if not await self._is_quorum(telling, _PUT_TIMEOUT_S):
+            raise Failed(f"too few anchors of {self.manifest.name} take the memory")
+
+    async def _is_put(self, anchor: int, blocks: Sequence[bytes]) -> bool:
+        try:
+            await self.put(anchor, blocks)
+        except SojournError as error:
+            log.warning("blocks not stored", anchor=anchor, problem=str(error))
+            return False
+        return True
 
     async def _put_batch(self, anchor: int, batch: list[bytes]) -> None:
         put = PutBlocks(blocks=tuple(batch))

@@ -10,7 +10,7 @@ from sojourn.runtime.transport import Connection, PeerIdentity
 from sojourn.transports.loopback import LoopbackTransport
 from tests.village import House, Village
 
-__all__ = ["Answer", "hang", "stand_in"]
+__all__ = ["Answer", "hang", "stand_in", "until"]
 
 Answer = Callable[[Any, Any], Awaitable[Any]]
 """Takes a request and the honest reply to it; returns what is answered instead: a reply, or bytes."""
@@ -43,3 +43,13 @@ async def hang(village: Village, house: House, index: int) -> asyncio.Event:
 
     await stand_in(village, house, index, wait)
     return gate
+
+
+async def until(look: Callable[[], Any], *, timeout_s: float = 10.0) -> None:
+    """Wait until `look()`, awaited if it must be, is true."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            seen = look()
+            if await seen if asyncio.iscoroutine(seen) else seen:
+                return
+            await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Who runs agents here: connections are remembered within bounds, and agents are found by the host they want."""
+"""Who runs agents here: connections are remembered within bounds, agents are found by the host they want."""
 
 from typing import Any
 

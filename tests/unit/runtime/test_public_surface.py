@@ -17,10 +17,10 @@ def test_every_public_name_is_there() -> None:
 
 def test_the_version_is_that_of_the_installed_package() -> None:
     try:
-        installed = version("sojourn")
+        expected = version("sojourn")
     except PackageNotFoundError:
-        pytest.skip("sojourn runs from its source and is not installed")
-    assert sojourn.__version__ == installed
+        expected = "0+unknown"
+    assert sojourn.__version__ == expected
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

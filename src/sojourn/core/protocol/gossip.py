@@ -7,18 +7,21 @@ Source: Demers et al., "Epidemic algorithms for replicated database maintenance"
 """
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import ENDORSEMENTS_MAX, PLACES_MAX
+from sojourn.core.base.limits import ENDORSEMENTS_MAX, HOSTS_MAX, PLACES_MAX
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
 __all__ = ["Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell"]
+
+ENVELOPES_MAX: Final = 65_536
+"""Hosts one anchor knows of, of all zones: what a summary has room for."""
 
 
 class EnvelopeMark(Value):
@@ -32,7 +35,7 @@ class Summary(Value):
     """What an anchor knows, by name: enough to tell what it lacks."""
 
     zones: Annotated[tuple[Digest, ...], Meta(max_length=PLACES_MAX)]
-    envelopes: Annotated[tuple[EnvelopeMark, ...], Meta(max_length=65_536)]
+    envelopes: Annotated[tuple[EnvelopeMark, ...], Meta(max_length=ENVELOPES_MAX)]
     endorsements: Annotated[tuple[Digest, ...], Meta(max_length=ENDORSEMENTS_MAX)]
 
 
@@ -99,14 +102,22 @@ class KnownPlaces:
         }
 
     def learn(self, news: News, now_ms: int) -> News:
-        """Take in what is new and valid; return just that. A false statement raises `Rejected`.
+        """Take in what is new and valid; return just that. A false statement raises `Rejected` and changes nothing.
 
         Manifests come first, since envelopes are checked against them; what an earlier statement already
-        supersedes is passed over.
+        supersedes, what has expired, and what there is no room for, is passed over.
         """
-        manifests = tuple(m for m in news.manifests if self._learn_manifest(m, now_ms))
-        envelopes = tuple(e for e in news.envelopes if self._learn_envelope(e, now_ms))
-        endorsements = tuple(e for e in news.endorsements if self._learn_endorsement(e, now_ms))
+        before = (self._manifests, self._envelopes, self._endorsements)
+        self._manifests = dict(self._manifests)
+        self._envelopes = dict(self._envelopes)
+        self._endorsements = dict(self._endorsements)
+        try:
+            manifests = tuple(m for m in news.manifests if self._learn_manifest(m, now_ms))
+            envelopes = tuple(e for e in news.envelopes if self._learn_envelope(e, now_ms))
+            endorsements = tuple(e for e in news.endorsements if self._learn_endorsement(e, now_ms))
+        except Rejected:
+            self._manifests, self._envelopes, self._endorsements = before
+            raise
         return News(manifests=manifests, envelopes=envelopes, endorsements=endorsements)
 
     def _learn_manifest(self, signed: SignedManifest, now_ms: int) -> bool:
@@ -117,9 +128,7 @@ class KnownPlaces:
             problem = f"the manifest is of realm {manifest.realm!r}, this is {self._realm!r}"
             raise Rejected(problem, reason="wrong-realm", where="manifest.realm")
         if len(self._manifests) >= PLACES_MAX:
-            raise Rejected(
-                f"{PLACES_MAX} zones are known already", reason="too-many", where="manifest"
-            )
+            return False
         signed.check()
         self._manifests[manifest.zone_id] = signed
         return True
@@ -132,17 +141,24 @@ class KnownPlaces:
             return False
         if known is not None and known.envelope.sequence >= envelope.sequence:
             return False
+        if known is None and not self._has_room_for_host(envelope.zone):
+            return False
         signed.check(manifest.manifest, now_ms)
         self._envelopes[envelope.host] = signed
         return True
+
+    def _has_room_for_host(self, zone: bytes) -> bool:
+        """Tell whether one more host of a zone can be known: no zone may take the room of the others."""
+        if len(self._envelopes) >= ENVELOPES_MAX:
+            return False
+        return sum(e.envelope.zone == zone for e in self._envelopes.values()) < HOSTS_MAX
 
     def _learn_endorsement(self, signed: SignedEndorsement, now_ms: int) -> bool:
         named = digest_of(signed.endorsement)
         if named in self._endorsements or signed.endorsement.not_after_ms <= now_ms:
             return False
         if len(self._endorsements) >= ENDORSEMENTS_MAX:
-            problem = f"{ENDORSEMENTS_MAX} endorsements are known already"
-            raise Rejected(problem, reason="too-many", where="endorsement")
+            return False
         signed.check()
         self._endorsements[named] = signed
         return True

@@ -168,14 +168,14 @@ def test_section_5_the_departed_record_is_determined_by_the_evidence(
     crossing: Crossing, part: str
 ) -> None:
     good = crossing.world.depart_proposal(crossing.a, crossing.b, crossing.head, crossing.visa)
-    record = good.transition.record
-    assert record.migration is not None
+    record, migration = good.transition.record, good.transition.record.migration
+    assert migration is not None
     if part == "memory":
         record = replace(record, memory=replace(record.memory, journal=digest(b"x")))
     elif part == "host":
         record = replace(record, custody=replace(record.custody, host=key("x").public))
     else:
-        migration = replace(record.migration, **{part: digest(b"elsewhere")})
+        migration = replace(migration, **{part: digest(b"elsewhere")})
         record = replace(record, migration=migration)
     author = crossing.world.host_of(crossing.a, crossing.head)
     wrong = crossing.world.propose(

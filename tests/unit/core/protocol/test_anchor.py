@@ -23,6 +23,7 @@ from sojourn.core.protocol.messages import (
     Need,
     Proposal,
     Propose,
+    Request,
     ShowCommit,
     ShowLock,
     Voted,
@@ -94,7 +95,13 @@ def test_repeating_every_message_of_a_life_is_harmless(world: World) -> None:
     arrive = Arrive(departure=gone, visa=visa)
     b.ask_all(arrive)
     done = world.decide(b, world.admit_proposal(b, gone, visa), gone)
-    messages = [ask, arrive, shown(done), AskHead(agent=head.record.agent_id), shown(head)]
+    messages: list[Request] = [
+        ask,
+        arrive,
+        shown(done),
+        AskHead(agent=head.record.agent_id),
+        shown(head),
+    ]
     before = [dict(anchor.dossiers) for anchor in b.anchors]
     for message in messages:
         b.ask_all(message)

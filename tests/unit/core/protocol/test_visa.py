@@ -10,7 +10,7 @@ from sojourn.core.agent.eligibility import Budget
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
-from sojourn.core.base.encoding import encode
+from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import VISA_DEADLINE_MS
 from sojourn.core.protocol.admission import child
@@ -188,7 +188,7 @@ def test_a_policy_that_cannot_be_evaluated_denies(world: World, cedar: str) -> N
     """Its own zone let it in, but another zone's anchors judge by their own lights."""
     a, b = world.zones[:2]
     bad = document(cedar)
-    world.known.library[samples.digest_of(bad.document)] = bad.document
+    world.known.library[digest_of(bad.document)] = bad.document
     born = samples.genesis(a.sample, bad)
     head = a.sample.certified(born.transition)
     for anchor in a.anchors:
@@ -307,7 +307,7 @@ def test_section_5_later_steps_void_a_visa_only_by_changing_what_was_judged(
         "residency": replace(compartment, residency=("EU",)),
         "contents": replace(compartment, root=digest(b"new"), size=9),
     }
-    changed = {
+    changed: dict[str, dict[str, Any]] = {
         "governance": {"governance": replace(record.governance, version=2)},
         "issuers": {"trust": Trust(minimum=record.trust.minimum)},
         "minimum": {"trust": replace(record.trust, minimum={"travel": 2})},

@@ -1,5 +1,7 @@
 """Memory as a field: what must be stored where, and what a step leaves alone."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from sojourn.core.agent.memory.field import (
@@ -15,7 +17,7 @@ HERE, THERE = digest(b"here"), digest(b"there")
 A, B, JOURNAL = digest(b"a"), digest(b"b"), digest(b"journal")
 
 
-def kept(root: bytes, holder: bytes | None = None, **fields: tuple[str, ...]) -> Compartment:
+def kept(root: bytes, holder: bytes | None = None, **fields: Any) -> Compartment:
     return Compartment(form=Form.MAPPING, root=root, held_by=holder, **fields)
 
 

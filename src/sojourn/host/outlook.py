@@ -1,0 +1,141 @@
+"""The outlook of a host: what it offers, what it knows of places, and how an agent here would judge them."""
+
+import asyncio
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from sojourn.core.agent.capabilities import Offer
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import decode, digest_of
+from sojourn.core.base.errors import SojournError
+from sojourn.core.base.limits import DOCUMENT_BYTES_MAX, ENVELOPE_LIFETIME_MS, GOSSIP_ROUND_MS
+from sojourn.core.base.merkle import Inclusion
+from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol import gossip
+from sojourn.core.protocol.assessment import Assessment, assess
+from sojourn.core.zone.envelope import Envelope, SignedEnvelope
+from sojourn.runtime import clock
+
+if TYPE_CHECKING:
+    from sojourn.host.server import Host
+
+__all__ = ["Offering", "Outlook"]
+
+log = structlog.get_logger("host")
+
+Offering = tuple[Offer, int]
+"""What a host offers now, and its price now, per hour, in millionths of the currency unit."""
+
+_LOOK_S: Final = GOSSIP_ROUND_MS / 4000
+_LEARN_S: Final = GOSSIP_ROUND_MS / 2000
+_CALL_S: Final = 2.0
+_DOCUMENTS_CACHED_MAX: Final = 512
+
+
+@lru_cache(maxsize=_DOCUMENTS_CACHED_MAX)
+def _document(data: bytes) -> Document:
+    return decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX)
+
+
+class Outlook:
+    """What one host states of itself and learns of others."""
+
+    def __init__(
+        self, host: "Host", membership: Inclusion, offering: Callable[[], Offering]
+    ) -> None:
+        """State what `offering` returns, as the enrolled host that `membership` proves."""
+        self._host = host
+        self._membership, self._offering = membership, offering
+        self._stated: Offering | None = None
+        self._stated_ms = 0
+        self._anchor = 0
+
+    # --- stating --------------------------------------------------------------------------------------
+
+    async def keep_stating(self) -> None:
+        """Renew the envelope well before it expires, and at once when the offer changes; for ever."""
+        while True:
+            offering = self._current()
+            is_old = clock.boot_ms() - self._stated_ms > ENVELOPE_LIFETIME_MS // 3
+            if offering != self._stated or is_old:
+                self._state(offering)
+            await asyncio.sleep(_LOOK_S)
+
+    def _current(self) -> Offering:
+        """Return what is offered now: the slots that running agents hold are not free."""
+        offer, price_micros = self._offering()
+        free = max(0, offer.slots - self._host.running)
+        return msgspec.structs.replace(offer, slots=free), price_micros
+
+    def _state(self, offering: Offering) -> None:
+        """Sign an envelope and give it to every anchor of the zone; gossip carries it on."""
+        host, now_ms = self._host, clock.wall_ms()
+        offer, price_micros = offering
+        envelope = Envelope(
+            zone=host.zone_id,
+            host=host.key.public,
+            membership=self._membership,
+            offer=offer,
+            price_micros=price_micros,
+            sequence=now_ms,
+            issued_ms=now_ms,
+            expires_ms=now_ms + ENVELOPE_LIFETIME_MS,
+        )
+        covered = statement(Kind.ENVELOPE, Role.HOST, digest_of(envelope))
+        seal = Seal(signer=host.key.public, signature=host.key.sign(covered))
+        news = gossip.News(envelopes=(SignedEnvelope(envelope=envelope, seal=seal),))
+        host.places.learn(news, now_ms)
+        host.zone.tell_all(gossip.Tell(news=news), timeout_s=_CALL_S)
+        self._stated, self._stated_ms = offering, clock.boot_ms()
+
+    # --- learning -------------------------------------------------------------------------------------
+
+    async def keep_learning(self) -> None:
+        """Learn of places from one anchor after another, for ever."""
+        while True:
+            await self._learn()
+            self._host.places.expire(clock.wall_ms())
+            await asyncio.sleep(_LEARN_S)
+
+    async def _learn(self) -> None:
+        host = self._host
+        self._anchor = (self._anchor + 1) % host.zone.n
+        ask = gossip.Exchange(summary=host.places.summary())
+        try:
+            reply = await host.zone.call(self._anchor, ask, timeout_s=_CALL_S)
+            if isinstance(reply, gossip.Exchanged):
+                host.places.learn(reply.news, clock.wall_ms())
+        except SojournError as error:
+            log.debug("nothing learned", anchor=self._anchor, problem=str(error))
+
+    # --- judging --------------------------------------------------------------------------------------
+
+    async def documents(self, record: AgentRecord) -> tuple[Document, ...]:
+        """Return the policy documents that rule an agent. Raises `MissingBlock`."""
+        blocks = self._host.blocks
+        await blocks.fetch(record.governance.documents)
+        return tuple(_document(blocks.get(named)) for named in record.governance.documents)
+
+    async def assess(self, record: AgentRecord) -> tuple[Assessment, ...]:
+        """Return the agent's judgement of every place known here, by name."""
+        host, now_ms = self._host, clock.wall_ms()
+        documents = await self.documents(record)
+        found = [
+            assess(
+                record,
+                documents,
+                signed.manifest,
+                host.places.envelopes_of(signed.manifest.zone_id, now_ms),
+                host.places.endorsements,
+                host.manifest,
+                host.memo,
+                now_ms,
+            )
+            for signed in host.places.known_zones()
+        ]
+        return tuple(sorted(found, key=lambda place: (place.name, place.zone)))

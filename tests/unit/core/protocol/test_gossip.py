@@ -1,0 +1,223 @@
+"""Gossip (protocol §11): what is true spreads, what is false is rejected on sight, and a flood is bounded."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from sojourn.core.base.digests import digest
+from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol import gossip
+from sojourn.core.protocol.gossip import KnownPlaces, News, Summary
+from sojourn.core.zone.manifest import host_inclusions
+from tests import samples
+from tests.samples import NOW_MS, REALM, SampleZone, endorsement, envelope, found, key
+
+A, B = found("a"), found("b")
+
+
+def news_of(*zones: SampleZone) -> News:
+    return News(
+        manifests=tuple(zone.signed for zone in zones),
+        envelopes=tuple(envelope(zone, host) for zone in zones for host in zone.hosts),
+        endorsements=tuple(endorsement(zone.zone) for zone in zones),
+    )
+
+
+def knowing(*zones: SampleZone) -> KnownPlaces:
+    places = KnownPlaces(REALM)
+    places.learn(news_of(*zones), NOW_MS)
+    return places
+
+
+def test_what_is_learned_is_known() -> None:
+    places = knowing(A, B)
+    assert {A.zone: A.manifest, B.zone: B.manifest} == places.manifests
+    assert {host.public for host in A.hosts} == set(places.envelopes_of(A.zone, NOW_MS))
+    assert A.signed == places.signed_manifest(A.zone)
+    assert 2 == len(places.endorsements)
+
+
+def test_what_is_known_is_no_news() -> None:
+    assert News() == knowing(A).learn(news_of(A), NOW_MS)
+
+
+def test_section_11_two_that_exchange_know_the_same() -> None:
+    one, other = knowing(A), knowing(B)
+    one.learn(other.lacking_in(one.summary()), NOW_MS)
+    other.learn(one.lacking_in(other.summary()), NOW_MS)
+    assert one.summary() == other.summary()
+    assert News() == one.lacking_in(other.summary())
+
+
+ZONES = [found(name, n=1, hosts=1) for name in "cdefg"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sets(st.sampled_from(range(5))), min_size=3, max_size=5), st.data())
+def test_section_11_whoever_gossips_long_enough_knows_all(
+    known: list[set[int]], data: st.DataObject
+) -> None:
+    anchors = [knowing(*(ZONES[i] for i in some)) for some in known]
+    pairs = [(i, j) for i in range(len(anchors)) for j in range(len(anchors)) if i != j]
+    for i, j in [*data.draw(st.permutations(pairs)), *pairs, *pairs]:
+        anchors[i].learn(anchors[j].lacking_in(anchors[i].summary()), NOW_MS)
+    assert 1 == len({repr(anchor.summary()) for anchor in anchors})
+    assert set().union(*known) == {i for i in range(5) if ZONES[i].zone in anchors[0].manifests}
+
+
+# False statements
+
+
+def spoilt() -> dict[str, tuple[News, str]]:
+    """Return false news, each with what is wrong with it."""
+    thief, unknown = found("thief"), found("unknown")
+    stolen = replace(thief.manifest, zone=unknown.zone, epoch=1, previous=unknown.manifest.digest)
+    production = found("a", realm="production")
+    offered = envelope(A, A.hosts[0], sequence=NOW_MS + 1)
+    other = A.memberships[A.hosts[1].public]
+    said = endorsement(A.zone)
+    return {
+        "a manifest for another zone": (News(manifests=(samples.signed(stolen),)), "bad-epoch"),
+        "an unsealed manifest": (
+            News(manifests=(replace(unknown.signed, seals=A.signed.seals),)),
+            "wrong-key",
+        ),
+        "another realm": (News(manifests=(production.signed,)), "wrong-realm"),
+        "a stranger's envelope": (
+            News(envelopes=(replace(offered, seal=envelope(B, B.hosts[0]).seal),)),
+            "wrong-key",
+        ),
+        "an envelope of a host not enrolled": (
+            News(envelopes=(envelope(A, A.hosts[0], sequence=NOW_MS + 1, membership=other),)),
+            "unknown-host",
+        ),
+        "a forged endorsement": (
+            News(endorsements=(replace(said, endorsement=replace(said.endorsement, level=10)),)),
+            "bad-signature",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", spoilt())
+def test_section_11_a_false_statement_is_rejected_and_changes_nothing(name: str) -> None:
+    false, reason = spoilt()[name]
+    true = news_of(B)
+    mixed = News(
+        manifests=(*true.manifests, *false.manifests),
+        envelopes=(*true.envelopes, *false.envelopes),
+        endorsements=(*true.endorsements, *false.endorsements),
+    )
+    places = knowing(A)
+    before = places.summary()
+    with pytest.raises(Rejected) as caught:
+        places.learn(mixed, NOW_MS)
+    assert (reason, before) == (caught.value.reason, places.summary())
+    assert true == places.learn(true, NOW_MS)
+
+
+def test_trap_13_the_first_manifest_of_a_zone_stays() -> None:
+    places = knowing(A)
+    thief = found("thief")
+    stolen = replace(thief.manifest, zone=A.zone, epoch=1, previous=A.manifest.digest)
+    assert News() == places.learn(News(manifests=(samples.signed(stolen),)), NOW_MS)
+    assert A.manifest == places.manifests[A.zone]
+
+
+# Old statements
+
+
+def test_a_newer_envelope_displaces_an_older_one_and_never_the_other_way() -> None:
+    places = knowing(A)
+    host = A.hosts[0]
+    newer = envelope(A, host, sequence=NOW_MS + 1, price_micros=5)
+    older = envelope(A, host, sequence=NOW_MS - 1, price_micros=7)
+    for statement in (newer, older, envelope(A, host)):
+        places.learn(News(envelopes=(statement,)), NOW_MS)
+    assert newer.envelope == places.envelopes_of(A.zone, NOW_MS)[host.public]
+
+
+def test_an_envelope_of_a_zone_that_is_not_known_is_passed_over() -> None:
+    places = knowing(A)
+    assert News() == places.learn(News(envelopes=(envelope(B, B.hosts[0]),)), NOW_MS)
+
+
+def test_what_has_expired_is_not_learned_and_not_kept() -> None:
+    old = News(
+        manifests=(found("old", not_after_ms=NOW_MS).signed,),
+        envelopes=(envelope(A, A.hosts[0], expires_ms=NOW_MS),),
+        endorsements=(endorsement(B.zone, not_after_ms=NOW_MS),),
+    )
+    assert News() == knowing(A).learn(old, NOW_MS)
+    places = knowing(A)
+    expires_ms = envelope(A, A.hosts[0]).envelope.expires_ms
+    assert {} == places.envelopes_of(A.zone, expires_ms)
+    places.expire(expires_ms)
+    assert () == places.summary().envelopes
+
+
+# Floods
+
+
+def wide(hosts: int) -> tuple[SampleZone, list[Any]]:
+    """Return a zone of many hosts, and an envelope of each."""
+    pairs = tuple(key(f"wide/host/{i}") for i in range(hosts))
+    root, memberships = host_inclusions(tuple(pair.public for pair in pairs))
+    thin = found("wide", n=1)
+    manifest = replace(thin.manifest, hosts_root=root)
+    zone = SampleZone(samples.signed(manifest), pairs, memberships)
+    return zone, [envelope(zone, pair) for pair in pairs]
+
+
+def test_section_11_one_zones_hosts_do_not_crowd_out_those_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gossip, "HOSTS_MAX", 5)
+    zone, envelopes = wide(8)
+    places = KnownPlaces(REALM)
+    places.learn(News(manifests=(zone.signed,), envelopes=tuple(envelopes)), NOW_MS)
+    assert 5 == len(places.envelopes_of(zone.zone, NOW_MS))
+    places.learn(news_of(A), NOW_MS)
+    assert 2 == len(places.envelopes_of(A.zone, NOW_MS))
+    first = next(e for e in envelopes if e.envelope.host in places.envelopes_of(zone.zone, NOW_MS))
+    again = envelope(zone, key_of(zone, first.envelope.host), sequence=NOW_MS + 1)
+    assert News(envelopes=(again,)) == places.learn(News(envelopes=(again,)), NOW_MS)
+
+
+def key_of(zone: SampleZone, host: bytes) -> Any:
+    return next(pair for pair in zone.hosts if pair.public == host)
+
+
+def test_section_11_a_summary_of_all_that_may_be_known_can_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gossip, "ENVELOPES_MAX", 3)
+    zone, envelopes = wide(8)
+    places = KnownPlaces(REALM)
+    places.learn(News(manifests=(zone.signed,), envelopes=tuple(envelopes)), NOW_MS)
+    assert 3 == len(places.summary().envelopes)
+
+
+def test_section_11_when_there_is_no_room_for_more_places_the_rest_is_still_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gossip, "PLACES_MAX", 1)
+    monkeypatch.setattr(gossip, "ENDORSEMENTS_MAX", 1)
+    places = knowing(A)
+    newer = envelope(A, A.hosts[0], sequence=NOW_MS + 1)
+    both = replace(news_of(B), envelopes=(*news_of(B).envelopes, newer))
+    assert News(envelopes=(newer,)) == places.learn(both, NOW_MS)
+    assert [A.zone] == list(places.manifests)
+
+
+def test_a_summary_is_the_same_however_it_came_about() -> None:
+    one, other = KnownPlaces(REALM), KnownPlaces(REALM)
+    for places, order in ((one, (A, B)), (other, (B, A))):
+        for zone in order:
+            places.learn(news_of(zone), NOW_MS)
+    assert one.summary() == other.summary()
+    assert Summary(zones=(), envelopes=(), endorsements=()) != one.summary()
+    assert News() == one.lacking_in(other.summary())
+    assert digest(b"unknown") not in one.manifests
