@@ -6,8 +6,8 @@
 
 First the configuration is printed, then a table for each benchmark, last where the JSON went:
 `benchmarks/results/<date>-<commit>.json`, with every single measurement. A figure is the median of several
-repetitions, with the lowest and the highest beside it. If a process of a benchmark failed, no figure of that
-benchmark is printed, but why it failed, and the driver ends with exit code 1.
+repetitions, with the lowest and the highest beside it. What had a process fail has no figures, but says why it
+failed, and the driver ends with exit code 1.
 
 Everything measured is real: processes, TLS between them, signatures, and a forced write to the disk under
 `--folder` before each answer that needs one. Zones are founded for a benchmark and gone after it.

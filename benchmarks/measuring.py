@@ -66,10 +66,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a benchmark found, and under which settings of its own."""
+    """What a benchmark found, and under which settings of its own.
+
+    `failed` says why, for each case whose processes failed: it has no figures.
+    """
 
     cases: Sequence[Case]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def quantile(values: Sequence[float], percent: int) -> float:

@@ -40,14 +40,21 @@ class Report:
             "about": about,
             "settings": dict(result.settings),
             "cases": cases,
+            "failed": dict(result.failed),
         }
-        self._console.print(_table(name, about, result))
+        if result.cases:
+            self._console.print(_table(name, about, result))
+        for case, why in result.failed.items():
+            self._say_failed(f"{name}, {case}", why)
 
     def add_failure(self, name: str, about: str, why: str) -> None:
-        """Say that a benchmark failed and why; it has no figures."""
-        self.failed.append(name)
+        """Say that a whole benchmark failed and why; it has no figures."""
         self._written["benchmarks"][name] = {"about": about, "failed": why}
-        self._console.print(f"\n{name}: FAILED. {why}", style="bold red", markup=False)
+        self._say_failed(name, why)
+
+    def _say_failed(self, what: str, why: str) -> None:
+        self.failed.append(what)
+        self._console.print(f"\n{what}: FAILED. {why}", style="bold red", markup=False)
 
     def note(self, key: str, value: Any) -> None:
         """Add to the configuration what is known only afterwards."""

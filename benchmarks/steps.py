@@ -23,6 +23,7 @@ from benchmarks.suite import Benchmark
 from benchmarks.zones import ANCHORS, LocalZone, anchors_running, found, hosts_running, make_issuer
 from sojourn.cli.reach import Reach, reaching
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.base.errors import SojournError
 from sojourn.core.base.limits import RUN_AHEAD_RECORDS
 
 __all__ = ["STEPS", "Course", "measure"]
@@ -59,11 +60,16 @@ class Course:
 
 def _run(scale: Scale, folder: Path) -> Result:
     courses = [Course(agents, window) for window in (RUN_AHEAD_RECORDS, 1) for agents in _AGENTS]
-    cases = [
-        Case.of(course.name, _UNITS, measure(course, scale, folder / f"course-{number}"))
-        for number, course in enumerate(courses)
-    ]
-    return Result(cases, {"anchors": ANCHORS, "hosts": 1})
+    cases: list[Case] = []
+    failed: dict[str, str] = {}
+    for number, course in enumerate(courses):
+        try:
+            measured = measure(course, scale, folder / f"course-{number}")
+        except (ProcessFailed, SojournError) as error:  # its processes were its own
+            failed[course.name] = str(error)
+        else:
+            cases.append(Case.of(course.name, _UNITS, measured))
+    return Result(cases, {"anchors": ANCHORS, "hosts": 1}, failed)
 
 
 def measure(course: Course, scale: Scale, folder: Path) -> list[Mapping[str, float]]:

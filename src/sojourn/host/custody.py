@@ -18,13 +18,12 @@ from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.base.seals import Kind, Role, statement
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.messages import AskVisa, Evidence, Intent, Proposal
+from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.inbox import Inbox
@@ -42,7 +41,12 @@ log = structlog.get_logger("host")
 
 _INLINE_BYTES_MAX: Final = 1024 * 1024
 """New blocks up to this size ride with the proposal; more go before it."""
+_INLINE_MAX: Final = 1024
+"""How many of them: a vote and its blocks are one commit."""
+_ATTEMPT_S: Final = CLOCK_SKEW_MS / 2000
+"""A proposal is given up when it is too old to be voted for."""
 _RETRY_S: Final = 0.1
+_RETRY_S_MAX: Final = 1.0
 _NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status", "missing-children"})
 """Reasons for which the same proposal will never be voted for."""
 
@@ -50,12 +54,13 @@ _NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status", 
 class AgentCustody:
     """A host's right to propose for one agent, as an execution's `Custodian`."""
 
-    def __init__(self, host: "Host", head: Certified) -> None:
-        """Take up custody at `head`, whose bound host this is."""
+    def __init__(self, host: "Host", head: Certified, mail: asyncio.Event) -> None:
+        """Take up custody at `head`, whose bound host this is. `mail` is set when messages come."""
         self._host, self.head = host, head
-        self._fence = head.record.custody.fence
+        self.fence = head.record.custody.fence
         self._lock = asyncio.Lock()
-        self._inbox = Inbox(host, head.record)
+        self._inbox = Inbox(host, self, mail)
+        self._stall = ""
         self.blocks = host.blocks
 
     @property
@@ -72,7 +77,7 @@ class AgentCustody:
 
     async def fetch(self, digests: Sequence[bytes]) -> None:
         """Bring blocks to hand from the anchors."""
-        await self._host.fetch(digests)
+        await self._host.blocks.fetch(digests)
 
     async def commit(self, draft: ports.Draft) -> AgentRecord:
         """Make a step final and return the new record."""
@@ -84,7 +89,7 @@ class AgentCustody:
             eligibility=self._spent(draft),
         )
         await self.decide(TransitionKind.STEP, record, blocks=(*draft.blocks.values(), *blocks))
-        await self._inbox.forget(draft.inbox)
+        self._inbox.forget(draft.inbox)
         return self.record
 
     async def intend(self, intent: ports.Intent, draft: ports.Draft) -> ports.Permit:
@@ -114,7 +119,7 @@ class AgentCustody:
     async def _ask_gate(self, intent: Intent) -> ports.Permit:
         """Judge an intent as the anchors will: policies of agent and zone, then trust."""
         host, record, now_ms = self._host, self.record, clock.wall_ms()
-        documents = await host.documents(record)
+        documents = await host.outlook.documents(record)
         record.governance.check_documents(documents, now_ms)
         context = RequestContext(
             effect=intent.effect,
@@ -137,7 +142,7 @@ class AgentCustody:
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here."""
-        return await self._host.assess(self.record)
+        return await self._host.outlook.assess(self.record)
 
     async def depart(self, zone: bytes) -> None:
         """Move the agent to `zone`; return once the departure is decided and shown to the target."""
@@ -154,7 +159,7 @@ class AgentCustody:
 
     def lease_valid(self) -> bool:
         """Tell whether this host may act at this very moment."""
-        return self._host.leases.is_held(self.agent, self._fence)
+        return self._host.leases.is_held(self.agent, self.fence)
 
     def now_ms(self) -> int:
         """Return wall time."""
@@ -187,7 +192,6 @@ class AgentCustody:
         *,
         blocks: tuple[bytes, ...] = (),
         evidence: Evidence | None = None,
-        application: AskVisa | None = None,
     ) -> Certified:
         """Have a transition to `record` decided, and move the head to it.
 
@@ -195,54 +199,43 @@ class AgentCustody:
         """
         async with self._lock:
             self._host.blocks.add(blocks)
-            inline = blocks if sum(map(len, blocks)) <= _INLINE_BYTES_MAX else ()
-            if blocks and not inline:
-                await self._host.upload(self._host.zone, blocks)
+            is_small = sum(map(len, blocks)) <= _INLINE_BYTES_MAX and len(blocks) <= _INLINE_MAX
+            if not is_small:
+                await self._host.zone.put_all(blocks)
             while True:
-                proposal = await self._sealed(kind, record, evidence or Evidence())
-                done = await self._attempts(proposal, inline)
+                proposal = await self._host.signer.proposal(kind, self.head, record, evidence)
+                done = await self._attempts(proposal, blocks if is_small else ())
                 if done is not None:
                     self.head = done
                     return done
 
-    async def _sealed(
-        self, kind: TransitionKind, record: AgentRecord, evidence: Evidence
-    ) -> Proposal:
-        transition = Transition(
-            kind=kind,
-            parent=self.record.digest,
-            record=record,
-            author=self._host.key.public,
-            at_ms=clock.wall_ms(),
-        )
-        covered = statement(Kind.TRANSITION, Role.HOST, transition.digest)
-        seal = await self._host.signer.seal(covered)
-        return Proposal(transition=transition, seals=(seal,), evidence=evidence)
-
     async def _attempts(self, proposal: Proposal, blocks: tuple[bytes, ...]) -> Certified | None:
         """Propose until decided; return None when the proposal has grown old and must be sealed anew."""
-        transition = proposal.transition
-        manifest = self._host.manifest
-        slot = slot_for(self.head, transition, manifest)
+        host, transition = self._host, proposal.transition
+        slot = slot_for(self.head, transition, host.manifest)
+        pause_s = _RETRY_S
         while clock.wall_ms() - transition.at_ms < CLOCK_SKEW_MS // 2:
             if not self.lease_valid():
                 raise LeaseLost("the lease ran out before the step was final")
-            proposer = Proposer(proposal, slot, manifest, parent=self.head, blocks=blocks)
+            proposer = Proposer(proposal, slot, host.manifest, parent=self.head, blocks=blocks)
             try:
-                return await self._host.zone.decide(
-                    proposer, self._host.blocks, timeout_s=self._patience_s
+                return await host.zone.decide(
+                    proposer, host.blocks, bring=host.blocks.fetch, timeout_s=_ATTEMPT_S
                 )
             except Overtaken as overtaken:
                 return self._own_or_lost(overtaken.decided, transition)
             except Stalled as stalled:
                 self._check_hopeless(stalled)
-                self._host.note_stall(self.agent, str(stalled))
-                await asyncio.sleep(_RETRY_S)
+                self._note_stall(str(stalled))
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _RETRY_S_MAX)
         return None
 
-    @property
-    def _patience_s(self) -> float:
-        return self._host.manifest.lease_ms / 1000
+    def _note_stall(self, problem: str) -> None:
+        """Say once why the agent makes no progress, until the reason changes."""
+        if self._stall != problem:
+            self._stall = problem
+            log.warning("no quorum", agent=self.agent.hex()[:12], problem=problem)
 
     def _own_or_lost(self, decided: Certified, wanted: Transition) -> Certified:
         """Return a decision that says what we wanted, only at another time; raise for any other."""

@@ -1,6 +1,5 @@
 """The outlook of a host: what it offers, what it knows of places, and how an agent here would judge them."""
 
-import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -24,15 +23,15 @@ from sojourn.runtime import clock
 if TYPE_CHECKING:
     from sojourn.host.server import Host
 
-__all__ = ["Offering", "Outlook"]
+__all__ = ["LEARN_EVERY_S", "STATE_EVERY_S", "Offering", "Outlook"]
 
 log = structlog.get_logger("host")
 
 Offering = tuple[Offer, int]
 """What a host offers now, and its price now, per hour, in millionths of the currency unit."""
 
-_LOOK_S: Final = GOSSIP_ROUND_MS / 4000
-_LEARN_S: Final = GOSSIP_ROUND_MS / 2000
+STATE_EVERY_S: Final = GOSSIP_ROUND_MS / 4000
+LEARN_EVERY_S: Final = GOSSIP_ROUND_MS / 2000
 _CALL_S: Final = 2.0
 _DOCUMENTS_CACHED_MAX: Final = 512
 
@@ -57,14 +56,12 @@ class Outlook:
 
     # --- stating --------------------------------------------------------------------------------------
 
-    async def keep_stating(self) -> None:
-        """Renew the envelope well before it expires, and at once when the offer changes; for ever."""
-        while True:
-            offering = self._current()
-            is_old = clock.boot_ms() - self._stated_ms > ENVELOPE_LIFETIME_MS // 3
-            if offering != self._stated or is_old:
-                self._state(offering)
-            await asyncio.sleep(_LOOK_S)
+    async def state(self) -> None:
+        """Renew the envelope if the offer has changed, or it will expire before long."""
+        offering = self._current()
+        is_old = clock.boot_ms() - self._stated_ms > ENVELOPE_LIFETIME_MS // 3
+        if offering != self._stated or is_old:
+            self._state(offering)
 
     def _current(self) -> Offering:
         """Return what is offered now: the slots that running agents hold are not free."""
@@ -95,15 +92,10 @@ class Outlook:
 
     # --- learning -------------------------------------------------------------------------------------
 
-    async def keep_learning(self) -> None:
-        """Learn of places from one anchor after another, for ever."""
-        while True:
-            await self._learn()
-            self._host.places.expire(clock.wall_ms())
-            await asyncio.sleep(_LEARN_S)
-
-    async def _learn(self) -> None:
+    async def learn(self) -> None:
+        """Learn of places from the next anchor; each in turn, for one may lie or hang."""
         host = self._host
+        host.places.expire(clock.wall_ms())
         self._anchor = (self._anchor + 1) % host.zone.n
         ask = gossip.Exchange(summary=host.places.summary())
         try:

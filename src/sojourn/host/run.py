@@ -7,12 +7,12 @@ hold the lease ─► may it execute here? ─► execute ─┬─ returned, ra
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
@@ -20,8 +20,11 @@ from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.custody import Certified
+from sojourn.host.binding import newest_head
 from sojourn.host.custody import AgentCustody
 from sojourn.runtime import clock
+from sojourn.runtime.drive import ended
+from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.execution import Ending, Execution, How
 from sojourn.runtime.ports import Mode
 
@@ -36,7 +39,6 @@ _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.5
 _LOOK_AGAIN_S_MAX: Final = 30.0
-_WORKS: Final = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
 
 
 def source_of(code: bytes) -> Mapping[str, bytes]:
@@ -48,13 +50,32 @@ def source_of(code: bytes) -> Mapping[str, bytes]:
     return dict(plain)
 
 
+class _Pause:
+    """How long to wait before the next try: twice as long each time."""
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s, self._longest_s = first_s, longest_s
+        self._next_s = first_s
+
+    def next_s(self) -> float:
+        """Return the next pause, in seconds."""
+        pause_s, self._next_s = self._next_s, min(2 * self._next_s, self._longest_s)
+        return pause_s
+
+    def reset(self) -> None:
+        """Begin with the shortest again."""
+        self._next_s = self._first_s
+
+
 class AgentRun:
     """One agent's time on this host."""
 
-    def __init__(self, host: "Host", head: Certified) -> None:
-        """Prepare to run the agent at `head`, whose bound host this is."""
-        self._host = host
-        self.custody = AgentCustody(host, head)
+    def __init__(self, host: "Host", head: Certified, mail: asyncio.Event) -> None:
+        """Prepare to run the agent at `head`, whose bound host this is. `mail` is set when messages come."""
+        self._host, self._mail = host, mail
+        self.custody = AgentCustody(host, head, mail)
+        self._after_failure = _Pause(_AGAIN_S, _AGAIN_S_MAX)
+        self._after_refusal = _Pause(_LOOK_AGAIN_S, _LOOK_AGAIN_S_MAX)
 
     async def live(self) -> None:
         """Run until nothing is left to do here for now.
@@ -62,24 +83,24 @@ class AgentRun:
         An agent that may not execute, or that does not repeat its journal, stays bound and is looked at again
         later: let go, it would be bound by one host after another, to no end.
         """
-        pause_s, look_s = _AGAIN_S, _LOOK_AGAIN_S
         while self._is_ours() and self._has_work():
             began_ms = clock.boot_ms()
             ending = await self._execute_once()
             if ending is None or ending.how is How.DIVERGED:
-                pause_s, look_s = look_s, min(2 * look_s, _LOOK_AGAIN_S_MAX)
+                await self._look_again(self._after_refusal.next_s())
             elif ending.how in (How.LEASE_LOST, How.BROKEN):
                 log.info("runs again", agent=self._name, why=str(ending.how), problem=ending.text)
-                lasted_s = (clock.boot_ms() - began_ms) / 1000
-                is_steady = lasted_s > _AGAIN_S_MAX
-                pause_s = _AGAIN_S if is_steady else min(2 * pause_s, _AGAIN_S_MAX)
-            else:
-                break
-            await asyncio.sleep(pause_s)
-            head = await self._host.newest(self.custody.agent)
-            if head is not None:
-                self.custody = AgentCustody(self._host, head)
-        self._note_wakes()
+                if clock.boot_ms() - began_ms > _AGAIN_S_MAX * 1000:
+                    self._after_failure.reset()
+                await self._look_again(self._after_failure.next_s())
+        self._fall_asleep()
+
+    async def _look_again(self, pause_s: float) -> None:
+        """Go on after a pause, with what the anchors say is the newest head by then."""
+        await asyncio.sleep(pause_s)
+        head = await newest_head(self._host, self.custody.agent)
+        if head is not None:
+            self.custody = AgentCustody(self._host, head, self._mail)
 
     @property
     def _name(self) -> str:
@@ -93,29 +114,30 @@ class AgentRun:
         """Tell whether there is anything to execute: the agent acts, or one of its wake triggers is due."""
         eligibility = self.custody.record.eligibility
         if eligibility.status is not Status.DORMANT:
-            return eligibility.status in _WORKS
+            return eligibility.status in ACTING
         now_ms = clock.wall_ms()
         return any(
             (wake.at_ms is not None and wake.at_ms <= now_ms)
-            or (wake.on_message and self._host.has_mail(self.custody.agent))
+            or (wake.on_message and self._mail.is_set())
             for wake in eligibility.wake
         )
 
-    def _note_wakes(self) -> None:
-        """Leave the times at which the agent wakes with the host's one timer."""
+    def _fall_asleep(self) -> None:
+        """Leave the time at which the agent wakes with the host's one timer."""
         record = self.custody.record
-        if self._is_ours() and record.eligibility.status is Status.DORMANT:
-            times = [wake.at_ms for wake in record.eligibility.wake if wake.at_ms is not None]
-            if times:
-                self._host.wake_at(min(times), self.custody.agent)
+        times = [wake.at_ms for wake in record.eligibility.wake if wake.at_ms is not None]
+        if self._is_ours() and record.eligibility.status is Status.DORMANT and times:
+            self._host.sleepers.add(record, min(times))
 
     async def _execute_once(self) -> Ending | None:
         """Hold the lease, ask whether the agent may execute here, and execute it; None if it may not."""
         record = self.custody.record
-        await self._host.leases.hold(self.custody.agent, record.custody.fence)
         try:
+            await self._host.leases.hold(self.custody.agent, record.custody.fence)
             mode = await self._permitted_mode(record)
-            ending = await self._execute(record, mode)
+            ending = await self._while_held(self._execute(record, mode))
+        except LeaseLost as lost:
+            return Ending(how=How.LEASE_LOST, text=str(lost))
         except (Denied, Misused, Rejected) as error:
             log.warning("does not execute", agent=self._name, problem=str(error))
             return None
@@ -125,13 +147,30 @@ class AgentRun:
         say("ended", agent=self._name, how=str(ending.how), problem=ending.text)
         return ending
 
+    async def _while_held(self, execution: Awaitable[Ending]) -> Ending:
+        """Return how an execution ended; end it when the lease runs out (protocol §6, P4).
+
+        It need not propose anything to notice: a host that is cut off stops before another may begin.
+        """
+        custody = self.custody
+        executing = asyncio.ensure_future(execution)
+        try:
+            while not executing.done():
+                left_ms = self._host.leases.left_ms(custody.agent, custody.fence)
+                if left_ms <= 0:
+                    return Ending(how=How.LEASE_LOST, text="the lease ran out")
+                await asyncio.wait([executing], timeout=left_ms / 1000)
+            return executing.result()
+        finally:
+            await ended([executing])
+
     async def _permitted_mode(self, record: AgentRecord) -> Mode:
         """Return where the code may run: inside this process if the zone's policy trusts it that far.
 
         Raises `Denied` if the agent may not execute here at all: by policy or for want of trust.
         """
         host, now_ms = self._host, clock.wall_ms()
-        documents = await host.documents(record)
+        documents = await host.outlook.documents(record)
         record.governance.check_documents(documents, now_ms)
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
@@ -149,7 +188,7 @@ class AgentRun:
 
     async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
         capabilities = record.capabilities
-        await self._host.fetch([capabilities.code])
+        await self._host.blocks.fetch([capabilities.code])
         source = source_of(self._host.blocks.get(capabilities.code))
         channel = await self._host.substrate.start(
             source, capabilities.entry, mode, log=self.custody.log

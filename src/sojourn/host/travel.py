@@ -13,11 +13,10 @@ import structlog
 
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
-from sojourn.core.base.errors import Denied, Refused, SojournError
+from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
 from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
-from sojourn.core.base.seals import Kind, Role, statement
 from sojourn.core.protocol.admission import admitted, departed
 from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
 from sojourn.core.protocol.exchange import AskPast, Past, WorkItem
@@ -26,9 +25,7 @@ from sojourn.core.protocol.messages import (
     AskVisa,
     Declined,
     Evidence,
-    Head,
     Need,
-    Proposal,
     Voted,
 )
 from sojourn.core.protocol.proposer import Proposer
@@ -37,6 +34,7 @@ from sojourn.core.protocol.visa import Visa, VisaTerms, visa_slot, visa_terms
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.quorum.votes import Phase, Tally, Vote, check_vote
 from sojourn.core.zone.manifest import SignedManifest
+from sojourn.host.binding import rank
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
 from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
@@ -50,6 +48,7 @@ __all__ = ["Departure", "admit"]
 log = structlog.get_logger("host")
 
 _RETRY_S: Final = 0.2
+_RETRY_S_MAX: Final = 2.0
 _ARRIVE_S: Final = 5.0
 _VISA_S: Final = 5.0
 _COPY_GRACE_S: Final = 0.25
@@ -69,19 +68,22 @@ class Departure:
         target = self._host.places.manifests.get(self._zone)
         if place is None or target is None or place.host is None:
             raise Refused("no host of that zone offers anything now")
-        client = ZoneClient(target, self._host.connections)
+        client = self._host.peer(target)
         record = self._custody.record
         terms = visa_terms(record, target, place.host, self._size(record), VISA_DEADLINE_MS)
         ask = await self._application(terms)
         await self._copy_ahead(client, record, target.zone_id)
         visa = await self._visa(client, ask)
-        gone = await self._custody.decide(
-            TransitionKind.DEPART,
-            departed(record, self._custody.head.certificate.slot, visa, target),
-            evidence=Evidence(visa=visa),
-        )
+        after = departed(record, self._custody.head.certificate.slot, visa, target)
+        try:
+            gone = await self._custody.decide(
+                TransitionKind.DEPART, after, evidence=Evidence(visa=visa)
+            )
+        except Rejected as error:
+            raise Refused(f"the departure was rejected: {error}") from None
         log.info("departed", agent=self._custody.agent.hex()[:12], to=target.name)
-        await self._show(client, Arrive(departure=gone, visa=visa))
+        # Whom this does not reach the source's anchors go on telling (protocol §5, step 5).
+        client.tell_all(Arrive(departure=gone, visa=visa), timeout_s=_ARRIVE_S)
 
     @staticmethod
     def _size(record: AgentRecord) -> int:
@@ -136,7 +138,7 @@ class Departure:
             *(root for root in travelling_roots(record.memory, zone) if root not in away),
         ]
         copies = (
-            client.upload(anchor, roots, self._host.blocks, self._host.fetch)
+            client.upload(anchor, roots, self._host.blocks, self._host.blocks.fetch)
             for anchor in range(client.n)
         )
         sent: list[int] = []
@@ -197,7 +199,9 @@ class Departure:
                         said = (vote.ballot.anchor, vote.ballot.slot, vote.ballot.phase)
                         return vote if said == wanted else None
                     case Need(what="blocks", digests=digests):
-                        await client.upload(anchor, digests, self._host.blocks, self._host.fetch)
+                        await client.upload(
+                            anchor, digests, self._host.blocks, self._host.blocks.fetch
+                        )
                     case Declined() as declined:
                         problems[anchor] = declined
                         return None
@@ -207,50 +211,40 @@ class Departure:
             log.info("no visa vote", anchor=anchor, problem=str(error))
         return None
 
-    async def _show(self, client: ZoneClient, arrive: Arrive) -> None:
-        """Show the departure to the target; if that fails, the source's anchors go on showing it."""
-        try:
-            await client.ask_all(arrive, Head, timeout_s=_ARRIVE_S)
-        except SojournError as error:
-            log.info("the target was not told", problem=str(error))
-
 
 async def admit(host: "Host", item: WorkItem) -> Certified | None:
     """Have the admission of an arrival decided; return it, or None if it was refused or came too late."""
-    arrive, application = item.arrive, item.application
-    if arrive is None or application is None:
+    arrive = item.arrive
+    if arrive is None or item.application is None:
         return None
-    gone, manifest = arrive.departure, host.manifest
-    record = admitted(gone.record, gone.certificate.slot, manifest, host.key.public)
     deadline_ms = clock.boot_ms() + arrive.visa.terms.deadline_ms
-    if arrive.visa.terms.host != host.key.public:
-        await asyncio.sleep(
-            host.rank(gone.record) * RANK_STEP_MS / 1000
-        )  # the named host is silent
+    if arrive.visa.terms.host != host.key.public:  # the host that is named is silent
+        await asyncio.sleep(rank(host, arrive.departure.record) * RANK_STEP_MS / 1000)
+    pause_s, stall = _RETRY_S, ""
     while clock.boot_ms() < deadline_ms:
-        proposal = await _admission(host, arrive, record)
-        slot = slot_for(gone, proposal.transition, manifest)
-        proposer = Proposer(proposal, slot, manifest, parent=gone, application=application)
+        proposer = await _admission(host, arrive, item.application)
         try:
-            return await host.zone.decide(proposer, host.blocks, until_applied=True)
+            return await host.zone.decide(
+                proposer, host.blocks, bring=host.blocks.fetch, until_applied=True
+            )
         except Overtaken as overtaken:
             decided = overtaken.decided
-            return decided if decided.record == record else None
+            return decided if decided.record.custody.host == host.key.public else None
         except Stalled as stalled:
-            host.note_stall(record.agent_id, str(stalled))
-            await asyncio.sleep(_RETRY_S)
+            if stall != str(stalled):
+                stall = str(stalled)
+                agent = arrive.departure.record.agent_id.hex()[:12]
+                log.warning("not admitted", agent=agent, problem=stall)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _RETRY_S_MAX)
     return None
 
 
-async def _admission(host: "Host", arrive: Arrive, record: AgentRecord) -> Proposal:
-    transition = Transition(
-        kind=TransitionKind.ADMIT,
-        parent=arrive.departure.record.digest,
-        record=record,
-        author=host.key.public,
-        at_ms=clock.wall_ms(),
-    )
-    covered = statement(Kind.TRANSITION, Role.HOST, transition.digest)
-    seal = await host.signer.seal(covered)
-    evidence = Evidence(departure=arrive.departure, visa=arrive.visa)
-    return Proposal(transition=transition, seals=(seal,), evidence=evidence)
+async def _admission(host: "Host", arrive: Arrive, application: AskVisa) -> Proposer:
+    """Return a proposer of the admission on this host, at this moment."""
+    gone = arrive.departure
+    record = admitted(gone.record, gone.certificate.slot, host.manifest, host.key.public)
+    evidence = Evidence(departure=gone, visa=arrive.visa)
+    proposal = await host.signer.proposal(TransitionKind.ADMIT, gone, record, evidence)
+    slot = slot_for(gone, proposal.transition, host.manifest)
+    return Proposer(proposal, slot, host.manifest, parent=gone, application=application)

@@ -1,11 +1,17 @@
-"""What agents run on: their context, steps and journal, the gate's order, and the ports of the processes.
+"""What agents run on, what processes share, and the ports of both.
 
-    agent.py steps.py context.py turns.py        what authors write against
-    session.py operations.py replay.py loop.py   the agent's side: runs `run`, executes steps, replays
-    messages.py link.py                          the line between the two sides; one, whatever the substrate
-    execution.py journal.py                      the host's side: batches, the gate's order, the lease
-    ports.py store.py transport.py               what adapters implement
-    records.py                                   the journal's records, and where a resume begins
+    authors' surface   agent steps context turns compartments errors
+    agent's side       serving session run loop operations performing course replay batch arguments
+    the line           frames link
+    host's side        execution proposing journal holdings
+    the journal        records typed failures
+    agents' code       code
+    ports              ports store transport
+    processes share    clock drive files keyfile pidfile process zone_client
+
+An agent's side runs `run` and performs its steps; the host's side has its journal and keeps the order of the
+gate. They speak in frames, the same whether a thread or a process lies between them. `session` and
+`execution` are where to begin reading.
 
 What belongs here: code that any substrate, store, transport or host needs, and that knows none of them.
 What does not: adapters (`substrates`, `stores`, `transports`), processes (`host`, `anchor`), rules (`core`).

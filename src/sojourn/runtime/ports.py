@@ -105,6 +105,8 @@ class Custodian(Protocol):
     async def commit(self, draft: Draft) -> AgentRecord:
         """Make a step final and return the new record. Cancelling the wait does not recall it.
 
+        From then on `record` is the new one and the draft's blocks are at hand.
+
         Raises `LeaseLost`; `Rejected` if the draft cannot be accepted from anyone, such as for a block that
         links to what does not exist.
         """

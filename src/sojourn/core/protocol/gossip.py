@@ -14,7 +14,7 @@ from msgspec import Meta
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import ENDORSEMENTS_MAX, HOSTS_MAX, PLACES_MAX
+from sojourn.core.base.limits import CLOCK_SKEW_MS, ENDORSEMENTS_MAX, HOSTS_MAX, PLACES_MAX
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
@@ -102,10 +102,10 @@ class KnownPlaces:
         }
 
     def learn(self, news: News, now_ms: int) -> News:
-        """Take in what is new and valid; return just that. A false statement raises `Rejected` and changes nothing.
+        """Take in what is new and valid; return just that. One false statement raises `Rejected`: all is left out.
 
         Manifests come first, since envelopes are checked against them; what an earlier statement already
-        supersedes, what has expired, and what there is no room for, is passed over.
+        supersedes, what is not current, and what there is no room for, is passed over.
         """
         before = (self._manifests, self._envelopes, self._endorsements)
         self._manifests = dict(self._manifests)
@@ -138,6 +138,10 @@ class KnownPlaces:
         manifest = self._manifests.get(envelope.zone)
         known = self._envelopes.get(envelope.host)
         if manifest is None or envelope.expires_ms <= now_ms:
+            return False
+        if (
+            envelope.issued_ms > now_ms + CLOCK_SKEW_MS
+        ):  # its host's clock is ahead, or this one is behind
             return False
         if known is not None and known.envelope.sequence >= envelope.sequence:
             return False

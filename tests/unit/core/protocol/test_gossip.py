@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.protocol import gossip
 from sojourn.core.protocol.gossip import KnownPlaces, News, Summary
 from sojourn.core.zone.manifest import host_inclusions
@@ -116,6 +117,12 @@ def test_section_11_a_false_statement_is_rejected_and_changes_nothing(name: str)
         places.learn(mixed, NOW_MS)
     assert (reason, before) == (caught.value.reason, places.summary())
     assert true == places.learn(true, NOW_MS)
+
+
+def test_an_envelope_by_a_clock_that_is_ahead_does_not_cost_its_bearer_the_rest() -> None:
+    early = envelope(A, A.hosts[0], sequence=NOW_MS + 1, issued_ms=NOW_MS + CLOCK_SKEW_MS + 1)
+    mixed = replace(news_of(B), envelopes=(early, *news_of(B).envelopes))
+    assert news_of(B) == knowing(A).learn(mixed, NOW_MS)
 
 
 def test_trap_13_the_first_manifest_of_a_zone_stays() -> None:
