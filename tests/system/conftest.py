@@ -44,7 +44,7 @@ class Asker(Agent):
 
 class Mover(Agent):
     async def run(self, ctx: Context) -> str:
-        while len((await ctx.consider()).places) < 2:
+        while not (await ctx.consider()).moved:
             await ctx.sleep(0.2)  # gossip has not reached this host yet
         ctx.memory["sums"].append(1)
         return "moved"

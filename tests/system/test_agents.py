@@ -110,12 +110,21 @@ def test_an_agent_moves_and_is_found_by_its_certificates(agents: Person) -> None
     assert "itinerary" in agents.good("capsule", "show", "m.car").text
 
 
+def _heed_interrupts() -> None:
+    """Whoever runs the tests in the background has told them to ignore interrupts, and so their children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_a_watch_ends_cleanly_when_it_is_interrupted(agents: Person) -> None:
     agents.zone("home")
     agents.good("agent", "launch", "asker.toml", "--zone", "home")
     command = agents.command("agent", "watch", "asker")
     with subprocess.Popen(
-        command, env=agents.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        env=agents.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a handler
     ) as watch:
         assert watch.stdout is not None
         assert b"genesis" in watch.stdout.readline()

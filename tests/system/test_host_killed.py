@@ -10,6 +10,8 @@ import pytest
 from sojourn.cli.showing.follow import Follower
 from tests.system.ground import Ground, ground
 
+pytestmark = pytest.mark.soak  # minutes on a loaded machine
+
 TURNS = 16
 AGENTS = 3
 

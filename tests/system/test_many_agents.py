@@ -13,6 +13,8 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from tests.system.ground import Ground, ground, until
 
+pytestmark = pytest.mark.soak  # minutes on a loaded machine
+
 _LAUNCHES_AT_ONCE = 16
 QUIET_S = 10.0
 

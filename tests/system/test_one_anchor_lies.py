@@ -13,6 +13,8 @@ from tests.system.impostors import MANNERS, impostor
 from tests.system.liars import LIES, Liar
 from tests.village import key
 
+pytestmark = pytest.mark.soak  # minutes on a loaded machine
+
 NOTICES = {"false_work", "old_arrivals"}
 """Lies that are told by themselves, not as answers."""
 

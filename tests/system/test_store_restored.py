@@ -12,6 +12,8 @@ from sojourn.runtime.process import EXIT_STORE_FAILED
 from sojourn.stores.sqlite import SqliteStore
 from tests.system.ground import Ground, ground, until
 
+pytestmark = pytest.mark.soak  # minutes on a loaded machine
+
 ENDLESS = {"plan": {"turns": 10_000, "pace_ms": 10}, "sums": None}
 RESTORED = 2
 
