@@ -1,0 +1,138 @@
+"""An agent's journey for the golden files: born and bound in one zone, admitted in the next, refused, returned.
+
+Every decision is signed by the first anchors that are a quorum, so that no file depends on who answers first.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import digest
+from sojourn.core.base.keys import KeyPair
+from sojourn.core.base.seals import Role
+from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.messages import Evidence, Proposal
+from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
+from sojourn.core.quorum.votes import Phase, Slot
+from tests.conformance.golden import Json
+from tests.samples import SampleZone, found, genesis, propose
+
+HOME: Final = found("home")
+AWAY: Final = found("away", 5, jurisdiction=("EU", "IE"))
+THIEF: Final = found("thief", 1)
+
+MEMORY: Final = Memory(
+    compartments={
+        "risk": Compartment(form=Form.LOG, root=digest(b"risk"), labels=("internal",), size=9),
+        "positions": Compartment(form=Form.MAPPING, root=digest(b"positions"), residency=("DE",)),
+    },
+    journal=digest(b"journal"),
+)
+ELIGIBILITY: Final = Eligibility(
+    status=Status.ACTIVE,
+    wake=(Wake(at_ms=1_800_000_000_000), Wake(on_message=True)),
+    budgets={"calls": Budget(limit=100), "cost_micros": Budget(limit=5_000_000)},
+)
+
+
+def _certified(
+    zone: SampleZone,
+    kind: TransitionKind,
+    parent: Certified,
+    record: AgentRecord,
+    author: KeyPair,
+    slot: Slot | None = None,
+) -> Certified:
+    made = propose(kind, parent, record, author, role=Role.HOST)
+    return zone.certified(made.transition, slot)
+
+
+def visa_for(record: AgentRecord, target: SampleZone) -> Visa:
+    """Return the visa of a target's anchors for a record."""
+    terms = visa_terms(record, target.manifest, target.hosts[0].public, 4_096, 30_000)
+    named = Visa(terms=terms, certificate=target.certificate(visa_slot(terms), digest(b"")))
+    certificate = target.certificate(visa_slot(terms), named.digest, phase=Phase.VISA)
+    return Visa(terms=terms, certificate=certificate)
+
+
+def _departed(zone: SampleZone, head: Certified, target: SampleZone, visa: Visa) -> Certified:
+    record = departed(head.record, head.certificate.slot, visa, target.manifest)
+    return _certified(zone, TransitionKind.DEPART, head, record, zone.hosts[0])
+
+
+GENESIS: Final = genesis(HOME, memory=MEMORY, eligibility=ELIGIBILITY)
+BORN: Final = HOME.certified(GENESIS.transition)
+AGENT: Final = BORN.record.agent_id
+BOUND: Final = _certified(
+    HOME,
+    TransitionKind.BIND,
+    BORN,
+    bound(BORN.record, BORN.certificate.slot, HOME.hosts[0].public),
+    HOME.hosts[0],
+)
+_SPENT: Final = replace(
+    ELIGIBILITY, budgets=ELIGIBILITY.budgets | {"calls": Budget(limit=100, spent=3)}
+)
+STEP: Final[Proposal] = propose(
+    TransitionKind.STEP,
+    BOUND,
+    child(
+        BOUND.record,
+        BOUND.certificate.slot,
+        memory=replace(MEMORY, journal=digest(b"journal 2")),
+        eligibility=_SPENT,
+    ),
+    HOME.hosts[0],
+)
+STEPPED: Final = HOME.certified(STEP.transition)
+VISA: Final = visa_for(STEPPED.record, AWAY)
+GONE: Final = _departed(HOME, STEPPED, AWAY, VISA)
+ADMISSION: Final = propose(
+    TransitionKind.ADMIT,
+    GONE,
+    admitted(GONE.record, GONE.certificate.slot, AWAY.manifest, AWAY.hosts[0].public),
+    AWAY.hosts[0],
+    evidence=Evidence(departure=GONE, visa=VISA),
+)
+ADMITTED: Final = AWAY.certified(ADMISSION.transition)
+GONE_AGAIN: Final = _departed(AWAY, ADMITTED, HOME, visa_for(ADMITTED.record, HOME))
+REFUSAL: Final = _certified(
+    HOME,
+    TransitionKind.REFUSE,
+    GONE_AGAIN,
+    GONE_AGAIN.record,
+    HOME.identity(0),
+    replace(BORN.certificate.slot, agent=AGENT, term=2, version=GONE_AGAIN.record.version + 1),
+)
+RETURNED: Final = _certified(
+    AWAY,
+    TransitionKind.RETURN,
+    GONE_AGAIN,
+    returned(GONE_AGAIN.record, GONE_AGAIN.certificate.slot),
+    AWAY.identity(0),
+)
+CHAPTERS: Final = (
+    Chapter(opened=BORN, closed=GONE),
+    Chapter(opened=ADMITTED, closed=GONE_AGAIN),
+    Chapter(opened=RETURNED, refusal=REFUSAL),
+)
+
+
+def record_summary(record: AgentRecord) -> Json:
+    """Return what the files say of a record."""
+    custody = record.custody
+    return {
+        "agent": record.agent_id.hex(),
+        "digest": record.digest.hex(),
+        "version": record.version,
+        "zone": custody.zone.hex(),
+        "fence": [custody.term, custody.binding],
+        "host": custody.host.hex() if custody.host else None,
+        "status": str(record.eligibility.status),
+        "lineage_root": record.lineage.root.hex(),
+    }

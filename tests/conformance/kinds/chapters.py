@@ -1,0 +1,120 @@
+"""Chains of custody: chapters from genesis on, each proved by the zone that the one before it names."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import decode, encode
+from sojourn.core.base.limits import MESSAGE_BYTES_MAX
+from sojourn.core.protocol.admission import admitted
+from sojourn.core.protocol.custody import Chapter, check_chain
+from tests.conformance import journey
+from tests.conformance.golden import Case, Json, Kind
+from tests.conformance.journey import AGENT, CHAPTERS, record_summary
+from tests.conformance.kinds.certified import given_zones, known_zones
+from tests.samples import propose
+
+AT: Final = "chapters"
+ZONES: Final = (journey.HOME, journey.AWAY, journey.THIEF)
+
+
+def _check(data: bytes, given: Json) -> Json:
+    chapters = decode(data, tuple[Chapter, ...], what=AT, limit=MESSAGE_BYTES_MAX)
+    last = check_chain(bytes.fromhex(given["agent"]), chapters, known_zones(given))
+    return record_summary(last)
+
+
+def _valid() -> Iterator[Case]:
+    yield Case(name="never moved", data=encode((replace(CHAPTERS[0], closed=None),)))
+    yield Case(name="departed", data=encode(CHAPTERS[:1]))
+    yield Case(name="admitted", data=encode((CHAPTERS[0], replace(CHAPTERS[1], closed=None))))
+    yield Case(name="refused elsewhere and returned", data=encode(CHAPTERS))
+
+
+def _with(index: int, chapter: Chapter) -> Sequence[Chapter]:
+    """Return the chain with one chapter replaced, and the one after it."""
+    return (*CHAPTERS[:index], chapter, *CHAPTERS[index + 1 : index + 2])
+
+
+def _broken() -> Iterator[tuple[str, Sequence[Chapter], str, str]]:
+    first, second, third = CHAPTERS
+    yield "no chapter", (), "truncated", "chapters"
+    yield "without the first", CHAPTERS[1:], "wrong-agent", "chapters[0]"
+    yield "without the second", (first, third), "wrong-parent", "chapters[1]"
+    yield "in another order", (second, first), "wrong-agent", "chapters[0]"
+    yield "a chapter twice", (first, second, second), "wrong-parent", "chapters[2]"
+    still_open = _with(0, replace(first, closed=None))
+    yield "a term that was never closed", still_open, "bad-lineage", "chapters[1]"
+    lone = _with(2, replace(third, refusal=None))
+    yield "a return without a refusal", lone, "no-refusal", "chapters[2]"
+    needless = (first, replace(second, closed=None, refusal=journey.REFUSAL))
+    yield "a refusal that led to nothing", needless, "extra", "chapters[1].refusal"
+    closed = (replace(first, closed=journey.STEPPED),)
+    yield "a term closed by a step", closed, "wrong-kind", "chapters[0]"
+    opened = (first, replace(second, opened=journey.GONE))
+    yield "a term opened by a departure", opened, "wrong-kind", "chapters[1]"
+    swapped = (replace(first, closed=journey.GONE_AGAIN),)
+    yield "closed in another term", swapped, "wrong-term", "chapters[0].closed"
+    slot, value = journey.GONE.certificate.slot, journey.GONE.certificate.value
+    forged = replace(journey.GONE, certificate=journey.THIEF.certificate(slot, value))
+    stolen = (replace(first, closed=forged),)
+    yield (
+        "a departure that a stranger signed",
+        stolen,
+        "no-quorum",
+        "chapters[0].closed.certificate",
+    )
+    yield "cloned by a stranger into its own zone", (first, _clone()), "bad-change", "custody"
+    rewritten = replace(
+        journey.BORN.transition,
+        record=replace(journey.BORN.record, trust=replace(journey.BORN.record.trust, issuers=())),
+    )
+    genesis = replace(first, opened=journey.HOME.certified(rewritten), closed=None)
+    yield "another genesis", (genesis,), "wrong-agent", "chapters[0]"
+
+
+def _clone() -> Chapter:
+    """Return the admission of the departed agent by a zone that its departure does not name."""
+    gone, thief = journey.GONE, journey.THIEF
+    host = thief.hosts[0]
+    record = admitted(gone.record, gone.certificate.slot, thief.manifest, host.public)
+    made = propose(journey.ADMISSION.transition.kind, gone, record, host)
+    return Chapter(opened=thief.certified(made.transition))
+
+
+def _invalid() -> Iterator[Case]:
+    for name, chapters, reason, where in _broken():
+        expect = {"reason": reason, "where": where}
+        yield Case(name=name, data=encode(chapters), expect=expect)
+    data = encode((CHAPTERS[0], replace(CHAPTERS[1], closed=None)))
+    expect = {"reason": "wrong-agent", "where": "chapters[0]"}
+    other = {"agent": digest(b"another agent").hex()}
+    yield Case(name="of another agent", data=data, given=other, expect=expect)
+    expect = {"reason": "unknown-zone", "where": "chapters[1].opened"}
+    yield Case(
+        name="through a zone that is not known",
+        data=data,
+        given=given_zones(journey.HOME),
+        expect=expect,
+    )
+    for name, spoilt, reason in (
+        ("cut in half", data[: len(data) // 2], "truncated"),
+        ("one byte too many", data + b"\0", "malformed"),
+        ("a chapter of a later version", data.replace(b"chapter/1", b"chapter/2", 1), "wrong-kind"),
+    ):
+        yield Case(name=name, data=spoilt, expect={"reason": reason})
+    deep = [(b"\x81", MESSAGE_BYTES_MAX - 1), (b"\xf6", 1)]
+    yield Case(name="nested too deeply", data=deep, expect={"reason": "bad-field"})
+
+
+KIND = Kind(
+    name="chapters",
+    about="bytes: a list of Chapters, the first one opened by the agent's genesis. given.agent: the agent; "
+    "given.manifests: as for certified. expect: the record that opened the last term, as for record. What "
+    "happened within a term is not in here: its opening and its departure are enough.",
+    check=_check,
+    files={"valid": _valid, "invalid": _invalid},
+    given={"agent": AGENT.hex()} | given_zones(*ZONES),
+)

@@ -1,0 +1,168 @@
+"""Governance documents, sealed by officers: the first ones by their own, successors by those before them."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from sojourn.core.agent.governance import Document, Officers, SignedDocument, check_successor
+from sojourn.core.base.encoding import decode, digest_of, encode
+from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
+from sojourn.core.base.seals import Kind as SealKind
+from sojourn.core.base.seals import Role
+from tests.conformance.golden import Case, Json, Kind
+from tests.conformance.spoiled import fields_of, spoiled, with_fields
+from tests.samples import document, key, seal
+
+ANN, BEN, EVE = key("ann"), key("ben"), key("eve")
+BOTH: Final = Officers(keys=(ANN.public, BEN.public), amend=2, revoke=1, move=2, retire=2)
+FIRST: Final = document(by=(ANN, BEN), officers=BOTH, actions=("order.place",))
+SECOND: Final = document(
+    by=(ANN, BEN), officers=BOTH, version=2, previous=digest_of(FIRST.document)
+)
+AT: Final = "document"
+
+
+def _given(before: Document | None) -> Json:
+    return {"before": encode(before).hex() if before else None}
+
+
+def _check(data: bytes, given: Json) -> Json:
+    signed = decode(data, SignedDocument, what=AT, limit=DOCUMENT_BYTES_MAX)
+    new = signed.document
+    if given["before"] is None:
+        new.officers.check()
+        signed.check(new.officers, new.officers.amend)
+    else:
+        held = bytes.fromhex(given["before"])
+        before = decode(held, Document, what="before", limit=DOCUMENT_BYTES_MAX)
+        check_successor(before, signed)
+    return {
+        "digest": digest_of(new).hex(),
+        "issuer": new.issuer,
+        "name": new.name,
+        "version": new.version,
+        "amend": [new.officers.amend, len(new.officers.keys)],
+    }
+
+
+def _valid() -> Iterator[Case]:
+    yield Case(name="sealed by one officer", data=encode(document()))
+    yield Case(name="sealed by two", data=encode(FIRST))
+    yield Case(name="a successor", data=encode(SECOND), given=_given(FIRST.document))
+    handed = document(
+        by=(ANN, BEN),
+        officers=Officers(keys=(EVE.public,)),
+        version=2,
+        previous=digest_of(FIRST.document),
+    )
+    yield Case(name="handed over to others", data=encode(handed), given=_given(FIRST.document))
+
+
+def _unsealed() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]]:
+    """Yield documents with the wrong seals, what they are held against, the reason and the place."""
+    named, own = digest_of(FIRST.document), None
+    ann, ben = FIRST.seals
+    yield "sealed by nobody", replace(FIRST, seals=()), own, "below-threshold", AT
+    yield "one of two", replace(FIRST, seals=(ann,)), own, "below-threshold", AT
+    yield "one of them twice", replace(FIRST, seals=(ann, ann)), own, "below-threshold", AT
+    eve = seal(EVE, SealKind.DOCUMENT, Role.ISSUER, named)
+    yield (
+        "a stranger among them",
+        replace(FIRST, seals=(ann, eve)),
+        own,
+        "wrong-key",
+        f"{AT}.seals[1]",
+    )
+    yield (
+        "a stranger beside them",
+        replace(FIRST, seals=(ann, ben, eve)),
+        own,
+        "wrong-key",
+        f"{AT}.seals[2]",
+    )
+    for name, kind, role in (
+        ("sealed as a publisher", SealKind.DOCUMENT, Role.PUBLISHER),
+        ("sealed as an order", SealKind.ORDER, Role.ISSUER),
+    ):
+        wrong = replace(FIRST, seals=(ann, seal(BEN, kind, role, named)))
+        yield name, wrong, own, "bad-signature", f"{AT}.seals[1]"
+    other = replace(
+        FIRST, document=replace(FIRST.document, cedar="permit (principal, action, resource);//")
+    )
+    yield "another text than was sealed", other, own, "bad-signature", f"{AT}.seals[0]"
+    mine = document(by=(EVE,), officers=Officers(keys=(EVE.public,)), version=2, previous=named)
+    yield (
+        "a successor that appoints its own judges",
+        mine,
+        FIRST.document,
+        "wrong-key",
+        f"{AT}.seals[0]",
+    )
+    lowered = document(by=(ANN,), officers=replace(BOTH, amend=1), version=2, previous=named)
+    yield "a successor by its own lower threshold", lowered, FIRST.document, "below-threshold", AT
+
+
+def _unsound() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]]:
+    previous = digest_of(FIRST.document)
+    for name, changes, reason, where in (
+        ("a successor of the same version", {"version": 1}, "rollback", f"{AT}.version"),
+        ("a version left out", {"version": 3}, "rollback", f"{AT}.version"),
+        ("a successor of nothing", {"previous": None}, "rollback", f"{AT}.version"),
+        (
+            "a successor of itself",
+            {"previous": digest_of(SECOND.document)},
+            "rollback",
+            f"{AT}.version",
+        ),
+        ("another issuer's", {"issuer": "other"}, "wrong-documents", AT),
+        ("another document", {"name": "other"}, "wrong-documents", AT),
+    ):
+        fields: dict[str, Any] = {"officers": BOTH, "version": 2, "previous": previous}
+        made = document(by=(ANN, BEN), **(fields | changes))
+        yield name, made, FIRST.document, reason, where
+    for name, officers, where in (
+        ("a threshold of none", replace(BOTH, retire=0), "officers.retire"),
+        ("a threshold of more than all", replace(BOTH, amend=3), "officers.amend"),
+        ("an officer twice", replace(BOTH, keys=(ANN.public, ANN.public)), "officers.keys"),
+    ):
+        yield name, document(by=(ANN, BEN), officers=officers), None, "bad-officers", where
+
+
+def _invalid() -> Iterator[Case]:
+    for name, made, before, reason, where in [*_unsealed(), *_unsound()]:
+        expect = {"reason": reason, "where": where}
+        yield Case(name=name, data=encode(made), given=_given(before), expect=expect)
+    plain = fields_of(FIRST.document)
+    wrong: dict[str, tuple[dict[str, Any], str, str]] = {
+        "no officers": (
+            {"officers": plain["officers"] | {"keys": []}},
+            "bad-field",
+            ".officers.keys",
+        ),
+        "a later version inside": ({"kind": "document/2"}, "wrong-kind", ".kind"),
+        "a clause of its own": ({"exceptions": []}, "unknown-field", ""),
+    }
+    for name, (changes, reason, where) in wrong.items():
+        expect = {"reason": reason, "where": f"{AT}.document{where}"}
+        spoilt = with_fields(FIRST, {"document": plain | changes})
+        yield Case(name=name, data=spoilt, expect=expect)
+    long = with_fields(FIRST, {"document": plain | {"cedar": " " * 65_537}})
+    head, _, tail = long.partition(b" " * 65_537)
+    yield Case(
+        name="a text that is too long",
+        data=[(head, 1), (b" ", 65_537), (tail, 1)],
+        expect={"reason": "bad-field", "where": f"{AT}.document.cedar"},
+    )
+    yield from spoiled(FIRST, DOCUMENT_BYTES_MAX, where=AT)
+
+
+KIND = Kind(
+    name="document",
+    about="bytes: a SignedDocument. given.before: null, and then the document's own officers must have sealed "
+    "it; or the encoding of the Document that it follows, whose officers must have, at least as many as "
+    "that one's `amend`. expect.amend: how many of how many officers the next one needs.",
+    check=_check,
+    files={"valid": _valid, "invalid": _invalid},
+    given=_given(None),
+)
