@@ -10,17 +10,13 @@ from typing import Final
 
 import msgspec
 
-from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
-from sojourn.core.agent.eligibility import Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
-from sojourn.core.agent.lineage import Lineage
-from sojourn.core.agent.memory.field import Memory
-from sojourn.core.agent.record import AgentRecord, Custody
+from benchmarks.samples import CODE, document, issuer, record
+from sojourn.core.agent.capabilities import Offer
+from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of, encode, encode_block
-from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.limits import ENVELOPE_LIFETIME_MS
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.admission import bound, child
@@ -43,7 +39,6 @@ _BLOCK_BYTES: Final = 512
 _LONG_S: Final = 30.0
 _RETRY_S: Final = 0.1
 _LAUNCHES_AT_ONCE: Final = 8
-_YEAR_MS: Final = 365 * 24 * 3600 * 1000
 
 
 class BareHost:
@@ -58,7 +53,6 @@ class BareHost:
         self._membership = folder.enrolment()[1]
         self._signer = Signer(self.key)
         self.stalls = 0
-        self._issuer = KeyPair(secrets.token_bytes(32))
         self._launching = asyncio.Semaphore(_LAUNCHES_AT_ONCE)
 
     @classmethod
@@ -82,8 +76,9 @@ class BareHost:
         """Launch an agent and bind it."""
         async with self._launching:
             born = await self._decide(self._genesis(), None)
-            record = bound(born.record, born.certificate.slot, self.key.public)
-            head = await self._decide(await self._sealed(TransitionKind.BIND, born, record), born)
+            following = bound(born.record, born.certificate.slot, self.key.public)
+            binding = await self._sealed(TransitionKind.BIND, born, following)
+            head = await self._decide(binding, born)
         await self.leases.hold(head.record.agent_id, head.record.custody.fence)
         return BareAgent(self, head)
 
@@ -91,8 +86,8 @@ class BareHost:
         """Have a step decided that adds a block to memory."""
         block = encode_block([number, secrets.token_bytes(_BLOCK_BYTES)])
         memory = msgspec.structs.replace(head.record.memory, journal=digest(block))
-        record = child(head.record, head.certificate.slot, memory=memory)
-        proposal = await self._sealed(TransitionKind.STEP, head, record)
+        following = child(head.record, head.certificate.slot, memory=memory)
+        proposal = await self._sealed(TransitionKind.STEP, head, following)
         return await self._decide(proposal, head, (block,))
 
     async def _decide(
@@ -117,12 +112,12 @@ class BareHost:
                     await asyncio.sleep(_RETRY_S)
 
     async def _sealed(
-        self, kind: TransitionKind, parent: Certified, record: AgentRecord
+        self, kind: TransitionKind, parent: Certified, following: AgentRecord
     ) -> Proposal:
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
-            record=record,
+            record=following,
             author=self.key.public,
             at_ms=clock.wall_ms(),
         )
@@ -130,58 +125,22 @@ class BareHost:
         return Proposal(transition=transition, seals=(seal,))
 
     def _genesis(self) -> Proposal:
-        document = Document(
-            issuer="bench",
-            name=f"rules-{secrets.token_hex(8)}",  # what makes one agent another than the next
-            version=1,
-            officers=Officers(keys=(self._issuer.public,)),
-            cedar="permit (principal, action, resource);",
-            not_before_ms=0,
-            not_after_ms=clock.wall_ms() + _YEAR_MS,
-        )
-        code = encode({"agent.py": b"pass"})
-        self.blocks.add((encode(document), code))
-        record = self._first_record(digest_of(document), digest(code))
+        """Return the launch of an agent that no other is equal to."""
+        governing = document(name=f"rules-{secrets.token_hex(8)}")
+        self.blocks.add((encode(governing), CODE))
         transition = Transition(
             kind=TransitionKind.GENESIS,
             parent=ZERO,
-            record=record,
-            author=self._issuer.public,
+            record=record(self.manifest, governing),
+            author=issuer().public,
             at_ms=clock.wall_ms(),
         )
-        shown = SignedDocument(
-            document=document, seals=(self._issued(Kind.DOCUMENT, digest_of(document)),)
-        )
+        seals = (_issued(Kind.DOCUMENT, digest_of(governing)),)
         return Proposal(
             transition=transition,
-            seals=(self._issued(Kind.TRANSITION, transition.digest),),
-            evidence=Evidence(documents=(shown,)),
+            seals=(_issued(Kind.TRANSITION, transition.digest),),
+            evidence=Evidence(documents=(SignedDocument(document=governing, seals=seals),)),
         )
-
-    def _first_record(self, document: bytes, code: bytes) -> AgentRecord:
-        return AgentRecord(
-            realm=self.manifest.realm,
-            agent=ZERO,
-            version=0,
-            parent=ZERO,
-            custody=Custody(zone=self.manifest.zone_id, term=0, binding=0, host=None),
-            migration=None,
-            governance=Governance(documents=(document,), version=1),
-            memory=Memory(compartments={}),
-            lineage=Lineage(),
-            eligibility=Eligibility(status=Status.ACTIVE),
-            trust=Trust(issuers=(TrustedIssuer(name="bench", key=self._issuer.public),)),
-            capabilities=Capabilities(
-                requires=Requirements(),
-                code=code,
-                entry="agent:Agent",
-                publisher=self._issuer.public,
-            ),
-        )
-
-    def _issued(self, kind: Kind, named: bytes) -> Seal:
-        signature = self._issuer.sign(statement(kind, Role.ISSUER, named))
-        return Seal(signer=self._issuer.public, signature=signature)
 
     async def _keep_offering(self) -> None:
         while True:
@@ -222,3 +181,8 @@ class BareAgent:
             took.append(ended - began)
             began = ended
         return took
+
+
+def _issued(kind: Kind, named: bytes) -> Seal:
+    signature = issuer().sign(statement(kind, Role.ISSUER, named))
+    return Seal(signer=issuer().public, signature=signature)

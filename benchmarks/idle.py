@@ -16,6 +16,7 @@ from sojourn.core.agent.eligibility import Status
 
 _AGENTS: Final = 1_000
 _AGENTS_QUICK: Final = 200
+_REPETITIONS: Final = 3
 _WARM: Final = 20
 """Agents before the first look: what a process loads once is no agent's."""
 _LOOK_S: Final = 0.2
@@ -32,7 +33,8 @@ _UNITS: Final = {
 
 def _run(scale: Scale, folder: Path) -> Result:
     count = _AGENTS_QUICK if scale.is_quick else _AGENTS
-    measured = [_measure(count, folder / f"repetition-{i}") for i in range(scale.repetitions)]
+    repetitions = 1 if scale.is_quick else _REPETITIONS
+    measured = [_measure(count, folder / f"repetition-{i}") for i in range(repetitions)]
     case = Case.of(f"{count} dormant agents", _UNITS, measured)
     return Result([case], {"anchors": ANCHORS, "hosts": 1})
 

@@ -15,10 +15,12 @@ from typing import Any, Final, Literal, TypeVar
 import structlog
 
 from sojourn.cli import processes
+from sojourn.cli.address_book import keep
 from sojourn.cli.founding import PERMIT_ALL, Plan, found_locally
 from sojourn.cli.home import Home
 from sojourn.cli.introducing import endorse, introduce
 from sojourn.cli.launching import Launch, Officer, launch, prepare_launch
+from sojourn.cli.messaging import send
 from sojourn.cli.processes import Place, Started, end, processes_of, start
 from sojourn.cli.raising import raise_zone
 from sojourn.cli.reach import Reach, reaching
@@ -170,6 +172,16 @@ class Ground:
             while running(place.folder) is not None:
                 time.sleep(0.005)
 
+    @contextmanager
+    def stopped(self, noun: Noun, zone: str, index: int) -> Iterator[None]:
+        """Let a process stand still for as long as the block lasts."""
+        folder = self.place(noun, zone, index).folder
+        assert send_signal(folder, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            send_signal(folder, signal.SIGCONT)
+
     def host_of(self, follower: Follower) -> int:
         """Return the index of the host that an agent was last seen to be bound to."""
         folders = self.home.zone(follower.zone.name).hosts()
@@ -198,7 +210,8 @@ class Ground:
         """End every process that still runs."""
         for name in self.home.own_zones():
             end(processes_of(self.home.zone(name)))
-        for process in processes._DETACHED:
+        for process in processes._DETACHED:  # those just started do not hold their folders yet
+            process.terminate()
             process.wait()
 
     # --- agents ---------------------------------------------------------------------------------------
@@ -216,6 +229,11 @@ class Ground:
         born = await launch(self.reach, self.manifests[zone], prepared)
         manifests = {manifest.zone_id: manifest for manifest in self.manifests.values()}
         return Follower(self.reach, manifests, born)
+
+    async def write(self, follower: Follower, body: object) -> None:
+        """Send a message to an agent, as `sojourn send` does."""
+        keep(self.home, "written-to", follower.agent, follower.zone.zone_id)
+        await send(self.reach, self.home, "written-to", self.issuer, body)
 
     @staticmethod
     async def progress(follower: Follower, compartment: str) -> int:

@@ -97,18 +97,24 @@ MANNERS: Final[dict[str, Talk]] = {
 
 @asynccontextmanager
 async def impostor(folder: Path, talk: Talk) -> AsyncIterator[list[int]]:
-    """Listen in the place of the dead anchor of a folder; give a list that grows with each caller."""
+    """Listen in the place of the dead anchor of a folder; give a list that grows with each caller.
+
+    At the end all connections break: whoever stands there next is called anew.
+    """
     anchor = AnchorFolder(folder)
     callers: list[int] = []
+    talking: set[asyncio.StreamWriter] = set()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         callers.append(1)
+        talking.add(writer)
         try:
             await talk(reader, writer)
             await writer.drain()
         except (ConnectionError, ssl.SSLError):
             return
         finally:
+            talking.discard(writer)
             writer.close()
 
     place = anchor.listen
@@ -119,6 +125,8 @@ async def impostor(folder: Path, talk: Talk) -> AsyncIterator[list[int]]:
         yield callers
     finally:
         server.close()
+        for writer in talking:
+            writer.transport.abort()
 
 
 def _context(anchor: AnchorFolder, folder: Path) -> ssl.SSLContext:

@@ -58,8 +58,9 @@ class Liar:
         request = exchange.decode_request(body)
         honest = exchange.decode_reply(await self.anchor.serve(connection, body))
         self._remember(request, honest)
+        self.told += 1
         answer = await self._lie(self, connection, request, honest)
-        self.told += answer is not honest
+        self.told -= answer is honest
         return answer if isinstance(answer, bytes) else encode(answer)
 
     def _remember(self, request: Any, reply: Any) -> None:
@@ -104,7 +105,7 @@ async def a_length_of_exabytes(_liar: Liar, _: Connection, _ask: Any, honest: An
 
 
 async def deep_nesting(_liar: Liar, _: Connection, _ask: Any, _honest: Any) -> object:
-    return b"\x81" * 1_000_000
+    return b"\x81" * 20_000
 
 
 async def another_kind(_liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
@@ -120,6 +121,10 @@ async def another_slot(liar: Liar, _: Connection, _ask: Any, honest: Any) -> obj
         return honest
     slot = honest.vote.ballot.slot
     return liar.vote(honest.vote, slot=msgspec.structs.replace(slot, version=slot.version + 1))
+
+
+async def another_round(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
+    return liar.vote(honest.vote, round=honest.vote.ballot.round + 1) if _voted(honest) else honest
 
 
 async def another_anchors_vote(liar: Liar, _: Connection, _ask: Any, honest: Any) -> object:
@@ -301,6 +306,7 @@ LIES: Final[dict[str, Lie]] = {
         another_kind,
         another_value,
         another_slot,
+        another_round,
         another_anchors_vote,
         a_forged_vote,
         old_heads,

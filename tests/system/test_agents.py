@@ -124,7 +124,7 @@ def test_a_watch_ends_cleanly_when_it_is_interrupted(agents: Person) -> None:
         env=agents.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a handler
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the tests have no thread that forks beside this one
     ) as watch:
         assert watch.stdout is not None
         assert b"genesis" in watch.stdout.readline()

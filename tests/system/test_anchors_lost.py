@@ -9,8 +9,6 @@ import pytest
 from tests.system.ground import Ground, ground, until
 from tests.system.hamlet import hamlet
 
-pytestmark = pytest.mark.soak  # minutes on a loaded machine
-
 TURNS = 100
 COUNTING = {"plan": {"turns": TURNS, "pace_ms": 20}, "sums": None}
 SUMS = list(accumulate(number * number for number in range(TURNS)))

@@ -10,8 +10,6 @@ import pytest
 from sojourn.cli.showing.follow import Follower
 from tests.system.ground import Ground, ground
 
-pytestmark = pytest.mark.soak  # minutes on a loaded machine
-
 TURNS = 16
 AGENTS = 3
 

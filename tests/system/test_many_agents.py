@@ -1,6 +1,7 @@
 """Many agents in one zone: each takes its steps in time, and those at rest cost next to nothing."""
 
 import asyncio
+import faulthandler
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,10 +14,9 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from tests.system.ground import Ground, ground, until
 
-pytestmark = pytest.mark.soak  # minutes on a loaded machine
-
 _LAUNCHES_AT_ONCE = 16
 QUIET_S = 10.0
+WOKEN = 20
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Crowd:
     worst_gap_s: float
     typical_gap_s: float
     idle_cpu_s: float
+    woken_s: float
 
     def __str__(self) -> str:
         return (
             f"{self.agents} agents launched in {self.launched_s:.1f} s; between an agent's own steps "
             f"{self.typical_gap_s:.2f} s in the middle, {self.worst_gap_s:.2f} s at worst; at rest all "
-            f"processes of the zone use {self.idle_cpu_s:.2f} s of processor time in {QUIET_S:g} s"
+            f"processes of the zone use {self.idle_cpu_s:.2f} s of processor time in {QUIET_S:g} s; "
+            f"the last one returned {self.woken_s:.1f} s after the first of {WOKEN} was written to"
         )
 
 
@@ -72,6 +74,16 @@ async def gaps_of(g: Ground, followers: list[Follower], turns: int) -> list[floa
     return sorted(gaps)
 
 
+async def wake(g: Ground, followers: list[Follower]) -> float:
+    """Write to agents at rest and wait until each has returned; return how long that took, in seconds."""
+    began = time.monotonic()
+    for follower in followers:
+        await g.write(follower, "that will do")
+    for follower in followers:
+        assert await g.values(follower, "times") == await g.result(follower)
+    return time.monotonic() - began
+
+
 async def crowd(folder: Path, count: int, turns: int, pause_ms: int, timeout_s: float) -> Crowd:
     """Launch agents that step and sleep; wait until all of them rest; see what that costs."""
     async with ground(folder) as g:
@@ -99,19 +111,23 @@ async def crowd(folder: Path, count: int, turns: int, pause_ms: int, timeout_s: 
         await asyncio.sleep(QUIET_S)  # what is measured is that nothing happens
         idle_cpu_s = g.cpu_s("a") - before
         gaps = await gaps_of(g, followers, turns)
-        return Crowd(count, launched_s, gaps[-1], gaps[len(gaps) // 2], idle_cpu_s)
+        woken_s = await wake(g, followers[:: count // WOKEN][:WOKEN])
+        return Crowd(count, launched_s, gaps[-1], gaps[len(gaps) // 2], idle_cpu_s, woken_s)
 
 
 def test_fifty_agents_are_all_served_and_cost_little_at_rest(tmp_path: Path) -> None:
     seen = asyncio.run(crowd(tmp_path, count=50, turns=3, pause_ms=200, timeout_s=60))
     assert seen.worst_gap_s < 10, seen
     assert seen.idle_cpu_s < 0.1 * QUIET_S, seen
+    assert seen.woken_s < 20, seen
 
 
 @pytest.mark.soak
 def test_a_thousand_agents_are_all_served_and_cost_little_at_rest(
     tmp_path: Path,
 ) -> None:
+    faulthandler.cancel_dump_traceback_later()  # on a busy machine this takes longer than most tests may
     seen = asyncio.run(crowd(tmp_path, count=1000, turns=5, pause_ms=2_000, timeout_s=600))
-    assert seen.worst_gap_s < 60, seen
+    assert seen.worst_gap_s < 30, seen
     assert seen.idle_cpu_s < 0.1 * QUIET_S, seen
+    assert seen.woken_s < 20, seen

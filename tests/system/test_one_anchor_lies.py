@@ -13,8 +13,6 @@ from tests.system.impostors import MANNERS, impostor
 from tests.system.liars import LIES, Liar
 from tests.village import key
 
-pytestmark = pytest.mark.soak  # minutes on a loaded machine
-
 NOTICES = {"false_work", "old_arrivals"}
 """Lies that are told by themselves, not as answers."""
 
@@ -77,6 +75,10 @@ def test_agents_move_and_return_whichever_anchor_it_is(
     asyncio.run(travel(tmp_path, lie, index))
 
 
+async def called(*callers: list[int]) -> bool:
+    return all(callers)
+
+
 def test_agents_move_between_processes_whatever_a_listener_with_a_stolen_key_does(
     tmp_path: Path,
 ) -> None:
@@ -90,10 +92,9 @@ def test_agents_move_between_processes_whatever_a_listener_with_a_stolen_key_doe
                 g.kill("anchor", name, 0)
             for manner, talk in MANNERS.items():
                 async with impostor(folders[0], talk) as of_a, impostor(folders[1], talk) as of_b:
+                    await until(lambda: called(of_a, of_b), why="both are called")
                     plan = {"plan": {"route": ["b", "a"], "rest_ms": 0}, "diary": None}
                     follower = await g.launch("a", "wanderer:Wanderer", plan)
                     assert ["0 in b", "1 in a"] == await g.result(follower), manner
-                    assert of_a, manner
-                    assert of_b, manner
 
     asyncio.run(run())

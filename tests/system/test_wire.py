@@ -122,7 +122,6 @@ def test_no_flipped_bit_of_a_step_gets_a_vote(scene: Scene) -> None:
 # --- requests -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.soak  # its cases share a scene whose leases run out on a loaded machine
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_that_is_not_so_is_declined_by_name_and_nothing_changes(
     scene: Scene, name: str

@@ -7,8 +7,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from sojourn.runtime.pidfile import running
 from tests.system.person import Person, until
 
@@ -46,7 +44,7 @@ def test_an_anchor_ends_gracefully_and_is_ready_in_a_second(sojourn: Person) -> 
     log = sojourn.folder_of("home", "anchors", 0) / "anchor.log"
     events = [json.loads(line) for line in log.read_text().splitlines()]
     by_name = {event["event"]: event for event in events}
-    assert {"ready", "listening", "stopping"} <= by_name.keys()
+    assert {"ready", "listening", "stopping", "stopped"} <= by_name.keys()
     assert ("home", "anchor/0", "info") == tuple(
         by_name["ready"][name] for name in ("zone", "process", "level")
     )
@@ -129,7 +127,6 @@ def test_a_port_in_use_a_second_process_and_a_locked_store(sojourn: Person) -> N
     until(lambda: running(moved) is None, "the end")
 
 
-@pytest.mark.soak  # seen to need more than its patience on a loaded machine
 def test_keys_and_files_that_are_wrong_are_said_so_by_up(sojourn: Person) -> None:
     sojourn.good("zone", "init", "home", "--local", 1)
     key = sojourn.folder_of("home", "anchors", 0) / "identity.key"

@@ -34,7 +34,7 @@ from sojourn.runtime import clock
 from sojourn.runtime.transport import Connection, WireLimits
 from sojourn.transports.connection import FramedConnection
 from sojourn.transports.tls import TlsTransport
-from tests.system.ground import Ground, quiet
+from tests.system.ground import LEASE_MS, Ground, quiet
 from tests.village import seal
 
 __all__ = ["Scene", "State", "build", "raise_scene"]
@@ -166,6 +166,7 @@ async def build(folder: Path) -> Scene:
                 await g.up("a", "b")
                 agents = [await g.launch(zone, "sleeper:Sleeper", _RESTING) for zone in "aab"]
                 await asyncio.gather(*(g.resting(agent) for agent in agents))
+                await asyncio.sleep(2 * LEASE_MS / 1000)  # nobody holds a lease any more
                 ask_past = AskPast(agent=agents[0].agent, limit=1000)
                 client = reach.zone(g.manifests["a"])
                 past = await client.ask_any(ask_past, Past)

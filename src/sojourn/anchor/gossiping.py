@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from sojourn.core.base.encoding import Value, encode
-from sojourn.core.base.errors import SojournError, StoreFailed
+from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import GOSSIP_ROUND_MS
 from sojourn.core.protocol import exchange, gossip
 from sojourn.runtime.zone_client import ZoneClient
@@ -24,6 +24,8 @@ __all__ = ["Gossip", "fitting"]
 log = structlog.get_logger("anchor")
 
 _ROUND_S: Final = GOSSIP_ROUND_MS / 1000
+_ASK_AGAIN_S: Final = 0.05
+_ASKING_S: Final = 2.0
 _KIND_BYTES_MAX: Final = 1024 * 1024
 """What one message tells of manifests, of envelopes and of endorsements each."""
 
@@ -36,12 +38,13 @@ class Gossip:
     def __init__(self, anchor: "Anchor") -> None:
         self._anchor = anchor
         self._unasked = {i for i in range(anchor.zone.n) if i != anchor.index}
+        self._asked = asyncio.Event()
+        self._note_asked()
         self._chance = random.Random()  # noqa: S311 - which peer to gossip with; nothing secret
 
     async def run(self) -> None:
         """Gossip for ever. Raises `StoreFailed`."""
         while True:
-            await self._ask_watermarks()
             await asyncio.sleep(_ROUND_S * self._chance.uniform(0.8, 1.2))
             self._anchor.forget_expired()
             for client, index in self._partners():
@@ -52,9 +55,34 @@ class Gossip:
                 except SojournError as error:
                     log.debug("no gossip", zone=client.manifest.name, problem=str(error))
 
-    async def _ask_watermarks(self) -> None:
+    # --- whether the store is older than the votes ----------------------------------------------------
+
+    async def ask_watermarks(self) -> None:
         """Ask each peer once, as soon as it can be reached, what it has seen of this anchor's votes."""
-        await asyncio.gather(*(self._ask_watermark(peer) for peer in sorted(self._unasked)))
+        pause_s = _ASK_AGAIN_S
+        while self._unasked:
+            await asyncio.gather(*(self._ask_watermark(peer) for peer in sorted(self._unasked)))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _ROUND_S)
+
+    async def wait_asked(self) -> None:
+        """Wait until a quorum of the zone, itself among it, knows of no later vote than the store does.
+
+        Raises `Refused` if so many peers cannot be asked now: without them nothing can be decided either.
+        """
+        try:
+            async with asyncio.timeout(_ASKING_S):
+                await self._asked.wait()
+        except TimeoutError:
+            problem = (
+                "this anchor has started, and cannot ask enough others what votes of it they saw"
+            )
+            raise Refused(problem) from None
+
+    def _note_asked(self) -> None:
+        zone = self._anchor.zone
+        if zone.n - len(self._unasked) >= zone.quorum:
+            self._asked.set()
 
     async def _ask_watermark(self, peer: int) -> None:
         ask = exchange.AskWatermark(anchor=self._anchor.index)
@@ -63,6 +91,7 @@ class Gossip:
             if isinstance(reply, exchange.Watermark):
                 self._anchor.check_watermark(reply)
                 self._unasked.discard(peer)
+                self._note_asked()
         except SojournError as error:
             log.debug("no watermark", peer=peer, problem=str(error))
 

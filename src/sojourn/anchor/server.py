@@ -34,6 +34,7 @@ from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, 
 from sojourn.core.protocol.gossip import KnownPlaces
 from sojourn.core.protocol.messages import (
     Applied,
+    AskRound,
     AskVisa,
     Propose,
     Reply,
@@ -58,6 +59,7 @@ log = structlog.get_logger("anchor")
 
 _BINDING = (TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN)
 _ROUTINE = (TransitionKind.STEP, TransitionKind.INTEND)
+_VOTED_ON = (Propose, ShowLock, AskRound, AskVisa)
 
 
 class Anchor:
@@ -85,7 +87,7 @@ class Anchor:
         self.shelf = Shelf(store)
         self.mail = Mail(store, self._scribe)
         self.hosts, self.wanted = Hosts(), Wanted(self.zone_id)
-        self.seen = Watermarks(self.manifest.committee)
+        self.seen = Watermarks(self.manifest.committee, store)
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._turns, self._memo, self._boot = Turns(), Memo(), clock.boot_id()
@@ -116,6 +118,7 @@ class Anchor:
         for agent in self.mail.agents():
             self.forwarding.begin(agent)
         self.begin(self._caretaker.run)
+        self.begin(self._gossip.ask_watermarks)
         self.begin(self._gossip.run)
 
     async def stop(self) -> None:
@@ -165,9 +168,12 @@ class Anchor:
     async def decide(self, request: Request, sender: bytes) -> Reply:
         """Rule on a request, write what must be durable, sign, and only then answer.
 
-        Raises `Rejected` for blocks that do not hang together, and `StoreFailed`.
+        Raises `Rejected` for blocks that do not hang together, `Refused` to vote before peers have said what
+        they saw of this anchor's votes (protocol §13), and `StoreFailed`.
         """
         agent = agent_of(request)
+        if isinstance(request, _VOTED_ON):
+            await self._gossip.wait_asked()
         async with self._turns.of(agent):
             blocks = (
                 self.shelf.block_changes(request.blocks) if isinstance(request, Propose) else []
@@ -194,8 +200,9 @@ class Anchor:
         self, before: Dossier, ruling: Ruling, blocks: Sequence[Change] = ()
     ) -> Reply:
         """Write what a ruling says, then do what follows from it; return the answer. In the agent's turn."""
-        if self._store.failed is not None:
-            raise self._store.failed  # a ruling turns what it cannot read into a no
+        failure = self._store.failed or (self.failed.result() if self.failed.done() else None)
+        if failure is not None:
+            raise failure  # a ruling turns what it cannot read into a no
         answer = ruling.answer
         ballot = answer.ballot if isinstance(answer, CastVote | CastRound) else None
         assert ballot is None or ruling.dossier is not None, "a vote is remembered"
@@ -203,7 +210,7 @@ class Anchor:
         if ruling.dossier is not None:
             # What a vote vouches for is stored with it (trap 23), and what a NACK remembers likewise. While it
             # is written no lease is granted by the dossier before: a bind may have been voted for (protocol §6).
-            changes = [*blocks, *self.shelf.changes_of(ruling)]
+            changes = [*blocks, *self.shelf.changes_of(ruling), *self.seen.changes()]
             with self.shelf.replacing(ruling.dossier):
                 vote = await self._scribe.write(changes, ballot)
             self._follow(before, ruling.dossier, ruling.applied)

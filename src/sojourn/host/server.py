@@ -77,6 +77,7 @@ class Host:
         self._anchors = frozenset(anchor.identity for anchor in self.manifest.anchors)
         self._tasks: set[asyncio.Task[None]] = set()
         self._mail: dict[bytes, asyncio.Event] = {}
+        self._following: dict[bytes, exchange.WorkItem] = {}
         self._binding = asyncio.Semaphore(_BINDINGS_AT_ONCE)
 
     @property
@@ -154,6 +155,8 @@ class Host:
             return True
         if item.has_mail:
             mail.set()
+        if item.arrive is not None:
+            self._following[agent] = item
         return False
 
     def _see_to(self, agent: bytes, item: exchange.WorkItem) -> None:
@@ -179,6 +182,9 @@ class Host:
                 await self._run(head, mail)
         finally:
             del self._mail[agent]
+        following = self._following.pop(agent, None)
+        if following is not None and following.arrive != item.arrive:
+            self.take(following)  # it came meanwhile, and what was seen to may have been made up
 
     async def _run(self, head: Certified, mail: asyncio.Event) -> None:
         self.running += 1

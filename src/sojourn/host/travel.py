@@ -195,9 +195,10 @@ class Departure:
                 match await client.call(anchor, ask, timeout_s=_VISA_S):
                     case Voted(vote=vote):
                         check_vote(vote, client.manifest.committee)
-                        wanted = (anchor, visa_slot(ask.terms), Phase.VISA)
-                        said = (vote.ballot.anchor, vote.ballot.slot, vote.ballot.phase)
-                        return vote if said == wanted else None
+                        ballot = vote.ballot
+                        said = (ballot.anchor, ballot.slot, ballot.round, ballot.phase)
+                        asked = (anchor, visa_slot(ask.terms), 0, Phase.VISA)
+                        return vote if said == asked else None
                     case Need(what="blocks", digests=digests):
                         await client.upload(
                             anchor, digests, self._host.blocks, self._host.blocks.fetch
@@ -215,7 +216,7 @@ class Departure:
 async def admit(host: "Host", item: WorkItem) -> Certified | None:
     """Have the admission of an arrival decided; return it, or None if it was refused or came too late."""
     arrive = item.arrive
-    if arrive is None or item.application is None:
+    if arrive is None or item.application is None or not _may_arrive(host, arrive):
         return None
     deadline_ms = clock.boot_ms() + arrive.visa.terms.deadline_ms
     if arrive.visa.terms.host != host.key.public:  # the host that is named is silent
@@ -235,9 +236,20 @@ async def admit(host: "Host", item: WorkItem) -> Certified | None:
                 stall = str(stalled)
                 agent = arrive.departure.record.agent_id.hex()[:12]
                 log.warning("not admitted", agent=agent, problem=stall)
+            if sum(not d.for_now for d in stalled.declined.values()) > host.manifest.f:
+                return None  # at least one correct anchor will never vote for it
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _RETRY_S_MAX)
     return None
+
+
+def _may_arrive(host: "Host", arrive: Arrive) -> bool:
+    """Tell whether an arrival is what it says, as far as can be told here: one anchor may make it up."""
+    gone, terms = arrive.departure.record, arrive.visa.terms
+    migration = gone.migration
+    if migration is None or migration.to_zone != host.zone_id:
+        return False
+    return arrive.visa.digest == migration.visa and terms.deadline_ms <= VISA_DEADLINE_MS
 
 
 async def _admission(host: "Host", arrive: Arrive, application: AskVisa) -> Proposer:

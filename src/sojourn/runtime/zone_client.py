@@ -46,6 +46,9 @@ _FETCH_BLOCKS: Final = 64
 _FETCH_TIMEOUT_S: Final = 3.0
 """An anchor that gives no block for so long is asked last from then on."""
 _ASK_DIGESTS_MAX: Final = 16_384
+_SHUN_S: Final = 0.5
+_SHUN_S_MAX: Final = 5.0
+_DOUBLINGS_MAX: Final = 10
 _LINGER_S: Final = 1.0
 """How long `close` waits for what is still being told."""
 
@@ -88,6 +91,7 @@ class ZoneClient:
         self._pool = pool
         self._telling: set[asyncio.Task[bool]] = set()
         self._reader = 0
+        self._shunned: dict[int, tuple[int, float]] = {}
 
     @property
     def n(self) -> int:
@@ -116,13 +120,35 @@ class ZoneClient:
 
     async def send(self, anchor: int, body: bytes, timeout_s: float = CALL_TIMEOUT_S) -> AnyReply:
         """Do the same for a request that is encoded already."""
+        self._check_sensible(anchor)
         try:
             async with asyncio.timeout(timeout_s):  # to get a connection may take long, too
                 connection = await self.connection(anchor)
-                return decode_reply(await connection.call(body, timeout_s=timeout_s))
+                answer = await connection.call(body, timeout_s=timeout_s)
         except TimeoutError:
             problem = f"anchor {anchor} of {self.manifest.name} did not answer in {timeout_s:g} s"
             raise Unreachable(problem) from None
+        try:
+            return decode_reply(answer)
+        except Rejected:
+            self._shun(anchor)
+            raise
+
+    def _check_sensible(self, anchor: int) -> None:
+        """Raise `Unreachable` while an anchor is shunned."""
+        _, until = self._shunned.get(anchor, (0, 0.0))
+        left_s = until - asyncio.get_running_loop().time()
+        if left_s > 0:
+            name = self.manifest.name
+            raise Unreachable(
+                f"anchor {anchor} of {name} answers nonsense; asked in {left_s:.1f} s"
+            )
+
+    def _shun(self, anchor: int) -> None:
+        """Ask an anchor whose answer was no reply ever more rarely: to look at nonsense costs time."""
+        times, _ = self._shunned.get(anchor, (0, 0.0))
+        pause_s = min(_SHUN_S * 2 ** min(times, _DOUBLINGS_MAX), _SHUN_S_MAX)
+        self._shunned[anchor] = (times + 1, asyncio.get_running_loop().time() + pause_s)
 
     async def ask_each(
         self,

@@ -4,12 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
+from sojourn.anchor import forwarding
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import Messages, PutMessage
 from sojourn.core.protocol.messages import Applied, Head
 from tests.unit.anchor.letters import letter
 from tests.unit.anchor.standing_in import stand_in, until
 from tests.village import House, Village, village
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "_PAUSE_S", 0.05)
 
 
 def run(test: Callable[[Village], Awaitable[None]], *names: str) -> None:

@@ -114,6 +114,6 @@ def test_one_that_left_wants_nobody_here_and_the_host_of_its_visa_there(world: W
     b.ask_all(Arrive(departure=gone, visa=visa))
     made.note(a.anchors[0].dossier(agent))
     assert [] == made.by(a.hosts[0].public)
-    assert {} == made._agents == made._wants
+    assert ({}, {}) == (made._agents, made._wants)
     there = wanted(b, b.anchors[0].dossier(agent))
     assert [(agent, None)] == there.by(b.hosts[0].public)

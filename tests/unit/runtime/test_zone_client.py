@@ -91,6 +91,35 @@ def test_a_connection_that_is_never_made_counts_against_the_time_limit() -> None
     asyncio.run(run())
 
 
+def test_one_that_answers_nonsense_is_asked_ever_more_rarely() -> None:
+    """A reply that is no reply may be made dear to look at."""
+    asked: list[Any] = []
+
+    async def nonsense(request: Any, _honest: Any) -> Any:
+        asked.append(request)
+        return b"\x00nonsense"
+
+    async def run() -> None:
+        async with village("a") as v:
+            a = v.houses["a"]
+            await stand_in(v, a, 0, nonsense)
+            client = v.client(a)
+            with pytest.raises(Rejected):
+                await client.call(0, HEAD)
+            for _ in range(10):
+                assert [1, 2, 3] == list(await client.ask_all(HEAD, Head))
+            with pytest.raises(Unreachable, match="answers nonsense"):
+                await client.call(0, HEAD)
+            assert 1 == asked.count(HEAD)
+            assert 0.4 < client._shunned[0][1] - asyncio.get_running_loop().time() <= 0.5
+            client._shunned[0] = (1, 0.0)
+            with pytest.raises(Rejected):
+                await client.call(0, HEAD)
+            assert 0.9 < client._shunned[0][1] - asyncio.get_running_loop().time() <= 1.0
+
+    asyncio.run(run())
+
+
 def test_closing_lets_go_of_what_cannot_be_told() -> None:
     async def run() -> None:
         async with village("a") as v:

@@ -1,19 +1,21 @@
 """Following one agent from outside, by certificates: where it is, how far it is, what it remembers."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import digest
-from sojourn.core.base.errors import SojournError, Unreachable
+from sojourn.core.base.errors import Rejected, SojournError, Unreachable
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AskPast, Past
 from sojourn.core.protocol.messages import AskHead, Head
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = ["Follower"]
+
+_PAGE: Final = 256
 
 T = TypeVar("T")
 
@@ -38,8 +40,9 @@ class Follower:
     async def look(self) -> Certified:
         """Return the newest certified transition, following the agent if it has moved."""
         for _ in range(len(self._manifests) + 1):
-            heads = await self._reach.zone(self.zone).ask_all(
-                AskHead(agent=self.agent), Head, timeout_s=ASK_TIMEOUT_S
+            client = self._reach.zone(self.zone)
+            heads = await client.ask_all(
+                AskHead(agent=self.agent), Head, timeout_s=ASK_TIMEOUT_S, enough=client.quorum
             )
             moved = False
             for head in heads.values():
@@ -52,9 +55,11 @@ class Follower:
         """Take a transition that proves to be newer; tell whether it names another zone."""
         if certified is None or certified.record.version <= self.newest.record.version:
             return False
+        if certified.record.agent_id != self.agent:
+            return False
         try:
             certified.check(self._manifests)
-        except SojournError:
+        except Rejected:
             return False
         before, self.newest = self.zone, certified
         return self.zone is not before
@@ -90,17 +95,37 @@ class Follower:
         raise Unreachable(f"no zone has block {named.hex()[:16]}…")
 
     async def history(self) -> list[Certified]:
-        """Return every decided transition that any zone still has, by version."""
+        """Return every decided transition that any zone still has, by version; what holds, of what is shown."""
         found: dict[int, Certified] = {}
         for manifest in self._manifests.values():
-            client = self._reach.zone(manifest)
-            start = 0
-            while True:
-                ask = AskPast(agent=self.agent, from_version=start, limit=256)
-                pasts = await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)
-                page = max((past.history for past in pasts.values()), key=len, default=())
-                found |= {item.record.version: item for item in page}
-                if len(page) < ask.limit:
-                    break
-                start = page[-1].record.version + 1
+            start: int | None = 0
+            while start is not None:
+                start = await self._add_page(manifest, start, found)
         return [found[version] for version in sorted(found)]
+
+    async def _add_page(
+        self, manifest: ZoneManifest, start: int, found: dict[int, Certified]
+    ) -> int | None:
+        """Add what a zone's anchors show from a version on; return from where to ask on, None at the end.
+
+        Each has missed other decisions, and one reply does not hold all: so from where the shortest one ended.
+        """
+        ends: list[int] = []
+
+        def take(_anchor: int, reply: object) -> bool:
+            if isinstance(reply, Past):
+                for item in reply.history:
+                    self._check_own(item, manifest)
+                    found[item.record.version] = item
+                ends.extend(item.record.version for item in reply.history[-1:])
+            return False
+
+        ask = AskPast(agent=self.agent, from_version=start, limit=_PAGE)
+        await self._reach.zone(manifest).ask_each(ask, take, timeout_s=ASK_TIMEOUT_S)
+        return max(min(ends), start) + 1 if ends else None
+
+    def _check_own(self, item: Certified, manifest: ZoneManifest) -> None:
+        """Raise `Rejected` unless a zone has decided this about this agent."""
+        if item.record.agent_id != self.agent:
+            raise Rejected("a transition of another agent", reason="wrong-agent", where="history")
+        item.check({manifest.zone_id: manifest})

@@ -1,5 +1,6 @@
 """The whole show: zones up, agent launched, schedule played, evidence gathered, capsule verified."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -89,7 +90,7 @@ async def show(
         exported = await write_capsule(
             reach, home, found, capsule_file or home.path / "risk-desk.car"
         )
-        capsule = _verified(exported)
+        capsule = await asyncio.to_thread(_verified, exported)
         say(f"{play.at_s:5.1f} s  exported {exported.size} bytes; verified offline")
         return await gather(shown.stage, play, follower, shown.started_ms, capsule)
 

@@ -40,7 +40,7 @@ class Stage:
     """The zones of a schedule, under one home folder."""
 
     def __init__(self, home: Home, schedule: Schedule, reach: Reach) -> None:
-        """Prepare; nothing is made before `build`."""
+        """Prepare; nothing is made before `found`."""
         self.home, self.schedule, self._reach = home, schedule, reach
         self.manifests: dict[str, ZoneManifest] = {}
         self._offers: dict[str, OfferSettings] = {}

@@ -41,6 +41,7 @@ from sojourn.core.protocol.validate import (
     check_departure,
     check_fresh,
     check_proposal,
+    check_size,
     check_visa_of,
     governing,
 )
@@ -221,6 +222,7 @@ def _show_lock(dossier: Dossier, show: ShowLock, sender: bytes, view: View) -> R
     proposal = state.proposal_of(lock.value) or show.proposal
     if proposal is None or proposal.transition.digest != lock.value:
         raise Missing("proposal")
+    check_size(proposal)
     state, answer = decree.commit_vote(state, lock, proposal, view.index, view.boot_ms)
     return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
 

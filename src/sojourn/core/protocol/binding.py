@@ -94,8 +94,14 @@ class HostLease:
         self._acknowledged: dict[bytes, tuple[Fence, list[int]]] = {}
 
     def sent(self, heartbeat: Heartbeat, now_ms: int) -> None:
-        """Remember a heartbeat as sent at `now_ms`, before it is sent; forget those too old to count."""
+        """Remember a heartbeat as sent at `now_ms`, before it is sent.
+
+        Forgets those too old to count, and agents that it does not claim: an answer to an earlier heartbeat may
+        have brought them back.
+        """
         claims = {claim.agent: claim.fence for claim in heartbeat.claims}
+        for agent in self._acknowledged.keys() - claims.keys():
+            self.forget(agent)
         self._sent[heartbeat.sequence] = (now_ms, claims)
         expired = [s for s, (at, _) in self._sent.items() if now_ms - at > self._length_ms]
         for sequence in expired:
@@ -111,6 +117,8 @@ class HostLease:
             if agent in declined:
                 continue
             known = self._acknowledged.get(agent)
+            if known is not None and known[0] > fence:
+                continue  # an answer to a heartbeat from before the present binding
             if known is None or known[0] != fence:
                 known = (fence, [-1] * self._n)
                 self._acknowledged[agent] = known

@@ -139,10 +139,8 @@ class KnownPlaces:
         known = self._envelopes.get(envelope.host)
         if manifest is None or envelope.expires_ms <= now_ms:
             return False
-        if (
-            envelope.issued_ms > now_ms + CLOCK_SKEW_MS
-        ):  # its host's clock is ahead, or this one is behind
-            return False
+        if envelope.issued_ms > now_ms + CLOCK_SKEW_MS:
+            return False  # its host's clock is ahead, or this one is behind
         if known is not None and known.envelope.sequence >= envelope.sequence:
             return False
         if known is None and not self._has_room_for_host(envelope.zone):

@@ -83,7 +83,8 @@ def travel_context(record: AgentRecord, target: ZoneManifest) -> RequestContext:
     along, behind = set[str](), set[str]()
     homes, left = set[str](), set[str]()
     for compartment in record.memory.compartments.values():
-        stays = not residency_met(compartment.residency, target)
+        is_held = compartment.held_by is not None  # elsewhere, or in the target: it does not travel
+        stays = is_held or not residency_met(compartment.residency, target)
         (behind if stays else along).update(compartment.labels)
         (left if stays else homes).update(compartment.residency)
     return RequestContext(

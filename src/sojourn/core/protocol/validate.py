@@ -38,6 +38,7 @@ __all__ = [
     "check_departure",
     "check_fresh",
     "check_proposal",
+    "check_size",
     "check_visa_of",
     "governing",
     "parent_of",
@@ -89,7 +90,7 @@ def check_proposal(
     Raises `Rejected` or `Denied` (never), `Refused` (not now), or `Missing` (something must come first).
     """
     transition = proposal.transition
-    _check_size(proposal)
+    check_size(proposal)
     parent = parent_of(dossier, proposal)
     if slot != slot_for(parent, transition, view.manifest):
         raise Rejected(
@@ -115,8 +116,8 @@ def check_proposal(
         _CHECKS[transition.kind](dossier, proposal, parent, view)
 
 
-def _check_size(proposal: Proposal) -> None:
-    """Check what will be stored, and shown again whenever somebody asks: it must fit whatever carries it."""
+def check_size(proposal: Proposal) -> None:
+    """Raise `Rejected` for what is too large to be stored here, and shown to whoever asks, beside locks and votes."""
     for size, limit, where in (
         (len(encode(proposal.transition.record)), RECORD_BYTES_MAX, "transition.record"),
         (len(encode(proposal)), TRANSITION_BYTES_MAX, "proposal"),

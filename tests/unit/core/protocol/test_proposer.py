@@ -29,7 +29,7 @@ from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
 from sojourn.core.quorum.votes import Phase
 from tests.rulings import PureZone, driven
 from tests.samples import found
-from tests.unit.core.protocol.test_decree import Stage
+from tests.unit.core.protocol.stage import Stage
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sojourn.core.protocol.rounds import RoundChange
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase
 from tests.samples import found, propose
-from tests.unit.core.protocol.test_decree import Stage
+from tests.unit.core.protocol.stage import Stage
 
 
 @pytest.fixture

@@ -1,0 +1,99 @@
+"""What is exchanged beside votes: messages prove who sent them, and every request and reply has a kind of its own."""
+
+import typing
+
+import pytest
+from msgspec.structs import replace
+
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import MESSAGE_BYTES_MAX
+from sojourn.core.base.seals import Kind, Role
+from sojourn.core.protocol import exchange
+from sojourn.core.protocol.exchange import (
+    AgentMessage,
+    AnyReply,
+    AnyRequest,
+    SignedMessage,
+    Work,
+    decode_reply,
+    decode_request,
+    decode_work,
+)
+from tests.samples import key, seal
+
+SENDER, EVE = key("sender"), key("eve")
+MESSAGE = AgentMessage(
+    agent=digest(b"agent"),
+    sender=SENDER.public,
+    sent_ms=5,
+    nonce=digest(b"nonce"),
+    body=encode({"say": "hello"}),
+)
+
+
+def signed(
+    message: AgentMessage = MESSAGE, kind: Kind = Kind.MESSAGE, role: Role = Role.PERSON
+) -> SignedMessage:
+    return SignedMessage(message=message, seal=seal(SENDER, kind, role, digest_of(message)))
+
+
+def test_a_message_is_sealed_by_its_sender() -> None:
+    signed().check()
+    assert digest_of(MESSAGE) == signed().digest
+
+
+@pytest.mark.parametrize("field", ["agent", "sent_ms", "nonce", "body"])
+def test_a_changed_message_is_not_the_one_sealed(field: str) -> None:
+    others = {"agent": digest(b"x"), "sent_ms": 6, "nonce": digest(b"y"), "body": b"\xa0"}
+    changed = replace(MESSAGE, **{field: others[field]})
+    with pytest.raises(Rejected) as caught:
+        replace(signed(), message=changed).check()
+    assert "bad-signature" == caught.value.reason
+    assert signed().digest != digest_of(changed)
+
+
+def test_nobody_sends_in_anothers_name() -> None:
+    taken = replace(MESSAGE, sender=EVE.public)
+    with pytest.raises(Rejected) as caught:
+        replace(signed(), message=taken).check()
+    assert "wrong-key" == caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "role"), [(Kind.MESSAGE, Role.HOST), (Kind.TRANSITION, Role.PERSON)]
+)
+def test_trap_11_a_seal_as_something_else_is_none(kind: Kind, role: Role) -> None:
+    with pytest.raises(Rejected):
+        signed(kind=kind, role=role).check()
+
+
+def kinds(union: object) -> list[str]:
+    """Return the kinds of all members of a union."""
+    return [str(each.__struct_config__.tag) for each in typing.get_args(union)]
+
+
+def test_every_request_and_every_reply_has_a_kind_of_its_own() -> None:
+    found = kinds(AnyRequest) + kinds(AnyReply)
+    assert len(found) == len(set(found))
+
+
+def test_requests_and_replies_are_not_taken_for_each_other() -> None:
+    status = encode(exchange.AskStatus())
+    assert exchange.AskStatus() == decode_request(status)
+    for read in (decode_reply, decode_work):
+        with pytest.raises(Rejected) as caught:
+            read(status)
+        assert "wrong-kind" == caught.value.reason
+    notice = encode(Work(items=()))
+    assert Work(items=()) == decode_work(notice) == decode_reply(notice)
+    with pytest.raises(Rejected):
+        decode_request(notice)
+
+
+def test_a_message_beyond_the_limit_is_not_even_parsed() -> None:
+    for read in (decode_request, decode_reply, decode_work):
+        with pytest.raises(Rejected) as caught:
+            read(bytes(MESSAGE_BYTES_MAX + 1))
+        assert "too-large" == caught.value.reason

@@ -1,0 +1,144 @@
+"""Permission at a boundary (protocol §4): what policies are told, and that both parties must permit."""
+
+from typing import Any
+
+import pytest
+
+from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.errors import Denied
+from sojourn.core.policy.memo import Memo
+from sojourn.core.policy.request import RequestContext
+from sojourn.core.protocol.permission import (
+    agent_policy,
+    ask,
+    check_permitted,
+    check_trusted,
+    entity_of,
+    travel_context,
+)
+from sojourn.core.zone.manifest import ZoneManifest
+from tests.samples import NOW_MS, PERMIT_ALL, document, endorsement, found, genesis
+
+HOME = found("home")
+EU, US = found("eu", jurisdiction=("EU", "IE")), found("us", jurisdiction=("US",))
+
+
+def kept(**fields: Any) -> Compartment:
+    return Compartment(form=Form.LOG, root=ZERO, **fields)
+
+
+def agent(**compartments: Compartment) -> AgentRecord:
+    return genesis(HOME, memory=Memory(compartments=compartments)).transition.record
+
+
+def verdict(
+    cedar: str = PERMIT_ALL,
+    *,
+    place: ZoneManifest = EU.manifest,
+    ruled_by: ZoneManifest = HOME.manifest,
+    origin: ZoneManifest | None = None,
+    action: str = "travel",
+    **context: Any,
+) -> Any:
+    documents = (document(cedar, actions=("order.place",)).document,)
+    asked = RequestContext(**context)
+    return ask(agent(), documents, action, place, ruled_by, asked, Memo(), origin)
+
+
+# What a move is judged by
+
+
+def test_what_travels_is_told_apart_from_what_stays_behind() -> None:
+    record = agent(
+        free=kept(labels=("public",)),
+        eu=kept(labels=("client",), residency=("EU",)),
+        us=kept(labels=("public", "payroll"), residency=("US",)),
+    )
+    to_eu, to_us = travel_context(record, EU.manifest), travel_context(record, US.manifest)
+    assert (("client", "public"), ("payroll",)) == (to_eu.labels, to_eu.labels_dropped)
+    assert (("EU",), ("US",)) == (to_eu.residency, to_eu.residency_dropped)
+    assert (("payroll", "public"), ("client",)) == (to_us.labels, to_us.labels_dropped)
+
+
+def test_what_another_zone_holds_does_not_travel_wherever_it_might_reside() -> None:
+    record = agent(
+        left=kept(labels=("client",), residency=("EU",), held_by=digest(b"another zone")),
+        there=kept(labels=("ledger",), held_by=EU.zone),
+    )
+    context = travel_context(record, EU.manifest)
+    assert ((), ("client", "ledger")) == (context.labels, context.labels_dropped)
+
+
+def test_a_zone_is_what_its_manifest_says() -> None:
+    entity = entity_of(EU.manifest)
+    assert ("eu", 4, 1, ("EU", "IE")) == (
+        entity.name,
+        entity.anchors,
+        entity.operators,
+        entity.jurisdiction,
+    )
+    assert entity.price_micros is None  # 0 in a manifest means that it is not stated
+
+
+# Who must permit
+
+
+ONLY_EU = 'permit (principal, action, resource) when { resource.jurisdiction.contains("EU") };'
+
+
+def test_the_agents_policy_and_the_zones_must_both_permit() -> None:
+    strict = found("strict", policy='permit (principal, action == Action::"launch", resource);')
+    for cedar, place, ruled_by, denied in (
+        (PERMIT_ALL, EU, HOME, ()),
+        (ONLY_EU, EU, HOME, ()),
+        (ONLY_EU, US, HOME, ("the agent's policy",)),
+        (PERMIT_ALL, EU, strict, ("the zone's policy",)),
+        (ONLY_EU, US, strict, ("the agent's policy", "the zone's policy")),
+    ):
+        found_out = verdict(cedar, place=place.manifest, ruled_by=ruled_by.manifest)
+        assert denied == found_out.denied_by
+        if denied:
+            with pytest.raises(Denied):
+                check_permitted(found_out)
+        else:
+            check_permitted(found_out)
+
+
+def test_a_policy_may_ask_where_a_move_would_start() -> None:
+    cedar = (
+        "permit (principal, action, resource);"
+        "forbid (principal, action, resource)"
+        ' when { context has origin && context.origin.jurisdiction.contains("US") };'
+    )
+    assert verdict(cedar, origin=HOME.manifest).permitted
+    assert not verdict(cedar, origin=US.manifest).permitted
+    assert verdict(cedar).permitted
+
+
+def test_a_denial_says_who_by_which_rule_and_with_which_values() -> None:
+    with pytest.raises(Denied) as caught:
+        check_permitted(verdict(ONLY_EU, place=US.manifest))
+    said = str(caught.value)
+    assert "The agent's policy does not permit it" in said
+    assert "acme/rules, line 1" in said
+    assert 'resource.jurisdiction = ["US"]' in said
+
+
+def test_two_documents_of_one_name_are_no_policy() -> None:
+    same = (document().document, document(version=2).document)
+    with pytest.raises(Denied):
+        agent_policy(same)
+    with pytest.raises(Denied):
+        agent_policy(())
+
+
+# Trust beside permission
+
+
+def test_trust_is_a_question_of_its_own() -> None:
+    known = [endorsement(EU.zone, 1)]
+    check_trusted(agent(), EU.zone, "travel", known, NOW_MS)
+    with pytest.raises(Denied, match="trust for travel is 0, 1 is needed"):
+        check_trusted(agent(), US.zone, "travel", known, NOW_MS)

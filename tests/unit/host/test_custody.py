@@ -1,0 +1,198 @@
+"""Custody: what an execution asks for is decided, stored, or refused for good; and stops with the lease."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sojourn.core.agent.memory.field import Compartment, Form
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import digest, link_to
+from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.protocol.messages import Declined, Propose
+from sojourn.host.custody import AgentCustody
+from sojourn.host.server import Host
+from sojourn.runtime.errors import LeaseLost
+from tests.unit.anchor.standing_in import hang, stand_in, until
+from tests.unit.host.hosting import draft_of, hosted, taken_up
+from tests.village import House, Village, village
+
+Test = Callable[[Village, House, Host, AgentCustody], Awaitable[None]]
+
+
+def run(test: Test, *, lease_ms: int = 60_000) -> None:
+    async def main() -> None:
+        async with village("a", lease_ms=lease_ms) as v:
+            house = v.houses["a"]
+            head = await v.launch(house)
+            async with hosted(v, house) as host:
+                custody, _ = await taken_up(host, head)
+                await test(v, house, host, custody)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def tree(leaves: int, size: int) -> tuple[bytes, dict[bytes, bytes]]:
+    """Return the root of a tree of blocks, and all of them, children first."""
+    parts = [encode_block([number, b"x" * size]) for number in range(leaves)]
+    made = {digest(data): data for data in parts}
+    root = encode_block([link_to(named) for named in made])
+    return digest(root), made | {digest(root): root}
+
+
+def with_memory(custody: AgentCustody, root: bytes, blocks: dict[bytes, bytes]) -> Any:
+    """Return a draft that gives the agent a compartment with this root."""
+    memory = custody.record.memory
+    compartments = dict(memory.compartments) | {"data": Compartment(form=Form.LOG, root=root)}
+    draft = draft_of(custody)
+    return replace(draft, memory=replace(memory, compartments=compartments), blocks=blocks)
+
+
+# Memory
+
+
+@pytest.mark.parametrize(("leaves", "size"), [(3, 100), (40, 60_000), (3_000, 10)])
+def test_new_memory_is_stored_however_much_it_is(leaves: int, size: int) -> None:
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        root, blocks = tree(leaves, size)
+        await custody.commit(with_memory(custody, root, blocks))
+        assert 2 == custody.record.version
+        stored = [anchor.shelf.lacking(list(blocks)) for anchor in house.anchors.values()]
+        assert 3 <= sum(not lacking for lacking in stored)
+
+    run(test)
+
+
+def test_much_memory_does_not_wait_for_one_that_hangs() -> None:
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        gate = await hang(v, house, 1)
+        began = time.monotonic()
+        await custody.commit(with_memory(custody, *tree(40, 60_000)))
+        assert time.monotonic() - began < 3
+        gate.set()
+
+    run(test)
+
+
+def test_an_anchor_that_was_away_is_given_what_it_lacks_also_by_a_new_host() -> None:
+    """A host that took over has at hand only what it has read; three of four must do."""
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await v.close(house, 3)
+        root, blocks = tree(5, 1_000)
+        await custody.commit(with_memory(custody, root, blocks))
+        await v.open(house, [3])
+        v.introduce()
+        await v.close(house, 0)
+        host.blocks._blocks.clear()
+        await custody.commit(draft_of(custody))
+        assert 3 in custody.head.certificate.signers()
+        assert [] == house.anchors[3].shelf.lacking(list(blocks))
+
+    run(test, lease_ms=2_000)
+
+
+# Stalls
+
+
+def test_a_zone_without_a_quorum_is_asked_ever_more_rarely_and_goes_on_when_it_is_back() -> None:
+    asked: list[float] = []
+
+    async def note(request: Any, honest: Any) -> Any:
+        asked.extend([time.monotonic()] if isinstance(request, Propose) else [])
+        return honest
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await stand_in(v, house, 0, note)
+        await v.close(house, 2)
+        await v.close(house, 3)
+        committing = asyncio.create_task(custody.commit(draft_of(custody)))
+        await asyncio.sleep(1.6)
+        assert not committing.done()
+        assert len(asked) <= 6
+        await v.open(house, [2, 3])
+        v.introduce()
+        await v.renew(house, custody.head)
+        async with asyncio.timeout(5):
+            await committing
+        assert 2 == custody.record.version
+
+    run(test)
+
+
+def test_a_step_that_more_than_f_will_never_vote_for_is_refused_for_good() -> None:
+    async def never(request: Any, honest: Any) -> Any:
+        no = Declined(reason="bad-change", problem="no", for_now=False)
+        return no if isinstance(request, Propose) else honest
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await stand_in(v, house, 0, never)
+        await custody.commit(draft_of(custody))  # one of four may lie
+        await stand_in(v, house, 1, never)
+        with pytest.raises(Rejected, match="bad-change: no"):
+            await custody.commit(draft_of(custody))
+
+    run(test)
+
+
+def test_a_denial_is_a_denial() -> None:
+    async def denied(request: Any, honest: Any) -> Any:
+        no = Declined(reason="denied", problem="the policy says no", for_now=False)
+        return no if isinstance(request, Propose) else honest
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await stand_in(v, house, 0, denied)
+        await stand_in(v, house, 1, denied)
+        with pytest.raises(Denied, match="the policy says no"):
+            await custody.commit(draft_of(custody))
+
+    run(test)
+
+
+# The lease
+
+
+def test_nothing_is_proposed_when_the_lease_has_run_out() -> None:
+    asked: list[Propose] = []
+
+    async def note(request: Any, honest: Any) -> Any:
+        asked.extend([request] if isinstance(request, Propose) else [])
+        return honest
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await stand_in(v, house, 0, note)
+        host.leases.release(custody.agent)
+        assert not custody.lease_valid()
+        with pytest.raises(LeaseLost, match="ran out"):
+            await custody.commit(draft_of(custody))
+        assert [] == asked
+
+    run(test)
+
+
+def test_custody_is_over_when_another_transition_was_decided() -> None:
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await v.step(house, custody.head, trust=replace(custody.record.trust, events={"failed": 1}))
+        with pytest.raises(LeaseLost, match="a step was decided instead, at version 2"):
+            await custody.commit(draft_of(custody))
+
+    run(test)
+
+
+def test_a_commit_that_is_cancelled_leaves_nothing_running() -> None:
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        for index in (1, 2, 3):
+            await v.close(house, index)
+        before = asyncio.all_tasks()
+        committing = asyncio.create_task(custody.commit(draft_of(custody)))
+        await asyncio.sleep(0.05)
+        committing.cancel()
+        await asyncio.gather(committing, return_exceptions=True)
+        await until(lambda: len(asyncio.all_tasks() - before) <= len(host.zone._telling))
+        assert TransitionKind.BIND is custody.head.transition.kind
+
+    run(test)

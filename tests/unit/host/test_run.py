@@ -1,0 +1,204 @@
+"""One agent's time on a host: it ends with the lease, and a message that comes in time is not overlooked."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sojourn.core.agent.eligibility import Status, Wake
+from sojourn.core.base.encoding import encode
+from sojourn.core.protocol.custody import Certified
+from sojourn.host import run as run_module
+from sojourn.host.run import AgentRun
+from sojourn.host.server import Host
+from sojourn.runtime import clock
+from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.ports import Channel, Substrate
+from tests.unit.host.hosting import hosted
+from tests.village import House, Village, village
+
+
+class SilentChannel(Channel):
+    """An agent's side that runs for ever and says nothing."""
+
+    def __init__(self) -> None:
+        self.closed_ms: int | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self.closed_ms is not None
+
+    async def send(self, frame: bytes) -> None:
+        """Take it."""
+
+    async def receive(self) -> bytes | None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return None
+
+    async def close(self) -> None:
+        """End."""
+        self.closed_ms = self.closed_ms or clock.boot_ms()
+
+
+class SilentSubstrate(Substrate):
+    """Starts silent agents."""
+
+    def __init__(self) -> None:
+        self.started: list[SilentChannel] = []
+
+    async def start(self, source: Any, entry: str, mode: Any, *, log: Any) -> Channel:
+        """Start one."""
+        self.started.append(SilentChannel())
+        return self.started[-1]
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+Test = Callable[[Village, House, Host, Certified], Awaitable[None]]
+
+
+def run(test: Test, *, substrate: Substrate | None = None, lease_ms: int = 60_000) -> None:
+    async def main() -> None:
+        async with village("a", lease_ms=lease_ms) as v:
+            house = v.houses["a"]
+            head = await v.launch(house)
+            async with hosted(v, house, substrate=substrate) as host:
+                v_places = house.anchors[0].places
+                host.places.learn(v_places.lacking_in(host.places.summary()), clock.wall_ms())
+                await test(v, house, host, head)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_p4_an_agent_is_stopped_when_its_lease_runs_out_though_it_proposes_nothing() -> None:
+    """A host that is cut off would never hear of it otherwise, and act beside the next one."""
+    substrate = SilentSubstrate()
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        beats = asyncio.create_task(host.leases.run())
+        executing = asyncio.create_task(AgentRun(host, head, asyncio.Event())._execute_once())
+        while not substrate.started:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)  # more than one lease: it is renewed
+        assert not substrate.started[0].is_closed
+        beats.cancel()
+        ending = await executing
+        assert ending is not None
+        assert How.LEASE_LOST is ending.how
+        stopped_ms = substrate.started[0].closed_ms
+        assert stopped_ms is not None
+        agent, fence = head.record.agent_id, head.record.custody.fence
+        assert all(stopped_ms < a.leases.until_ms(agent, fence) for a in house.anchors.values())
+
+    run(test, substrate=substrate, lease_ms=400)
+
+
+def test_an_execution_ends_with_the_run_that_is_cancelled() -> None:
+    substrate = SilentSubstrate()
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        host._begin(host.leases.run)
+        executing = asyncio.create_task(AgentRun(host, head, asyncio.Event()).live())
+        while not substrate.started:
+            await asyncio.sleep(0.01)
+        executing.cancel()
+        await asyncio.gather(executing, return_exceptions=True)
+        assert substrate.started[0].closed_ms is not None
+
+    run(test, substrate=substrate)
+
+
+def test_a_message_that_comes_while_an_agent_falls_asleep_wakes_it() -> None:
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        asleep = replace(
+            head.record.eligibility, status=Status.DORMANT, wake=(Wake(on_message=True),)
+        )
+        dormant = await v.step(house, head, eligibility=asleep)
+        mail = asyncio.Event()
+        agent_run = AgentRun(host, head, mail)
+        executed: list[bool] = []
+
+        async def execute() -> Ending:
+            executed.append(True)
+            agent_run.custody.head = dormant
+            if len(executed) == 1:
+                mail.set()  # a notice, while the rest becomes final
+            else:
+                mail.clear()  # looked at
+            return Ending(how=How.RESTING)
+
+        agent_run._execute_once = execute  # type: ignore[method-assign]
+        await agent_run.live()
+        assert [True, True] == executed
+
+    run(test)
+
+
+def test_an_agent_asleep_until_a_time_is_left_with_the_one_timer() -> None:
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        at_ms = clock.wall_ms() + 100_000
+        asleep = replace(head.record.eligibility, status=Status.DORMANT, wake=(Wake(at_ms=at_ms),))
+        dormant = await v.step(house, head, eligibility=asleep)
+        await AgentRun(host, dormant, asyncio.Event()).live()
+        assert host.sleepers.is_asleep(dormant.record)
+
+    run(test)
+
+
+def test_an_agent_that_fails_at_once_is_tried_ever_more_rarely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        endings = [
+            Ending(how=How.BROKEN),
+            Ending(how=How.LEASE_LOST),
+            Ending(how=How.BROKEN),
+            None,
+            Ending(how=How.DIVERGED),
+            None,
+            Ending(how=How.BROKEN),
+        ]
+        pauses: list[float] = []
+        agent_run = AgentRun(host, head, asyncio.Event())
+
+        async def execute() -> Ending | None:
+            return endings[len(pauses)]
+
+        async def look_again(pause_s: float) -> None:
+            pauses.append(pause_s)
+            if len(pauses) == len(endings):
+                retired = replace(head.record.eligibility, status=Status.RETIRED)
+                record = replace(head.record, eligibility=retired)
+                agent_run.custody.head = replace(
+                    head, transition=replace(head.transition, record=record)
+                )
+
+        monkeypatch.setattr(agent_run, "_execute_once", execute)
+        monkeypatch.setattr(agent_run, "_look_again", look_again)
+        await agent_run.live()
+        assert [0.2, 0.4, 0.8, 0.5, 1.0, 2.0, 1.6] == pauses
+        assert run_module._AGAIN_S_MAX == agent_run._after_failure._longest_s
+
+    run(test)
+
+
+def test_an_agent_that_may_not_execute_is_not_started() -> None:
+    substrate = SilentSubstrate()
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        host._begin(host.leases.run)
+        forbidden = v.document('permit (principal, action == Action::"travel", resource);')
+        named = v.blocks.add(encode(forbidden.document))
+        await v.client(house).put(0, [v.blocks.get(named)])
+        governance = replace(head.record.governance, documents=(named,))
+        record = replace(head.record, governance=governance)
+        changed = replace(head, transition=replace(head.transition, record=record))
+        assert await AgentRun(host, changed, asyncio.Event())._execute_once() is None
+        assert [] == substrate.started
+
+    run(test, substrate=substrate)
