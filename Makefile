@@ -1,4 +1,4 @@
-# Needs git, make, Python 3.11 or later and a C compiler; everything else goes into .venv, from the
+# Needs git, make and Python 3.11 or later with its headers; everything else goes into .venv, from the
 # locks in requirements/. The first target does the set-up, the ones after it cost nothing.
 
 PYTHON ?= python3
@@ -6,9 +6,10 @@ VENV   := .venv
 BENCH  := .venv-bench
 LOCKS  := requirements
 
-# Hashes for everything, wheels only; the one exception is built by the backend that build.txt locks.
+# Hashes for everything, wheels only; the one exception is built first, by the backend that build.txt
+# locks, with the C compiler that is here or, if there is none, with one that is fetched for it.
 INSTALL := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-build-isolation
-LOCKED  := --require-hashes --only-binary :all: --no-binary cbrrr
+LOCKED  := --require-hashes --only-binary :all:
 HERE    := --no-deps --editable .
 
 .DEFAULT_GOAL := help
@@ -59,7 +60,11 @@ clean: ## remove what make and its tools have made
 	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
 	@touch $@
 
-%/.run: $(LOCKS)/run.txt $(LOCKS)/regions.txt pyproject.toml %/.build
+%/.codec: $(LOCKS)/codec.txt %/.build
+	@$*/bin/python $(LOCKS)/codec.py $(INSTALL) $(LOCKED) --no-binary cbrrr
+	@touch $@
+
+%/.run: $(LOCKS)/run.txt $(LOCKS)/regions.txt pyproject.toml %/.codec
 	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
 	@$*/bin/python $(INSTALL) $(LOCKED) --no-deps --ignore-requires-python -r $(LOCKS)/regions.txt
 	@$*/bin/python $(INSTALL) $(HERE)
@@ -69,7 +74,7 @@ clean: ## remove what make and its tools have made
 	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
 	@touch $@
 
-%/.bench: $(LOCKS)/bench.txt pyproject.toml %/.build
+%/.bench: $(LOCKS)/bench.txt pyproject.toml %/.codec
 	@$*/bin/python $(INSTALL) $(LOCKED) -r $<
 	@$*/bin/python $(INSTALL) $(HERE)
 	@touch $@

@@ -29,9 +29,11 @@ class Lock(NamedTuple):
 PROJECT = "pyproject.toml"
 LOCKS = (
     Lock("build", ("--group", "build")),
+    Lock("compiler", ("--group", "compiler")),
+    Lock("codec", ("--group", "codec"), ("build",)),
     Lock("lock", ("--group", "lock")),
     Lock("regions", ("--group", "regions"), options=("--no-deps",)),
-    Lock("run", (PROJECT, "--extra", "demo"), ("build",)),
+    Lock("run", (PROJECT, "--extra", "demo"), ("build", "codec")),
     Lock("dev", (PROJECT, "--extra", "demo", "--group", "dev"), ("build", "run")),
     Lock("bench", (PROJECT, "--extra", "uvloop", "--group", "bench"), ("build", "run")),
 )

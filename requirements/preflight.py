@@ -4,17 +4,12 @@ Run by the interpreter that is to make the virtual environment, however old it m
 nothing in here that Python 3.6 does not know.
 """
 
-import shutil
 import sys
 import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST = (3, 11)
-
-
-def _compiler() -> str:
-    return str(sysconfig.get_config_var("CC") or "cc").split()[0]
 
 
 def lacks_python() -> bool:
@@ -27,20 +22,14 @@ def lacks_venv() -> bool:
     return find_spec("venv") is None or find_spec("ensurepip") is None
 
 
-def lacks_compiler() -> bool:
-    """Whether there is no C compiler: cbrrr, the DAG-CBOR codec, comes as source."""
-    return shutil.which(_compiler()) is None
-
-
 def lacks_headers() -> bool:
-    """Whether the compiler would not find this interpreter's headers."""
+    """Whether a C compiler would not find this interpreter's headers: the codec comes as source."""
     return not Path(sysconfig.get_path("include"), "Python.h").exists()
 
 
 LACKS = [
     (lacks_python, "Python 3.11 or later (name one: make PYTHON=python3.12)", "python3"),
     (lacks_venv, "Python's venv and ensurepip", "python3-venv"),
-    (lacks_compiler, "a C compiler", "gcc"),
     (lacks_headers, "Python's C headers", "python3-dev"),
 ]
 

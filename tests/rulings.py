@@ -26,20 +26,24 @@ from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
 from sojourn.core.protocol.anchor import agent_of, note_onward, renews, rule
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, LeaseBook
+from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
 from sojourn.core.protocol.messages import (
     Arrive,
     AskVisa,
     Evidence,
+    Need,
     Proposal,
     Reply,
     Request,
     RoundVoted,
     Voted,
 )
+from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
-from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.validate import is_rated, slot_for
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import RoundVote, certify
 from sojourn.core.quorum.votes import Ballot, Slot, Vote
@@ -79,6 +83,7 @@ class Knowledge:
     endorsements: list[SignedEndorsement] = field(default_factory=list)
     envelopes: dict[bytes, dict[bytes, Envelope]] = field(default_factory=dict)
     library: dict[bytes, Document] = field(default_factory=dict)
+    chapters: dict[bytes, Chapter] = field(default_factory=dict)
 
 
 class PureAnchor:
@@ -90,10 +95,11 @@ class PureAnchor:
         self.dossiers: dict[bytes, Dossier] = {}
         self.chapters: dict[tuple[bytes, int], Chapter] = {}
         self.blocks: set[bytes] = set()
-        self.memo = Memo()
+        self.memo, self.chains = Memo(), ChainMemo()
         self.counter = 0
         self.votes: list[Vote] = []
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
+        self.rates, self.promises = RateBook(), PromiseBook()
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""
@@ -106,11 +112,15 @@ class PureAnchor:
             index=self.index,
             manifests=self.known.manifests,
             documents={d: text for d, text in self.known.library.items() if d in self.blocks},
+            chapters={d: c for d, c in self.known.chapters.items() if d in self.blocks},
             endorsements=self.known.endorsements,
             envelopes=self.known.envelopes.get(self.zone.zone, {}),
             leases=self.leases,
+            rates=self.rates,
+            promises=self.promises,
             lacking=lambda digests: [d for d in digests if d not in self.blocks],
             memo=self.memo,
+            chains=self.chains,
             now_ms=self.clock.wall_ms,
             boot_ms=self.clock.boot_ms,
             boot=self.clock.boot,
@@ -118,7 +128,10 @@ class PureAnchor:
 
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""
-        return rule(self.dossier(agent_of(request)), request, sender, self.view())
+        while True:
+            ruling = rule(self.dossier(agent_of(request)), request, sender, self.view())
+            if ruling.answer != Need(what="time"):
+                return ruling
 
     def ask(self, request: Request, sender: bytes = CLIENT) -> Reply:
         """Rule on a request, keep what must be durable, and answer."""
@@ -129,7 +142,13 @@ class PureAnchor:
     def keep(self, ruling: Ruling) -> None:
         """Make a ruling durable."""
         if ruling.dossier is not None:
-            self.dossiers[ruling.dossier.agent] = ruling.dossier
+            agent = ruling.dossier.agent
+            if is_rated(self.dossier(agent), ruling.dossier):
+                self.rates.note(agent, self.clock.boot_ms)
+            self.dossiers[agent] = ruling.dossier
+            has_arrived = ruling.dossier.arrival is not None
+            now_ms = self.clock.boot_ms
+            self.promises.note(agent, ruling.dossier.promised, now_ms, has_arrived=has_arrived)
         for chapter in ruling.chapters:
             record = chapter.opened.record
             self.chapters[record.agent_id, record.custody.term] = chapter
@@ -174,7 +193,7 @@ class PureAnchor:
         """Stop and start again on the same machine: what was durable is read back from its bytes."""
         self.dossiers = {agent: encoded_again(dossier) for agent, dossier in self.dossiers.items()}
         self.leases = LeaseBook(self.zone.manifest.lease_ms, self.clock.boot_ms)
-        self.memo = Memo()
+        self.memo, self.chains = Memo(), ChainMemo()
 
 
 def encoded_again(dossier: Dossier) -> Dossier:
@@ -378,12 +397,25 @@ class World:
     def application(
         self, source: PureZone, target: PureZone, head: Certified, deadline_ms: int = 10_000
     ) -> AskVisa:
-        """Return what the agent applies with."""
+        """Return what the agent applies with; its chapters are in the target's store."""
         terms = visa_terms(head.record, target.manifest, target.hosts[0].public, 1_000, deadline_ms)
         chapters = source.anchors[0].past(head.record.agent_id)
         zones = {chapter.opened.record.custody.zone for chapter in chapters}
         shown = (z.sample.signed for z in self.zones if z.zone in zones)
-        return AskVisa(terms=terms, head=head, chapters=chapters, manifests=tuple(shown))
+        named = self.shown(chapters, target)
+        return AskVisa(terms=terms, head=head, chapters=named, manifests=tuple(shown))
+
+    def shown(self, chapters: Sequence[Chapter], *zones: PureZone) -> tuple[bytes, ...]:
+        """Return what chapters are called in an application, stored as blocks in some zones."""
+        named = tuple(digest_of(chapter) for chapter in chapters)
+        self.known.chapters.update(zip(named, chapters, strict=True))
+        for zone in zones:
+            zone.give(*named)
+        return named
+
+    def chapters_of(self, ask: AskVisa) -> tuple[Chapter, ...]:
+        """Return the chapters that an application names."""
+        return tuple(self.known.chapters[named] for named in ask.chapters)
 
     def visa(self, target: PureZone, ask: AskVisa) -> Visa:
         """Have the target's anchors grant a visa; the blocks they need go before."""

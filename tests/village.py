@@ -25,7 +25,7 @@ from sojourn.core.protocol import gossip
 from sojourn.core.protocol.admission import admitted, bound, child, departed
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
-from sojourn.core.protocol.exchange import AskPast, Past
+from sojourn.core.protocol.exchange import Past
 from sojourn.core.protocol.messages import Arrive, AskVisa, Evidence, Head, Proposal, Voted
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
@@ -265,19 +265,31 @@ class Village:
         self, source: House, target: House, head: Certified, deadline_ms: int = 10_000
     ) -> AskVisa:
         """Return what the agent applies with."""
-        past = await self.client(source).ask_any(AskPast(agent=head.record.agent_id), Past)
-        chapters: tuple[Chapter, ...] = past.chapters
+        chapters = await self.chapters(source, head.record.agent_id)
         terms = visa_terms(
             head.record, target.manifest, target.hosts[0].public, 1_000_000, deadline_ms
         )
         zones = {chapter.opened.record.custody.zone for chapter in chapters} | {source.zone}
         manifests = tuple(house.signed for house in self.houses.values() if house.zone in zones)
-        return AskVisa(terms=terms, head=head, chapters=chapters, manifests=manifests)
+        named = tuple(self.blocks.add(encode(chapter)) for chapter in chapters)
+        return AskVisa(terms=terms, head=head, chapters=named, manifests=manifests)
+
+    async def chapters(self, house: House, agent: bytes) -> tuple[Chapter, ...]:
+        """Return an agent's chapters as the first anchor tells them that answers."""
+        told: list[Past] = []
+
+        def take(_anchor: int, past: Past) -> bool:
+            told.append(past)
+            return True
+
+        await self.client(house).ask_past(agent, take)
+        return told[0].chapters
 
     async def visa(self, source: House, target: House, ask: AskVisa) -> Visa:
         """Collect a visa from the target's anchors."""
         client = self.client(target, source.hosts[0])
-        roots = (*ask.head.record.governance.documents, ask.head.record.capabilities.code)
+        record = ask.head.record
+        roots = (*record.governance.documents, record.capabilities.code, *ask.chapters)
         for index in target.anchors:
             await client.upload(index, roots, self.blocks)
         replies = await client.ask_all(ask, object)
@@ -291,12 +303,15 @@ class Village:
         """Have a departure decided."""
         ask = await self.application(source, target, head, deadline_ms)
         visa = await self.visa(source, target, ask)
+        proposal = self.departure(source, target, head, visa)
+        return await self.decide(source, proposal, head), visa, ask
+
+    def departure(self, source: House, target: House, head: Certified, visa: Visa) -> Proposal:
+        """Return the bound host's proposal of a departure."""
         record = departed(head.record, head.certificate.slot, visa, target.manifest)
         author = next(h for h in source.hosts if h.public == head.record.custody.host)
-        proposal = self.proposal(
-            TransitionKind.DEPART, head, record, author, evidence=Evidence(visa=visa)
-        )
-        return await self.decide(source, proposal, head), visa, ask
+        evidence = Evidence(visa=visa)
+        return self.proposal(TransitionKind.DEPART, head, record, author, evidence=evidence)
 
     async def arrive(self, target: House, gone: Certified, visa: Visa, ask: AskVisa) -> Certified:
         """Show the departure to the target and have the admission decided by the visa's host."""

@@ -17,6 +17,7 @@ from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.messages import Evidence, Proposal
+from sojourn.core.protocol.validate import warrant_of
 from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
 from sojourn.core.quorum.votes import Phase, Slot
 from tests.conformance.golden import Json
@@ -66,6 +67,7 @@ def _departed(zone: SampleZone, head: Certified, target: SampleZone, visa: Visa)
 
 
 GENESIS: Final = genesis(HOME, memory=MEMORY, eligibility=ELIGIBILITY)
+WARRANT: Final = warrant_of(GENESIS)
 BORN: Final = HOME.certified(GENESIS.transition)
 AGENT: Final = BORN.record.agent_id
 BOUND: Final = _certified(
@@ -117,7 +119,7 @@ RETURNED: Final = _certified(
     AWAY.identity(0),
 )
 CHAPTERS: Final = (
-    Chapter(opened=BORN, closed=GONE),
+    Chapter(opened=BORN, closed=GONE, warrant=WARRANT),
     Chapter(opened=ADMITTED, closed=GONE_AGAIN),
     Chapter(opened=RETURNED, refusal=REFUSAL),
 )

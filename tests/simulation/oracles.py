@@ -1,13 +1,22 @@
 """What must hold of a schedule at every moment, and what must be true of it in the end."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.quorum.certificates import certify
+from sojourn.core.quorum.certificates import Certificate, certify
 from sojourn.core.quorum.votes import Ballot, Phase, Vote
 from tests.simulation.schedule import Schedule
 
-__all__ = ["check_accountable", "check_safe", "check_validates", "decidable"]
+__all__ = [
+    "check_accountable",
+    "check_blameless",
+    "check_safe",
+    "check_validates",
+    "decidable",
+    "is_fraud",
+]
 
 
 def decidable(schedule: Schedule) -> dict[bytes, dict[int, Vote]]:
@@ -48,31 +57,43 @@ def check_validates(schedule: Schedule) -> None:
 
 
 def check_accountable(schedule: Schedule) -> None:
-    """Fail if an honest anchor can be made to look guilty (P5; the two proofs of protocol §11)."""
+    """Fail if an honest anchor can be made to look guilty (P5)."""
+    known = schedule.adversary.certificates
     for anchor in schedule.correct:
-        ballots = [vote.ballot for vote in anchor.votes]
-        said: dict[tuple[int, Phase], bytes] = {}
-        for ballot in ballots:
-            earlier = said.setdefault((ballot.round, ballot.phase), ballot.value)
-            problem = f"anchor {anchor.index} said two things in one {ballot.phase} phase"
-            assert earlier == ballot.value, problem
-        commits = [ballot for ballot in ballots if ballot.phase is Phase.COMMIT]
-        for lock in (ballot for ballot in ballots if ballot.phase is Phase.LOCK):
-            for commit in commits:
-                assert _is_explained(schedule, commit, lock), (
-                    f"anchor {anchor.index} committed in round {commit.round} and locked another "
-                    f"value in round {lock.round} without a justification in between"
-                )
+        check_blameless([vote.ballot for vote in anchor.votes], known)
 
 
-def _is_explained(schedule: Schedule, commit: Ballot, lock: Ballot) -> bool:
-    """Tell whether a lock vote after a commit vote for another value names a lock that came in between.
+def check_blameless(ballots: Sequence[Ballot], known: Mapping[bytes, Certificate]) -> None:
+    """Fail if two ballots of one honest anchor would be taken for fraud."""
+    for one, other in combinations(dict.fromkeys(ballots), 2):
+        assert not is_fraud(one, other, known), (
+            f"anchor {one.anchor} is blamed for a {one.phase} vote in round {one.round} "
+            f"and a {other.phase} vote in round {other.round}"
+        )
+
+
+def is_fraud(one: Ballot, other: Ballot, known: Mapping[bytes, Certificate]) -> bool:
+    """Tell whether two ballots of one key are a fraud proof (protocol §11.5). `known` are certificates by digest.
+
+    A justification that nobody shows counts here as none: an honest anchor names what it was shown.
+    """
+    if one.slot != other.slot:
+        return False
+    if (one.round, one.phase) == (other.round, other.phase):
+        return one.phase is not Phase.VISA and one.value != other.value
+    if {one.phase, other.phase} != {Phase.COMMIT, Phase.LOCK}:
+        return False
+    commit, lock = (one, other) if one.phase is Phase.COMMIT else (other, one)
+    if commit.value == lock.value or commit.round >= lock.round:
+        return False
+    return not _is_explained(commit, lock, known.get(lock.justification or b""))
+
+
+def _is_explained(commit: Ballot, lock: Ballot, just: Certificate | None) -> bool:
+    """Tell whether a lock vote after a commit vote for another value leans on a lock that came in between.
 
     One of the very round will do: the anchor heard of the lock before it heard of the proposal.
     """
-    if commit.value == lock.value or commit.round >= lock.round:
-        return True
-    just = schedule.adversary.certificates.get(lock.justification or b"")
-    if just is None or just.value != lock.value:
+    if just is None or (just.slot, just.phase, just.value) != (lock.slot, Phase.LOCK, lock.value):
         return False
     return commit.round < just.round <= lock.round

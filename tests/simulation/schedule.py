@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import ROUND_BASE_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.duties import Task, duties_of
@@ -284,7 +285,7 @@ class Schedule:
 
     def pass_time(self) -> None:
         """Let time pass, and anchors see to what is due."""
-        self.world.clock.boot_ms += self.chance.choice([50, 200, 500])
+        self.world.clock.boot_ms += self.chance.choice([50, 500, ROUND_BASE_MS])
         for anchor in self.correct:
             if self.chance.random() < 0.5:
                 self.see_to(anchor)

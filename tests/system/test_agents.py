@@ -94,6 +94,8 @@ def test_an_agent_moves_and_is_found_by_its_certificates(agents: Person) -> None
     assert "considered 2 places, b is best" in events
     shown = agents.agent("mover")
     assert ("b", 1) == (shown["zone_name"], shown["term"])
+    said = agents.good("agent", "show", "mover").text
+    assert f"issuer        {shown['issuer']}, who is called {shown['issuer_name']}" in said
     held = {item["name"]: item["held_by"] for item in shown["memory"]}
     assert (None, agents.good("zone", "show", "a", "--json").json["zone"]) == (
         held["sums"],

@@ -7,8 +7,19 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from sojourn.runtime.pidfile import running
 from tests.system.person import Person, until
+
+_IDLE = """
+[agent]
+name = "idle"
+entry = "idle:Idle"
+
+[governance]
+policies = ["rules.cedar"]
+"""
 
 
 def test_a_zone_of_four_survives_a_kill_and_says_when_it_stalls(sojourn: Person) -> None:
@@ -36,6 +47,27 @@ def test_a_zone_of_four_survives_a_kill_and_says_when_it_stalls(sojourn: Person)
     assert processes[2:] == [anchor["process"] for anchor in mended["anchors"]][2:]
     assert "5 processes ended" in sojourn.good("zone", "down", "home").text
     assert "nothing of home ran here" in sojourn.good("zone", "down", "home").text
+
+
+def test_a_zone_of_seven_stands_the_loss_of_any_two(sojourn: Person) -> None:
+    sojourn.good("keys", "new", "acme")
+    sojourn.good("zone", "init", "home", "--local", 7, "--hosts", 0)
+    up = sojourn.good("zone", "up", "home", "--json").json
+    assert (7, 5) == (up["answering"], up["quorum"])
+    sojourn.write("rules.cedar", "permit (principal, action, resource);")
+    sojourn.write(
+        "idle.py",
+        "from sojourn import Agent\n\n\nclass Idle(Agent):\n    async def run(self, ctx):\n        return None\n",
+    )
+    sojourn.write("idle.toml", _IDLE)
+    for index in (0, 6):
+        sojourn.kill("home", "anchors", index)
+    sojourn.good("agent", "launch", "idle.toml", "--zone", "home", "--name", "one")
+    sojourn.kill("home", "anchors", 3)
+    stalled = sojourn("agent", "launch", "idle.toml", "--zone", "home", "--name", "two")
+    assert (5, True) == (stalled.code, "5 needed; anchor 0 does not answer" in stalled.line()), (
+        stalled
+    )
 
 
 def test_an_anchor_ends_gracefully_and_is_ready_in_a_second(sojourn: Person) -> None:
@@ -167,3 +199,53 @@ def test_a_damaged_store_ends_the_process_with_its_own_code(sojourn: Person) -> 
     done = sojourn("anchor", "run", folder)
     assert 74 == done.code
     assert "is damaged" in done.err.strip().splitlines()[-1]
+
+
+def _mounts() -> bool:
+    """Whether a file system of a megabyte can be mounted here, for one process to see."""
+    alone = ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    try:
+        return subprocess.run(alone, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+_ON_A_SMALL_DISK = """
+cp -a store full && mount -t tmpfs -o size=1m none store && cp -a full/. store/
+"$@" & anchor=$!
+trap 'kill $anchor' TERM
+while [ ! -e fill ]; do sleep 0.05; done
+cat /dev/zero > store/ballast 2>/dev/null
+wait $anchor
+ended=$?
+rm full/* && cp -a store/store.sqlite* full/
+exit $ended
+"""
+
+
+def _sees_no_endorsement(sojourn: Person) -> bool:
+    """Whether an anchor ends rather than keep what it is told of a place."""
+    return sojourn("zone", "endorse", "home", "--level", 5).code != 0
+
+
+@pytest.mark.skipif(not _mounts(), reason="no file system may be mounted here")
+def test_a_full_disk_ends_the_process_by_name_and_loses_nothing(sojourn: Person) -> None:
+    sojourn.zone("home", "--hosts", 0)
+    sojourn.good("zone", "down", "home")
+    folder = sojourn.folder_of("home", "anchors", 0)
+    run = sojourn.command("anchor", "run", folder)
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", _ON_A_SMALL_DISK, "sh", *run]
+    sojourn.good("keys", "new", "acme")
+    with subprocess.Popen(command, cwd=folder, env=sojourn.env, stderr=subprocess.PIPE) as anchor:
+        until(lambda: "decides" in sojourn("zone", "status", "home").text, "the anchor")
+        (folder / "fill").touch()
+        until(lambda: _sees_no_endorsement(sojourn), "the end of the room")
+        _, said = anchor.communicate(timeout=20)
+    assert 74 == anchor.returncode
+    [last] = [line for line in said.decode().splitlines() if line.startswith("sojourn: ")]
+    assert "the store " in last
+    assert "its disk is full. Make room there and start the process again" in last
+    shutil.rmtree(folder / "store")
+    (folder / "full").rename(folder / "store")
+    sojourn.good("zone", "up", "home")
+    sojourn.good("zone", "endorse", "home", "--level", 5)

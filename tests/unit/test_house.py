@@ -76,6 +76,8 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     runtime = project["project"]["dependencies"]
     wanted = {
         "build": groups["build"],
+        "codec": groups["codec"],
+        "compiler": groups["compiler"],
         "lock": groups["lock"],
         "regions": groups["regions"],
         "run": [*runtime, *extras["demo"]],

@@ -8,7 +8,11 @@ then send, then run. What does not: any rule of the protocol (`core.protocol`), 
     answers      what is answered without a ruling: blocks, the past, messages, work for hosts, status
     scribe       writes and signs, in groups
     shelf, mail  dossiers, chapters, history, places; messages: as rows of the store
+    loose        blocks that no record names yet;  tidying  what is let go of, lest strangers fill the store
     hosts        who runs agents here, and which agents want whom
-    caretaker    what is owed when nobody else acts;  forwarding  messages for agents that went on
+    caretaker    what is owed when nobody else acts;  pace  how patient it is
+    forwarding   messages for agents that went on
+    reapplying   what a target has forgotten of an agent that departed for it
+    catching_up  what led to decisions that this anchor missed
     gossiping    what places there are;  watermark  whether this store is older than its own votes
 """

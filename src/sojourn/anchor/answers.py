@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.anchor.gossiping import fitting
 from sojourn.anchor.hosts import GONE
+from sojourn.anchor.loose import Share
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused, Rejected
 from sojourn.core.base.keys import key_text
+from sojourn.core.base.limits import LOOSE_BYTES_MAX, LOOSE_OWN_BYTES_MAX
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.anchor import renews
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
+from sojourn.core.protocol.custody import Chapter
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.messages import Applied, AskHead, Reply
 from sojourn.runtime import clock
@@ -54,6 +57,12 @@ class Answers:
                 return await self._work(request.host, is_new=is_new)
             case exchange.Consumed():
                 self._check_bound(request.agent, sender)
+            case exchange.PutBlocks():
+                return await self._put_blocks(request, sender)
+            case gossip.Exchange():
+                return self._exchange(request, sender)
+            case gossip.Tell():
+                return await self._tell(request, sender)
         return await self._HANDLERS[type(request)](self, request)
 
     # --- hosts ----------------------------------------------------------------------------------------
@@ -128,17 +137,24 @@ class Answers:
 
     # --- blocks ---------------------------------------------------------------------------------------
 
-    async def _put_blocks(self, put: exchange.PutBlocks) -> Applied:
-        """Store blocks, in as many commits as it takes: children go first."""
-        anchor = self._anchor
+    async def _put_blocks(self, put: exchange.PutBlocks, sender: bytes) -> Applied:
+        """Store blocks, in as many commits as it takes: children go first.
+
+        Raises `Refused` where the sender's share of the room for blocks that no record names is full.
+        """
+        anchor, named = self._anchor, self._anchor.places.share_of(sender)
+        share = Share(named, LOOSE_OWN_BYTES_MAX if named == sender else LOOSE_BYTES_MAX)
         for part in _parts(put.blocks, CHANGES_MAX // 2):
-            await anchor.write(anchor.shelf.block_changes(part))
+            await anchor.write(anchor.shelf.loose_changes(part, share, clock.boot_ms()))
         return Applied()
 
     async def _ask_missing(self, ask: exchange.AskMissing) -> exchange.Missing:
         lacking: list[bytes] = []
+        shelf = self._anchor.shelf
         for part in _parts(ask.digests, _DIGESTS_AT_ONCE):
-            lacking += self._anchor.shelf.lacking(part)
+            missing = shelf.lacking(part)
+            shelf.loose.note_asked(set(part).difference(missing), clock.boot_ms())
+            lacking += missing
             await asyncio.sleep(0)
         return exchange.Missing(digests=tuple(lacking))
 
@@ -158,9 +174,19 @@ class Answers:
     # --- the past -------------------------------------------------------------------------------------
 
     async def _ask_past(self, ask: exchange.AskPast) -> exchange.Past:
-        shelf = self._anchor.shelf
-        history = shelf.history(ask.agent, ask.from_version, ask.limit, _REPLY_BYTES_MAX)
-        return exchange.Past(chapters=tuple(shelf.chapters(ask.agent)), history=tuple(history))
+        shelf, term = self._anchor.shelf, ask.from_term
+        history = shelf.history(ask.agent, ask.from_version, ask.limit, _REPLY_BYTES_MAX // 2)
+        chapters, rest = list[Chapter](), list[Chapter]()
+        if term is not None:
+            chapters = shelf.chapters(ask.agent, term, bytes_max=_REPLY_BYTES_MAX // 2)
+        if chapters:
+            rest = shelf.chapters(ask.agent, chapters[-1].opened.record.custody.term + 1, limit=1)
+        return exchange.Past(
+            chapters=tuple(chapters),
+            next_term=rest[0].opened.record.custody.term if rest else None,
+            visa=shelf.dossier(ask.agent).visa,
+            history=tuple(history),
+        )
 
     async def _ask_agents(self, ask: exchange.AskAgents) -> exchange.Agents:
         found: list[exchange.AgentSummary] = []
@@ -216,19 +242,27 @@ class Answers:
     async def _ask_watermark(self, ask: exchange.AskWatermark) -> exchange.Watermark:
         return exchange.Watermark(vote=self._anchor.seen.of(ask.anchor))
 
-    async def _exchange(self, ask: gossip.Exchange) -> gossip.Exchanged:
+    def _exchange(self, ask: gossip.Exchange, sender: bytes) -> gossip.Exchanged:
+        """Tell what the sender lacks; an expired manifest, which no anchor would take, only to others."""
         places = self._anchor.places
-        return gossip.Exchanged(
-            news=fitting(places.lacking_in(ask.summary)), summary=places.summary()
-        )
+        current_at_ms = clock.wall_ms() if places.is_anchor(sender) else 0
+        lacking = places.lacking_in(ask.summary, current_at_ms)
+        return gossip.Exchanged(news=fitting(lacking), summary=places.summary())
 
-    async def _tell(self, tell: gossip.Tell) -> Applied:
-        await self._anchor.take_news(tell.news)
+    async def _tell(self, tell: gossip.Tell, sender: bytes) -> Applied:
+        """Take in what is told. Raises `Refused` if there was no room for a zone: its teller should know."""
+        places = self._anchor.places
+        await self._anchor.take_news(tell.news, places.teller(sender))
+        zones, _ = places.names()
+        left_out = [m.manifest.name for m in tell.news.manifests if m.manifest.zone_id not in zones]
+        if left_out:
+            why = "expired, or endorsed by no issuer that agents here rely on"
+            problem = f"no room for {left_out[0]!r}, one of {len(left_out)} zones: {why}"
+            raise Refused(problem)
         return Applied()
 
     _HANDLERS: Final[dict[type, Callable[["Answers", Any], Awaitable[exchange.AnyReply]]]] = {
         Heartbeat: _heartbeat,
-        exchange.PutBlocks: _put_blocks,
         exchange.AskMissing: _ask_missing,
         exchange.AskBlocks: _ask_blocks,
         exchange.AskPast: _ask_past,
@@ -238,8 +272,6 @@ class Answers:
         exchange.Consumed: _consumed,
         exchange.AskStatus: _ask_status,
         exchange.AskWatermark: _ask_watermark,
-        gossip.Exchange: _exchange,
-        gossip.Tell: _tell,
     }
 
 

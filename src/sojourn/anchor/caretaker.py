@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from sojourn.anchor.catching_up import CatchingUp
+from sojourn.anchor.pace import Pace
+from sojourn.anchor.reapplying import apply_again
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.agent.transition import Transition, TransitionKind, check_change
-from sojourn.core.base.errors import SojournError, StoreFailed
+from sojourn.core.base.errors import Rejected, SojournError, StoreFailed
 from sojourn.core.base.limits import PRESS_EVERY_MS, PRESS_EVERY_MS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol import exchange
@@ -26,6 +29,7 @@ from sojourn.core.protocol.messages import (
     Declined,
     Evidence,
     Head,
+    Need,
     Proposal,
     ShowCommit,
 )
@@ -47,31 +51,6 @@ _AGAIN_MS: Final = 200
 """A task that changed nothing is tried again after this long at the earliest."""
 _TASKS_MAX: Final = 64
 _ASK_S: Final = 2.0
-_PACE_WEIGHT: Final = 1 / 8
-_PACES: Final = 4
-_PATIENCE_MS_MAX: Final = 5_000
-
-
-class Pace:
-    """How long decisions take here at present: before one could be made, to leave its round only costs more.
-
-    Where every decision waits for others, rounds that are left at T0 make each of them dearer, and none comes
-    through any more. So the patience follows the pace, as a retransmission timer does.
-    Source: Jacobson, "Congestion avoidance and control" (1988).
-    """
-
-    def __init__(self) -> None:
-        """Begin as if decisions took no time."""
-        self._mean_ms = 0.0
-
-    def note(self, took_ms: int) -> None:
-        """Take in how long a decision took, from its first proposal here."""
-        self._mean_ms += (min(took_ms, _PATIENCE_MS_MAX) - self._mean_ms) * _PACE_WEIGHT
-
-    @property
-    def patience_ms(self) -> int:
-        """How long a round may last at least."""
-        return min(int(self._mean_ms * _PACES), _PATIENCE_MS_MAX)
 
 
 class Caretaker:
@@ -82,9 +61,11 @@ class Caretaker:
         self._due: list[tuple[int, bytes, Task]] = []
         self._planned: dict[tuple[bytes, Task], int] = {}
         self._pressed: dict[bytes, int] = {}
+        self._busy: set[tuple[bytes, Task]] = set()
         self._wake = asyncio.Event()
         self._running = 0
         self._pace = Pace()
+        self._catching_up = CatchingUp(anchor)
 
     # --- when -----------------------------------------------------------------------------------------
 
@@ -97,7 +78,11 @@ class Caretaker:
             self.plan(after)
 
     def plan(self, dossier: Dossier) -> None:
-        """Note what one agent's dossier makes due; what is no longer due lapses when its time comes."""
+        """Note what one agent's dossier makes due; what is no longer due lapses when its time comes.
+
+        If it is behind, what it lacks is asked of the other anchors.
+        """
+        self._catching_up.begin(dossier)
         for duty in self._duties(dossier):
             self._plan(dossier.agent, duty)
 
@@ -129,9 +114,16 @@ class Caretaker:
                 due_ms, agent, task = heapq.heappop(self._due)
                 if self._planned.get((agent, task)) == due_ms:
                     del self._planned[agent, task]
-                    self._running += 1
-                    self._anchor.begin(self._see_to, agent, task)
+                    self._begin(agent, task)
             await self._sleep()
+
+    def _begin(self, agent: bytes, task: Task) -> None:
+        """Begin a task, unless it is under way: then it plans by itself what is due after it."""
+        if (agent, task) in self._busy:
+            return
+        self._busy.add((agent, task))
+        self._running += 1
+        self._anchor.begin(self._see_to, agent, task)
 
     async def _sleep(self) -> None:
         """Wait until something is due, planned, or done."""
@@ -148,6 +140,7 @@ class Caretaker:
         try:
             await self._perform_if_due(agent, task)
         finally:
+            self._busy.discard((agent, task))
             self._running -= 1
             self._wake.set()
 
@@ -294,8 +287,9 @@ class Caretaker:
     async def _press(self, dossier: Dossier) -> int:
         """Show a departure to its target until the target has decided; then take the answer home.
 
-        A never acts on time: only the target's admission or refusal ends it (protocol §5, trap 16). Returns
-        after how many milliseconds to press again.
+        A never acts on time: only the target's admission or refusal ends it (protocol §5, trap 16). A target that
+        has nothing to say may have said it to the others here long ago. Returns after how many milliseconds to
+        press again.
         """
         head = dossier.head
         if head is None or head.record.migration is None:
@@ -305,6 +299,8 @@ class Caretaker:
         if answer is None:
             tries = self._pressed.get(dossier.agent, 0)
             self._pressed[dossier.agent] = tries + 1
+            if tries > 0:
+                await self._hear_others(head)
             return min(PRESS_EVERY_MS << min(tries, 8), PRESS_EVERY_MS_MAX)
         self._pressed.pop(dossier.agent, None)
         if answer.transition.kind is TransitionKind.ADMIT:
@@ -321,13 +317,18 @@ class Caretaker:
         visa = dossier.visa
         ask = Arrive(departure=head, visa=visa) if visa else AskHead(agent=dossier.agent)
         proved: list[Certified] = []
+        unknown = set[int]()
 
-        def take(_anchor: int, reply: exchange.AnyReply) -> bool:
+        def take(anchor: int, reply: exchange.AnyReply) -> bool:
             if isinstance(reply, Head):
                 proved.extend(self._proved(head, reply))
+            if isinstance(reply, Need) and reply.what == "visa":
+                unknown.add(anchor)
             return bool(proved)
 
         await client.ask_each(ask, take, timeout_s=_ASK_S)
+        if visa is not None and len(unknown) > target.f and not proved:
+            apply_again(self._anchor, head, visa, client)
         return proved[0] if proved else None
 
     def _proved(self, gone: Certified, reply: Head) -> list[Certified]:
@@ -394,27 +395,50 @@ class Caretaker:
         if dossier.head is None or self._has_live_host(dossier):
             return
         self._anchor.hosts.offer(self._anchor.live_hosts(), exchange.WorkItem(head=dossier.head))
-        newer = await self._newer_head(dossier.head)
-        if newer is not None:
-            await self._adopt(newer)
+        await self._hear_others(dossier.head)
 
-    async def _newer_head(self, head: Certified) -> Certified | None:
-        """Return the newest head that a quorum of anchors knows of, if it is newer than ours."""
-        newest = head
+    # --- decisions that were missed -------------------------------------------------------------------
+
+    async def _hear_others(self, head: Certified) -> None:
+        """Take over what a quorum of this zone's anchors knows beyond our head: a newer one, or where it went."""
+        newest, onward = head, list[Certified]()
         heard = set[int]()
 
         def take(anchor: int, reply: exchange.AnyReply) -> bool:
             nonlocal newest
             heard.add(anchor)
-            known = reply.certified if isinstance(reply, Head) else None
-            if known is not None and _order(known) > _order(newest):
-                known.check(self._anchor.manifests)
-                newest = known
+            if isinstance(reply, Head):
+                onward.extend(self._onward_of(head, reply))
+                newest = self._newer(newest, reply)
             return len(heard) >= self._anchor.zone.quorum
 
         ask = AskHead(agent=head.record.agent_id)
         await self._anchor.zone.ask_each(ask, take, timeout_s=_ASK_S)
-        return newest if newest is not head else None
+        if newest is not head:
+            await self._adopt(newest)
+        elif onward:
+            await self._anchor.note_onward(head.record.agent_id, onward[0])
+
+    def _newer(self, known: Certified, reply: Head) -> Certified:
+        """Return the later of two heads of one agent in this zone. Raises `Rejected` for one that is none."""
+        shown, slot = reply.certified, known.certificate.slot
+        if shown is None or _order(shown) <= _order(known):
+            return known
+        if (shown.certificate.slot.group, shown.certificate.slot.agent) != (slot.group, slot.agent):
+            raise Rejected("a head of something else", reason="wrong-agent", where="certified")
+        if (
+            shown.transition.kind is TransitionKind.REFUSE
+        ):  # a decision, and later than any head before it
+            raise Rejected("a refusal is no head", reason="wrong-kind", where="certified")
+        shown.check(self._anchor.manifests)
+        return shown
+
+    def _onward_of(self, gone: Certified, reply: Head) -> list[Certified]:
+        """Return the admission elsewhere of exactly this departure, if a reply shows it, checked."""
+        onward = reply.onward
+        if onward is None or onward.transition.kind is not TransitionKind.ADMIT:
+            return []
+        return self._proved(gone, Head(certified=onward))
 
 
 def _order(certified: Certified) -> tuple[int, int]:

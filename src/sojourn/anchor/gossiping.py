@@ -14,6 +14,7 @@ from sojourn.core.base.encoding import Value, encode
 from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import GOSSIP_ROUND_MS
 from sojourn.core.protocol import exchange, gossip
+from sojourn.runtime import clock
 from sojourn.runtime.zone_client import ZoneClient
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Gossip:
         """Gossip for ever. Raises `StoreFailed`."""
         while True:
             await asyncio.sleep(_ROUND_S * self._chance.uniform(0.8, 1.2))
-            self._anchor.forget_expired()
+            await self._anchor.forget_expired()
             for client, index in self._partners():
                 try:
                     await self._gossip_with(client, index)
@@ -110,8 +111,11 @@ class Gossip:
         reply = await client.call(index, ask, timeout_s=_ROUND_S)
         if not isinstance(reply, gossip.Exchanged):
             return
-        await self._anchor.take_news(reply.news)
-        lacking = fitting(self._anchor.places.lacking_in(reply.summary))
+        places = self._anchor.places
+        await self._anchor.take_news(
+            reply.news, places.teller(client.manifest.anchors[index].identity)
+        )
+        lacking = fitting(places.lacking_in(reply.summary, clock.wall_ms()))
         if lacking.manifests or lacking.envelopes or lacking.endorsements:
             await client.call(index, gossip.Tell(news=lacking), timeout_s=_ROUND_S)
 

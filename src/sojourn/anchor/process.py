@@ -6,7 +6,7 @@ duties stop, and the store closes last. Being ready shows in answering; there is
 """
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import structlog
@@ -26,11 +26,11 @@ __all__ = ["run_anchor"]
 log = structlog.get_logger("anchor")
 
 
-async def run_anchor(path: Path) -> int:
-    """Run the anchor in a folder until a signal ends it; return the process's exit code.
+async def run_anchor(path: Path) -> None:
+    """Run the anchor in a folder until SIGTERM or SIGINT ends it.
 
-    0 after SIGTERM or SIGINT, 74 if the store failed. Raises `Misused`, `Rejected` or `StoreFailed`, in one
-    line, for a folder, key, manifest, store or port that cannot be used.
+    Raises `Misused` or `Rejected`, in one line, for a folder, key, manifest, store or port that cannot be used,
+    and `StoreFailed` if the store fails, then or later.
     """
     began = time.monotonic()
     folder = AnchorFolder(path)
@@ -39,26 +39,27 @@ async def run_anchor(path: Path) -> int:
     index = folder.index_in(manifest)
     configure_log(zone=manifest.name, process=f"anchor/{index}")
     identity, vote_key = folder.identity(), folder.vote_key()
-    async with AsyncExitStack() as ending:
-        pid = PidFile(path)
-        ending.callback(pid.release)
-        store = folder.open_store()
-        ending.callback(_close, store)
-        spiffe = f"spiffe://{cid_text(manifest.zone_id)}/anchor/{index}"
-        transport = TlsTransport(identity.seed, spiffe)
-        pool = ConnectionPool(transport)
-        ending.push_async_callback(pool.close)
-        anchor = Anchor(signed, index, identity, vote_key, store, pool)
-        ending.push_async_callback(anchor.stop)
-        listener = await transport.listen(
-            folder.listen.address, folder.listen.port, on_request=anchor.serve
-        )
-        ending.push_async_callback(listener.close)
-        anchor.start()
-        log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
-        code = await serve_until_ended(anchor.failed)
-    log.info("stopped")
-    return code
+    with ExitStack() as held:
+        held.callback(PidFile(path).release)
+        async with AsyncExitStack() as ending:
+            store = folder.open_store()
+            ending.callback(_close, store)
+            spiffe = f"spiffe://{cid_text(manifest.zone_id)}/anchor/{index}"
+            transport = TlsTransport(identity.seed, spiffe)
+            pool = ConnectionPool(transport)
+            ending.push_async_callback(pool.close)
+            anchor = Anchor(signed, index, identity, vote_key, store, pool)
+            ending.push_async_callback(anchor.stop)
+            listener = await transport.listen(
+                folder.listen.address, folder.listen.port, on_request=anchor.serve
+            )
+            ending.push_async_callback(listener.close)
+            anchor.start()
+            log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
+            failure = await serve_until_ended(anchor.failed)
+        log.info("stopped")  # before the folder is let go of: who waits for that reads the log
+    if failure is not None:
+        raise failure
 
 
 def _close(store: Store) -> None:

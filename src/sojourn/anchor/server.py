@@ -7,6 +7,7 @@ request ─► ruled on, one after the other for each agent ─► written, sign
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence, Set
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
@@ -18,6 +19,7 @@ from sojourn.anchor.hosts import GONE, Hosts, Wanted
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
+from sojourn.anchor.tidying import Tidying
 from sojourn.anchor.turns import Turns
 from sojourn.anchor.watermark import Watermarks
 from sojourn.core.agent.eligibility import ENDED
@@ -28,14 +30,24 @@ from sojourn.core.base.keys import KeyPair
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.anchor import agent_of, declined, note_onward, rule
+from sojourn.core.protocol.applying import caught_up
 from sojourn.core.protocol.binding import LeaseBook
-from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
+from sojourn.core.protocol.chains import ChainMemo
+from sojourn.core.protocol.custody import Certified, zones_in
+from sojourn.core.protocol.dossier import (
+    CastRound,
+    CastVote,
+    Dossier,
+    Ruling,
+    View,
+    zones_of,
+)
 from sojourn.core.protocol.gossip import KnownPlaces
 from sojourn.core.protocol.messages import (
     Applied,
     AskRound,
     AskVisa,
+    Need,
     Propose,
     Reply,
     Request,
@@ -44,6 +56,9 @@ from sojourn.core.protocol.messages import (
     ShowLock,
     Voted,
 )
+from sojourn.core.protocol.promises import PromiseBook
+from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.validate import is_rated
 from sojourn.core.quorum.certificates import RoundVote
 from sojourn.core.quorum.votes import check_vote
 from sojourn.core.zone.manifest import SignedManifest
@@ -82,6 +97,7 @@ class Anchor:
         self.failed: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
         self.started_ms = clock.boot_ms()
         self.leases = LeaseBook(self.manifest.lease_ms, self.started_ms)
+        self._rates, self.promises = RateBook(), PromiseBook()
         self._store = store
         self._scribe = Scribe(store, vote_key)
         self.shelf = Shelf(store)
@@ -90,12 +106,13 @@ class Anchor:
         self.seen = Watermarks(self.manifest.committee, store)
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
-        self._turns, self._memo, self._boot = Turns(), Memo(), clock.boot_id()
+        self._tidying = Tidying(self)
+        self._turns, self._boot = Turns(), clock.boot_id()
+        self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
-        self.places = KnownPlaces(self.manifest.realm)
+        self.places = KnownPlaces(self.manifest.realm, self.zone_id)
         self._survey()
-        self.learn(gossip.News(manifests=(manifest,)))
-        self.learn(self.shelf.places())
+        self._recall_places(manifest)
 
     @property
     def zone_id(self) -> bytes:
@@ -114,6 +131,7 @@ class Anchor:
         for dossier in self.shelf.every_dossier():
             self.seen.note_dossier(dossier)
             self.wanted.note(dossier)
+            self.note_promise(dossier)
             self._caretaker.plan(dossier)
         for agent in self.mail.agents():
             self.forwarding.begin(agent)
@@ -171,9 +189,18 @@ class Anchor:
         Raises `Rejected` for blocks that do not hang together, `Refused` to vote before peers have said what
         they saw of this anchor's votes (protocol §13), and `StoreFailed`.
         """
-        agent = agent_of(request)
         if isinstance(request, _VOTED_ON):
             await self._gossip.wait_asked()
+        answer = await self._decide(request, sender)
+        while answer == Need(what="time"):
+            await asyncio.sleep(0)  # what is long is checked part by part: others come between
+            answer = await self._decide(request, sender)
+        if isinstance(request, AskVisa) and isinstance(answer, Voted):
+            self.begin(self.take_news, gossip.News(manifests=request.manifests))
+        return answer
+
+    async def _decide(self, request: Request, sender: bytes) -> Reply:
+        agent = agent_of(request)
         async with self._turns.of(agent):
             blocks = (
                 self.shelf.block_changes(request.blocks) if isinstance(request, Propose) else []
@@ -184,9 +211,11 @@ class Anchor:
             answer = await self._perform(before, ruling, blocks)
         if ruling.dossier is not None and isinstance(request, ShowLock | ShowCommit):
             self.seen.note(request.certificate)
-        if isinstance(request, AskVisa) and isinstance(answer, Voted):
-            self.begin(self.take_news, gossip.News(manifests=request.manifests))
         return answer
+
+    def turn_of(self, agent: bytes) -> AbstractAsyncContextManager[None]:
+        """Return an agent's turn, to hold while its dossier is changed."""
+        return self._turns.of(agent)
 
     async def note_onward(self, agent: bytes, admission: Certified) -> None:
         """Remember, durably, where a departed agent was admitted. Raises `Rejected` if that is not so."""
@@ -195,6 +224,13 @@ class Anchor:
             after = note_onward(before, admission, self.view())
             await self._perform(before, Ruling(answer=Applied(), dossier=after))
         self.forwarding.begin(agent)
+
+    async def note_past(self, agent: bytes, past: exchange.Past) -> None:
+        """Keep, durably, what another anchor says of an agent's past. Raises `SojournError` if it does not hold."""
+        async with self._turns.of(agent):
+            before = self.shelf.dossier(agent)
+            ruling = caught_up(before, past.chapters, past.visa, self.view())
+            await self._perform(before, ruling)
 
     async def _perform(
         self, before: Dossier, ruling: Ruling, blocks: Sequence[Change] = ()
@@ -208,11 +244,17 @@ class Anchor:
         assert ballot is None or ruling.dossier is not None, "a vote is remembered"
         vote = None
         if ruling.dossier is not None:
+            for earlier in self.shelf.earlier_changes_of(ruling):
+                await self._scribe.write(earlier)
             # What a vote vouches for is stored with it (trap 23), and what a NACK remembers likewise. While it
             # is written no lease is granted by the dossier before: a bind may have been voted for (protocol §6).
             changes = [*blocks, *self.shelf.changes_of(ruling), *self.seen.changes()]
+            changes += self._proofs(before, ruling)
+            self.shelf.keep_named(ruling.dossier, blocks)
             with self.shelf.replacing(ruling.dossier):
                 vote = await self._scribe.write(changes, ballot)
+            if is_rated(before, ruling.dossier):
+                self._rates.note(before.agent, clock.boot_ms())
             self._follow(before, ruling.dossier, ruling.applied)
         if isinstance(answer, CastVote):
             assert vote is not None
@@ -225,6 +267,7 @@ class Anchor:
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Make changes durable that no ruling stands behind. Raises `StoreFailed`."""
+        self.shelf.keep_below(changes)
         if changes:
             await self._scribe.write(changes)
 
@@ -239,11 +282,15 @@ class Anchor:
             index=self.index,
             manifests=self.manifests,
             documents=self.shelf.documents,
+            chapters=self.shelf.shown_chapters,
             endorsements=self._endorsements,
             envelopes=self._envelopes,
             leases=self.leases,
+            rates=self._rates,
+            promises=self.promises,
             lacking=lacking,
             memo=self._memo,
+            chains=self._chains,
             now_ms=clock.wall_ms(),
             boot_ms=clock.boot_ms(),
             boot=self._boot,
@@ -259,7 +306,13 @@ class Anchor:
         elif after.arrival is not None and after.arrival is not before.arrival:
             self.offer_arrival(after)
         self.wanted.note(after)
+        self.note_promise(after)
         self._caretaker.note(before, after)
+
+    def note_promise(self, dossier: Dossier) -> None:
+        """Take in what an agent has applied for by now."""
+        has_arrived, now_ms = dossier.arrival is not None, clock.boot_ms()
+        self.promises.note(dossier.agent, dossier.promised, now_ms, has_arrived=has_arrived)
 
     def _follow_decision(self, after: Dossier, done: Certified) -> None:
         record, agent = done.record, after.agent
@@ -312,9 +365,42 @@ class Anchor:
 
     # --- places ---------------------------------------------------------------------------------------
 
-    def learn(self, news: gossip.News) -> gossip.News:
+    def _recall_places(self, own: SignedManifest) -> None:
+        """Know again what was known of places: first of all what the records here name and rely on."""
+        for dossier in self.shelf.every_dossier():
+            self._note_worth(dossier)
+        for chapter in self.shelf.every_chapter():
+            self.places.hold(zones_in((chapter,)))
+        self.learn(gossip.News(manifests=(own,)), None)
+        self.learn(self.shelf.places(), None)
+
+    def _note_worth(self, dossier: Dossier) -> None:
+        """Hold to what proves an agent's record, and note whom it relies on while it is here."""
+        self.places.hold(zones_of(dossier))
+        head = dossier.head
+        if head is not None and head.record.custody.zone == self.zone_id:
+            self.places.rely_on(issuer.key for issuer in head.record.trust.issuers)
+
+    def _proofs(self, before: Dossier, ruling: Ruling) -> list[Change]:
+        """Return the changes that keep the manifests of an admitted agent's chain of custody.
+
+        They were checked when it applied; some may have found no room then.
+        """
+        application = before.application
+        if ruling.dossier is None or ruling.applied is None:
+            return []
+        self._note_worth(ruling.dossier)
+        if application is None or not ruling.chapters:
+            return []
+        zones = zones_in(ruling.chapters)
+        self.places.hold(zones)
+        proofs = tuple(s for s in application.manifests if s.manifest.zone_id in zones)
+        self.learn(gossip.News(manifests=proofs))
+        return self.shelf.place_changes(gossip.News(manifests=proofs))
+
+    def learn(self, news: gossip.News, teller: bytes | None = gossip.NOBODY) -> gossip.News:
         """Take in statements about places; return what was new. Raises `Rejected` for a false one."""
-        new = self.places.learn(news, clock.wall_ms())
+        new = self.places.learn(news, clock.wall_ms(), teller)
         self._survey()
         return new
 
@@ -324,14 +410,19 @@ class Anchor:
         self._endorsements = self.places.endorsements
         self._envelopes = self.places.envelopes_of(self.zone_id, clock.wall_ms())
 
-    async def take_news(self, news: gossip.News) -> None:
+    async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
         """Take in statements about places, and keep durably those that last."""
-        await self.write(self.shelf.place_changes(self.learn(news)))
+        changes = self.shelf.place_changes(self.learn(news, teller))
+        if changes:
+            changes += self.shelf.place_removals(*self.places.names())
+        await self.write(changes)
 
-    def forget_expired(self) -> None:
+    async def forget_expired(self) -> None:
         """Forget what places have stated for a time that is over."""
         self.places.expire(clock.wall_ms())
         self._survey()
+        await self.write(self.shelf.place_removals(*self.places.names()))
+        await self._tidying.tidy()
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

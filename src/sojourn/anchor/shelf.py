@@ -8,53 +8,75 @@ endorsement  digest                     SignedEndorsement
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import structlog
 
+from sojourn.anchor.loose import Loose, Share, roots_of
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import Rejected, SojournError, StoreFailed
-from sojourn.core.base.limits import CAPSULE_BYTES_MAX, DOCUMENT_BYTES_MAX
+from sojourn.core.base.limits import (
+    CAPSULE_BYTES_MAX,
+    CHAPTER_BYTES_MAX,
+    CHAPTERS_MAX,
+    DOCUMENT_BYTES_MAX,
+)
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.gossip import News
 from sojourn.core.zone.manifest import SignedManifest
-from sojourn.runtime.store import Change, DeleteBlock, Put, PutBlock, Store
+from sojourn.runtime.store import (
+    COMMIT_BYTES_MAX,
+    Change,
+    Delete,
+    DeleteBlock,
+    Put,
+    PutBlock,
+    Store,
+)
 
-__all__ = ["Shelf", "StoredDocuments", "load_row", "row_key"]
+__all__ = ["Shelf", "StoredBlocks", "load_row", "row_key"]
 
 log = structlog.get_logger("anchor")
 
 _DOSSIERS_CACHED_MAX: Final = 4096
 _DOCUMENTS_CACHED_MAX: Final = 512
+_CHAPTERS_CACHED_MAX: Final = 64
+_CHAPTERS_AT_ONCE: Final = COMMIT_BYTES_MAX // (2 * CHAPTER_BYTES_MAX)
+"""Chapters in one commit, which may be as large as chapters get."""
+_CHAPTERS_CHANGED: Final = 2
+"""The term that a decision closes, and the one it opens."""
 _PAGE: Final = 128
 """Rows read at once."""
 
 T = TypeVar("T")
 
 
-class StoredDocuments(Mapping[bytes, Document]):
-    """Policy documents by digest, found among the blocks."""
+class StoredBlocks(Mapping[bytes, T]):
+    """What is found among the blocks by digest and read as one form: policy documents, chapters of custody."""
 
-    def __init__(self, shelf: "Shelf") -> None:
-        self._shelf = shelf
-        self._cache: OrderedDict[bytes, Document] = OrderedDict()
+    def __init__(self, shelf: "Shelf", form: type[T], *, limit: int, cached: int) -> None:
+        """Read blocks of up to `limit` bytes, and keep the last `cached` that were read."""
+        self._shelf, self._form, self._limit = shelf, form, limit
+        self._cached_max = cached
+        self._cache: OrderedDict[bytes, T] = OrderedDict()
 
-    def __getitem__(self, named: bytes) -> Document:
+    def __getitem__(self, named: bytes) -> T:
         known = self._cache.get(named)
         if known is None:
             data = self._shelf.block(named)
             if data is None:
                 raise KeyError(named)
-            known = decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX)
+            what = self._form.__name__.lower()
+            known = decode(data, self._form, what=what, limit=self._limit)
             self._cache[named] = known
-            if len(self._cache) > _DOCUMENTS_CACHED_MAX:
+            if len(self._cache) > self._cached_max:
                 self._cache.popitem(last=False)
         return known
 
@@ -62,6 +84,11 @@ class StoredDocuments(Mapping[bytes, Document]):
         return named in self._cache or (
             isinstance(named, bytes) and self._shelf.block(named) is not None
         )
+
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """Forget what stands in blocks that are being removed."""
+        for named in digests:
+            self._cache.pop(named, None)
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._cache)
@@ -78,7 +105,15 @@ class Shelf:
         self._dossiers: OrderedDict[bytes, Dossier] = OrderedDict()
         self._replacing: dict[bytes, Dossier] = {}
         self._damaged: set[bytes] = set()
-        self.documents = StoredDocuments(self)
+        self._leaving: set[bytes] = set()
+        self.loose = Loose()
+        self._placed: dict[str, set[bytes]] = {"place": set(), "endorsement": set()}
+        self.documents = StoredBlocks(
+            self, Document, limit=DOCUMENT_BYTES_MAX, cached=_DOCUMENTS_CACHED_MAX
+        )
+        self.shown_chapters = StoredBlocks(
+            self, Chapter, limit=CHAPTER_BYTES_MAX, cached=_CHAPTERS_CACHED_MAX
+        )
 
     # --- dossiers -------------------------------------------------------------------------------------
 
@@ -141,25 +176,43 @@ class Shelf:
 
     # --- the past -------------------------------------------------------------------------------------
 
-    def chapters(self, agent: bytes) -> list[Chapter]:
-        """Return the chapters known of an agent, from genesis on."""
-        rows = self._store.scan("chapter", prefix=agent, limit=100_000)
-        return [load_row(data, Chapter) for _, data in rows]
+    def chapters(
+        self,
+        agent: bytes,
+        from_term: int = 0,
+        limit: int = CHAPTERS_MAX,
+        bytes_max: int = CAPSULE_BYTES_MAX,
+    ) -> list[Chapter]:
+        """Return the chapters known of an agent from a term on: as many as fit, at least one."""
+        return self._numbered("chapter", Chapter, agent, from_term, limit, bytes_max)
+
+    def every_chapter(self) -> Iterator[Chapter]:
+        """Yield the chapters of all agents, a few at a time."""
+        after = b""
+        while rows := self._store.scan("chapter", after=after, limit=_PAGE):
+            yield from (load_row(data, Chapter) for _, data in rows)
+            after = rows[-1][0]
 
     def history(
         self, agent: bytes, from_version: int, limit: int, bytes_max: int
     ) -> list[Certified]:
         """Return decided transitions from a version on, oldest first: as many as fit, at least one."""
-        found: list[Certified] = []
-        key = row_key(agent, from_version - 1) if from_version else agent
+        return self._numbered("history", Certified, agent, from_version, limit, bytes_max)
+
+    def _numbered(
+        self, table: str, form: type[T], agent: bytes, start: int, limit: int, bytes_max: int
+    ) -> list[T]:
+        """Return an agent's rows from a number on, in order: as many as fit, at least one."""
+        found: list[T] = []
+        key = row_key(agent, start - 1) if start else agent
         while len(found) < limit:
             page = min(_PAGE, limit - len(found))
-            rows = self._store.scan("history", prefix=agent, after=key, limit=page)
+            rows = self._store.scan(table, prefix=agent, after=key, limit=page)
             for _, data in rows:
                 bytes_max -= len(data)
                 if found and bytes_max < 0:
                     return found
-                found.append(load_row(data, Certified))
+                found.append(load_row(data, form))
             if len(rows) < page:
                 break
             key = rows[-1][0]
@@ -170,13 +223,17 @@ class Shelf:
     def lacking(self, digests: Sequence[bytes]) -> list[bytes]:
         """Return which blocks are not stored; a stored block has all it links to."""
         missing = self._store.missing_blocks(digests)
-        return [*missing, *(named for named in digests if named in self._damaged)]
+        bad = (self._damaged | self._leaving).difference(missing)
+        return [*missing, *(named for named in dict.fromkeys(digests) if named in bad)]
 
     def block(self, named: bytes) -> bytes | None:
         """Return a block's bytes, verified; None if it is not stored.
 
-        One that is damaged is not stored any more, and is taken in again from whoever puts it.
+        One that is damaged is not stored any more, and is taken in again from whoever puts it; likewise one that
+        is being collected.
         """
+        if named in self._leaving:
+            return None
         try:
             block = self._store.get_block(named)
         except StoreFailed as failure:
@@ -208,17 +265,77 @@ class Shelf:
         self._damaged -= mended
         return [*map(DeleteBlock, mended), *puts]
 
+    def loose_changes(self, blocks: Sequence[bytes], share: Share, now_ms: int) -> list[Change]:
+        """Return the changes that store blocks which no record names yet, in a share of the room.
+
+        Raises as `block_changes`, and `Refused` if there is no room. One that is mended may have been named before.
+        """
+        changes = self.block_changes(blocks)
+        self.loose.note_asked(map(digest, blocks), now_ms)
+        mended = {change.digest for change in changes if isinstance(change, DeleteBlock)}
+        puts = [c for c in changes if isinstance(c, PutBlock) and c.digest not in mended]
+        self.loose.check_room(puts, share)
+        self.loose.add(puts, share, now_ms)
+        return [*changes]
+
+    def keep_named(self, dossier: Dossier, blocks: Sequence[Change]) -> None:
+        """Keep for good what a dossier names, and what blocks link to that are written with it."""
+        self.loose.keep(roots_of(dossier))
+        self.keep_below(blocks)
+
+    def keep_below(self, changes: Sequence[Change]) -> None:
+        """Keep for good what blocks link to that are written and are not loose themselves."""
+        puts = (c for c in changes if isinstance(c, PutBlock) and c.digest not in self.loose)
+        self.loose.keep_below(puts)
+
+    def collect(self, digests: Sequence[bytes]) -> list[Change]:
+        """Return the changes that remove loose blocks: from now on they are not stored. Then call `collected`."""
+        self.loose.remove(digests)
+        self._leaving.update(digests)
+        self.documents.forget(digests)
+        self.shown_chapters.forget(digests)
+        return [DeleteBlock(named) for named in digests]
+
+    def collected(self, digests: Sequence[bytes]) -> None:
+        """Note that blocks are removed from the store; one that was put again meanwhile is there."""
+        self._leaving.difference_update(digests)
+
     # --- what is written ------------------------------------------------------------------------------
 
+    @staticmethod
+    def dossier_changes(dossier: Dossier) -> list[Change]:
+        """Return what keeps a dossier; of an agent of which nothing is known there is none."""
+        if dossier == Dossier(agent=dossier.agent):
+            return [Delete("dossier", dossier.agent)]
+        return [Put("dossier", dossier.agent, encode(dossier))]
+
+    def earlier_changes_of(self, ruling: Ruling) -> Iterator[list[Change]]:
+        """Yield what goes before a ruling: chapters of a life that may be longer than one commit.
+
+        They are as they were wherever the ruling is from, and nothing leans on them before it.
+        """
+        earlier = ruling.chapters[:-_CHAPTERS_CHANGED]
+        for start in range(0, len(earlier), _CHAPTERS_AT_ONCE):
+            changes = self._chapter_changes(earlier[start : start + _CHAPTERS_AT_ONCE])
+            if changes:
+                yield changes
+
+    def _chapter_changes(self, chapters: Sequence[Chapter]) -> list[Change]:
+        """Return the changes that keep chapters, those that are kept as they are left out."""
+        changes: list[Change] = []
+        for chapter in chapters:
+            record = chapter.opened.record
+            key, row = row_key(record.agent_id, record.custody.term), encode(chapter)
+            if self._store.get("chapter", key) != row:
+                changes.append(Put("chapter", key, row))
+        return changes
+
     def changes_of(self, ruling: Ruling) -> list[Change]:
-        """Return what a ruling writes."""
+        """Return what a ruling writes, beside the chapters before."""
         changes: list[Change] = []
         if ruling.dossier is not None:
-            changes.append(Put("dossier", ruling.dossier.agent, encode(ruling.dossier)))
-        for chapter in ruling.chapters:
-            record = chapter.opened.record
-            key = row_key(record.agent_id, record.custody.term)
-            changes.append(Put("chapter", key, encode(chapter)))
+            changes += self.dossier_changes(ruling.dossier)
+        changes += self._chapter_changes(ruling.chapters[-_CHAPTERS_CHANGED:])
         if ruling.history is not None:
             record = ruling.history.record
             if ruling.history.certificate.slot.version == record.version:
@@ -230,6 +347,8 @@ class Shelf:
         """Return the manifests and endorsements kept from before."""
         manifests = self._store.scan("place", limit=100_000)
         endorsements = self._store.scan("endorsement", limit=100_000)
+        self._placed["place"].update(key for key, _ in manifests)
+        self._placed["endorsement"].update(key for key, _ in endorsements)
         return News(
             manifests=tuple(load_row(data, SignedManifest) for _, data in manifests),
             endorsements=tuple(load_row(data, SignedEndorsement) for _, data in endorsements),
@@ -241,7 +360,18 @@ class Shelf:
         endorsed = [
             Put("endorsement", digest_of(e.endorsement), encode(e)) for e in news.endorsements
         ]
+        for put in (*manifests, *endorsed):
+            self._placed[put.table].add(put.key)
         return [*manifests, *endorsed]
+
+    def place_removals(self, zones: Set[bytes], endorsements: Set[bytes]) -> list[Change]:
+        """Return the changes that drop what is kept of places beside these manifests and endorsements."""
+        removals: list[Change] = []
+        for table, known in (("place", zones), ("endorsement", endorsements)):
+            gone = self._placed[table] - known
+            self._placed[table] -= gone
+            removals += [Delete(table, key) for key in sorted(gone)]
+        return removals
 
 
 def row_key(agent: bytes, number: int) -> bytes:

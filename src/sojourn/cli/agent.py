@@ -11,6 +11,7 @@ from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
+from sojourn.cli.governing import read_documents
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
 from sojourn.cli.journal_lines import JournalLine
@@ -214,8 +215,9 @@ def show(home: Home, *, name: str, as_json: bool) -> None:
     async def work() -> AgentShown:
         async with reaching() as reach:
             found = await find_named(reach, home, name)
+            documents = await read_documents(reach, found)
             zone = home.name_of(found.zone)
-            return agent_shown(found.head, name=name, zone_name=zone)
+            return agent_shown(found.head, documents, name=name, zone_name=zone)
 
     emit(perform(work()), as_json, render_agent)
 

@@ -1,10 +1,12 @@
 """An agent as its record says it: the six fields, for people and for scripts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from sojourn.cli.output import say, table
+from sojourn.cli.output import counted, say, table
+from sojourn.core.agent.governance import Document, issuer_id
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.keys import key_text
@@ -26,7 +28,10 @@ class CompartmentShown(msgspec.Struct, frozen=True):
 
 
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970."""
+    """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970.
+
+    `issuer` is what policies know the agent's issuer by, `issuer_name` what it calls itself.
+    """
 
     name: str
     agent: str
@@ -47,6 +52,8 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str
     requires: dict[str, Any]
     offers: tuple[str, ...]
+    issuer: str
+    issuer_name: str
     documents: tuple[str, ...]
     governance_version: int
     memory: tuple[CompartmentShown, ...]
@@ -60,8 +67,10 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int]
 
 
-def agent_shown(head: Certified, *, name: str, zone_name: str) -> AgentShown:
-    """Return the newest record of an agent as it is shown."""
+def agent_shown(
+    head: Certified, documents: Sequence[Document], *, name: str, zone_name: str
+) -> AgentShown:
+    """Return the newest record of an agent as it is shown; the first of its `documents` says whose it is."""
     record, custody = head.record, head.record.custody
     migration = record.migration
     return AgentShown(
@@ -84,6 +93,8 @@ def agent_shown(head: Certified, *, name: str, zone_name: str) -> AgentShown:
         publisher=record.capabilities.publisher.hex(),
         requires=msgspec.to_builtins(record.capabilities.requires),
         offers=record.capabilities.offers,
+        issuer=cid_text(issuer_id(documents[0])),
+        issuer_name=documents[0].issuer,
         documents=tuple(map(cid_text, record.governance.documents)),
         governance_version=record.governance.version,
         memory=_compartments(record),
@@ -121,6 +132,7 @@ def render_agent(shown: AgentShown) -> None:
     """Print an agent for people, field by field."""
     say(f"{shown.name or 'agent'} is {shown.status} in {shown.zone_name}")
     say(f"  {'agent':<13} {shown.agent}")
+    say(f"  {'issuer':<13} {shown.issuer}, who is called {shown.issuer_name}")
     for field, text in _facts(shown).items():
         say(f"  {field:<13} {text}")
     if shown.memory:
@@ -140,7 +152,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
     lacks = {name: value for name, value in shown.requires.items() if value}
     return {
         "custody": f"term {shown.term}, binding {shown.binding}, host {host}",
-        "governance": f"{len(shown.documents)} documents, version {shown.governance_version}",
+        "governance": f"{counted(len(shown.documents), 'document')}, version {shown.governance_version}",
         "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
         f"anchors {_list(shown.decided_by)}",
         "eligibility": f"{shown.status}; {_budgets(shown)}",

@@ -118,7 +118,7 @@ def sign(folder: Path, draft: Path, output: Path | None, as_json: bool) -> None:
     type=_FILE,
     help="The zone's signed manifest, when it runs for the first time.",
 )
-def run(folder: Path, zone_manifest: Path | None) -> int:
+def run(folder: Path, zone_manifest: Path | None) -> None:
     """Run the anchor in FOLDER until it is told to end (SIGTERM or Ctrl-C).
 
     It logs to its standard error: for people if that is a terminal, else as JSON lines. Ends with exit code 74
@@ -129,4 +129,4 @@ def run(folder: Path, zone_manifest: Path | None) -> int:
     """
     if zone_manifest is not None:
         AnchorFolder(folder).join(read_manifest(zone_manifest))
-    return asyncio.run(run_anchor(folder))
+    asyncio.run(run_anchor(folder))

@@ -3,7 +3,8 @@
 import msgspec
 
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
-from sojourn.cli.output import say, table, when
+from sojourn.cli.output import counted, say, table, when
+from sojourn.core.agent.governance import issuer_id
 from sojourn.core.base.digests import cid_text
 from sojourn.core.protocol.capsule import VerifiedCapsule
 from sojourn.core.protocol.custody import Certified
@@ -13,7 +14,7 @@ __all__ = ["CapsuleShown", "render_capsule", "render_proof", "shown_capsule"]
 _UNPROVED = (
     "that this is the agent's newest version: ask the zone that it was in last",
     "that a zone is who its name says: compare its identifier with one that you know",
-    "whose seals the policies have: the first zone's anchors checked them at its genesis",
+    "that an issuer is who its name says: compare its identifier with one that you know",
     "that hosts computed correctly: certificates prove a unique, authorised history",
     "anything against a zone of which more than f anchors lied together",
 )
@@ -43,9 +44,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentNamed(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy document that rules the agent."""
+    """A policy document that rules the agent. `issuer_id` is proved, `issuer` what it calls itself."""
 
     issuer: str
+    issuer_id: str
     name: str
     version: int
     digest: str
@@ -84,12 +86,13 @@ def shown_capsule(verified: VerifiedCapsule) -> CapsuleShown:
         for manifest in verified.manifests.values()
     )
     return CapsuleShown(
-        agent=agent_shown(head, name="", zone_name=zone.name),
+        agent=agent_shown(head, verified.documents, name="", zone_name=zone.name),
         zones=zones,
         itinerary=_itinerary(verified),
         documents=tuple(
             DocumentNamed(
                 issuer=document.issuer,
+                issuer_id=cid_text(issuer_id(document)),
                 name=document.name,
                 version=document.version,
                 digest=cid_text(named),
@@ -139,15 +142,14 @@ def _proved(verified: VerifiedCapsule) -> tuple[str, ...]:
         for part in (chapter.opened, chapter.closed, chapter.refusal)
     )
     zones = len(verified.manifests)
-    custody = (
-        f"{count} certificates, each by a quorum of the zone that held the agent or refused it"
-    )
+    custody = f"{counted(count, 'certificate')}, each by a quorum of the zone that held the agent or refused it"
     return (
-        f"{zones} zones by their identifiers: each manifest is sealed by all its anchors",
+        f"{counted(zones, 'zone')} by their identifiers: each manifest is sealed by all its anchors",
         f"every change of custody since genesis: {custody}",
         f"version {record.version} of the record, certified in the term that the last of them opened",
-        f"{len(verified.documents)} policy documents and the code, byte for byte as the record names them",
-        f"memory, byte for byte as the record names it: {verified.blocks} blocks, {verified.size} bytes",
+        f"{counted(len(verified.documents), 'policy document')} and the code, byte for byte as the record names them",
+        "the officers' seals, as many as are needed: of its genesis, and of each policy document",
+        f"memory, byte for byte as the record names it: {counted(verified.blocks, 'block')}, {verified.size} bytes",
     )
 
 
@@ -196,6 +198,7 @@ def render_capsule(shown: CapsuleShown) -> None:
         say(
             f"\npolicy {document.issuer}/{document.name}, version {document.version}, until {until}"
         )
+        say(f"  issuer {document.issuer_id}")
         for line in document.cedar.strip().splitlines():
             say(f"  {line}")
 

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from sojourn.cli.finding import Found, find_named
+from sojourn.cli.governing import read_documents
 from sojourn.cli.home import Home
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
 from sojourn.core.base.digests import cid_text, digest
@@ -21,7 +22,7 @@ from sojourn.core.protocol.capsule import (
     make_capsule,
 )
 from sojourn.core.protocol.car import car_section
-from sojourn.core.protocol.exchange import AskPast, Past
+from sojourn.core.protocol.exchange import Past
 from sojourn.runtime.zone_client import ZoneClient
 
 __all__ = ["Exported", "export_agent", "write_capsule"]
@@ -101,15 +102,22 @@ async def _capsule(reach: Reach, home: Home, found: Found) -> Capsule:
     """Return the evidence as the first anchor gives it that gives what holds."""
     news = await reach.news(found.zone)
     manifests = [*news.manifests, *home.manifests().values(), found.signed]
+    documents = await read_documents(reach, found)
     client = reach.zone(found.zone)
-    ask = AskPast(agent=found.record.agent_id)
-    problem: SojournError | None = None
-    for past in (await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)).values():
+    made: list[Capsule] = []
+    problems: list[SojournError] = []
+
+    def take(_anchor: int, past: Past) -> bool:
         try:
-            return make_capsule(past.chapters, found.head, manifests)
+            made.append(make_capsule(past.chapters, found.head, manifests, documents))
         except SojournError as error:
-            problem = error
-    raise problem or Unreachable(f"no anchor of {found.zone.name} answers")
+            problems.append(error)
+        return bool(made)
+
+    await client.ask_past(found.record.agent_id, take, timeout_s=ASK_TIMEOUT_S)
+    if made:
+        return made[0]
+    raise problems[-1] if problems else Unreachable(f"no anchor of {found.zone.name} answers")
 
 
 async def _parts(client: ZoneClient, capsule: Capsule) -> AsyncIterator[bytes]:

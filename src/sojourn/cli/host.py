@@ -77,7 +77,7 @@ def init(folder: Path, slots: int, price: float, as_json: bool) -> None:
 @click.argument("folder", type=_FOLDER)
 @click.option("--zone-manifest", type=_FILE, help="The zone's signed manifest, the first time.")
 @click.option("--membership", type=_FILE, help="The proof that it is enrolled, the first time.")
-def run(folder: Path, zone_manifest: Path | None, membership: Path | None) -> int:
+def run(folder: Path, zone_manifest: Path | None, membership: Path | None) -> None:
     """Run the host in FOLDER until it is told to end (SIGTERM or Ctrl-C).
 
     It logs to its standard error: for people if that is a terminal, else as JSON lines.
@@ -90,4 +90,4 @@ def run(folder: Path, zone_manifest: Path | None, membership: Path | None) -> in
         raise Misused(problem, remedy="Give both --zone-manifest and --membership")
     if zone_manifest is not None and membership is not None:
         HostFolder(folder).join(read_manifest(zone_manifest), read_membership(membership))
-    return asyncio.run(run_host(folder))
+    asyncio.run(run_host(folder))

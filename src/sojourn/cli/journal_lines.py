@@ -12,7 +12,7 @@ from sojourn.cli.zone_view import price_text
 from sojourn.core.agent.memory.blocks import load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, cid_text, short
-from sojourn.core.base.encoding import decode_block, encode_block
+from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.records import (
@@ -122,17 +122,7 @@ def _logged(record: Line) -> str:
 def _received(record: Received) -> str:
     if record.index is None:
         return "no message came in time"
-    return f"message {record.index} from {record.sender}: {_value(_opened(record.body))}"
-
-
-def _opened(body: Any) -> Any:
-    """Return what a message says: its body is a block."""
-    if not isinstance(body, bytes):
-        return body
-    try:
-        return decode_block(body, what="message", limit=len(body))
-    except Rejected:
-        return body
+    return f"message {record.index} from {record.sender}: {_value(record.body)}"
 
 
 def _considered(record: Considered) -> str:

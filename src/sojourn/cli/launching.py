@@ -1,10 +1,12 @@
 """Launching an agent: from its file to a genesis that a zone has decided."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import Final
 
 from sojourn.cli.agent_file import (
     AgentFile,
@@ -33,7 +35,7 @@ from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import decode, encode, encode_block
-from sojourn.core.base.errors import Misused, Rejected, SojournError
+from sojourn.core.base.errors import Misused, Refused, Rejected, SojournError
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, RECORD_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
@@ -47,8 +49,12 @@ from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
 from sojourn.runtime.code import collect_source
 from sojourn.runtime.typed import to_plain
+from sojourn.runtime.zone_client import Stalled
 
 __all__ = ["Launch", "Officer", "launch", "prepare_launch", "readiness"]
+
+_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""After a no that may pass, such as that of anchors that have just started, it is asked again after these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def prepare_launch(
         realm=zone.realm,
         agent=ZERO,
         version=0,
-        parent=ZERO,
+        parent=secrets.token_bytes(len(ZERO)),
         custody=Custody(zone=zone.zone_id, term=0, binding=0, host=None),
         migration=None,
         governance=Governance(
@@ -256,7 +262,7 @@ def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compar
 async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certified:
     """Store what the genesis names with a zone's anchors, and have it decided.
 
-    Raises as `Reach.decide`.
+    A no that may pass is asked again for a while. Raises as `Reach.decide`.
     """
     client = reach.zone(zone)
     record = prepared.record
@@ -269,6 +275,14 @@ async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certifie
     # An anchor that cannot be reached now is asked again, and given the blocks, by the proposal.
     await asyncio.gather(*uploads, return_exceptions=True)
     slot = slot_for(None, prepared.proposal.transition, zone)
+    for pause_s in _PAUSES_S:
+        proposer = Proposer(prepared.proposal, slot, zone)
+        try:
+            return await reach.decide(zone, proposer, prepared.blocks)
+        except (Refused, Stalled):
+            if not proposer.may_pass:
+                raise
+            await asyncio.sleep(pause_s)
     return await reach.decide(zone, Proposer(prepared.proposal, slot, zone), prepared.blocks)
 
 

@@ -14,13 +14,18 @@ from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Misused, Refused, Rejected, SojournError, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role, Seal, statement
-from sojourn.core.protocol.exchange import AgentMessage, AnyReply, PutMessage, SignedMessage
+from sojourn.core.protocol.exchange import (
+    AgentMessage,
+    AnyReply,
+    PutMessage,
+    SignedMessage,
+    decode_body,
+)
 from sojourn.core.protocol.messages import Applied, Declined, Head
 from sojourn.runtime import clock
 
-__all__ = ["Sent", "send"]
+__all__ = ["Sent", "message_to", "send"]
 
-_BODY_BYTES_MAX: Final = 65_536
 _TRIES: Final = 5
 """An agent that moves meanwhile is looked for again."""
 
@@ -43,7 +48,7 @@ async def send(reach: Reach, home: Home, name: str, sender: KeyPair, body: Any) 
     if too few of them answer for at least one correct one to have kept it.
     """
     found = await find_named(reach, home, name)
-    message = _message(found.record.agent_id, sender, body)
+    message = message_to(found.record.agent_id, sender, body)
     for _ in range(_TRIES):
         took = await _put(reach, found, message)
         if took is not None:
@@ -60,14 +65,15 @@ async def send(reach: Reach, home: Home, name: str, sender: KeyPair, body: Any) 
     raise Unreachable(problem, remedy="Send it again when it has arrived")
 
 
-def _message(agent: bytes, sender: KeyPair, body: Any) -> SignedMessage:
+def message_to(agent: bytes, sender: KeyPair, body: Any) -> SignedMessage:
+    """Return a message of now that says `body`, sealed. Raises `Misused` for what no agent could take."""
     try:
         data = encode_block(body)
+        decode_body(data)
     except Rejected as error:
-        raise Misused(f"that cannot be sent: {error.problem}", remedy="Send plain JSON") from None
-    if len(data) > _BODY_BYTES_MAX:
-        problem = f"the message has {len(data)} bytes, more than {_BODY_BYTES_MAX}"
-        raise Misused(problem, remedy="Send what names it instead")
+        is_long = error.reason == "too-large"
+        remedy = "Send what names it instead" if is_long else "Send plain JSON"
+        raise Misused(f"that cannot be sent: {error.problem}", remedy=remedy) from None
     message = AgentMessage(
         agent=agent,
         sender=sender.public,

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["clean", "duration", "emit", "note", "say", "say_json", "table", "when"]
+__all__ = ["clean", "counted", "duration", "emit", "note", "say", "say_json", "table", "when"]
 
 T = TypeVar("T")
 
@@ -65,6 +65,11 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """Return so many of a thing, for people: "1 rule", "2 rules"."""
+    return f"{count} {thing if count == 1 else things or f'{thing}s'}"
 
 
 def when(at_ms: int) -> str:

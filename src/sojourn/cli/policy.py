@@ -17,9 +17,15 @@ from sojourn.cli.documents import (
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home
 from sojourn.cli.options import MOMENT, json_option, milliseconds, with_home
-from sojourn.cli.output import emit, say, when
+from sojourn.cli.output import counted, emit, say, when
 from sojourn.cli.policy_text import read_policy
-from sojourn.core.agent.governance import Document, Officers, SignedDocument, check_successor
+from sojourn.core.agent.governance import (
+    Document,
+    Officers,
+    SignedDocument,
+    check_successor,
+    issuer_id,
+)
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused, Rejected
@@ -51,10 +57,14 @@ class PolicyChecked(msgspec.Struct, frozen=True):
 
 
 class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed document. Keys are hexadecimal, times milliseconds since 1970; `signed_by` fingerprints."""
+    """A signed document. Keys are hexadecimal, times milliseconds since 1970; `signed_by` fingerprints.
+
+    `issuer_id` is what policies know the issuer by: `principal.issuer`. `issuer` is what it calls itself.
+    """
 
     digest: str
     issuer: str
+    issuer_id: str
     name: str
     version: int
     previous: str | None
@@ -108,7 +118,7 @@ def check(file: Path, actions: str, as_json: bool) -> None:
     )
 
     def render(_: PolicyChecked) -> None:
-        say(f"{file} is a policy with {len(rules)} rules")
+        say(f"{file} is a policy with {counted(len(rules), 'rule')}")
         for rule in rules:
             about = ", ".join(rule.actions) or "every action"
             named = f' "{rule.id}"' if rule.id else ""
@@ -214,6 +224,7 @@ def sign(
             f"{target}: {shown.issuer}/{shown.name}, version {shown.version}, signed by "
             f"{', '.join(shown.signed_by)}"
         )
+        say(f"  issuer     {shown.issuer_id}")
 
     emit(_shown(signed), as_json, render)
 
@@ -267,6 +278,7 @@ def _shown(signed: SignedDocument) -> DocumentShown:
     return DocumentShown(
         digest=cid_text(digest_of(document)),
         issuer=document.issuer,
+        issuer_id=cid_text(issuer_id(document)),
         name=document.name,
         version=document.version,
         previous=cid_text(document.previous) if document.previous else None,
@@ -284,6 +296,7 @@ def _shown(signed: SignedDocument) -> DocumentShown:
 def _render(shown: DocumentShown) -> None:
     needs = ", ".join(f"{act} {count}" for act, count in shown.thresholds.items())
     say(f"{shown.issuer}/{shown.name}, version {shown.version}")
+    say(f"  issuer     {shown.issuer_id}")
     say(f"  document   {shown.digest}")
     say(f"  holds      {when(shown.not_before_ms)} until {when(shown.not_after_ms)}")
     say(f"  officers   {len(shown.officers)}: {', '.join(shown.officers)}")

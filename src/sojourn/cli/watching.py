@@ -164,7 +164,12 @@ class Watch:
     async def _page(self, found: Found) -> list[Certified]:
         """Return the next decided transitions as the anchor that knows most of them gives them, checked."""
         client = self._reach.zone(found.zone)
-        ask = AskPast(agent=found.record.agent_id, from_version=self._next_version, limit=_PAGE)
+        ask = AskPast(
+            agent=found.record.agent_id,
+            from_term=None,
+            from_version=self._next_version,
+            limit=_PAGE,
+        )
         replies = await client.ask_all(ask, Past, timeout_s=ASK_TIMEOUT_S)
         for past in sorted(replies.values(), key=lambda past: len(past.history), reverse=True):
             try:

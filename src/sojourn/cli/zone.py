@@ -14,7 +14,7 @@ from sojourn.cli.help import Group
 from sojourn.cli.home import Home
 from sojourn.cli.introducing import Endorsed, Told, endorse, introduce, manifest_from
 from sojourn.cli.options import json_option, until_option, with_home
-from sojourn.cli.output import duration, emit, note, say, table
+from sojourn.cli.output import counted, duration, emit, note, say, table
 from sojourn.cli.processes import end, processes_of
 from sojourn.cli.raising import raise_zone
 from sojourn.cli.reach import perform, reaching
@@ -97,7 +97,9 @@ def down(home: Home, *, name: str, as_json: bool) -> None:
     hosts_first = sorted(places, key=lambda place: place.noun, reverse=True)
     ended = tuple(str(place) for place in end(hosts_first))
     text = (
-        f"{name} is down: {len(ended)} processes ended" if ended else f"nothing of {name} ran here"
+        f"{name} is down: {counted(len(ended), 'process', 'processes')} ended"
+        if ended
+        else f"nothing of {name} ran here"
     )
     emit(Stopped(name, ended), as_json, lambda _: say(text))
 

@@ -9,8 +9,8 @@ from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.limits import RANK_STEP_MS
-from sojourn.core.protocol import binding
 from sojourn.core.protocol.admission import bound
+from sojourn.core.protocol.binding import candidates
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import AskHead, Head
 from sojourn.core.protocol.proposer import Proposer
@@ -58,8 +58,9 @@ async def head_to_run(host: "Host", agent: bytes) -> Certified | None:
         return _if_ours(host, head)
     await asyncio.sleep(rank(host, head.record) * RANK_STEP_MS / 1000)
     newer = await newest_head(host, agent)
-    if newer is not None and newer.record == head.record:
-        newer = await _bind(host, newer)
+    if newer is not None and newer.record == head.record and _may_bind(host, newer.record):
+        with host.slot():  # others are bound meanwhile
+            newer = await _bind(host, newer)
     return _if_ours(host, newer)
 
 
@@ -70,15 +71,18 @@ def _if_ours(host: "Host", head: Certified | None) -> Certified | None:
 def _may_bind(host: "Host", record: AgentRecord) -> bool:
     custody = record.custody
     is_another = custody.zone == host.zone_id and custody.host != host.key.public
-    return is_another and record.eligibility.status in ACTING
+    return is_another and record.eligibility.status in ACTING and not host.outlook.lacks(record)
 
 
 def rank(host: "Host", record: AgentRecord) -> int:
-    """Return this host's place among the live ones for the next binding (protocol §6)."""
-    live = set(host.places.envelopes_of(host.zone_id, clock.wall_ms())) | {host.key.public}
-    custody = record.custody
-    fence = custody.term.to_bytes(8, "big") + (custody.binding + 1).to_bytes(8, "big")
-    return list(binding.rank(record.agent_id + fence, live)).index(host.key.public)
+    """Return this host's place among the candidates for the next binding (protocol §6.6).
+
+    After all of them if it is none by its own envelope, since they do not wait for it.
+    """
+    envelopes = host.places.envelopes_of(host.zone_id, clock.wall_ms())
+    order = list(candidates(record, envelopes))
+    own = host.key.public
+    return order.index(own) if own in order else len(order)
 
 
 async def _bind(host: "Host", head: Certified) -> Certified | None:

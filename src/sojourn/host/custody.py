@@ -219,9 +219,10 @@ class AgentCustody:
                 raise LeaseLost("the lease ran out before the step was final")
             proposer = Proposer(proposal, slot, host.manifest, parent=self.head, blocks=blocks)
             try:
-                return await host.zone.decide(
-                    proposer, host.blocks, bring=host.blocks.fetch, timeout_s=_ATTEMPT_S
-                )
+                async with host.deciding:
+                    return await host.zone.decide(
+                        proposer, host.blocks, bring=host.blocks.fetch, timeout_s=_ATTEMPT_S
+                    )
             except Overtaken as overtaken:
                 return self._own_or_lost(overtaken.decided, transition)
             except Stalled as stalled:

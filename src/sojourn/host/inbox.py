@@ -23,6 +23,7 @@ from sojourn.core.protocol.exchange import (
     Consumed,
     Messages,
     SignedMessage,
+    decode_body,
 )
 from sojourn.runtime import ports
 
@@ -60,7 +61,7 @@ class Inbox:
         return ports.Message(
             index=index,
             sender=key_text(message.sender),
-            body=message.body,
+            body=decode_body(message.body),
             sent_ms=message.sent_ms,
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from sojourn.core.agent.capabilities import Offer
+from sojourn.core.agent.capabilities import Offer, mismatches
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode, digest_of
@@ -69,6 +69,11 @@ class Outlook:
         free = max(0, offer.slots - self._host.running)
         return msgspec.structs.replace(offer, slots=free), price_micros
 
+    def lacks(self, record: AgentRecord) -> list[str]:
+        """Return, as sentences, what an agent requires that is not offered here now, a free slot among it."""
+        offer, _ = self._current()
+        return mismatches(record.capabilities.requires, offer)
+
     def _state(self, offering: Offering) -> None:
         """Sign an envelope and give it to every anchor of the zone; gossip carries it on."""
         host, now_ms = self._host, clock.wall_ms()
@@ -101,7 +106,7 @@ class Outlook:
         try:
             reply = await host.zone.call(self._anchor, ask, timeout_s=_CALL_S)
             if isinstance(reply, gossip.Exchanged):
-                host.places.learn(reply.news, clock.wall_ms())
+                host.places.learn(reply.news, clock.wall_ms(), None)
         except SojournError as error:
             log.debug("nothing learned", anchor=self._anchor, problem=str(error))
 
@@ -116,6 +121,7 @@ class Outlook:
     async def assess(self, record: AgentRecord) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here, by name."""
         host, now_ms = self._host, clock.wall_ms()
+        host.places.rely_on(issuer.key for issuer in record.trust.issuers)
         documents = await self.documents(record)
         found = [
             assess(

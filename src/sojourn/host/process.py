@@ -5,7 +5,7 @@ this one when it is back, binds them again.
 """
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import structlog
@@ -26,8 +26,8 @@ __all__ = ["run_host"]
 log = structlog.get_logger("host")
 
 
-async def run_host(path: Path) -> int:
-    """Run the host in a folder until SIGTERM or SIGINT ends it; return the process's exit code.
+async def run_host(path: Path) -> None:
+    """Run the host in a folder until SIGTERM or SIGINT ends it.
 
     Raises `Misused` or `Rejected`, in one line, for a folder, key, offer, manifest or membership that cannot be
     used.
@@ -38,22 +38,21 @@ async def run_host(path: Path) -> int:
     zone, key, offer = signed.manifest, folder.key(), folder.offer()
     name = key_text(key.public)
     configure_log(zone=zone.name, process=f"host/{name}")
-    async with AsyncExitStack() as ending:
-        pid = PidFile(path)
-        ending.callback(pid.release)
-        substrate = LocalSubstrate()
-        ending.push_async_callback(substrate.close)
-        transport = TlsTransport(key.seed, f"spiffe://{cid_text(zone.zone_id)}/host/{name}")
+    with ExitStack() as held:
+        held.callback(PidFile(path).release)
+        async with AsyncExitStack() as ending:
+            substrate = LocalSubstrate()
+            ending.push_async_callback(substrate.close)
+            transport = TlsTransport(key.seed, f"spiffe://{cid_text(zone.zone_id)}/host/{name}")
 
-        async def on_notice(connection: Connection, body: bytes) -> None:
-            await host.on_notice(connection, body)
+            async def on_notice(connection: Connection, body: bytes) -> None:
+                await host.on_notice(connection, body)
 
-        pool = ConnectionPool(transport, on_notice=on_notice)
-        ending.push_async_callback(pool.close)
-        host = Host(signed, key, membership, pool, substrate, offer)
-        await host.start()
-        ending.push_async_callback(host.stop)
-        log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
-        code = await serve_until_ended()
-    log.info("stopped")
-    return code
+            pool = ConnectionPool(transport, on_notice=on_notice)
+            ending.push_async_callback(pool.close)
+            host = Host(signed, key, membership, pool, substrate, offer)
+            await host.start()
+            ending.push_async_callback(host.stop)
+            log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
+            await serve_until_ended()
+        log.info("stopped")  # before the folder is let go of: who waits for that reads the log

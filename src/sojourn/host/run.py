@@ -17,8 +17,8 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
-from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
+from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import newest_head
 from sojourn.host.custody import AgentCustody
@@ -165,7 +165,7 @@ class AgentRun:
             await ended([executing])
 
     async def _permitted_mode(self, record: AgentRecord) -> Mode:
-        """Return where the code may run: inside this process if the zone's policy trusts it that far.
+        """Return where the code may run: inside this process if the policies trust it that far.
 
         Raises `Denied` if the agent may not execute here at all: by policy or for want of trust.
         """
@@ -174,17 +174,9 @@ class AgentRun:
         record.governance.check_documents(documents, now_ms)
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
-        here = host.manifest
-        inside = permission.ask(
-            record, documents, "execute", here, here, RequestContext(), host.memo
-        )
-        if inside.permitted:
-            return "inside"
-        apart = permission.ask(
-            record, documents, "execute", here, here, RequestContext(confined=True), host.memo
-        )
-        permission.check_permitted(apart)
-        return "process"
+        verdict, own_process = ask_to_execute(record, documents, host.manifest, host.memo)
+        permission.check_permitted(verdict)
+        return "process" if own_process else "inside"
 
     async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
         capabilities = record.capabilities

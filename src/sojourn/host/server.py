@@ -6,15 +6,16 @@ notice or answer of an anchor ─► bind ─► hold the lease ─► execute �
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
 
-from sojourn.core.agent.memory.field import may_reside
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import Rejected, SojournError
 from sojourn.core.base.keys import KeyPair, key_text
+from sojourn.core.base.limits import DECISIONS_AT_ONCE
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol import exchange, gossip
@@ -67,7 +68,7 @@ class Host:
         self.zone = ZoneClient(self.manifest, connections)
         self.leases = Leases(key.public, self.zone)
         self.signer, self.blocks, self.memo = Signer(key), HostBlocks(self.zone), Memo()
-        self.places = KnownPlaces(self.manifest.realm)
+        self.places = KnownPlaces(self.manifest.realm, self.zone_id, keeps_expired=True)
         self.places.learn(gossip.News(manifests=(manifest,)), clock.wall_ms())
         self.outlook = Outlook(self, membership, offering)
         self.sleepers = Sleepers()
@@ -79,6 +80,7 @@ class Host:
         self._mail: dict[bytes, asyncio.Event] = {}
         self._following: dict[bytes, exchange.WorkItem] = {}
         self._binding = asyncio.Semaphore(_BINDINGS_AT_ONCE)
+        self.deciding = asyncio.Semaphore(DECISIONS_AT_ONCE)
 
     @property
     def zone_id(self) -> bytes:
@@ -151,6 +153,8 @@ class Host:
         if mail is None:
             if not item.has_mail and self.sleepers.is_asleep(certified.record):
                 return False
+            if item.arrive is None and not self._may_run(certified.record):
+                return False
             self._see_to(agent, item)
             return True
         if item.has_mail:
@@ -158,6 +162,22 @@ class Host:
         if item.arrive is not None:
             self._following[agent] = item
         return False
+
+    def _may_run(self, record: AgentRecord) -> bool:
+        """Tell whether an agent is bound to this host, or could be: what it cannot run is left to others."""
+        lacks = [] if record.custody.host == self.key.public else self.outlook.lacks(record)
+        if lacks:
+            log.debug("left alone", agent=record.agent_id.hex()[:12], problem="; ".join(lacks))
+        return not lacks
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold one of this host's slots: for an agent that runs, or is being bound to run."""
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
 
     def _see_to(self, agent: bytes, item: exchange.WorkItem) -> None:
         """Begin to see to an agent that is not being seen to."""
@@ -187,11 +207,10 @@ class Host:
             self.take(following)  # it came meanwhile, and what was seen to may have been made up
 
     async def _run(self, head: Certified, mail: asyncio.Event) -> None:
-        self.running += 1
         try:
-            await AgentRun(self, head, mail).live()
+            with self.slot():
+                await AgentRun(self, head, mail).live()
         finally:
-            self.running -= 1
             self.leases.release(head.record.agent_id)
 
     async def _keep_asking(self) -> None:
@@ -211,12 +230,3 @@ class Host:
             for agent in await self.sleepers.due():
                 if agent not in self._mail:
                     self._see_to(agent, exchange.WorkItem())
-
-    # --- where memory may be --------------------------------------------------------------------------
-
-    @staticmethod
-    def left_behind(record: AgentRecord, target: ZoneManifest) -> list[bytes]:
-        """Return the roots of compartments that may not reside in `target`."""
-        jurisdiction = target.attributes.jurisdiction
-        compartments = record.memory.compartments.values()
-        return [c.root for c in compartments if not may_reside(c, jurisdiction)]

@@ -6,20 +6,25 @@ stand just those two decisions and the way between.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
-from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.memory.blocks import MissingBlock
+from sojourn.core.agent.memory.field import may_reside, travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
 from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
 from sojourn.core.protocol.admission import admitted, departed
-from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
-from sojourn.core.protocol.exchange import AskPast, Past, WorkItem
+from sojourn.core.protocol.chains import ChainMemo, check_onward
+from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_warrant
+from sojourn.core.protocol.exchange import Past, WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
     AskVisa,
@@ -33,7 +38,7 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import Visa, VisaTerms, visa_slot, visa_terms
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.quorum.votes import Phase, Tally, Vote, check_vote
-from sojourn.core.zone.manifest import SignedManifest
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.host.binding import rank
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
@@ -53,6 +58,8 @@ _ARRIVE_S: Final = 5.0
 _VISA_S: Final = 5.0
 _COPY_GRACE_S: Final = 0.25
 _HELP_MAX: Final = 3
+_CHAIN_ZONES_MAX: Final = 256
+"""Manifests that an application has room for."""
 
 
 class Departure:
@@ -72,8 +79,9 @@ class Departure:
         record = self._custody.record
         terms = visa_terms(record, target, place.host, self._size(record), VISA_DEADLINE_MS)
         ask = await self._application(terms)
-        await self._copy_ahead(client, record, target.zone_id)
-        visa = await self._visa(client, ask)
+        along = (*self._along(record, target), *ask.chapters)
+        await self._copy_ahead(client, along)
+        visa = await self._visa(client, ask, along)
         after = departed(record, self._custody.head.certificate.slot, visa, target)
         try:
             gone = await self._custody.decide(
@@ -92,53 +100,91 @@ class Departure:
     async def _application(self, terms: VisaTerms) -> AskVisa:
         """Gather the chain of custody from this zone's anchors, and the manifests it is proved with.
 
-        The first chain that holds is taken: an anchor may have missed a decision, or lie. Raises `Refused` if
-        none does.
+        The first chain that holds is taken, officers' seals and all: an anchor may have missed a decision, or
+        lie. Raises `Refused` if none does.
         """
-        found: list[AskVisa] = []
+        documents = await self._documents()
+        told: asyncio.Queue[Past | None] = asyncio.Queue()
+        asking = asyncio.create_task(self._ask_past(told))
+        try:
+            while (past := await told.get()) is not None:
+                try:
+                    return await self._proved(terms, past.chapters, documents)
+                except SojournError as error:
+                    log.warning("a false past", problem=str(error))
+        finally:
+            await ended([asking])
+        raise Refused("no anchor of this zone shows a chain of custody that holds")
 
-        def take(_anchor: int, reply: object) -> bool:
-            if not isinstance(reply, Past):
-                return False
-            manifests = self._manifests_of(reply.chapters)
-            known = {signed.manifest.zone_id: signed.manifest for signed in manifests}
-            check_chain(terms.agent, reply.chapters, known)
-            check_head(reply.chapters[-1], self._custody.head, known)
-            found.append(
-                AskVisa(
-                    terms=terms,
-                    head=self._custody.head,
-                    chapters=reply.chapters,
-                    manifests=manifests,
-                )
-            )
-            return True
+    async def _ask_past(self, told: asyncio.Queue[Past | None]) -> None:
+        """Put into `told` what each anchor tells of the agent's past, then None."""
 
-        await self._host.zone.ask_each(AskPast(agent=terms.agent), take)
-        if not found:
-            raise Refused("no anchor of this zone shows a chain of custody that holds")
-        return found[0]
+        def take(_anchor: int, past: Past) -> bool:
+            told.put_nowait(past)
+            return False
+
+        try:
+            await self._host.zone.ask_past(self._custody.agent, take)
+        finally:
+            told.put_nowait(None)
+
+    async def _proved(
+        self, terms: VisaTerms, chapters: Sequence[Chapter], documents: Sequence[Document]
+    ) -> AskVisa:
+        """Return the application with a chain of custody that holds, its chapters at hand as blocks.
+
+        A long chain is checked part by part: this host's other agents go on meanwhile. Raises `Rejected`.
+        """
+        manifests = self._manifests_of(chapters)
+        known = {signed.manifest.zone_id: signed.manifest for signed in manifests}
+        blocks = [encode(chapter) for chapter in chapters]
+        digests, memo = tuple(map(digest, blocks)), ChainMemo()
+        while not check_onward(terms.agent, digests, chapters.__getitem__, known, memo):
+            await asyncio.sleep(0)
+        check_head(chapters[-1], self._custody.head, known)
+        check_warrant(chapters[0], documents)
+        self._host.blocks.add(blocks)
+        head = self._custody.head
+        return AskVisa(terms=terms, head=head, chapters=digests, manifests=manifests)
+
+    async def _documents(self) -> tuple[Document, ...]:
+        try:
+            return await self._host.outlook.documents(self._custody.record)
+        except MissingBlock as missing:
+            raise Refused(f"this host cannot read the agent's policies: {missing}") from None
 
     def _manifests_of(self, chapters: Sequence[Chapter]) -> tuple[SignedManifest, ...]:
-        """Return the manifests of the zones that a chain names. Raises `Refused` if one is not known."""
+        """Return the manifests of the zones that a chain names.
+
+        Raises `Refused` if one is not known yet: from now on there is room for it (protocol §11.1).
+        """
         zones = [chapter.opened.certificate.slot.group for chapter in chapters]
         zones += [c.refusal.certificate.slot.group for c in chapters if c.refusal is not None]
-        found = [self._host.places.signed_manifest(zone) for zone in dict.fromkeys(zones)]
+        zones = list(dict.fromkeys(zones))
+        found = [self._host.places.signed_manifest(zone) for zone in zones]
         known = tuple(signed for signed in found if signed is not None)
         if len(known) < len(found):
+            self._host.places.hold(zones[:_CHAIN_ZONES_MAX])
             raise Refused("this host does not know a zone of the agent's chain of custody")
         return known
 
-    async def _copy_ahead(self, client: ZoneClient, record: AgentRecord, zone: bytes) -> None:
+    @staticmethod
+    def _along(record: AgentRecord, target: ZoneManifest) -> tuple[bytes, ...]:
+        """Return the roots of all that is copied to the target, and of nothing that must stay (protocol §10.10)."""
+        compartments = {
+            name: compartment
+            for name, compartment in record.memory.compartments.items()
+            if compartment.held_by is None
+            and may_reside(compartment, target.attributes.jurisdiction)
+        }
+        memory = msgspec.structs.replace(record.memory, compartments=compartments)
+        roots = travelling_roots(memory, target.zone_id)
+        return (*record.governance.documents, record.capabilities.code, *roots)
+
+    async def _copy_ahead(self, client: ZoneClient, along: Sequence[bytes]) -> None:
         """Store what the target lacks with each of its anchors; a quorum of them is enough."""
-        away = set(self._host.left_behind(record, client.manifest))
-        roots = [
-            *record.governance.documents,
-            record.capabilities.code,
-            *(root for root in travelling_roots(record.memory, zone) if root not in away),
-        ]
         copies = (
-            client.upload(anchor, roots, self._host.blocks, self._host.blocks.fetch)
+            client.upload(anchor, along, self._host.blocks, self._host.blocks.fetch)
             for anchor in range(client.n)
         )
         sent: list[int] = []
@@ -160,14 +206,14 @@ class Departure:
             raise Refused(f"{client.manifest.name} cannot take the memory: {failed[0]}")
         log.info("copied ahead", agent=self._custody.agent.hex()[:12], sent=max(sent))
 
-    async def _visa(self, client: ZoneClient, ask: AskVisa) -> Visa:
+    async def _visa(self, client: ZoneClient, ask: AskVisa, along: Collection[bytes]) -> Visa:
         """Collect visa votes from the target's anchors. Raises `Denied` or `Refused`, with their reasons."""
         committee = client.manifest.committee
         tally = Tally(committee, visa_slot(ask.terms), 0, Phase.VISA)
         value = digest_of(ask.terms)
         problems: dict[int, Declined] = {}
         asking = [
-            asyncio.create_task(self._vote(client, anchor, ask, problems))
+            asyncio.create_task(self._vote(client, anchor, ask, along, problems))
             for anchor in range(client.n)
         ]
         try:
@@ -187,9 +233,14 @@ class Departure:
         raise Refused(problem)
 
     async def _vote(
-        self, client: ZoneClient, anchor: int, ask: AskVisa, problems: dict[int, Declined]
+        self,
+        client: ZoneClient,
+        anchor: int,
+        ask: AskVisa,
+        along: Collection[bytes],
+        problems: dict[int, Declined],
     ) -> Vote | None:
-        """Return an anchor's visa vote, giving it the blocks it says it lacks; None if it gives none."""
+        """Return an anchor's visa vote, giving it what it lacks of what goes along; None if it gives none."""
         try:
             for _ in range(_HELP_MAX):
                 match await client.call(anchor, ask, timeout_s=_VISA_S):
@@ -199,7 +250,7 @@ class Departure:
                         said = (ballot.anchor, ballot.slot, ballot.round, ballot.phase)
                         asked = (anchor, visa_slot(ask.terms), 0, Phase.VISA)
                         return vote if said == asked else None
-                    case Need(what="blocks", digests=digests):
+                    case Need(what="blocks", digests=digests) if set(digests) <= set(along):
                         await client.upload(
                             anchor, digests, self._host.blocks, self._host.blocks.fetch
                         )
@@ -220,6 +271,8 @@ async def admit(host: "Host", item: WorkItem) -> Certified | None:
         return None
     deadline_ms = clock.boot_ms() + arrive.visa.terms.deadline_ms
     if arrive.visa.terms.host != host.key.public:  # the host that is named is silent
+        if host.outlook.lacks(arrive.departure.record):
+            return None
         await asyncio.sleep(rank(host, arrive.departure.record) * RANK_STEP_MS / 1000)
     pause_s, stall = _RETRY_S, ""
     while clock.boot_ms() < deadline_ms:

@@ -87,6 +87,8 @@ class Context:
     ) -> Message | None:
         """Wait for the next message in the inbox and consume it; None when `timeout` seconds are over.
 
+        Its `body` is the value that was sent, as `sojourn agent send` takes it; `sender` the fingerprint of the
+        key that signed it.
         One message is consumed at a time. Raises `Misused` while another `receive` is under way.
         """
         session = self._session

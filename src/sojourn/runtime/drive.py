@@ -5,7 +5,7 @@ The core's `Proposer` says what to send and what a reply means. The tasks, the q
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -16,10 +16,7 @@ from sojourn.core.protocol.exchange import AnyReply, AnyRequest
 from sojourn.core.protocol.messages import Reply
 from sojourn.core.protocol.proposer import Proposer, Send, Upload
 
-if TYPE_CHECKING:
-    from sojourn.runtime.zone_client import ZoneClient
-
-__all__ = ["Bring", "Drive", "ended"]
+__all__ = ["Anchors", "Bring", "Drive", "ended"]
 
 log = structlog.get_logger("zone")
 
@@ -27,11 +24,25 @@ Bring = Callable[[Sequence[bytes]], Awaitable[None]]
 """Puts blocks into the source that an upload reads from. Raises `MissingBlock` for one that nobody has."""
 
 
+class Anchors(Protocol):
+    """What a drive needs of a client of a zone's anchors."""
+
+    async def send(self, anchor: int, body: bytes) -> AnyReply:
+        """Send an encoded request to an anchor and return its reply. Raises `SojournError`."""
+        ...
+
+    async def upload(
+        self, anchor: int, roots: Sequence[bytes], blocks: BlockSource, bring: Bring | None
+    ) -> int:
+        """Store with an anchor what it lacks under these roots; return how many bytes that took."""
+        ...
+
+
 class Drive:
     """One attempt: a task for each message under way, and a queue of what came back."""
 
     def __init__(
-        self, client: "ZoneClient", proposer: Proposer, blocks: BlockSource, bring: Bring | None
+        self, client: Anchors, proposer: Proposer, blocks: BlockSource, bring: Bring | None
     ) -> None:
         """Prepare to send through `client`; `bring` puts into `blocks` what anchors turn out to lack."""
         self._client, self._proposer = client, proposer

@@ -10,7 +10,7 @@ All times are milliseconds since 1970 unless a name says otherwise. Every method
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource
@@ -20,7 +20,6 @@ from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.protocol.assessment import Assessment, Finding
 
 __all__ = [
-    "BODY_BYTES_MAX",
     "Assessment",
     "Channel",
     "Custodian",
@@ -34,20 +33,16 @@ __all__ = [
 ]
 
 
-BODY_BYTES_MAX: Final = 256 * 1024
-"""The body of a message to an agent: half of what a record of the journal holds."""
-
-
 class Message(Value):
     """A message in the agent's inbox. `index` counts all messages it ever got, from 0.
 
-    Whoever takes messages for an agent takes none whose `body` has more than `BODY_BYTES_MAX` bytes: the
-    journal has to hold it.
+    `body` is the value that the sender gave: None, bool, int, float, str, bytes, lists and dicts of these.
+    `sender` is the fingerprint of the sender's key.
     """
 
     index: Count
     sender: Text
-    body: bytes
+    body: Any
     sent_ms: Count
 
 

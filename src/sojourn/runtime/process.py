@@ -16,10 +16,8 @@ import structlog
 
 from sojourn.core.base.errors import StoreFailed
 
-__all__ = ["EXIT_STORE_FAILED", "configure_log", "serve_until_ended"]
+__all__ = ["configure_log", "serve_until_ended"]
 
-EXIT_STORE_FAILED: Final = 74
-"""EX_IOERR of sysexits(3): the store failed, and nothing is answered from it any more (protocol §13)."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger("process")
@@ -62,8 +60,8 @@ def _one_line(event: Any, **_settings: object) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 
-async def serve_until_ended(failed: Awaitable[StoreFailed] | None = None) -> int:
-    """Wait for a signal that ends this process (exit code 0), or for its store, if it has one, to fail (74)."""
+async def serve_until_ended(failed: Awaitable[StoreFailed] | None = None) -> StoreFailed | None:
+    """Wait for a signal that ends this process, or for its store, if it has one, to fail; return that failure."""
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
     failing = asyncio.ensure_future(failed) if failed is not None else loop.create_future()
@@ -76,9 +74,9 @@ async def serve_until_ended(failed: Awaitable[StoreFailed] | None = None) -> int
             loop.remove_signal_handler(number)
     if failing.done():
         log.critical("stopping", problem=str(failing.result()))
-        return EXIT_STORE_FAILED
+        return failing.result()
     log.info("stopping", signal=ended.result())
-    return 0
+    return None
 
 
 def _end(ended: "asyncio.Future[str]", name: str) -> None:

@@ -13,14 +13,13 @@ import msgspec
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import ZERO, cid_text
-from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import RECORD_BYTES_MAX, Failure, Intended, Raised, decode_record
+from sojourn.runtime.records import Failure, Intended, Raised, parse_record
 
 __all__ = ["Proposer"]
 
@@ -46,12 +45,10 @@ class Proposer:
 
         Raises `Rejected` for what the agent's side may not say.
         """
-        if any(isinstance(decode_record(record), Intended) for record in frame.records):
+        parsed = [parse_record(data) for data in frame.records]
+        if any(isinstance(record, Intended) for record, _ in parsed):
             raise Rejected("the agent's side wrote an intent", reason="out-of-turn", where="frame")
-        plain = [
-            decode_block(record, what="journal record", limit=RECORD_BYTES_MAX)
-            for record in frame.records
-        ]
+        plain = [plain for _, plain in parsed]
         journal = self.journal.append(plain, frame.resume)
         self._check_roots(frame)
         compartments = await self._changed(frame.roots, kept)

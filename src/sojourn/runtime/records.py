@@ -49,6 +49,7 @@ __all__ = [
     "decode_record",
     "describe",
     "encode_record",
+    "parse_record",
 ]
 
 RECORD_BYTES_MAX: Final = 512 * 1024
@@ -245,12 +246,17 @@ def encode_record(record: Record, *, what: str) -> bytes:
 
 def decode_record(data: bytes) -> Record:
     """Return the record in `data`. Raises `Rejected`."""
+    return parse_record(data)[0]
+
+
+def parse_record(data: bytes) -> tuple[Record, Any]:
+    """Return the record in `data`, and the builtins that a journal keeps of it. Raises `Rejected`."""
     plain = decode_block(data, what="journal record", limit=RECORD_BYTES_MAX)
     try:
         record: Record = msgspec.convert(plain, Record)
     except msgspec.ValidationError as error:
         raise Rejected(str(error), reason="bad-field", where="journal record") from None
-    return record
+    return record, plain
 
 
 def describe(record: Record) -> str:

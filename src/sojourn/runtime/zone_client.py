@@ -10,21 +10,24 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from sojourn.core.agent.memory.blocks import BlockSource, missing_levels
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Failed, Refused, Rejected, SojournError, Unreachable
-from sojourn.core.base.limits import CALL_TIMEOUT_S
-from sojourn.core.protocol.custody import Certified
+from sojourn.core.base.limits import CALL_TIMEOUT_S, CHAPTERS_MAX
+from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.exchange import (
     AnyReply,
     AnyRequest,
     AskBlocks,
     AskMissing,
+    AskPast,
     Blocks,
     Missing,
+    Past,
     PutBlocks,
     decode_reply,
 )
@@ -42,6 +45,8 @@ _BATCH_BYTES: Final = 1024 * 1024
 _BATCH_BLOCKS: Final = 2048
 """Half of what a store takes in one commit."""
 _PUT_TIMEOUT_S: Final = 60.0
+_PAST_TIMEOUT_S: Final = 60.0
+"""For all pages of one anchor: the longest life has some 130 MB of chapters."""
 _FETCH_BLOCKS: Final = 64
 _FETCH_TIMEOUT_S: Final = 3.0
 """An anchor that gives no block for so long is asked last from then on."""
@@ -163,9 +168,55 @@ class ZoneClient:
         `SojournError` for: one anchor lied. Cancels what is not answered by then.
         """
         body = encode(request)
-        calls = [
-            asyncio.create_task(self._answer(anchor, body, timeout_s)) for anchor in range(self.n)
-        ]
+        calls = (self._answer(anchor, body, timeout_s) for anchor in range(self.n))
+        await self._hear_each(calls, take)
+
+    async def ask_past(
+        self,
+        agent: bytes,
+        take: Callable[[int, Past], bool],
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        """Do the same for an agent's past, of which each anchor tells all chapters, page after page.
+
+        The timeout is for each page. An anchor whose pages make no sense, or have no end, is passed over.
+        """
+        calls = (self._past_in_time(anchor, agent, timeout_s) for anchor in range(self.n))
+        await self._hear_each(calls, take)
+
+    async def _past_in_time(
+        self, anchor: int, agent: bytes, timeout_s: float
+    ) -> tuple[int, Past | None]:
+        """Return what an anchor tells of an agent's past; None if it does not come to an end."""
+        try:
+            async with asyncio.timeout(_PAST_TIMEOUT_S):
+                return await self._past(anchor, agent, timeout_s)
+        except TimeoutError:
+            return anchor, None
+
+    async def _past(self, anchor: int, agent: bytes, timeout_s: float) -> tuple[int, Past | None]:
+        """Return what an anchor tells of an agent's past, all chapters in one; None if that makes no sense."""
+        chapters: list[Chapter] = []
+        term = 0
+        while True:
+            body = encode(AskPast(agent=agent, from_term=term))
+            _, reply = await self._answer(anchor, body, timeout_s)
+            if not isinstance(reply, Past):
+                return anchor, None
+            chapters += reply.chapters
+            if reply.next_term is None:
+                return anchor, msgspec.structs.replace(reply, chapters=tuple(chapters))
+            if not reply.chapters or reply.next_term <= term or len(chapters) > CHAPTERS_MAX:
+                return anchor, None
+            term = reply.next_term
+
+    async def _hear_each(
+        self,
+        asking: Iterable[Coroutine[Any, Any, tuple[int, Any]]],
+        take: Callable[[int, Any], bool],
+    ) -> None:
+        calls = [asyncio.create_task(asked) for asked in asking]
         try:
             for call in asyncio.as_completed(calls):
                 anchor, reply = await call
@@ -183,7 +234,7 @@ class ZoneClient:
             log.debug("no answer", zone=self.manifest.name, anchor=anchor, problem=str(error))
             return anchor, None
 
-    def _takes(self, take: Callable[[int, AnyReply], bool], anchor: int, reply: AnyReply) -> bool:
+    def _takes(self, take: Callable[[int, Any], bool], anchor: int, reply: AnyReply) -> bool:
         try:
             return take(anchor, reply)
         except SojournError as error:
@@ -324,13 +375,10 @@ class ZoneClient:
 
         `bring`, if given, is asked to put blocks into `blocks` before they are read.
         """
-        return sum([await self._upload(anchor, root, blocks, bring) for root in roots])
-
-    async def _upload(
-        self, anchor: int, root: bytes, blocks: BlockSource, bring: Bring | None
-    ) -> int:
-        search = missing_levels(root, blocks)
-        level = next(search)
+        search = missing_levels(list(roots), blocks)
+        level = next(search, None)
+        if level is None:
+            return 0
         while True:
             lacking = await self._missing(anchor, level)
             if bring is not None:

@@ -5,25 +5,35 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.governance import Document, issuer_id
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import decode, encode
-from sojourn.core.base.limits import MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.seals import Kind as SealKind
+from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import admitted
-from sojourn.core.protocol.custody import Chapter, check_chain
+from sojourn.core.protocol.custody import Chapter, check_chain, check_warrant
 from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, CHAPTERS, record_summary
 from tests.conformance.kinds.certified import given_zones, known_zones
-from tests.samples import propose
+from tests.samples import document, key, propose, seal
 
 AT: Final = "chapters"
 ZONES: Final = (journey.HOME, journey.AWAY, journey.THIEF)
+DOCUMENTS: Final = [encode(each.document).hex() for each in journey.GENESIS.evidence.documents]
+EVE: Final = key("eve")
 
 
 def _check(data: bytes, given: Json) -> Json:
     chapters = decode(data, tuple[Chapter, ...], what=AT, limit=MESSAGE_BYTES_MAX)
     last = check_chain(bytes.fromhex(given["agent"]), chapters, known_zones(given))
-    return record_summary(last)
+    documents = [
+        decode(bytes.fromhex(each), Document, what="document", limit=DOCUMENT_BYTES_MAX)
+        for each in given["documents"]
+    ]
+    check_warrant(chapters[0], documents)
+    return record_summary(last) | {"issuer_id": issuer_id(documents[0]).hex()}
 
 
 def _valid() -> Iterator[Case]:
@@ -75,6 +85,53 @@ def _broken() -> Iterator[tuple[str, Sequence[Chapter], str, str]]:
     yield "another genesis", (genesis,), "wrong-agent", "chapters[0]"
 
 
+def _unwarranted() -> Iterator[tuple[str, Sequence[Chapter], str, str]]:
+    """Yield chains without the seals of the officers, whose agent it is said to be."""
+    first, second, _ = CHAPTERS
+    true, at = journey.WARRANT, "chapters[0].warrant"
+    eve = seal(EVE, SealKind.TRANSITION, Role.ISSUER, journey.GENESIS.transition.digest)
+    yield "no warrant", (replace(first, warrant=None),), "no-warrant", "chapters[0]"
+    for name, changes, reason, where in (
+        ("a genesis sealed by nobody", {"genesis": ()}, "below-threshold", ".genesis"),
+        ("a genesis sealed by a stranger", {"genesis": (eve,)}, "wrong-key", ".genesis.seals[0]"),
+        (
+            "a document's seal under the genesis",
+            {"genesis": true.documents[0]},
+            "bad-signature",
+            ".genesis.seals[0]",
+        ),
+        (
+            "a document sealed by nobody",
+            {"documents": ((),)},
+            "below-threshold",
+            ".documents[0]",
+        ),
+        (
+            "another document's seal",
+            {"documents": (document(name="other").seals,)},
+            "bad-signature",
+            ".documents[0].seals[0]",
+        ),
+        (
+            "seals for a document that is not named",
+            {"documents": true.documents * 2},
+            "wrong-documents",
+            ".documents",
+        ),
+    ):
+        wrong = replace(first, warrant=replace(true, **changes))
+        yield name, (wrong,), reason, f"{at}{where}"
+    twice = (first, replace(second, closed=None, warrant=true))
+    yield "a warrant of an admission", twice, "extra", "chapters[1].warrant"
+    gone = journey.GONE
+    record = replace(
+        gone.record, capabilities=replace(gone.record.capabilities, code=digest(b"other code"))
+    )
+    swapped = journey.HOME.certified(replace(gone.transition, record=record))
+    closed = (replace(first, closed=swapped),)
+    yield "code exchanged within a term", closed, "bad-change", "capabilities"
+
+
 def _clone() -> Chapter:
     """Return the admission of the departed agent by a zone that its departure does not name."""
     gone, thief = journey.GONE, journey.THIEF
@@ -85,7 +142,7 @@ def _clone() -> Chapter:
 
 
 def _invalid() -> Iterator[Case]:
-    for name, chapters, reason, where in _broken():
+    for name, chapters, reason, where in [*_broken(), *_unwarranted()]:
         expect = {"reason": reason, "where": where}
         yield Case(name=name, data=encode(chapters), expect=expect)
     data = encode((CHAPTERS[0], replace(CHAPTERS[1], closed=None)))
@@ -112,9 +169,10 @@ def _invalid() -> Iterator[Case]:
 KIND = Kind(
     name="chapters",
     about="bytes: a list of Chapters, the first one opened by the agent's genesis. given.agent: the agent; "
-    "given.manifests: as for certified. expect: the record that opened the last term, as for record. What "
-    "happened within a term is not in here: its opening and its departure are enough.",
+    "given.manifests: as for certified; given.documents: the policy documents that the genesis names, encoded. "
+    "expect: the record that opened the last term, as for record; expect.issuer_id: as for document, of the "
+    "first one. What happened within a term is not in here: its opening and its departure are enough.",
     check=_check,
     files={"valid": _valid, "invalid": _invalid},
-    given={"agent": AGENT.hex()} | given_zones(*ZONES),
+    given={"agent": AGENT.hex(), "documents": DOCUMENTS} | given_zones(*ZONES),
 )

@@ -5,7 +5,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from sojourn.core.agent.governance import Document, Officers, SignedDocument, check_successor
+from sojourn.core.agent.governance import (
+    Document,
+    Officers,
+    SignedDocument,
+    check_successor,
+    issuer_id,
+)
 from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
 from sojourn.core.base.seals import Kind as SealKind
@@ -40,6 +46,7 @@ def _check(data: bytes, given: Json) -> Json:
     return {
         "digest": digest_of(new).hex(),
         "issuer": new.issuer,
+        "issuer_id": issuer_id(new).hex(),
         "name": new.name,
         "version": new.version,
         "amend": [new.officers.amend, len(new.officers.keys)],
@@ -49,6 +56,10 @@ def _check(data: bytes, given: Json) -> Json:
 def _valid() -> Iterator[Case]:
     yield Case(name="sealed by one officer", data=encode(document()))
     yield Case(name="sealed by two", data=encode(FIRST))
+    turned = replace(BOTH, keys=BOTH.keys[::-1])
+    yield Case(
+        name="the same officers turned about", data=encode(document(by=(ANN, BEN), officers=turned))
+    )
     yield Case(name="a successor", data=encode(SECOND), given=_given(FIRST.document))
     handed = document(
         by=(ANN, BEN),
@@ -161,7 +172,8 @@ KIND = Kind(
     name="document",
     about="bytes: a SignedDocument. given.before: null, and then the document's own officers must have sealed "
     "it; or the encoding of the Document that it follows, whose officers must have, at least as many as "
-    "that one's `amend`. expect.amend: how many of how many officers the next one needs.",
+    "that one's `amend`. expect.amend: how many of how many officers the next one needs; expect.issuer_id: the "
+    "digest of the officers with their keys in ascending order, by which policies know the issuer.",
     check=_check,
     files={"valid": _valid, "invalid": _invalid},
     given=_given(None),

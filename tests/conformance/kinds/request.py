@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from sojourn.core.base.digests import digest
-from sojourn.core.base.encoding import Value, encode
+from sojourn.core.base.encoding import Value, digest_of, encode
 from sojourn.core.base.limits import MESSAGE_BYTES_MAX
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.anchor import agent_of
@@ -53,7 +53,7 @@ def _ruled() -> Iterator[tuple[str, Value]]:
         AskVisa(
             terms=VISA.terms,
             head=STEPPED,
-            chapters=(replace(CHAPTERS[0], closed=None),),
+            chapters=(digest_of(replace(CHAPTERS[0], closed=None)),),
             manifests=(HOME.signed,),
         ),
     )

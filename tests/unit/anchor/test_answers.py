@@ -13,6 +13,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Refused
+from sojourn.core.base.limits import BODY_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.custody import Certified
@@ -186,6 +187,19 @@ def test_nothing_waits_for_an_agent_that_has_ended() -> None:
         reply = await client.call(0, exchange.PutMessage(message=letter(agent, 2)))
         assert isinstance(reply, Declined)
         assert "that agent has ended" == reply.problem
+
+    run(test)
+
+
+def test_a_message_that_is_too_long_is_refused_by_name() -> None:
+    async def test(v: Village, house: House) -> None:
+        agent = (await v.launch(house)).record.agent_id
+        long = letter(agent, 1, size=BODY_BYTES_MAX)
+        reply = await v.client(house).call(0, exchange.PutMessage(message=long))
+        assert isinstance(reply, Declined)
+        assert ("too-large", False) == (reply.reason, reply.for_now)
+        assert f"more than the limit of {BODY_BYTES_MAX}" in reply.problem
+        assert not house.anchors[0].mail.waits_for(agent)
 
     run(test)
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.anchor.caretaker import Pace
+from sojourn.anchor.pace import Pace
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.limits import ROUND_BASE_MS
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.duties import Duty, Task
 from sojourn.core.protocol.messages import AskRound, Head, Propose
 from sojourn.core.protocol.validate import slot_for
 from tests.unit.anchor.standing_in import hang, stand_in, until
@@ -101,13 +102,46 @@ def test_anchors_that_are_slow_let_each_other_finish() -> None:
         await stand_in(v, a, 0, note)
         for anchor in a.anchors.values():
             for _ in range(20):
-                anchor._caretaker._pace.note(300)
+                anchor._caretaker._pace.note(ROUND_BASE_MS / 2)
         began = time.monotonic()
         step = await propose_to(v, a, head, 1, 2)
         await until(lambda: bool(asked))
-        assert time.monotonic() - began > 1
+        assert time.monotonic() - began > 1.5 * ROUND_BASE_MS / 1000
         version = step.transition.record.version
         await until(lambda: len(knows(a, head.record.agent_id, version)) == 4)
+
+    run(test, "a")
+
+
+def test_a_duty_is_done_once_at_a_time_and_again_if_it_is_due_meanwhile() -> None:
+    """A zone that is slow would else ask the same of all anchors again and again, and be slower."""
+    began: list[Task] = []
+
+    async def test(v: Village) -> None:
+        a = v.houses["a"]
+        head = await v.launch(a)
+        agent, caretaker = head.record.agent_id, a.anchors[0]._caretaker
+        gate = asyncio.Event()
+
+        async def slow(_dossier: Any, task: Task) -> int:
+            began.append(task)
+            await gate.wait()
+            return 0
+
+        caretaker._perform = slow  # type: ignore[method-assign]
+        caretaker._is_overdue = lambda *_: True  # type: ignore[method-assign]
+        gone = replace(head.record.custody, host=None)
+        homeless = replace(
+            head, transition=replace(head.transition, record=replace(head.record, custody=gone))
+        )
+        a.anchors[0].shelf._keep(replace(a.anchors[0].shelf.dossier(agent), head=homeless))
+        for _ in range(3):
+            caretaker._planned.clear()
+            caretaker._plan(agent, Duty(0, Task.REBIND))
+            await asyncio.sleep(0.05)
+        assert [Task.REBIND] == began
+        gate.set()
+        await until(lambda: len(began) > 1)
 
     run(test, "a")
 
@@ -151,6 +185,41 @@ def test_an_anchor_that_was_away_learns_that_an_agent_has_left() -> None:
         agent = head.record.agent_id
         assert "active" == a.anchors[3].shelf.dossier(agent).head.record.eligibility.status  # type: ignore[union-attr]
         await until(lambda: a.anchors[3].shelf.dossier(agent).onward == done)
+
+    run(test, "a", "b", lease_ms=1_000)
+
+
+@pytest.mark.parametrize("lie", ["another agent", "another zone", "a refusal"])
+def test_one_anchor_cannot_hide_a_newer_head_behind_a_head_of_something_else(lie: str) -> None:
+    """What it shows is certified, and newer by its numbers; it is no head of that agent here."""
+
+    async def test(v: Village) -> None:
+        a, b = v.houses.values()
+        head = await v.launch(a)
+        other = await v.launch(
+            a, capabilities=replace(head.record.capabilities, entry="agent:Other")
+        )
+        for _ in range(4):
+            await v.renew(a, other)
+            other = await v.step(a, other)
+        await v.renew(a, head)
+        agent = head.record.agent_id
+        await v.close(a, 3)
+        gone, visa, ask = await v.depart(a, b, head)
+        there = await v.arrive(b, gone, visa, ask)
+        false: Certified | None = other if lie == "another agent" else there
+        if lie == "a refusal":
+            await v.depart(b, a, there, deadline_ms=100)
+            await until(lambda: a.anchors[1].shelf.dossier(agent).refusal)
+            false = a.anchors[1].shelf.dossier(agent).refusal
+
+        async def answer(_request: Any, honest: Any) -> Any:
+            return Head(certified=false) if isinstance(honest, Head) else honest
+
+        await stand_in(v, a, 0, answer)
+        await v.open(a, [3])
+        v.introduce()
+        await until(lambda: 3 in knows(a, agent, gone.record.version))
 
     run(test, "a", "b", lease_ms=1_000)
 

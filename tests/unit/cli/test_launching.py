@@ -213,7 +213,10 @@ def test_a_signed_policy_is_taken_as_it_is_and_by_its_officers_alone(
     file.write_text(FILE.replace('["rules.cedar"]', '["rules.signed"]'))
     zone = Village().found("a", 1).manifest
     officer = Officer("acme", home.key("acme", Purpose.OFFICER))
-    assert "law" == prepare_launch(home, file, zone, [officer]).documents[0].issuer
+    launched = [prepare_launch(home, file, zone, [officer]) for _ in range(2)]
+    assert ["law", "law"] == [launch.documents[0].issuer for launch in launched]
+    assert 1 == len({launch.record.governance for launch in launched})
+    assert 2 == len({launch.record.agent_id for launch in launched}), "each launch is an agent"
     with pytest.raises(Misused, match=r"lets 1 of its officers launch; 0 sign"):
         prepare_launch(home, file, zone, [Officer("other", home.key("other", Purpose.OFFICER))])
     signed = file.parent / "rules.signed"

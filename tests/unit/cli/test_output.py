@@ -73,7 +73,7 @@ def said(*records: object, start: int = 0) -> list[str]:
 
 
 def test_a_journal_is_said_in_lines() -> None:
-    body = encode_block({"n": 1})
+    body = {"n": 1}
     failure = {"cause": "failed", "kind": "ValueError", "message": "no\x1b"}
     step = {"kind": "outcome", "call": 0, "step": "look", "arguments": digest(b""), "attempts": 2}
     assert [

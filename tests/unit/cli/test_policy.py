@@ -20,7 +20,7 @@ def test_a_policy_is_checked(sojourn: Command, rules: Path) -> None:
     rules.write_text('@id("all")\n' + PERMIT)
     [rule] = sojourn.good("policy", "check", rules, "--json").json["rules"]
     assert (1, "all", "permit") == (rule["line"], rule["id"], rule["effect"])
-    assert "1 rules" in sojourn.good("policy", "check", rules).out
+    assert "with 1 rule\n" in sojourn.good("policy", "check", rules).out
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,32 @@ def test_a_document_is_signed_shown_and_succeeded(sojourn: Command, rules: Path)
     )
     second = sojourn.good("policy", "sign", rules, *after, *both[:4], "--json").json
     assert (2, first["digest"]) == (second["version"], second["previous"])
+
+
+def test_the_issuers_identifier_is_shown_to_be_copied_into_a_policy(
+    sojourn: Command, rules: Path
+) -> None:
+    """It is the officers' and not the name's; the order in which they are named means nothing."""
+    for name in ("alice", "bob"):
+        sojourn.good("keys", "new", name)
+    found = []
+    for issuer, officers in (
+        ("acme", ("alice", "bob")),
+        ("other", ("bob", "alice")),
+        ("acme", ("alice",)),
+    ):
+        signed = rules.with_name(f"{len(found)}.signed")
+        named = [part for each in officers for part in ("--officer", each)]
+        sign = ("policy", "sign", rules, "--issuer", issuer, "--key", "alice", "--output", signed)
+        said = sojourn.good(*sign, *named)
+        shown = sojourn.good("policy", "show", signed)
+        identifier = sojourn.good("policy", "show", signed, "--json").json["issuer_id"]
+        assert f"issuer     {identifier}" in said.out and f"issuer     {identifier}" in shown.out
+        found.append(identifier)
+    assert found[0] == found[1] != found[2]
+    permit = f'permit (principal, action, resource) when {{ principal.issuer == "{found[0]}" }};'
+    rules.write_text(permit)
+    sojourn.good("policy", "check", rules)
 
 
 def test_a_successor_cannot_appoint_its_own_judges(sojourn: Command, rules: Path) -> None:

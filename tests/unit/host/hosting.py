@@ -33,7 +33,12 @@ class NoSubstrate(Substrate):
 
 @asynccontextmanager
 async def hosted(
-    village: Village, house: House, index: int = 0, *, substrate: Substrate | None = None
+    village: Village,
+    house: House,
+    index: int = 0,
+    *,
+    substrate: Substrate | None = None,
+    offer: Offer = OFFER,
 ) -> AsyncIterator[Host]:
     """Give a host of a zone, not started, that is told of work by the anchors."""
     pair = house.hosts[index]
@@ -49,7 +54,7 @@ async def hosted(
         house.memberships[pair.public],
         pool,
         substrate or NoSubstrate(),
-        lambda: (OFFER, 1000),
+        lambda: (offer, 1000),
     )
     try:
         yield host

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
+from sojourn.core.agent.capabilities import Offer, Requirements
+from sojourn.core.protocol.gossip import News
 from sojourn.core.protocol.messages import Head
 from sojourn.host.binding import head_to_run, newest_head, rank
 from sojourn.host.server import Host
 from sojourn.runtime import clock
+from tests.samples import envelope, found, genesis
 from tests.unit.anchor.standing_in import hang, stand_in
 from tests.unit.host.hosting import hosted
 from tests.village import House, Village, village
@@ -72,6 +76,44 @@ def test_section_6_of_two_hosts_one_is_bound_and_the_other_leaves_it() -> None:
             assert 1 == sum(head is not None for head in heads)
             winner = first if heads[0] else second
             assert 0 == rank(winner, born.record)
+
+    run(test)
+
+
+NEEDY = replace(genesis(found("a")).transition.record.capabilities, requires=Requirements(gpus=1))
+
+
+@pytest.mark.parametrize(
+    "offer", [Offer(slots=10), Offer(slots=0, gpus=1)], ids=["lacks what it needs", "has no slot"]
+)
+def test_6_6_a_host_that_cannot_run_an_agent_does_not_bind_it(offer: Offer) -> None:
+    async def main() -> None:
+        async with village("a") as v:
+            house = v.houses["a"]
+            born = await v.decide(house, v.genesis(house, capabilities=NEEDY))
+            async with hosted(v, house, offer=offer) as host:
+                assert await head_to_run(host, born.record.agent_id) is None
+                assert born == await newest_head(host, born.record.agent_id)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_6_6_nobody_waits_for_one_that_by_its_envelope_cannot_run_the_agent() -> None:
+    async def test(v: Village, house: House, first: Host, second: Host) -> None:
+        record = v.genesis(house, capabilities=NEEDY).transition.record
+        hosts, now_ms = (first, second), clock.wall_ms()
+        assert [0, 0] == [rank(host, record) for host in hosts]  # there is nobody to wait for
+        able, unable = Offer(gpus=1, slots=1), Offer(gpus=0, slots=1)
+        for turn, offers in enumerate(((able, unable), (unable, able)), start=1):
+            stated = tuple(
+                envelope(house.sample, pair, now_ms + turn, offer=offer)
+                for pair, offer in zip(house.hosts, offers, strict=True)
+            )
+            for host in hosts:
+                host.places.learn(News(envelopes=stated), now_ms)
+            assert [offers.index(able) == i for i in (0, 1)] == [
+                rank(host, record) == 0 for host in hosts
+            ]
 
     run(test)
 

@@ -13,10 +13,12 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.base.limits import DECISIONS_AT_ONCE
 from sojourn.core.protocol.messages import Declined, Propose
 from sojourn.host.custody import AgentCustody
 from sojourn.host.server import Host
 from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.zone_client import Overtaken
 from tests.unit.anchor.standing_in import hang, stand_in, until
 from tests.unit.host.hosting import draft_of, hosted, taken_up
 from tests.village import House, Village, village
@@ -94,6 +96,32 @@ def test_an_anchor_that_was_away_is_given_what_it_lacks_also_by_a_new_host() -> 
         assert [] == house.anchors[3].shelf.lacking(list(blocks))
 
     run(test, lease_ms=2_000)
+
+
+# Many agents at once
+
+
+def test_a_host_drives_so_many_decisions_at_a_time_and_the_others_wait_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under_way, most, done = 0, 0, 0
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        async def decide(*_: Any, **__: Any) -> Any:
+            nonlocal under_way, most, done
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.001)
+            under_way, done = under_way - 1, done + 1
+            raise Overtaken(custody.head)
+
+        monkeypatch.setattr(host.zone, "decide", decide)
+        each = [AgentCustody(host, custody.head, asyncio.Event()) for _ in range(100)]
+        commits = (one.commit(draft_of(one)) for one in each)
+        await asyncio.gather(*commits, return_exceptions=True)
+
+    run(test)
+    assert (DECISIONS_AT_ONCE, 100) == (most, done)
 
 
 # Stalls

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.exchange import AskMessages, Consumed, Messages, PutMessage
 from sojourn.host import inbox as inbox_module
 from sojourn.host.custody import AgentCustody
@@ -14,7 +15,7 @@ from sojourn.host.server import Host
 from tests.unit.anchor.letters import letter
 from tests.unit.anchor.standing_in import hang, stand_in, until
 from tests.unit.host.hosting import draft_of, hosted, taken_up
-from tests.village import House, Village, village
+from tests.village import House, Village, key, village
 
 SOON_S = 3.0
 
@@ -70,6 +71,17 @@ def test_a_message_that_comes_after_others_were_consumed_has_the_next_index() ->
         assert 2 == await s.number(1)
         await s.send(3)
         assert 3 == await s.number(2)
+
+    run(test)
+
+
+def test_a_message_says_what_its_sender_gave() -> None:
+    """Not the bytes of it: an author need not know of any encoding."""
+
+    async def test(s: Scene) -> None:
+        await s.send(1, size=3)
+        message = await s.custody.receive(0)
+        assert ("xxx", key_text(key("sender").public)) == (message.body, message.sender)
 
     run(test)
 

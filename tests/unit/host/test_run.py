@@ -15,7 +15,8 @@ from sojourn.host.run import AgentRun
 from sojourn.host.server import Host
 from sojourn.runtime import clock
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.ports import Channel, Substrate
+from sojourn.runtime.ports import Channel, Mode, Substrate
+from tests.unit.anchor.standing_in import until
 from tests.unit.host.hosting import hosted
 from tests.village import House, Village, village
 
@@ -49,9 +50,11 @@ class SilentSubstrate(Substrate):
 
     def __init__(self) -> None:
         self.started: list[SilentChannel] = []
+        self.modes: list[Mode] = []
 
     async def start(self, source: Any, entry: str, mode: Any, *, log: Any) -> Channel:
         """Start one."""
+        self.modes.append(mode)
         self.started.append(SilentChannel())
         return self.started[-1]
 
@@ -187,17 +190,49 @@ def test_an_agent_that_fails_at_once_is_tried_ever_more_rarely(
     run(test)
 
 
+async def ruled_by(v: Village, house: House, head: Certified, cedar: str) -> Certified:
+    """Return a head whose agent is ruled by other policies, which are stored."""
+    named = v.blocks.add(encode(v.document(cedar).document))
+    await v.client(house).put_all([v.blocks.get(named)])
+    governance = replace(head.record.governance, documents=(named,))
+    record = replace(head.record, governance=governance)
+    return replace(head, transition=replace(head.transition, record=record))
+
+
+@pytest.mark.parametrize(
+    ("condition", "modes"),
+    [
+        ("true", ["inside"]),
+        ("context.own_process", ["process"]),
+        ("context.confined", []),
+        ("!context.confined", ["inside"]),
+    ],
+)
+def test_nothing_is_confined_and_a_process_of_its_own_is_said_to_be_just_that(
+    condition: str, modes: list[Mode]
+) -> None:
+    substrate = SilentSubstrate()
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        host._begin(host.leases.run)
+        cedar = f"permit (principal, action, resource) when {{ {condition} }};"
+        ruled = await ruled_by(v, house, head, cedar)
+        executing = asyncio.create_task(AgentRun(host, ruled, asyncio.Event())._execute_once())
+        await until(lambda: substrate.modes or executing.done())
+        executing.cancel()
+        await asyncio.gather(executing, return_exceptions=True)
+        assert modes == substrate.modes
+
+    run(test, substrate=substrate)
+
+
 def test_an_agent_that_may_not_execute_is_not_started() -> None:
     substrate = SilentSubstrate()
 
     async def test(v: Village, house: House, host: Host, head: Certified) -> None:
         host._begin(host.leases.run)
-        forbidden = v.document('permit (principal, action == Action::"travel", resource);')
-        named = v.blocks.add(encode(forbidden.document))
-        await v.client(house).put(0, [v.blocks.get(named)])
-        governance = replace(head.record.governance, documents=(named,))
-        record = replace(head.record, governance=governance)
-        changed = replace(head, transition=replace(head.transition, record=record))
+        travels = 'permit (principal, action == Action::"travel", resource);'
+        changed = await ruled_by(v, house, head, travels)
         assert await AgentRun(host, changed, asyncio.Event())._execute_once() is None
         assert [] == substrate.started
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sojourn.core.agent.capabilities import Offer
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused
@@ -89,6 +90,27 @@ def test_an_agent_of_another_live_host_is_left_to_it(monkeypatch: pytest.MonkeyP
         assert [] == log
 
     run(test, monkeypatch)
+
+
+def test_6_6_a_host_takes_no_more_agents_than_it_has_slots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        FakeRun.log, FakeRun.gate = [], asyncio.Event()
+        monkeypatch.setattr(server, "AgentRun", FakeRun)
+        async with village("a") as v:
+            house = v.houses["a"]
+            rules = [f"permit(principal,action,resource);//{number}" for number in range(4)]
+            born = [await v.decide(house, v.genesis(house, text)) for text in rules]
+            async with hosted(v, house, offer=Offer(slots=2)) as host:
+                assert all(host.take(WorkItem(head=head)) for head in born[:3])
+                await until(lambda: len(host._mail) == 2 == len(FakeRun.log))
+                assert not host.take(WorkItem(head=born[3]))
+                ours = await v.bind(house, born[3])
+                assert host.take(WorkItem(head=ours))  # bound to it already: that is its part
+                await until(lambda: host.running == 3)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
 
 
 def test_a_sleeper_is_not_disturbed_by_being_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sojourn.core.agent.capabilities import Offer
+from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Denied, Refused
 from sojourn.core.base.seals import Kind, Role
-from sojourn.core.protocol import exchange
+from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.exchange import WorkItem
 from sojourn.core.protocol.messages import AskVisa, Declined, Need, Propose, Voted
 from sojourn.core.quorum.votes import Vote
 from sojourn.host.custody import AgentCustody
-from sojourn.host.travel import admit
+from sojourn.host.travel import Departure, admit
 from sojourn.runtime import clock
+from tests.samples import found, genesis
 from tests.unit.anchor.standing_in import hang, stand_in, until
 from tests.unit.host.hosting import hosted, taken_up
 from tests.village import Village, key, seal, village
@@ -51,11 +55,18 @@ class Scene:
         return items
 
 
-def run(test: Callable[[Scene], Awaitable[None]]) -> None:
+def run(
+    test: Callable[[Scene], Awaitable[None]], *, jurisdiction: str = "EU", **fields: Any
+) -> None:
+    """Run a test with an agent whose record has these fields; the second zone is in that jurisdiction."""
+
     async def main() -> None:
-        async with village("a", "b") as v:
+        async with village("a") as v:
+            await v.open(v.found("b", jurisdiction=(jurisdiction,)))
+            v.introduce()
             a = v.houses["a"]
-            head = await v.launch(a)
+            await v.client(a).put_all([EU_DATA, FREE_DATA, OTHERS_DATA])
+            head = await v.launch(a, **fields)
             async with hosted(v, a) as host:
                 lacking = a.anchors[0].places.lacking_in(host.places.summary())
                 host.places.learn(lacking, clock.wall_ms())
@@ -77,6 +88,21 @@ def test_an_agent_departs_and_is_admitted_by_the_host_that_its_visa_names() -> N
         custody = done.record.custody
         assert (s.b.zone, 1, 0) == (custody.zone, custody.term, custody.binding)
         assert s.b.hosts[named].public == custody.host
+
+    run(test)
+
+
+def test_a_host_that_the_visa_does_not_name_admits_no_agent_that_it_cannot_run() -> None:
+    async def test(s: Scene) -> None:
+        await s.depart()
+        item = (await s.arrived())[0]
+        assert item.arrive is not None
+        other = [pair.public != item.arrive.visa.terms.host for pair in s.b.hosts].index(True)
+        async with hosted(s.v, s.b, other, offer=Offer(slots=0)) as host:
+            assert await admit(host, item) is None
+        async with hosted(s.v, s.b, other, offer=Offer(slots=1)) as host:
+            done = await admit(host, item)
+        assert done is not None and host.key.public == done.record.custody.host
 
     run(test)
 
@@ -122,6 +148,30 @@ def test_one_anchor_of_the_target_that_lies_about_a_visa_keeps_nobody(
     run(test)
 
 
+def _forget_the_seals(s: Scene, index: int) -> None:
+    """Let an anchor of the source have no officers' seals to show, as one that missed the genesis."""
+    shelf, agent = s.a.anchors[index].shelf, s.custody.agent
+    known = [replace(chapter, warrant=None) for chapter in shelf.chapters(agent)]
+    shelf.chapters = lambda _agent, _term=0, **_: known  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("without", [3, 4])
+def test_section_8_one_anchor_that_shows_the_officers_seals_is_enough_and_needed(
+    without: int,
+) -> None:
+    async def test(s: Scene) -> None:
+        for index in range(without):
+            _forget_the_seals(s, index)
+        if without == 4:
+            with pytest.raises(Refused, match="chain of custody"):
+                await s.depart()
+        else:
+            await s.depart()
+            assert TransitionKind.DEPART is s.custody.head.transition.kind
+
+    run(test)
+
+
 @pytest.mark.parametrize("zone", ["a", "b"])
 def test_one_anchor_that_hangs_costs_a_departure_no_time(zone: str) -> None:
     async def test(s: Scene) -> None:
@@ -145,6 +195,70 @@ def test_a_longer_chain_of_custody_is_not_a_better_one() -> None:
         await s.depart()
 
     run(test)
+
+
+EU_DATA, FREE_DATA, OTHERS_DATA = (encode([text]) for text in ("clients", "prices", "another's"))
+
+
+def residing(*, free: bytes = FREE_DATA) -> Memory:
+    """Return a memory of two compartments: one that must stay in the EU, and one that need not."""
+    return Memory(
+        compartments={
+            "eu": Compartment(form=Form.LOG, root=digest(EU_DATA), residency=("EU",)),
+            "free": Compartment(form=Form.LOG, root=digest(free)),
+        }
+    )
+
+
+@pytest.mark.parametrize("wanted", [EU_DATA, OTHERS_DATA], ids=["resides elsewhere", "another's"])
+def test_10_10_an_anchor_of_the_target_is_given_only_what_travels(wanted: bytes) -> None:
+    async def test(s: Scene) -> None:
+        async def lie(request: Any, honest: Any) -> Any:
+            wish = Need(what="blocks", digests=(digest(wanted),))
+            return wish if isinstance(request, AskVisa) else honest
+
+        for index in (0, 1):  # so many that every answer is waited for
+            await stand_in(s.v, s.b, index, lie)
+        with pytest.raises(Refused, match="b gives no visa"):
+            await s.depart()
+        given = {digest(data) for data in (EU_DATA, OTHERS_DATA, FREE_DATA)}
+        for index in s.b.anchors:
+            stored = given - set(s.b.anchors[index].shelf.lacking(tuple(given)))
+            assert {digest(FREE_DATA)} == stored
+
+    run(test, jurisdiction="US", memory=residing())
+
+
+def test_10_10_only_what_is_here_and_may_be_there_goes_along() -> None:
+    """What the target or a third zone holds is not here to be sent."""
+    source, target, third = found("a"), found("b"), found("c")
+    held_by = {"here": None, "there": target.zone, "elsewhere": third.zone}
+    compartments = {
+        name: Compartment(form=Form.LOG, root=digest(name.encode()), held_by=holder)
+        for name, holder in held_by.items()
+    }
+    memory = Memory(compartments=compartments, journal=digest(b"journal"))
+    record = genesis(source, memory=memory).transition.record
+    along = {
+        *record.governance.documents,
+        record.capabilities.code,
+        digest(b"here"),
+        memory.journal,
+    }
+    assert along == set(Departure._along(record, target.manifest))
+
+
+def test_10_10_what_travels_is_told_by_name_though_its_content_must_stay_elsewhere_too() -> None:
+    async def test(s: Scene) -> None:
+        await s.depart()
+        item = (await s.arrived())[0]
+        async with hosted(s.v, s.b, 0) as host:
+            done = await admit(host, item)
+        assert done is not None
+        held = {name: c.held_by for name, c in done.record.memory.compartments.items()}
+        assert {"eu": s.a.zone, "free": None} == held
+
+    run(test, jurisdiction="US", memory=residing(free=EU_DATA))
 
 
 def test_an_agent_that_gets_no_visa_stays_and_is_told_why() -> None:
@@ -224,3 +338,28 @@ def test_an_arrival_that_one_anchor_made_up_holds_up_nothing() -> None:
             assert await admit(host, replace(item, application=None)) is None
 
     run(test)
+
+
+def test_section_11_a_host_that_strangers_fill_learns_the_zones_of_a_chain_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have started after the agent came: without them the agent could never leave again."""
+
+    async def main() -> None:
+        async with village("a", "b", n=1) as v:
+            a, b = v.houses["a"], v.houses["b"]
+            head = await v.move(a, b, await v.launch(a))
+            async with hosted(v, b) as host:
+                monkeypatch.setattr(gossip, "PLACES_MAX", 1)
+                host.places = gossip.KnownPlaces("test", b.zone)
+                host.places.learn(gossip.News(manifests=(b.signed,)), clock.wall_ms())
+                custody, _ = await taken_up(host, head)
+                departure = Departure(host, custody, a.zone)
+                chapters = b.anchors[0].shelf.chapters(head.record.agent_id)
+                await host.outlook.learn()
+                with pytest.raises(Refused, match="does not know a zone"):
+                    departure._manifests_of(chapters)
+                await host.outlook.learn()
+                assert (a.signed, b.signed) == departure._manifests_of(chapters)
+
+    asyncio.run(asyncio.wait_for(main(), 30))

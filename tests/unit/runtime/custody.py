@@ -8,6 +8,7 @@ stores a block stores all it links to, that a step leaves alone what is not its 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -98,7 +99,7 @@ class Zone:
                 watcher.set_result(None)
         self.watchers.clear()
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: Any) -> None:
         """Put a message into the inbox."""
         index = len(self.inbox)
         message = Message(index=index, sender="tester", body=body, sent_ms=self.now_ms)

@@ -82,7 +82,7 @@ def test_a_sleep_goes_on_to_the_same_time_after_a_crash() -> None:
 
 def test_messages_are_consumed_once_and_in_order_through_crashes() -> None:
     async def act(stage: Stage) -> Ending:
-        for body in (b"a", b"b", b"end", b"too late"):
+        for body in (b"a", {"b": [1.5, None]}, b"end", b"too late"):
             stage.zone.send(body)
         return await stage.execute_through(
             range(40), "desk:Desk", source=desk(LISTENER.format(timeout=None))
@@ -90,7 +90,7 @@ def test_messages_are_consumed_once_and_in_order_through_crashes() -> None:
 
     zone = Zone()
     ending = on_stage(act, zone=zone)
-    assert ending.result == [[0, "tester", b"a"], [1, "tester", b"b"]]
+    assert ending.result == [[0, "tester", b"a"], [1, "tester", {"b": [1.5, None]}]]
     assert zone.drafts[-1].inbox == 3
 
 

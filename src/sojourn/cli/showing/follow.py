@@ -120,7 +120,7 @@ class Follower:
                 ends.extend(item.record.version for item in reply.history[-1:])
             return False
 
-        ask = AskPast(agent=self.agent, from_version=start, limit=_PAGE)
+        ask = AskPast(agent=self.agent, from_term=None, from_version=start, limit=_PAGE)
         await self._reach.zone(manifest).ask_each(ask, take, timeout_s=ASK_TIMEOUT_S)
         return max(min(ends), start) + 1 if ends else None
 

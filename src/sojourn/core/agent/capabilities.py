@@ -54,14 +54,17 @@ class Capabilities(Value):
     appraisal: Digest | None = None
 
 
-def mismatches(requires: Requirements, offer: Offer) -> list[str]:
-    """Return, as sentences, everything `requires` that `offer` lacks; empty means it fits."""
+def mismatches(requires: Requirements, offer: Offer, *, has_slot: bool = False) -> list[str]:
+    """Return, as sentences, everything `requires` that `offer` lacks; empty means it fits.
+
+    `has_slot` says that the agent needs no free slot, whatever is offered.
+    """
     found = [
         f"needs {getattr(requires, name)} {unit}, {getattr(offer, name)} offered"
         for name, unit in (("cpu_millis", "mCPU"), ("memory_mib", "MiB"), ("gpus", "GPUs"))
         if getattr(requires, name) > getattr(offer, name)
     ]
-    if offer.slots < 1:
+    if offer.slots < 1 and not has_slot:
         found.append("no free slot")
     if requires.confined and not offer.confines:
         found.append("needs confinement, none offered")

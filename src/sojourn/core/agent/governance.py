@@ -9,6 +9,7 @@ inspection is denied (architecture §4).
 from collections.abc import Sequence
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
@@ -22,10 +23,13 @@ __all__ = [
     "Governance",
     "Officers",
     "SignedDocument",
+    "Warrant",
     "check_successor",
     "check_threshold",
+    "issuer_id",
 ]
 
+Seals = Annotated[tuple[Seal, ...], Meta(max_length=64)]
 Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
 
 
@@ -71,16 +75,59 @@ class Document(Value, tag_field="kind", tag="document/1"):
     outside_effects: bool = False
 
 
+def issuer_id(document: Document) -> bytes:
+    """Return the identifier of a document's issuer: the digest of its officers, with their keys in order.
+
+    What an issuer calls itself proves nothing, but who may act for it shows in every seal (protocol §8). The
+    thresholds are part of it: one officer of several is not the issuer. The order of keys means nothing.
+    """
+    officers = document.officers
+    return digest_of(msgspec.structs.replace(officers, keys=tuple(sorted(officers.keys))))
+
+
 class SignedDocument(Value):
     """A document with its officers' seals, which are evidence and not part of its digest."""
 
     document: Document
-    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+    seals: Seals
 
     def check(self, by: Officers, threshold: int, *, where: str = "document") -> None:
         """Raise `Rejected` unless at least `threshold` distinct officers in `by` sealed this."""
         digest = digest_of(self.document)
         check_threshold(Kind.DOCUMENT, digest, self.seals, by, threshold, where=where)
+
+
+class Warrant(Value):
+    """By whose word an agent exists: its officers' seals of its genesis, and of each of its documents, in order.
+
+    Seals are evidence: the genesis is in the first chapter of custody, and the documents are blocks.
+    """
+
+    genesis: Seals
+    documents: Annotated[tuple[Seals, ...], Meta(max_length=DOCUMENTS_MAX)]
+
+    def check(
+        self, genesis: bytes, documents: Sequence[Document], *, where: str = "warrant"
+    ) -> None:
+        """Raise `Rejected` unless each document has its own officers' seals, and the genesis the first one's.
+
+        `genesis` is the digest of the transition, `documents` are those its record names. As many officers must
+        have sealed as `amend` says. Without the seal of the genesis anybody could launch other code under
+        documents that once were shown.
+        """
+        if len(documents) != len(self.documents) or not documents:
+            problem = (
+                f"it has seals for {len(self.documents)} documents, there are {len(documents)}"
+            )
+            raise Rejected(problem, reason="wrong-documents", where=f"{where}.documents")
+        for index, (document, seals) in enumerate(zip(documents, self.documents, strict=True)):
+            officers = document.officers
+            officers.check()
+            signed = SignedDocument(document=document, seals=seals)
+            signed.check(officers, officers.amend, where=f"{where}.documents[{index}]")
+        first = documents[0].officers
+        place = f"{where}.genesis"
+        check_threshold(Kind.TRANSITION, genesis, self.genesis, first, first.amend, where=place)
 
 
 def check_threshold(

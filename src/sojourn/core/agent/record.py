@@ -48,7 +48,11 @@ class Migration(Value):
 
 
 class AgentRecord(Value, dict=True, tag_field="kind", tag="agent-record/1"):
-    """The header of the six fields at one version."""
+    """The header of the six fields at one version.
+
+    `parent` is the digest of the version before. A first version has none: there it holds bytes of chance, so
+    that the same file launched twice, under documents that are signed already, makes two agents.
+    """
 
     realm: Name
     agent: Digest

@@ -29,6 +29,7 @@ __all__ = [
     "TransitionKind",
     "changed_fields",
     "check_change",
+    "check_constant",
     "check_genesis",
     "next_lineage",
     "open_custody",
@@ -121,6 +122,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
 
 _PARTS: Final = ("custody", "memory", "eligibility", "trust")
 _RULED: Final = frozenset({"agent", "version", "parent", "lineage"})
+_CHANGEABLE: Final = frozenset[str]().union(*(row.fields for row in CHANGES.values()))
 
 
 def changed_fields(old: AgentRecord, new: AgentRecord) -> set[str]:
@@ -160,6 +162,13 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
     _check_custody(kind, old, new)
+
+
+def check_constant(old: AgentRecord, new: AgentRecord) -> None:
+    """Raise `Rejected` if `new`, any version after `old`, has changed what no transition may change."""
+    for name in sorted(changed_fields(old, new)):
+        if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
+            raise _bad(f"no transition may change {name}", name)
 
 
 def _check_status(kind: TransitionKind, row: Change, before: Status, after: Status) -> None:
@@ -239,21 +248,21 @@ def _check_custody(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> 
 
 
 def check_genesis(record: AgentRecord) -> None:
-    """Raise `Rejected` unless `record` can be an agent's first: version 0, term 0, nothing behind it."""
-    expected = (ZERO, 0, ZERO, 0, 0, None)
+    """Raise `Rejected` unless `record` can be an agent's first: version 0, term 0, nothing behind it.
+
+    Its `parent` may be anything: it makes two launches of one file two agents.
+    """
+    expected = (ZERO, 0, 0, 0, None)
     custody = record.custody
     found = (
         record.agent,
         record.version,
-        record.parent,
         custody.term,
         custody.binding,
         custody.host,
     )
     if found != expected or record.migration is not None:
-        raise _bad(
-            "a genesis has no agent, version, parent, term, binding, host or migration", "record"
-        )
+        raise _bad("a genesis has no agent, version, term, binding, host or migration", "record")
     if record.lineage != Lineage():
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):

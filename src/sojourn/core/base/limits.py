@@ -19,9 +19,19 @@ MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
 BLOCK_BYTES_MAX: Final = 1024 * 1024
 """One block. IPFS-family tools exchange blocks up to 1–2 MiB; ours are cut at 64 KiB."""
+CHAPTER_BYTES_MAX: Final = BLOCK_BYTES_MAX
+"""A `Chapter`: up to three records with their certificates, and a warrant. Typical: 8 KB. It travels as a block."""
 CHUNK_BYTES: Final = 64 * 1024
 """Where large values are cut, so that a small change ships little."""
+BODY_BYTES_MAX: Final = 64 * 1024
+"""The body of a message to an agent: an eighth of what a record of its journal holds, and half a reply holds 32."""
 CAPSULE_BYTES_MAX: Final = 2 * 1024**3
+ARRIVAL_BYTES_MAX: Final = CAPSULE_BYTES_MAX
+"""The memory that an agent may bring: what can be exported can travel."""
+LOOSE_BYTES_MAX: Final = ARRIVAL_BYTES_MAX
+"""Blocks that no record names yet, put by a zone's hosts or by strangers: the largest agent can be copied ahead."""
+LOOSE_OWN_BYTES_MAX: Final = 2 * LOOSE_BYTES_MAX
+"""The same, put by one host or anchor of the own zone, which also brings those up to date that were away."""
 NESTING_DEPTH_MAX: Final = 64
 
 # --- counts ------------------------------------------------------------------------------------------
@@ -30,23 +40,46 @@ ANCHORS_MAX: Final = 31
 HOSTS_MAX: Final = 4096
 COMPARTMENTS_MAX: Final = 64
 DOCUMENTS_MAX: Final = 32
+CHAPTERS_MAX: Final = 8192
+"""Terms of custody in one life: a move a day for 22 years. To admit the last of them takes an anchor two seconds."""
+CHAPTERS_AT_ONCE: Final = 64
+"""Chapters that one ruling checks, some 50 ms of signatures: votes and leases need not wait for a long life."""
 RELATIONSHIPS_MAX: Final = 256
 PLACES_MAX: Final = 1024
-"""Zones one anchor knows; beyond that it learns of no new ones until some expire."""
+"""Zones one anchor knows; beyond that only one that an agent here has a use for is learned, for another."""
+STRANGE_PLACES_MAX: Final = PLACES_MAX // 4
+"""Of them, what one teller may tell that nobody here has a use for: manifests are free, so three others have room."""
 ENDORSEMENTS_MAX: Final = 8192
+STRANGE_ENDORSEMENTS_MAX: Final = ENDORSEMENTS_MAX // 4
+"""Endorsements by issuers that no agent here relies on, of one teller: they are free like manifests."""
+ENVELOPES_MAX: Final = 65_536
+"""Hosts one anchor knows of, of all zones: what a summary has room for."""
+STRANGE_ENVELOPES_MAX: Final = ENVELOPES_MAX // 4
+"""Of them, those of zones that nobody here has a use for: such a zone enrols hosts for nothing."""
 ENDORSEMENT_DEPTH_MAX: Final = 8
 ATTACHMENTS_MAX: Final = 64
 ROUNDS_MAX: Final = 2**31
+APPLICATIONS_MAX: Final = 4096
+"""Applications for entry that an anchor keeps: some 20 KB each, and anybody can have zones and agents to apply."""
+APPLICATIONS_PER_ZONE_MAX: Final = 256
+"""Of one zone, those whose deadline is not over: more than it has hosts to run them from, and a sixteenth of all."""
 BATCH_LEAVES_MAX: Final = 4096
 JOURNAL_RECORDS_PER_STEP_MAX: Final = 1024
+VERSIONS_PER_S: Final = 200
+"""Versions of one agent that an anchor votes for in a second, in the long run. Thousands of steps fit in them."""
+VERSIONS_BURST: Final = 1_000
+"""Versions of one agent at once, after a rest: a backlog is not held up (protocol §4 check 15)."""
 RUN_RECORDS_WARN: Final = 10_000
 """A straight-line `run` that grows past this many records warns (architecture §5)."""
 
 # --- times (milliseconds) ----------------------------------------------------------------------------
-ROUND_BASE_MS: Final = 200
-"""T0: an anchor asks for the next round after T0 * 2^round."""
-ROUND_DOUBLINGS_MAX: Final = 8
-"""The round timer stops doubling at T0 * 2^8, about 51 s: a long cut must not cost an hour afterwards."""
+ROUND_BASE_MS: Final = 1_000
+"""T0: an anchor asks for the next round after T0 * 2^round. With 200 a zone with 256 agents at work on two cores
+left rounds that were about to decide, and fell to a fifth of the decisions (ADR 0015)."""
+ROUND_DOUBLINGS_MAX: Final = 6
+"""The round timer stops doubling at T0 * 2^6, about a minute: a long cut must not cost an hour afterwards."""
+DECISIONS_AT_ONCE: Final = 16
+"""Decisions that one host drives at a time: more only wait at the anchors, where they wear out their rounds."""
 RANK_STEP_MS: Final = 250
 """A candidate or driver of rank i waits i times this."""
 HOST_LEASE_MS: Final = 2_000
@@ -56,6 +89,10 @@ CLOCK_DRIFT: Final = 1e-3
 """rho: the bounded rate error of a lease clock."""
 VISA_DEADLINE_MS: Final = 30_000
 """Counted by each anchor from its first sight of the departure certificate (protocol §5)."""
+LOOSE_KEPT_MS: Final = 20 * VISA_DEADLINE_MS
+"""A block that no record names is kept so long after it was put or asked for: to copy ahead and apply takes less."""
+APPLICATION_KEPT_MS: Final = 120 * VISA_DEADLINE_MS
+"""An application is kept so long at least, for the departure that may follow; then until its room is needed."""
 GOSSIP_ROUND_MS: Final = 1_000
 ENVELOPE_LIFETIME_MS: Final = 15_000
 CLOCK_SKEW_MS: Final = 30_000

@@ -83,6 +83,7 @@ class RequestContext(Value):
     effect: Effect = "none"
     step: str = ""
     cost_micros: Count = 0
+    own_process: bool = False
     confined: bool = False
     counterpart: str | None = None
 

@@ -50,7 +50,8 @@ _ACTION_LENGTH_MAX: Final = 64
 _ENTITIES: Final = """\
 // The agent that asks. Its id is the text of its identifier.
 entity Agent = {
-  issuer: String,  // the issuer of its governance, as the text of its identifier
+  issuer: String,  // the issuer that governs it, as the text of its identifier: a digest of its
+                   //   officers' keys and thresholds. What it calls itself is not told
   code: String,    // the digest of the code it runs, as text
   realm: String,   // the network it belongs to, such as "production" or "test"
 };
@@ -83,8 +84,10 @@ type Circumstances = {
   step: String,                    // the step of the agent's code that asks; "" outside a step
   cost_micros: Long,               // what the action is expected to spend, in millionths of the
                                    //   currency unit of the agent's budget
-  confined: Bool,                  // the code runs in a process of its own, without network, files
-                                   //   or new privileges; false if that is not known
+  own_process: Bool,               // for "execute": the code runs in a process of its own, which keeps
+                                   //   crashes and memory apart and no more
+  confined: Bool,                  // for "execute": the operating system keeps the code from network, files
+                                   //   and new privileges; false in this version, which confines nothing
   counterpart?: String,            // the other party: the agent written to or spawned, the receiver
                                    //   of an effect; absent if there is none
   origin?: Zone,                   // for "travel": the zone it would leave

@@ -14,7 +14,7 @@ from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["admitted", "bound", "child", "departed", "returned"]
+__all__ = ["admitted", "bound", "child", "departed", "memory_in", "returned"]
 
 
 def child(parent: AgentRecord, slot: Slot, **changes: object) -> AgentRecord:
@@ -60,7 +60,7 @@ def admitted(gone: AgentRecord, slot: Slot, target: ZoneManifest, host: bytes) -
         custody=custody,
         migration=None,
         eligibility=_with(gone, Status.ACTIVE),
-        memory=_memory_in(gone, target),
+        memory=memory_in(gone, target),
     )
 
 
@@ -77,12 +77,13 @@ def _with(record: AgentRecord, status: Status) -> object:
     return msgspec.structs.replace(record.eligibility, status=status)
 
 
-def _memory_in(gone: AgentRecord, target: ZoneManifest) -> Memory:
+def memory_in(record: AgentRecord, target: ZoneManifest) -> Memory:
+    """Return the memory field as it is once the agent has moved to `target`: who holds what is told by name."""
     compartments = {
-        name: _placed(compartment, gone.custody.zone, target)
-        for name, compartment in gone.memory.compartments.items()
+        name: _placed(compartment, record.custody.zone, target)
+        for name, compartment in record.memory.compartments.items()
     }
-    return msgspec.structs.replace(gone.memory, compartments=compartments)
+    return msgspec.structs.replace(record.memory, compartments=compartments)
 
 
 def _placed(compartment: Compartment, source: bytes, target: ZoneManifest) -> Compartment:

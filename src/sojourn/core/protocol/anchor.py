@@ -15,11 +15,12 @@ from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.transition import TransitionKind, check_change
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Refused, Rejected, SojournError
-from sojourn.core.base.limits import VISA_DEADLINE_MS
+from sojourn.core.base.limits import ARRIVAL_BYTES_MAX, VISA_DEADLINE_MS
 from sojourn.core.protocol import decree, permission
 from sojourn.core.protocol.applying import applied
 from sojourn.core.protocol.binding import Claim
-from sojourn.core.protocol.custody import Certified, check_chain, check_head
+from sojourn.core.protocol.chains import check_onward
+from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_warrant
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
 from sojourn.core.protocol.messages import (
     Applied,
@@ -38,6 +39,7 @@ from sojourn.core.protocol.messages import (
 )
 from sojourn.core.protocol.validate import (
     Missing,
+    chapter_of,
     check_departure,
     check_fresh,
     check_proposal,
@@ -136,6 +138,17 @@ def _decided(dossier: Dossier, slot: Slot) -> Certified | None:
         if known is not None and _order(known.certificate.slot) >= _order(slot):
             return known
     return None
+
+
+def _is_news(dossier: Dossier, slot: Slot) -> bool:
+    """Tell whether a decision in `slot` may add to what is known here.
+
+    A refusal closes its slot and is no head: a head from before it may be news, whichever is learned first.
+    """
+    head, refusal = dossier.head, dossier.refusal
+    if head is not None and _order(head.certificate.slot) >= _order(slot):
+        return False
+    return refusal is None or refusal.certificate.slot != slot
 
 
 def _order(slot: Slot) -> tuple[int, int]:
@@ -247,7 +260,7 @@ def _ask_round(dossier: Dossier, ask: AskRound, sender: bytes, view: View) -> Ru
 def _show_commit(dossier: Dossier, show: ShowCommit, sender: bytes, view: View) -> Ruling:
     certificate = show.certificate
     _slot_is_ours(certificate.slot, view)
-    if _decided(dossier, certificate.slot) is not None:
+    if not _is_news(dossier, certificate.slot):
         return Ruling(answer=Applied())
     stored = _stored_proposal(dossier, certificate.value)
     proposals = [proposal for proposal in (stored, show.proposal) if proposal is not None]
@@ -255,7 +268,7 @@ def _show_commit(dossier: Dossier, show: ShowCommit, sender: bytes, view: View) 
         raise Missing("proposal")
     certified = Certified(transition=proposals[0].transition, certificate=certificate)
     certified.check(view.manifests)
-    return applied(dossier, certified, [proposal.evidence for proposal in proposals], view)
+    return applied(dossier, certified, proposals, view)
 
 
 def _stored_proposal(dossier: Dossier, value: bytes) -> Proposal | None:
@@ -269,9 +282,12 @@ def _ask_visa(dossier: Dossier, ask: AskVisa, sender: bytes, view: View) -> Ruli
         raise Rejected("the terms are not this record's", reason="void-visa", where="terms")
     if terms.deadline_ms > VISA_DEADLINE_MS:
         raise Refused(f"a visa waits at most {VISA_DEADLINE_MS} ms")
+    if terms.size > ARRIVAL_BYTES_MAX:
+        raise Refused(f"it brings {terms.size} bytes, more than the limit of {ARRIVAL_BYTES_MAX}")
+    view.promises.check_room(terms, view.boot_ms)
     manifests = {**_verified(ask), **view.manifests}
-    check_chain(terms.agent, ask.chapters, manifests)
-    check_head(ask.chapters[-1], ask.head, manifests)
+    _check_chain(ask, manifests, view)
+    check_head(chapter_of(ask, len(ask.chapters) - 1, view), ask.head, manifests)
     _check_welcome(ask, manifests, view)
     ballot = Ballot(
         slot=visa_slot(terms),
@@ -308,10 +324,29 @@ def _verified(ask: AskVisa) -> dict[bytes, ZoneManifest]:
     return {signed.manifest.zone_id: signed.manifest for signed in ask.manifests}
 
 
+def _check_chain(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: View) -> None:
+    """Check the chain of custody from genesis on, as far as one ruling goes, and not what was checked before.
+
+    Raises `Missing` ("blocks") for chapters that are not stored here, ("time") if some are left to be checked.
+    """
+    lacking = view.lacking(ask.chapters)
+    if lacking:
+        raise Missing("blocks", tuple(lacking))
+
+    def chapter(index: int) -> Chapter:
+        return chapter_of(ask, index, view)
+
+    if not check_onward(ask.terms.agent, ask.chapters, chapter, manifests, view.chains):
+        raise Missing("time")
+
+
 def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: View) -> None:
     """Check that this zone and the agent's own policies permit the entry, and that the host has room."""
     record = ask.head.record
     documents = governing(record, view.now_ms, view)
+    check_warrant(
+        chapter_of(ask, 0, view), documents
+    )  # protocol §8: whose agent it is, no zone can say
     context = permission.travel_context(record, view.manifest)
     here, origin = view.manifest, manifests[record.custody.zone]
     check_fresh(origin, view)
@@ -324,6 +359,7 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     lacking = mismatches(record.capabilities.requires, envelope.offer)
     if lacking:
         raise Refused(f"that host cannot run it: {'; '.join(lacking)}")
+    view.promises.check_slots(ask.terms, envelope.offer.slots, view.boot_ms)
 
 
 def _arrive(dossier: Dossier, arrive: Arrive, sender: bytes, view: View) -> Ruling:

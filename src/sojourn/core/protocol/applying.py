@@ -3,40 +3,55 @@
 A commit certificate proves itself; what is shown beside it proves nothing by being shown. Anybody may show a
 decision, with evidence of their choice: each piece is used only if it is the one that the decided value leans on,
 and certified. An anchor that missed decisions applies the newest one all the same: it was made by a quorum. Then
-it knows the head, and of what it missed nothing.
+it knows the head, and of what it missed nothing. It asks the others for that, and what they say is used if it
+leads from genesis to the head.
 """
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from sojourn.core.agent.governance import Warrant
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
-from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_refusal
+from sojourn.core.protocol.custody import (
+    Certified,
+    Chapter,
+    check_chain,
+    check_head,
+    check_refusal,
+    check_warrant,
+)
 from sojourn.core.protocol.dossier import Dossier, Ruling, View
-from sojourn.core.protocol.messages import Applied, Evidence
-from sojourn.core.protocol.validate import chain_manifests
+from sojourn.core.protocol.messages import Applied, Proposal
+from sojourn.core.protocol.validate import (
+    Missing,
+    chain_manifests,
+    chapter_of,
+    governing,
+    warrant_of,
+)
 from sojourn.core.protocol.visa import Visa
+from sojourn.core.quorum.votes import Slot
 
-__all__ = ["applied"]
+__all__ = ["applied", "caught_up", "is_behind"]
 
 _OPENING = (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN)
 
 
-def applied(dossier: Dossier, done: Certified, shown: Sequence[Evidence], view: View) -> Ruling:
-    """Return the ruling on a checked decision; `shown` is evidence beside it, what was judged here first.
+def applied(dossier: Dossier, done: Certified, shown: Sequence[Proposal], view: View) -> Ruling:
+    """Return the ruling on a checked decision; `shown` are proposals of it, the one stored here first.
 
     Nothing here can fail: evidence that is missing or false is left out.
     """
     if done.transition.kind is TransitionKind.REFUSE:
+        if not _is_later(done.certificate.slot, dossier.refusal):
+            return Ruling(answer=Applied())
         after = msgspec.structs.replace(
-            dossier,
-            open=None,
+            _past_slot(dossier, done.certificate.slot),
             high_term=max(dossier.high_term, done.certificate.slot.term),
             held=True,
             refusal=done,
-            arrival=None,
-            application=None,
         )
         return Ruling(answer=Applied(), dossier=after, history=done, applied=done)
     after, chapters = _moved(dossier, done, shown, view)
@@ -44,39 +59,89 @@ def applied(dossier: Dossier, done: Certified, shown: Sequence[Evidence], view: 
 
 
 def _moved(
-    dossier: Dossier, done: Certified, shown: Sequence[Evidence], view: View
+    dossier: Dossier, done: Certified, shown: Sequence[Proposal], view: View
 ) -> tuple[Dossier, tuple[Chapter, ...]]:
     """Return the dossier with `done` as its head, and the chapters that it opens or closes."""
     kind, term = done.transition.kind, done.certificate.slot.term
+    after = _past_slot(dossier, done.certificate.slot)
     if dossier.head is None or term > dossier.head.certificate.slot.term:
-        after = Dossier(
-            agent=dossier.agent, held=True
-        )  # another stay: what was of the last one is over
-    else:
-        after = dossier
+        after = Dossier(  # another stay: what was of the last one is over
+            agent=dossier.agent,
+            held=True,
+            open=after.open,
+            application=after.application,
+            arrival=after.arrival,
+            refusal=after.refusal,
+        )
     high_term = max(dossier.high_term, term)
-    after = msgspec.structs.replace(after, head=done, open=None, high_term=high_term)
+    after = msgspec.structs.replace(after, head=done, high_term=high_term)
     if kind in _OPENING:
-        opened = Chapter(opened=done, refusal=_refusal(done, shown, view))
+        refusal, warrant = _refusal(done, shown, view), _warrant(done, shown)
+        opened = Chapter(opened=done, refusal=refusal, warrant=warrant)
         past = _past(dossier, done, shown, view)
-        return msgspec.structs.replace(after, chapter=opened), (*past, opened)
+        proved = _is_next(dossier, opened, past)
+        return msgspec.structs.replace(after, chapter=opened, proved=proved), (*past, opened)
     if kind is not TransitionKind.DEPART:
         return after, ()
-    after = msgspec.structs.replace(after, visa=_visa(done, shown, view), refusal=None)
+    visa = _visa(done, [proposal.evidence.visa for proposal in shown], view)
+    after = msgspec.structs.replace(after, visa=visa)
     if after.chapter is None:
         return after, ()
     closed = msgspec.structs.replace(after.chapter, closed=done)
     return msgspec.structs.replace(after, chapter=closed), (closed,)
 
 
+def _is_next(dossier: Dossier, opened: Chapter, past: Sequence[Chapter]) -> bool:
+    """Tell whether all that led to an opening is known here: the chapters before it, and what it leans on."""
+    done, head = opened.opened, dossier.head
+    match done.transition.kind:
+        case TransitionKind.GENESIS:
+            return opened.warrant is not None
+        case TransitionKind.ADMIT:
+            return len(past) > 0
+        case _:
+            is_known = head is not None and head.record.digest == done.transition.parent
+            return dossier.proved and is_known and opened.refusal is not None
+
+
+def _past_slot(dossier: Dossier, slot: Slot) -> Dossier:
+    """Return the dossier without what a decision in `slot` has settled: votes, who was to enter, a refusal.
+
+    Decisions may be learned late. What was promised or closed since in a later slot stays: to forget a commit
+    vote there would let two values be decided (trap 55).
+    """
+    undecided, application, arrival = dossier.open, dossier.application, dossier.arrival
+    if undecided is not None and _order(undecided.slot) <= _order(slot):
+        undecided = None
+    if application is not None and application.terms.term <= slot.term:
+        application = None
+    if arrival is not None and arrival.arrive.visa.terms.term <= slot.term:
+        arrival = None
+    refusal = None if _is_later(slot, dossier.refusal) else dossier.refusal
+    return msgspec.structs.replace(
+        dossier, open=undecided, application=application, arrival=arrival, refusal=refusal
+    )
+
+
+def _is_later(slot: Slot, known: Certified | None) -> bool:
+    return known is None or _order(known.certificate.slot) < _order(slot)
+
+
+def _order(slot: Slot) -> tuple[int, int]:
+    return (slot.term, slot.version)
+
+
 def _past(
-    dossier: Dossier, done: Certified, shown: Sequence[Evidence], view: View
+    dossier: Dossier, done: Certified, shown: Sequence[Proposal], view: View
 ) -> tuple[Chapter, ...]:
     """Return the chapters before an admission: those of the application, the last one closed."""
-    departure = _departure(dossier, done, shown, view)
-    if dossier.application is None or departure is None:
+    departure, ask = _departure(dossier, done, shown, view), dossier.application
+    if ask is None or departure is None:
         return ()
-    *earlier, last = dossier.application.chapters
+    try:
+        *earlier, last = (chapter_of(ask, index, view) for index in range(len(ask.chapters)))
+    except Missing:
+        return ()  # damaged since it was checked: the others are asked for it
     manifests = chain_manifests(dossier, view)
     if not _holds(lambda: check_head(last, departure, manifests)):
         return ()  # it applied in another term than it departed from
@@ -84,11 +149,11 @@ def _past(
 
 
 def _departure(
-    dossier: Dossier, done: Certified, shown: Sequence[Evidence], view: View
+    dossier: Dossier, done: Certified, shown: Sequence[Proposal], view: View
 ) -> Certified | None:
     arrived = dossier.arrival.arrive.departure if dossier.arrival else None
     manifests = chain_manifests(dossier, view)
-    for departure in (*(evidence.departure for evidence in shown), arrived):
+    for departure in (*(proposal.evidence.departure for proposal in shown), arrived):
         if departure is None or departure.record.digest != done.transition.parent:
             continue
         if _holds(lambda: departure.check(manifests)):  # noqa: B023 - called at once
@@ -96,10 +161,10 @@ def _departure(
     return None
 
 
-def _visa(done: Certified, shown: Sequence[Evidence], view: View) -> Visa | None:
+def _visa(done: Certified, shown: Sequence[Visa | None], view: View) -> Visa | None:
     migration = done.record.migration
     target = view.manifests.get(migration.to_zone) if migration else None
-    for visa in (evidence.visa for evidence in shown):
+    for visa in shown:
         if visa is None or target is None or migration is None or visa.digest != migration.visa:
             continue
         if _holds(lambda: visa.check(done.record, target)):  # noqa: B023
@@ -107,8 +172,8 @@ def _visa(done: Certified, shown: Sequence[Evidence], view: View) -> Visa | None
     return None
 
 
-def _refusal(done: Certified, shown: Sequence[Evidence], view: View) -> Certified | None:
-    for refusal in (evidence.refusal for evidence in shown):
+def _refusal(done: Certified, shown: Sequence[Proposal], view: View) -> Certified | None:
+    for refusal in (proposal.evidence.refusal for proposal in shown):
         if refusal is None or refusal.record.digest != done.transition.parent:
             continue
         gone = refusal.record
@@ -117,7 +182,57 @@ def _refusal(done: Certified, shown: Sequence[Evidence], view: View) -> Certifie
     return None
 
 
-def _holds(check: Callable[[], None]) -> bool:
+def _warrant(done: Certified, shown: Sequence[Proposal]) -> Warrant | None:
+    if done.transition.kind is not TransitionKind.GENESIS:
+        return None
+    for proposal in shown:
+        if proposal.transition == done.transition and _holds(lambda: warrant_of(proposal)):  # noqa: B023
+            return warrant_of(proposal)
+    return None
+
+
+# --- decisions that were missed -----------------------------------------------------------------------
+
+
+def is_behind(dossier: Dossier) -> bool:
+    """Tell whether something is not known here that whoever saw all decisions knows of this head.
+
+    That is what led to it, or the visa, without which its target cannot be shown a departure.
+    """
+    if dossier.head is None:
+        return False
+    is_leaving = dossier.head.transition.kind is TransitionKind.DEPART and dossier.onward is None
+    return not dossier.proved or (is_leaving and dossier.visa is None)
+
+
+def caught_up(
+    dossier: Dossier, chapters: Sequence[Chapter], visa: Visa | None, view: View
+) -> Ruling:
+    """Return the ruling on what another anchor says of how it came to the head here.
+
+    It may know of later terms, or lie: chapters are used if they prove themselves from genesis to this head,
+    officers' seals among them, and the visa if it is the one that was departed with. Raises `Rejected` if the
+    chapters do not hold, `Missing` ("blocks") if the documents are not here that they are held against.
+    """
+    head = dossier.head
+    if head is None:
+        raise Rejected("nothing is known here that they lead to", reason="extra", where="chapters")
+    after = msgspec.structs.replace(dossier, visa=dossier.visa or _visa(head, [visa], view))
+    if dossier.proved:
+        return Ruling(answer=Applied(), dossier=after)
+    term = head.certificate.slot.term
+    chain = [each for each in chapters if each.opened.certificate.slot.term <= term]
+    check_chain(dossier.agent, chain, view.manifests)
+    check_head(chain[-1], head, view.manifests)
+    born = chain[0].opened
+    check_warrant(chain[0], governing(born.record, born.transition.at_ms, view))
+    closed = head if head.transition.kind is TransitionKind.DEPART else None
+    last = msgspec.structs.replace(chain[-1], closed=closed)
+    after = msgspec.structs.replace(after, chapter=last, proved=True)
+    return Ruling(answer=Applied(), dossier=after, chapters=(*chain[:-1], last))
+
+
+def _holds(check: Callable[[], object]) -> bool:
     try:
         check()
     except Rejected:

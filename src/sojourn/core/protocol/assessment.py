@@ -5,12 +5,11 @@ my capability requirements, is my trust in it enough for this operation? Each an
 refusal is as much evidence as an approval.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sojourn.core.agent import trust
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Document
-from sojourn.core.agent.memory.field import may_reside
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value
 from sojourn.core.base.errors import SojournError
@@ -18,10 +17,11 @@ from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
+from sojourn.core.protocol.admission import memory_in
 from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["Assessment", "Finding", "assess"]
+__all__ = ["Assessment", "Finding", "ask_to_execute", "assess"]
 
 
 class Finding(Value):
@@ -70,24 +70,39 @@ def assess(
     `envelopes` are the current ones of that zone's hosts; `home` is the zone where the agent is. For the place
     where it is the operation is `execute`, for any other `travel` and then `execute`.
     """
-    is_here = place.zone_id == record.custody.zone
+    is_here = place.zone_id == home.zone_id
     operations = ("execute",) if is_here else ("travel", "execute")
     capability, best = _capability(record, envelopes, is_here=is_here)
     return Assessment(
         zone=place.zone_id,
         name=place.name,
-        governance=_governance(record, documents, place, home, memo, operations),
+        governance=_governance(record, documents, place, home, memo),
         capability=capability,
         trust=_trust(record, place, endorsements, operations, now_ms),
         price_micros=best.price_micros if best else None,
         host=best.host if best else None,
         stays=tuple(
             name
-            for name, item in sorted(record.memory.compartments.items())
-            if not may_reside(item, place.attributes.jurisdiction)
+            for name, item in sorted(memory_in(record, place).compartments.items())
+            if item.held_by is not None
         ),
         current=is_here,
     )
+
+
+def ask_to_execute(
+    record: AgentRecord, documents: Sequence[Document], place: ZoneManifest, memo: Memo
+) -> tuple[Verdict, bool]:
+    """Return what is said to running the agent's code at `place`, and whether in a process of its own.
+
+    That is asked only if running it inside the host's process is denied. Raises `Denied` for a policy that
+    cannot be evaluated.
+    """
+    inside, apart = RequestContext(), RequestContext(own_process=True)
+    verdict = permission.ask(record, documents, "execute", place, place, inside, memo)
+    if verdict.permitted:
+        return verdict, False
+    return permission.ask(record, documents, "execute", place, place, apart, memo), True
 
 
 def _governance(
@@ -96,23 +111,32 @@ def _governance(
     place: ZoneManifest,
     home: ZoneManifest,
     memo: Memo,
-    operations: tuple[str, ...],
 ) -> Finding:
     permits: dict[str, None] = {}
-    for operation in operations:
-        travels = operation == "travel"
-        context = permission.travel_context(record, place) if travels else RequestContext()
-        origin = home if travels else None
-        try:
-            verdict = permission.ask(
-                record, documents, operation, place, home, context, memo, origin
-            )
-        except SojournError as error:  # a policy that cannot be evaluated denies
-            return Finding(passes=False, reasons=(str(error),))
-        if not verdict.permitted:
-            return Finding(passes=False, reasons=(verdict.explain(),))
-        permits |= dict.fromkeys(_rules(verdict))
+    try:
+        for verdict in _verdicts(record, documents, place, home, memo):
+            if not verdict.permitted:
+                return Finding(passes=False, reasons=(verdict.explain(),))
+            permits |= dict.fromkeys(_rules(verdict))
+    except SojournError as error:  # a policy that cannot be evaluated denies
+        return Finding(passes=False, reasons=(str(error),))
     return Finding(passes=True, reasons=(f"permitted by {', '.join(permits)}",))
+
+
+def _verdicts(
+    record: AgentRecord,
+    documents: Sequence[Document],
+    place: ZoneManifest,
+    home: ZoneManifest,
+    memo: Memo,
+) -> Iterator[Verdict]:
+    """Yield what is said to each operation: to `travel` by both zones, to `execute` by the place's (protocol §4)."""
+    if place.zone_id != home.zone_id:
+        context = permission.travel_context(record, place)
+        for ruled_by in (home, place):
+            yield permission.ask(record, documents, "travel", place, ruled_by, context, memo, home)
+    verdict, _ = ask_to_execute(record, documents, place, memo)
+    yield verdict
 
 
 def _rules(verdict: Verdict) -> list[str]:
@@ -129,9 +153,8 @@ def _capability(
     ranked = sorted(envelopes.values(), key=lambda envelope: (envelope.price_micros, envelope.host))
     lacks: list[str] = []
     for envelope in ranked:
-        found = mismatches(record.capabilities.requires, envelope.offer)
-        if is_here and envelope.host == record.custody.host:
-            found = [text for text in found if text != "no free slot"]
+        has_slot = is_here and envelope.host == record.custody.host
+        found = mismatches(record.capabilities.requires, envelope.offer, has_slot=has_slot)
         if not found:
             return Finding(
                 passes=True, reasons=("a host there offers all that is required",)

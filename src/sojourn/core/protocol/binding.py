@@ -7,13 +7,15 @@ execute at once" leans on them. Times are milliseconds of the reader's own CLOCK
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from sojourn.core.agent.record import Fence
+from sojourn.core.agent.capabilities import mismatches
+from sojourn.core.agent.record import AgentRecord, Fence
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value
 from sojourn.core.base.limits import CLOCK_DRIFT, HOST_MARGIN
+from sojourn.core.zone.envelope import Envelope
 
-__all__ = ["Claim", "Heartbeat", "HeartbeatReply", "HostLease", "LeaseBook", "rank"]
+__all__ = ["Claim", "Heartbeat", "HeartbeatReply", "HostLease", "LeaseBook", "candidates", "rank"]
 
 
 class Claim(Value):
@@ -139,6 +141,14 @@ class HostLease:
     def forget(self, agent: bytes) -> None:
         """Drop the lease of an agent this host no longer acts for."""
         self._acknowledged.pop(agent, None)
+
+
+def candidates(record: AgentRecord, envelopes: Mapping[bytes, Envelope]) -> Sequence[bytes]:
+    """Return the hosts that could run an agent, as they state, in the order of its next binding (protocol §6.6)."""
+    requires, custody = record.capabilities.requires, record.custody
+    fence = custody.term.to_bytes(8, "big") + (custody.binding + 1).to_bytes(8, "big")
+    able = [host for host, e in envelopes.items() if not mismatches(requires, e.offer)]
+    return rank(record.agent_id + fence, able)
 
 
 def rank(context: bytes, members: Iterable[bytes]) -> Sequence[bytes]:

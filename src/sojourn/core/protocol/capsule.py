@@ -25,9 +25,9 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Digest, Value, decode, encode
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.core.base.limits import BLOCK_BYTES_MAX, DOCUMENT_BYTES_MAX
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, CHAPTERS_MAX, DOCUMENT_BYTES_MAX
 from sojourn.core.protocol.car import ByteSource, CarReader, Section, car_header, car_section
-from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head
+from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head, check_warrant
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
 __all__ = [
@@ -40,15 +40,15 @@ __all__ = [
     "make_capsule",
 ]
 
-ROOT_BYTES_MAX: Final = 16 * 1024 * 1024
-"""The root block: about 4 KB for each chapter of custody."""
+ROOT_BYTES_MAX: Final = CHAPTERS_MAX * 8 * 1024
+"""The root block: about 8 KB for each chapter of custody."""
 
 
 class Capsule(Value, tag_field="kind", tag="capsule/1"):
     """The root block: the evidence. Manifests are in the order of their zones' identifiers."""
 
     agent: Digest
-    chapters: Annotated[tuple[Chapter, ...], Meta(min_length=1, max_length=4096)]
+    chapters: Annotated[tuple[Chapter, ...], Meta(min_length=1, max_length=CHAPTERS_MAX)]
     head: Certified
     manifests: Annotated[tuple[SignedManifest, ...], Meta(min_length=1, max_length=256)]
 
@@ -105,11 +105,15 @@ class Closure:
 
 
 def make_capsule(
-    chapters: Sequence[Chapter], head: Certified, manifests: Iterable[SignedManifest]
+    chapters: Sequence[Chapter],
+    head: Certified,
+    manifests: Iterable[SignedManifest],
+    documents: Sequence[Document],
 ) -> Capsule:
     """Return the root block of a capsule, checked as `load_capsule` will.
 
-    Of `manifests` those are taken that the evidence needs. Raises `Rejected` if it does not hold.
+    Of `manifests` those are taken that the evidence needs; `documents` are those that the head names. Raises
+    `Rejected` if it does not hold.
     """
     needed = [
         chapter
@@ -126,6 +130,7 @@ def make_capsule(
         manifests=tuple(by_zone[zone] for zone in sorted(named) if zone in by_zone),
     )
     _check_evidence(capsule)
+    check_warrant(capsule.chapters[0], documents)
     return capsule
 
 
@@ -155,7 +160,8 @@ def load_capsule(source: ByteSource) -> VerifiedCapsule:
     Checks in order: the CAR's form and each block's digest as it is read; the root block; manifests (sound,
     sealed by all their anchors, first ones, whose digest is the zone's identifier; exactly those that the
     evidence names, in order); the chain of custody from genesis to the newest transition; then each block
-    that the newest record names, in its place, and nothing behind the last.
+    that the newest record names, in its place, and nothing behind the last; at the end the officers' seals, of
+    the genesis and of the documents that were among the blocks.
     """
     reader = CarReader(source, what="capsule")
     first = reader.next_section(ROOT_BYTES_MAX)
@@ -189,10 +195,12 @@ def _read_blocks(
     if (extra := reader.next_section(BLOCK_BYTES_MAX)) is not None:
         problem = f"block {cid_text(extra.named)} follows where all that the record needs has come"
         raise Rejected(problem, reason="extra", where=f"capsule, byte {extra.offset}")
+    ruling = tuple(documents[named] for named in record.governance.documents)
+    check_warrant(capsule.chapters[0], ruling)
     return VerifiedCapsule(
         capsule=capsule,
         manifests=manifests,
-        documents=tuple(documents[named] for named in record.governance.documents),
+        documents=ruling,
         left_behind=_left_behind(record),
         blocks=blocks,
         size=size,

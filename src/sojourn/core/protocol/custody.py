@@ -8,11 +8,13 @@ zone that the chain names (trap 13).
 
 from collections.abc import Mapping, Sequence
 
+from sojourn.core.agent.governance import Document, Warrant
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import (
     Transition,
     TransitionKind,
     check_change,
+    check_constant,
     check_genesis,
     open_custody,
 )
@@ -22,7 +24,16 @@ from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.votes import Phase
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["Certified", "Chapter", "check_chain", "check_head"]
+__all__ = [
+    "Certified",
+    "Chapter",
+    "check_chain",
+    "check_chapters",
+    "check_head",
+    "check_refusal",
+    "check_warrant",
+    "zones_in",
+]
 
 _OPENING = (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN)
 
@@ -79,11 +90,15 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
 
 
 class Chapter(Value, tag_field="kind", tag="chapter/1"):
-    """One term of custody: how it was opened; how it was closed, if it was; a refusal that led to it."""
+    """One term of custody: how it was opened; how it was closed, if it was; what else led to it.
+
+    A return leans on a refusal, a genesis on its officers' seals.
+    """
 
     opened: Certified
     closed: Certified | None = None
     refusal: Certified | None = None
+    warrant: Warrant | None = None
 
 
 def check_chain(
@@ -96,16 +111,38 @@ def check_chain(
     """
     if not chapters:
         raise Rejected("the chain of custody is empty", reason="truncated", where="chapters")
-    for index, chapter in enumerate(chapters):
+    check_chapters(agent, None, chapters, manifests)
+    return chapters[-1].opened.record
+
+
+def check_chapters(
+    agent: bytes,
+    before: Chapter | None,
+    chapters: Sequence[Chapter],
+    manifests: Mapping[bytes, ZoneManifest],
+    *,
+    start: int = 0,
+) -> None:
+    """Raise `Rejected` unless chapters go on from `before`, which was checked; from genesis, if that is None.
+
+    `start` is the place of the first of them in the whole chain.
+    """
+    for index, chapter in enumerate(chapters, start):
         where = f"chapters[{index}]"
         _check_chapter(chapter, manifests, where)
-        if index == 0:
+        if before is None:
             _check_first(agent, chapter.opened, where)
         else:
-            _check_follows(chapters[index - 1], chapter, manifests, where)
+            _check_follows(before, chapter, manifests, where)
+        before = chapter
     if any(chapter.opened.record.agent_id != agent for chapter in chapters):
         raise Rejected("a chapter is another agent's", reason="wrong-agent", where="chapters")
-    return chapters[-1].opened.record
+
+
+def zones_in(chapters: Sequence[Chapter]) -> set[bytes]:
+    """Return the zones that decided what stands in chapters."""
+    decided = [each for c in chapters for each in (c.opened, c.closed, c.refusal) if each]
+    return {each.certificate.slot.group for each in decided}
 
 
 def check_head(
@@ -115,7 +152,10 @@ def check_head(
     *,
     where: str = "head",
 ) -> None:
-    """Raise `Rejected` unless `head` is certified and lies in the term that `chapter` opened."""
+    """Raise `Rejected` unless `head` is certified and lies in the term that `chapter` opened.
+
+    What no transition may change must be as the chapter opened: what lies between is not shown.
+    """
     head.check(manifests, where=where)
     opened = chapter.opened.record
     if head.record == opened:
@@ -125,6 +165,21 @@ def check_head(
         raise Rejected("it is of another term", reason="wrong-term", where=where)
     if head.record.lineage.custody != digest_of(open_custody(opened)):
         raise Rejected("it descends from another opening", reason="bad-lineage", where=where)
+    check_constant(opened, head.record)
+
+
+def check_warrant(
+    first: Chapter, documents: Sequence[Document], *, where: str = "chapters[0]"
+) -> None:
+    """Raise `Rejected` unless officers sealed the genesis that opened `first`, and the documents it names.
+
+    A zone is believed about what it decided, not about whose agent it was: it may have launched one in another's
+    name, with nobody's seal (protocol §8). `documents` are those that the record names, checked against it.
+    """
+    if first.warrant is None:
+        problem = "no officer's seal is shown under its genesis"
+        raise Rejected(problem, reason="no-warrant", where=where)
+    first.warrant.check(first.opened.transition.digest, documents, where=f"{where}.warrant")
 
 
 def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str) -> None:
@@ -139,6 +194,9 @@ def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], wh
     if chapter.refusal is not None and chapter.opened.transition.kind is not TransitionKind.RETURN:
         problem = "only a return leans on a refusal"
         raise Rejected(problem, reason="extra", where=f"{where}.refusal")
+    if chapter.warrant is not None and chapter.opened.transition.kind is not TransitionKind.GENESIS:
+        problem = "only a genesis leans on a warrant"
+        raise Rejected(problem, reason="extra", where=f"{where}.warrant")
 
 
 def _check_first(agent: bytes, opened: Certified, where: str) -> None:

@@ -64,10 +64,15 @@ def round_timeout_ms(round: int) -> int:
 
 
 def nack(state: OpenSlot) -> Nack:
-    """Return the refusal to vote that hides nothing."""
-    lock = state.lock
-    proposal = state.proposal_of(lock.value) if lock else None
-    return Nack(round=state.round, lock=lock, proposal=proposal)
+    """Return the refusal to vote that hides nothing: a leader that has seen no proposal learns of one here."""
+    return Nack(round=state.round, lock=state.lock, proposal=_shown(state))
+
+
+def _shown(state: OpenSlot) -> Proposal | None:
+    """Return the value behind the lock held here, or else the newest that is pending."""
+    if state.lock is not None:
+        return state.proposal_of(state.lock.value)
+    return next(reversed(state.proposals), None)
 
 
 def check_entry(
@@ -255,6 +260,5 @@ def round_vote(state: OpenSlot, anchor: int, now_ms: int) -> tuple[OpenSlot, Cas
         anchor=anchor,
         counter=UNCOUNTED,
     )
-    pending = state.proposal_of(lock.value) if lock else next(reversed(state.proposals), None)
-    cast = CastRound(ballot=ballot, summary=summary, lock=lock, proposal=pending)
+    cast = CastRound(ballot=ballot, summary=summary, lock=lock, proposal=_shown(state))
     return msgspec.structs.replace(state, round_voted=summary), cast

@@ -12,15 +12,27 @@ from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, Value
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.binding import LeaseBook
-from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.chains import ChainMemo
+from sojourn.core.protocol.custody import Certified, Chapter, zones_in
 from sojourn.core.protocol.messages import Arrive, AskVisa, Proposal, Reply
-from sojourn.core.protocol.visa import Visa
+from sojourn.core.protocol.promises import PromiseBook
+from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.visa import Visa, VisaTerms
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundCertificate
 from sojourn.core.quorum.votes import Ballot, Slot
 from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["Arrival", "CastRound", "CastVote", "Dossier", "OpenSlot", "Ruling", "View"]
+__all__ = [
+    "Arrival",
+    "CastRound",
+    "CastVote",
+    "Dossier",
+    "OpenSlot",
+    "Ruling",
+    "View",
+    "zones_of",
+]
 
 
 class OpenSlot(Value):
@@ -67,15 +79,17 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     """One anchor's durable record of one agent.
 
     `head` is the newest commit known here. `chapter` is the term of custody that this zone holds or held
-    last. `visa` is the one the agent departed from here with. `high_term` is the highest term this zone has
-    ever held or closed; it never falls, for ever (trap 21). `application` is what the agent applied for entry
-    with; `arrival` the departure that followed. `refusal` is the certified refusal of a departure: by this
-    zone, or of a departure from it. `onward` is the admission elsewhere of the agent that left.
+    last; `proved` says that the chapters stored here lead from genesis to the head without a gap: those of an
+    anchor that missed decisions do not. `visa` is the one the agent departed from here with. `high_term` is the
+    highest term this zone has ever held or closed; it never falls, for ever (trap 21). `application` is what the
+    agent applied for entry with; `arrival` the departure that followed. `refusal` is the certified refusal of a
+    departure: by this zone, or of a departure from it. `onward` is the admission elsewhere of the agent that left.
     """
 
     agent: Digest
     head: Certified | None = None
     chapter: Chapter | None = None
+    proved: bool = False
     high_term: Count = 0
     held: bool = False
     open: OpenSlot | None = None
@@ -85,24 +99,47 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     refusal: Certified | None = None
     onward: Certified | None = None
 
+    @property
+    def promised(self) -> VisaTerms | None:
+        """What the agent has applied for, if its entry is not decided."""
+        return self.application.terms if self.application else None
+
+
+def zones_of(dossier: Dossier) -> set[bytes]:
+    """Return the zones that hold or held an agent, or decided about it, as far as a dossier itself says.
+
+    Without their manifests nothing that they certified can be checked any more.
+    """
+    heads = [each for each in (dossier.head, dossier.onward) if each is not None]
+    decided = [each for each in (*heads, dossier.refusal) if each is not None]
+    found = {each.certificate.slot.group for each in decided}
+    found |= {each.record.migration.to_zone for each in heads if each.record.migration}
+    return found | zones_in((dossier.chapter,) if dossier.chapter else ())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What an anchor knows beside the dossier at the moment of a ruling.
 
     `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
-    blocks are not stored here with all they link to; `documents` finds policy documents among the blocks.
+    blocks are not stored here with all they link to; `documents` and `chapters` find policy documents and
+    chapters of custody among the blocks, and raise `Rejected` for a block that is none. `chains` remembers which
+    chains of chapters were checked.
     """
 
     manifest: ZoneManifest
     index: int
     manifests: Mapping[bytes, ZoneManifest]
     documents: Mapping[bytes, Document]
+    chapters: Mapping[bytes, Chapter]
     endorsements: Sequence[SignedEndorsement]
     envelopes: Mapping[bytes, Envelope]
     leases: LeaseBook
+    rates: RateBook
+    promises: PromiseBook
     lacking: Callable[[Sequence[bytes]], list[bytes]]
     memo: Memo
+    chains: ChainMemo
     now_ms: int
     boot_ms: int
     boot: bytes

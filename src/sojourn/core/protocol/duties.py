@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.encoding import digest_of
-from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS, ROUND_BASE_MS
+from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import rank
 from sojourn.core.protocol.dossier import Dossier, View
@@ -67,7 +67,7 @@ def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     entered_ms = _since(state.entered_ms, view)
     if leads and state.entry is not None and state.lock_voted is None:
         found.append(Duty(entered_ms, Task.LEAD))
-    wait_ms = max(decree.round_timeout_ms(state.round), ROUND_BASE_MS * (1 + place))
+    wait_ms = decree.round_timeout_ms(state.round) + place * RANK_STEP_MS
     found.append(Duty(entered_ms + wait_ms, Task.LEAVE_ROUND))
     return found
 
@@ -91,7 +91,7 @@ def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     record = head.record
     if record.eligibility.status is Status.DEPARTED:
         if dossier.onward is None:
-            found.append(Duty(view.boot_ms + ROUND_BASE_MS * (1 + place), Task.PRESS))
+            found.append(Duty(view.boot_ms + RANK_STEP_MS * (1 + place), Task.PRESS))
     elif _wants_host(dossier, view):
         found.append(Duty(_unhosted_ms(dossier, view, place), Task.REBIND))
     return found

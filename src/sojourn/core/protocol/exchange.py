@@ -3,19 +3,29 @@
 None of these decide anything, so none is ruled on: an anchor answers from its store and from what it knows.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from sojourn.core.agent.eligibility import Status
-from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, decode, digest_of
+from sojourn.core.base.encoding import (
+    Count,
+    Digest,
+    Name,
+    PublicKey,
+    Value,
+    decode,
+    digest_of,
+    encode_block,
+)
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import BLOCK_BYTES_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, BODY_BYTES_MAX, MESSAGE_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
+from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Vote
 
 __all__ = [
@@ -44,6 +54,7 @@ __all__ = [
     "Watermark",
     "Work",
     "WorkItem",
+    "decode_body",
     "decode_reply",
     "decode_request",
     "decode_work",
@@ -87,28 +98,37 @@ class Blocks(Value, tag_field="kind", tag="blocks"):
 
 
 class AskPast(Value, tag_field="kind", tag="ask-past"):
-    """Send me an agent's chapters, and what you have of its decided transitions from a version on."""
+    """Send me an agent's chapters from a term on (None: none), and its decided transitions from a version on.
+
+    What does not fit in one reply is left out.
+    """
 
     agent: Digest
+    from_term: Count | None = 0
     from_version: Count = 0
     limit: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
 class Past(Value, tag_field="kind", tag="past"):
-    """Chapters from genesis on; decided transitions, oldest first."""
+    """Chapters and decided transitions, oldest first; the visa of the departure that is the head.
+
+    `next_term` is that of the first chapter that was left out.
+    """
 
     chapters: tuple[Chapter, ...]
+    next_term: Count | None = None
+    visa: Visa | None = None
     history: tuple[Certified, ...] = ()
 
 
 class AgentMessage(Value, tag_field="kind", tag="message/1"):
-    """A message to an agent. `body` is a DAG-CBOR block; its digest with the rest makes it exactly one."""
+    """A message to an agent. `body` is a value's DAG-CBOR; its digest with the rest makes it exactly one."""
 
     agent: Digest
     sender: PublicKey
     sent_ms: Count
     nonce: Digest
-    body: Annotated[bytes, Meta(max_length=65_536)]
+    body: bytes
 
 
 class SignedMessage(Value, tag_field="kind", tag="signed-message/1"):
@@ -123,10 +143,26 @@ class SignedMessage(Value, tag_field="kind", tag="signed-message/1"):
         return digest_of(self.message)
 
     def check(self, *, where: str = "message") -> None:
-        """Raise `Rejected` unless the sender it names sealed it."""
+        """Raise `Rejected` unless the sender it names sealed it, and an agent can take its body."""
+        decode_body(self.message.body)
         if self.seal.signer != self.message.sender:
             raise Rejected("sealed by another key", reason="wrong-key", where=where)
         check_seal(Kind.MESSAGE, Role.PERSON, self.digest, self.seal, where=where)
+
+
+def decode_body(body: bytes) -> Any:
+    """Return the value in a message's body: what its sender gave.
+
+    Raises `Rejected` for one that is too long, is no value without links, or is nested so deeply that no record
+    of a journal holds it: an agent that was given it could not go on.
+    """
+    where = "message.body"
+    value = decode(body, Any, what=where, limit=BODY_BYTES_MAX)
+    try:
+        encode_block([value])
+    except Rejected as error:
+        raise Rejected(error.problem, reason=error.reason, where=where) from None
+    return value
 
 
 class PutMessage(Value, tag_field="kind", tag="put-message"):

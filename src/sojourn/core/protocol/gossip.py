@@ -3,10 +3,19 @@
 Two anchors exchange summaries and send each other what the other lacks (anti-entropy). Everything is signed,
 versioned, bounded and expires; a false statement is rejected on sight and costs its sender's turn only.
 
+True statements cost nothing either: anybody may found zones, enrol hosts and endorse. So what is kept goes by
+worth where there is no room for all (protocol §11.1):
+
+    held       the own zone, and those that records kept here name: never let go of, not even when they expire
+    endorsed   by issuers that agents here rely on, or by whom those endorse: they take a stranger's place
+    strangers  the others: each teller has a share of the room, and who is known already stays
+
 Source: Demers et al., "Epidemic algorithms for replicated database maintenance" (1987); protocol §11.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, KeysView
+from copy import copy
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -14,14 +23,25 @@ from msgspec import Meta
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import CLOCK_SKEW_MS, ENDORSEMENTS_MAX, HOSTS_MAX, PLACES_MAX
+from sojourn.core.base.limits import (
+    CLOCK_SKEW_MS,
+    ENDORSEMENT_DEPTH_MAX,
+    ENDORSEMENTS_MAX,
+    ENVELOPES_MAX,
+    HOSTS_MAX,
+    PLACES_MAX,
+    STRANGE_ENDORSEMENTS_MAX,
+    STRANGE_ENVELOPES_MAX,
+    STRANGE_PLACES_MAX,
+)
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
-__all__ = ["Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell"]
+__all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell"]
 
-ENVELOPES_MAX: Final = 65_536
-"""Hosts one anchor knows of, of all zones: what a summary has room for."""
+NOBODY: Final = b""
+"""Who tells, where it is not an anchor of a zone that matters here: all strangers share one room."""
+_BEFORE: Final = b"before"
 
 
 class EnvelopeMark(Value):
@@ -66,18 +86,129 @@ class Tell(Value, tag_field="kind", tag="tell"):
     news: News
 
 
+class _Strangers:
+    """Statements of no use here yet, the newest last, and by whom each was told."""
+
+    def __init__(self) -> None:
+        self._told: dict[bytes, bytes] = {}
+        self._shares: Counter[bytes] = Counter()
+
+    def add(self, named: bytes, teller: bytes) -> None:
+        self._told[named] = teller
+        self._shares[teller] += 1
+
+    def discard(self, named: bytes) -> None:
+        teller = self._told.pop(named, None)
+        if teller is not None:
+            self._shares -= Counter((teller,))
+
+    def share_of(self, teller: bytes) -> int:
+        return self._shares[teller]
+
+    def newest(self) -> bytes | None:
+        return next(reversed(self._told), None)
+
+    def names(self) -> list[bytes]:
+        return list(self._told)
+
+    def __copy__(self) -> "_Strangers":
+        twin = _Strangers()
+        twin._told, twin._shares = dict(self._told), Counter(self._shares)
+        return twin
+
+
 class KnownPlaces:
     """Everything an anchor or a host knows of places: verified manifests, current envelopes, endorsements.
 
     All that is in here has been verified; there is no other way in.
     """
 
-    def __init__(self, realm: str) -> None:
-        """Start knowing nothing but the realm, which every manifest must share."""
-        self._realm = realm
+    def __init__(self, realm: str, own: bytes = NOBODY, *, keeps_expired: bool = False) -> None:
+        """Start knowing nothing but the realm, which every manifest must share.
+
+        `own` is the zone that knows. With `keeps_expired` a manifest that has expired is learned and kept where
+        there is room: a host is told of those alone that records of its zone name, and proves chains by them.
+        """
+        self._realm, self._own, self._keeps_expired = realm, own, keeps_expired
         self._manifests: dict[bytes, SignedManifest] = {}
         self._envelopes: dict[bytes, SignedEnvelope] = {}
         self._endorsements: dict[bytes, SignedEndorsement] = {}
+        self._held: set[bytes] = {own}
+        self._relied_on: set[bytes] = set()
+        self._issuers: set[bytes] = set()
+        self._endorsed: set[bytes] = set()
+        self._strange_places, self._strange_endorsements = _Strangers(), _Strangers()
+
+    # --- worth ----------------------------------------------------------------------------------------
+
+    def hold(self, zones: Iterable[bytes]) -> None:
+        """Never let go of these zones' manifests from now on: records that are kept here name them."""
+        new = set(zones) - self._held
+        if new:
+            self._held |= new
+            self._note_worth()
+
+    def rely_on(self, issuers: Iterable[bytes]) -> None:
+        """Note keys of issuers that an agent here relies on: what they endorse is of worth from now on."""
+        new = set(issuers) - self._relied_on
+        if new:
+            self._relied_on |= new
+            self._vouch()
+
+    def _vouch(self) -> None:
+        """Follow the endorsements from the issuers relied on."""
+        live = [signed.endorsement for signed in self._endorsements.values()]
+        self._issuers = set(self._relied_on)
+        for _ in range(ENDORSEMENT_DEPTH_MAX):
+            further = {e.subject for e in live if e.depth and e.issuer in self._issuers}
+            if further <= self._issuers:
+                break
+            self._issuers |= further
+        self._endorsed = {e.subject for e in live if e.issuer in self._issuers}
+        self._note_worth()
+
+    def _note_worth(self) -> None:
+        """Who is of worth by now is no stranger any more."""
+        for zone in self._strange_places.names():
+            if self._is_of_worth(zone):
+                self._strange_places.discard(zone)
+        for named in self._strange_endorsements.names():
+            if self._endorsements[named].endorsement.issuer in self._issuers:
+                self._strange_endorsements.discard(named)
+
+    def _is_of_worth(self, zone: bytes) -> bool:
+        return zone in self._held or zone in self._endorsed
+
+    def teller(self, key: bytes) -> bytes:
+        """Return whose share what the holder of a key tells counts towards: a zone of worth, or `NOBODY`.
+
+        What a stranger's zone tells is a stranger's word: zones are free, and shares would be.
+        """
+        zone = self._zone_of(key)
+        return zone if zone is not None and self._is_of_worth(zone) else NOBODY
+
+    def share_of(self, key: bytes) -> bytes:
+        """Return whose share what the holder of a key puts counts towards.
+
+        Its own, if it is an anchor or a stated host of this zone; that of another zone of worth; or `NOBODY`'s.
+        """
+        stated = self._envelopes.get(key)
+        zone = stated.envelope.zone if stated is not None else self._zone_of(key)
+        if zone is None or not self._is_of_worth(zone):
+            return NOBODY
+        return key if zone == self._own else zone
+
+    def is_anchor(self, key: bytes) -> bool:
+        """Tell whether the holder of a key is an anchor of a zone known here."""
+        return self._zone_of(key) is not None
+
+    def _zone_of(self, key: bytes) -> bytes | None:
+        for zone, signed in self._manifests.items():
+            if any(anchor.identity == key for anchor in signed.manifest.anchors):
+                return zone
+        return None
+
+    # --- what is known --------------------------------------------------------------------------------
 
     @property
     def manifests(self) -> dict[bytes, ZoneManifest]:
@@ -88,6 +219,10 @@ class KnownPlaces:
     def endorsements(self) -> list[SignedEndorsement]:
         """The known endorsements."""
         return list(self._endorsements.values())
+
+    def names(self) -> tuple[KeysView[bytes], KeysView[bytes]]:
+        """Return the zones whose manifests are known, and the digests of the known endorsements."""
+        return self._manifests.keys(), self._endorsements.keys()
 
     def signed_manifest(self, zone: bytes) -> SignedManifest | None:
         """Return the signed manifest of a zone, if known."""
@@ -101,37 +236,78 @@ class KnownPlaces:
             if signed.envelope.zone == zone and signed.envelope.expires_ms > now_ms
         }
 
-    def learn(self, news: News, now_ms: int) -> News:
+    # --- learning -------------------------------------------------------------------------------------
+
+    def learn(self, news: News, now_ms: int, teller: bytes | None = NOBODY) -> News:
         """Take in what is new and valid; return just that. One false statement raises `Rejected`: all is left out.
 
-        Manifests come first, since envelopes are checked against them; what an earlier statement already
-        supersedes, what is not current, and what there is no room for, is passed over.
+        `teller` has a share of the room for strangers; None for what was known here before. Endorsements come
+        first, since they tell what is of worth, and manifests before envelopes, which are checked against them.
+        What an earlier statement already supersedes, what is not current, and what there is no room for, is
+        passed over. A statement of worth takes the place of a stranger's.
         """
-        before = (self._manifests, self._envelopes, self._endorsements)
-        self._manifests = dict(self._manifests)
-        self._envelopes = dict(self._envelopes)
-        self._endorsements = dict(self._endorsements)
+        before = {name: copy(part) for name, part in vars(self).items()}
         try:
-            manifests = tuple(m for m in news.manifests if self._learn_manifest(m, now_ms))
-            envelopes = tuple(e for e in news.envelopes if self._learn_envelope(e, now_ms))
-            endorsements = tuple(e for e in news.endorsements if self._learn_endorsement(e, now_ms))
+            learned = [e for e in news.endorsements if self._learn_endorsement(e, now_ms, teller)]
+            if learned:
+                self._vouch()
+            manifests = [m for m in news.manifests if self._learn_manifest(m, now_ms, teller)]
+            envelopes = [e for e in news.envelopes if self._learn_envelope(e, now_ms)]
         except Rejected:
-            self._manifests, self._envelopes, self._endorsements = before
+            vars(self).update(before)
             raise
-        return News(manifests=manifests, envelopes=envelopes, endorsements=endorsements)
+        return News(
+            manifests=tuple(m for m in manifests if m.manifest.zone_id in self._manifests),
+            envelopes=tuple(envelopes),
+            endorsements=tuple(
+                e for e in learned if digest_of(e.endorsement) in self._endorsements
+            ),
+        )
 
-    def _learn_manifest(self, signed: SignedManifest, now_ms: int) -> bool:
-        manifest = signed.manifest
-        if manifest.zone_id in self._manifests or manifest.not_after_ms <= now_ms:
+    def _learn_manifest(self, signed: SignedManifest, now_ms: int, teller: bytes | None) -> bool:
+        manifest, zone = signed.manifest, signed.manifest.zone_id
+        if zone in self._manifests or not self._is_kept(signed, now_ms):
             return False
         if manifest.realm != self._realm:
             problem = f"the manifest is of realm {manifest.realm!r}, this is {self._realm!r}"
             raise Rejected(problem, reason="wrong-realm", where="manifest.realm")
-        if len(self._manifests) >= PLACES_MAX:
+        is_strange = not self._is_of_worth(zone)
+        if is_strange and not self._may_tell(self._strange_places, STRANGE_PLACES_MAX, teller):
+            return False
+        if len(self._manifests) >= PLACES_MAX and not self._make_room(zone, now_ms):
             return False
         signed.check()
-        self._manifests[manifest.zone_id] = signed
+        self._manifests[zone] = signed
+        if is_strange:
+            self._strange_places.add(zone, _named_teller(teller))
         return True
+
+    @staticmethod
+    def _may_tell(strangers: _Strangers, share: int, teller: bytes | None) -> bool:
+        return teller is None or strangers.share_of(teller) < share
+
+    def _is_kept(self, signed: SignedManifest, now_ms: int) -> bool:
+        is_current = signed.manifest.not_after_ms > now_ms
+        return is_current or self._keeps_expired or signed.manifest.zone_id in self._held
+
+    def _make_room(self, zone: bytes, now_ms: int) -> bool:
+        """Let go of the manifest that matters least, if any matters less than that of `zone`; tell if there is room.
+
+        What a record names is taken in any case: it proves an agent's chain of custody.
+        """
+        expired = (z for z, s in self._manifests.items() if s.manifest.not_after_ms <= now_ms)
+        victim = next((z for z in expired if z not in self._held), None)
+        if victim is None and self._is_of_worth(zone):
+            victim = self._strange_places.newest()
+        if victim is None:
+            return zone in self._held
+        self._forget(victim)
+        return True
+
+    def _forget(self, zone: bytes) -> None:
+        del self._manifests[zone]
+        self._strange_places.discard(zone)
+        self._envelopes = {h: s for h, s in self._envelopes.items() if s.envelope.zone != zone}
 
     def _learn_envelope(self, signed: SignedEnvelope, now_ms: int) -> bool:
         envelope = signed.envelope
@@ -151,22 +327,44 @@ class KnownPlaces:
 
     def _has_room_for_host(self, zone: bytes) -> bool:
         """Tell whether one more host of a zone can be known: no zone may take the room of the others."""
-        if len(self._envelopes) >= ENVELOPES_MAX:
+        hosts = Counter(signed.envelope.zone for signed in self._envelopes.values())
+        if hosts[zone] >= HOSTS_MAX:
             return False
-        return sum(e.envelope.zone == zone for e in self._envelopes.values()) < HOSTS_MAX
+        if zone == self._own:
+            return hosts.total() < ENVELOPES_MAX
+        if not self._is_of_worth(zone):
+            strange = sum(n for known, n in hosts.items() if not self._is_of_worth(known))
+            if strange >= STRANGE_ENVELOPES_MAX:
+                return False
+        return hosts.total() - hosts[self._own] < ENVELOPES_MAX - HOSTS_MAX
 
-    def _learn_endorsement(self, signed: SignedEndorsement, now_ms: int) -> bool:
-        named = digest_of(signed.endorsement)
+    def _learn_endorsement(
+        self, signed: SignedEndorsement, now_ms: int, teller: bytes | None
+    ) -> bool:
+        named, strangers = digest_of(signed.endorsement), self._strange_endorsements
         if named in self._endorsements or signed.endorsement.not_after_ms <= now_ms:
             return False
-        if len(self._endorsements) >= ENDORSEMENTS_MAX:
+        is_strange = signed.endorsement.issuer not in self._issuers
+        if is_strange and not self._may_tell(strangers, STRANGE_ENDORSEMENTS_MAX, teller):
+            return False
+        is_full = len(self._endorsements) >= ENDORSEMENTS_MAX
+        victim = strangers.newest() if is_full and not is_strange else None
+        if is_full and victim is None:
             return False
         signed.check()
+        if victim is not None:
+            del self._endorsements[victim]
+            strangers.discard(victim)
         self._endorsements[named] = signed
+        if is_strange:
+            strangers.add(named, _named_teller(teller))
         return True
 
     def expire(self, now_ms: int) -> None:
-        """Drop what is no longer current."""
+        """Drop what is no longer current, but the manifests that are held."""
+        for zone, signed in list(self._manifests.items()):
+            if not self._is_kept(signed, now_ms):
+                self._forget(zone)
         self._envelopes = {
             host: signed
             for host, signed in self._envelopes.items()
@@ -177,6 +375,12 @@ class KnownPlaces:
             for named, signed in self._endorsements.items()
             if signed.endorsement.not_after_ms > now_ms
         }
+        gone = [n for n in self._strange_endorsements.names() if n not in self._endorsements]
+        for named in gone:
+            self._strange_endorsements.discard(named)
+        self._vouch()
+
+    # --- telling --------------------------------------------------------------------------------------
 
     def summary(self) -> Summary:
         """Return what is known, by name."""
@@ -185,27 +389,49 @@ class KnownPlaces:
             for host, signed in sorted(self._envelopes.items())
         )
         return Summary(
-            zones=tuple(sorted(self._manifests)),
+            zones=tuple(sorted(self._manifests))[:PLACES_MAX],
             envelopes=tuple(marks),
             endorsements=tuple(sorted(self._endorsements)),
         )
 
-    def lacking_in(self, summary: Summary) -> News:
-        """Return what is known here and not to whoever sent `summary`."""
+    def lacking_in(self, summary: Summary, now_ms: int = 0) -> News:
+        """Return what is known here and not to whoever sent `summary`: of manifests, those current at `now_ms`.
+
+        What is of worth comes first: a message has room for some, and who has no room for strangers never lists them.
+        """
         zones, endorsements = set(summary.zones), set(summary.endorsements)
         marks = {mark.host: mark.sequence for mark in summary.envelopes}
+        manifests = (
+            (not self._is_of_worth(zone), zone, signed)
+            for zone, signed in self._manifests.items()
+            if zone not in zones and signed.manifest.not_after_ms > now_ms
+        )
+        envelopes = (
+            (not self._is_of_worth(signed.envelope.zone), host, signed)
+            for host, signed in self._envelopes.items()
+            if signed.envelope.sequence > marks.get(host, -1)
+        )
+        endorsed = (
+            (signed.endorsement.issuer not in self._issuers, named, signed)
+            for named, signed in self._endorsements.items()
+            if named not in endorsements
+        )
         return News(
-            manifests=tuple(s for z, s in sorted(self._manifests.items()) if z not in zones),
-            envelopes=tuple(
-                signed
-                for host, signed in sorted(self._envelopes.items())
-                if signed.envelope.sequence > marks.get(host, -1)
-            ),
-            endorsements=tuple(
-                s for d, s in sorted(self._endorsements.items()) if d not in endorsements
-            ),
+            manifests=tuple(signed for *_, signed in sorted(manifests, key=_order)),
+            envelopes=tuple(signed for *_, signed in sorted(envelopes, key=_order)),
+            endorsements=tuple(signed for *_, signed in sorted(endorsed, key=_order)),
         )
 
     def known_zones(self) -> Iterable[SignedManifest]:
         """Return every signed manifest, by zone."""
         return [signed for _, signed in sorted(self._manifests.items())]
+
+
+def _named_teller(teller: bytes | None) -> bytes:
+    """Return under which name a stranger is noted: what was known before is in nobody's share."""
+    return _BEFORE if teller is None else teller
+
+
+def _order(item: tuple[bool, bytes, object]) -> tuple[bool, bytes]:
+    is_strange, named, _ = item
+    return is_strange, named

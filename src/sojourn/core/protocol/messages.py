@@ -11,10 +11,10 @@ from msgspec import Meta
 from sojourn.core.agent.governance import Officers, SignedDocument, check_threshold
 from sojourn.core.agent.transition import Transition
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
-from sojourn.core.base.limits import ANCHORS_MAX, ATTACHMENTS_MAX
+from sojourn.core.base.limits import ANCHORS_MAX, ATTACHMENTS_MAX, CHAPTERS_MAX
 from sojourn.core.base.seals import Kind, Seal
 from sojourn.core.policy.request import Effect
-from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate, RoundVote
 from sojourn.core.quorum.votes import Slot, Vote
@@ -150,12 +150,13 @@ class AskRound(Value, tag_field="kind", tag="ask-round"):
 class AskVisa(Value, tag_field="kind", tag="ask-visa"):
     """Ask a target's anchor to promise resources to an agent: its head and its chain of custody.
 
-    The policy documents its record names are blocks like any other, and go before.
+    Its chapters, by digest, and the policy documents that its record names are blocks like any other, and go
+    before. The documents' seals are in the first chapter.
     """
 
     terms: VisaTerms
     head: Certified
-    chapters: Annotated[tuple[Chapter, ...], Meta(max_length=4096)]
+    chapters: Annotated[tuple[Digest, ...], Meta(max_length=CHAPTERS_MAX)]
     manifests: Annotated[tuple[SignedManifest, ...], Meta(max_length=256)]
 
 
@@ -193,7 +194,10 @@ class RoundVoted(Value, tag_field="kind", tag="round-voted"):
 
 
 class Nack(Value, tag_field="kind", tag="nack"):
-    """No vote, with all that is hidden here: the round, the highest lock and the value behind it."""
+    """No vote, with all that is hidden here: the round, the highest lock and the value behind it.
+
+    Without a lock, `proposal` is one that is pending here: whoever leads may have seen none.
+    """
 
     round: Count
     lock: Certificate | None = None
@@ -213,7 +217,10 @@ class Head(Value, tag_field="kind", tag="head"):
 
 
 class Need(Value, tag_field="kind", tag="need"):
-    """Something must come first: `parent`, `proposal`, `visa`, or `blocks`, with their digests."""
+    """Something must come first: `parent`, `proposal`, `visa`, or `blocks`, with their digests.
+
+    Or nothing but `time`: part of what was shown is checked; asked again, the anchor goes on from there.
+    """
 
     what: Name
     digests: tuple[Digest, ...] = ()

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from sojourn.core.agent import trust
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, issuer_id
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused
@@ -119,7 +119,7 @@ def ask(
     request = PolicyRequest(
         agent=AgentEntity(
             id=cid_text(record.agent_id),
-            issuer=documents[0].issuer if documents else "",
+            issuer=cid_text(issuer_id(documents[0])) if documents else "",
             code=cid_text(record.capabilities.code),
             realm=record.realm,
         ),

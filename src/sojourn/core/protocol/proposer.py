@@ -110,6 +110,8 @@ class Proposer:
         self._locks = Tally(self._committee, slot, round, Phase.LOCK)
         self._commits = Tally(self._committee, slot, round, Phase.COMMIT)
         self._roots = _roots(proposal.transition.record, slot.group)
+        if application is not None:
+            self._roots |= set(application.chapters)
         self._helped: dict[int, int] = {}
         self._silent: set[int] = set()
         self._unshown: set[int] = set()
@@ -123,6 +125,12 @@ class Proposer:
     def is_over(self) -> bool:
         """Whether the attempt has an outcome."""
         return self.progress in (Progress.WON, Progress.OVERTAKEN, Progress.STALLED)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a quorum may still come of asking again soon: enough anchors vote, or decline for now."""
+        never = {anchor for anchor, declined in self.declined.items() if not declined.for_now}
+        return self._committee.n - len(never | self._silent) >= self._committee.quorum
 
     def silent(self, anchor: int) -> None:
         """Note that an anchor could not be reached, or answered with nonsense."""
@@ -248,10 +256,19 @@ class Proposer:
                     Send(anchor, self._ask),
                 ]
             case "visa" if self._application is not None:
-                return [Send(anchor, self._application), Send(anchor, self._ask)]
+                return [
+                    Upload(anchor, self._needed_to_apply(), self._application),
+                    Send(anchor, self._ask),
+                ]
         problem = f"it lacks {need.what}"
         self._decline(anchor, Declined(reason="unable", problem=problem, for_now=True))
         return []
+
+    def _needed_to_apply(self) -> tuple[bytes, ...]:
+        """Return what must be stored before the application is shown: its own reply is not waited for."""
+        assert self._application is not None
+        ask = self._application
+        return (*ask.chapters, *ask.head.record.governance.documents)
 
     def _may_help(self, anchor: int) -> bool:
         self._helped[anchor] = self._helped.get(anchor, 0) + 1

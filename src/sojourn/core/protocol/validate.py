@@ -12,7 +12,8 @@ envelopes, manifests and blocks are each anchor's own.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sojourn.core.agent.governance import Document, Officers, check_threshold
+from sojourn.core.agent.capabilities import mismatches
+from sojourn.core.agent.governance import Document, Warrant
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_change, check_genesis
@@ -27,27 +28,35 @@ from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import admitted, departed, returned
 from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_refusal
 from sojourn.core.protocol.dossier import Dossier, View
-from sojourn.core.protocol.messages import Proposal
+from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
+from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
     "Missing",
     "chain_manifests",
+    "chapter_of",
     "check_departure",
     "check_fresh",
     "check_proposal",
     "check_size",
     "check_visa_of",
     "governing",
+    "is_rated",
     "parent_of",
     "slot_for",
+    "warrant_of",
 ]
 
 
+_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
+"""What a host proposes as often as it likes."""
+
+
 class Missing(Refused):
-    """This anchor lacks something that must come first: `what` is "blocks", "parent", "proposal" or "visa"."""
+    """Something must come first: `what` is "blocks", "parent", "proposal", "visa", or "time"."""
 
     def __init__(self, what: str, digests: tuple[bytes, ...] = ()) -> None:
         super().__init__(f"this anchor lacks {what} ({len(digests)})")
@@ -81,7 +90,7 @@ def parent_of(dossier: Dossier, proposal: Proposal) -> Certified | None:
 def check_proposal(
     dossier: Dossier, proposal: Proposal, slot: Slot, view: View, *, is_locked: bool
 ) -> None:
-    """Raise unless this anchor may lock-vote for `proposal` in `slot` (protocol §4, checks 2 to 14).
+    """Raise unless this anchor may lock-vote for `proposal` in `slot` (protocol §4, checks 2 to 15).
 
     `is_locked` says that a checked lock certificate for this value came with it: at least f+1 correct anchors
     have judged it, and clocks, leases and what this anchor happens not to know no longer count; otherwise a
@@ -113,7 +122,26 @@ def check_proposal(
     if is_locked:
         _check_blocks(transition.record, view)
     else:
+        _check_rate(dossier, transition, slot, view)
         _CHECKS[transition.kind](dossier, proposal, parent, view)
+
+
+def _check_rate(dossier: Dossier, transition: Transition, slot: Slot, view: View) -> None:
+    """Check that the agent does not go on too fast (check 15); a slot that is open already counts no more."""
+    is_open = dossier.open is not None and dossier.open.slot == slot
+    if transition.kind in _RATED and not is_open:
+        view.rates.check(slot.agent, view.boot_ms)
+
+
+def is_rated(before: Dossier, after: Dossier) -> bool:
+    """Tell whether a lock vote was cast that opened a slot for what counts towards the agent's rate."""
+    state = after.open
+    if state is None or state.lock_voted is None:
+        return False
+    if before.open is not None and before.open.slot == state.slot:
+        return False
+    proposal = state.proposal_of(state.lock_voted)
+    return proposal is not None and proposal.transition.kind in _RATED
 
 
 def check_size(proposal: Proposal) -> None:
@@ -141,29 +169,31 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
     if not record.governance.documents:
         raise Rejected("no policy governs it", reason="no-governance", where="governance")
     documents = governing(record, proposal.transition.at_ms, view)
-    _check_issued(documents, proposal)
-    _check_officers(proposal, documents[0].officers)
+    warrant_of(proposal)
+    _check_launcher(proposal)
     _permit(record, documents, "launch", view.manifest, view)
     _check_blocks(record, view)
 
 
-def _check_issued(documents: tuple[Document, ...], proposal: Proposal) -> None:
-    """Check that every document was sealed by its own issuer's officers."""
-    shown = {digest_of(item.document): item for item in proposal.evidence.documents}
-    for index, document in enumerate(documents):
-        signed = shown.get(digest_of(document))
-        if signed is None:
-            problem = f"document {document.name} is shown without its seals"
-            raise Rejected(problem, reason="bad-signature", where=f"evidence.documents[{index}]")
-        signed.check(document.officers, document.officers.amend)
+def warrant_of(genesis: Proposal) -> Warrant:
+    """Return the officers' seals that a genesis shows, of itself and of each document it names, checked.
+
+    Raises `Rejected` unless there are enough of them, and no others.
+    """
+    shown = {digest_of(item.document): item for item in genesis.evidence.documents}
+    signed = []
+    for index, named in enumerate(genesis.transition.record.governance.documents):
+        if named not in shown:
+            problem = f"document {index} is shown without its seals"
+            raise Rejected(problem, reason="no-warrant", where=f"evidence.documents[{index}]")
+        signed.append(shown[named])
+    warrant = Warrant(genesis=genesis.seals, documents=tuple(item.seals for item in signed))
+    warrant.check(genesis.transition.digest, [item.document for item in signed])
+    return warrant
 
 
-def _check_officers(proposal: Proposal, officers: Officers) -> None:
-    """Check that the issuer's officers, enough of them, sealed the transition itself."""
-    digest = proposal.transition.digest
-    check_threshold(
-        Kind.TRANSITION, digest, proposal.seals, officers, officers.amend, where="proposal"
-    )
+def _check_launcher(proposal: Proposal) -> None:
+    """Check that the author is one of the officers who sealed the genesis."""
     if proposal.transition.author not in {seal.signer for seal in proposal.seals}:
         problem = "its author is not among those who sealed it"
         raise Rejected(problem, reason="wrong-author", where="transition.author")
@@ -246,7 +276,11 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     host = proposal.transition.record.custody.host
     _check_author(proposal, host, Role.HOST)
-    _check_enrolled(host, view)
+    envelope = _check_enrolled(host, view)
+    # Slots come and go faster than envelopes travel: whether it has one is for the host itself to know.
+    lacking = mismatches(parent.record.capabilities.requires, envelope.offer, has_slot=True)
+    if lacking:
+        raise Refused(f"that host cannot run it: {'; '.join(lacking)}")
     before = parent.record.custody
     if before.host is None:
         return
@@ -255,10 +289,11 @@ def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: V
         raise Refused(f"the bound host's lease runs for another {until_ms - view.boot_ms} ms here")
 
 
-def _check_enrolled(host: bytes | None, view: View) -> None:
+def _check_enrolled(host: bytes | None, view: View) -> Envelope:
     envelope = view.envelopes.get(host or b"")
     if envelope is None or envelope.expires_ms <= view.now_ms:
         raise Refused("this anchor has no current envelope of that host")
+    return envelope
 
 
 def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -307,7 +342,7 @@ def check_departure(dossier: Dossier, departure: Certified | None, view: View) -
         problem = f"term {migration.next_term} is closed here, up to {dossier.high_term}"
         raise Rejected(problem, reason="closed-term", where="evidence.departure")
     manifests = chain_manifests(dossier, view)
-    chapter = _last_chapter(dossier, departure.record)
+    chapter = _last_chapter(dossier, departure.record, view)
     check_head(chapter, departure, manifests, where="evidence.departure")
     return departure
 
@@ -335,13 +370,29 @@ def chain_manifests(dossier: Dossier, view: View) -> Mapping[bytes, ZoneManifest
     return {signed.manifest.zone_id: signed.manifest for signed in shown} | dict(view.manifests)
 
 
-def _last_chapter(dossier: Dossier, gone: AgentRecord) -> Chapter:
+def chapter_of(ask: AskVisa, index: int, view: View) -> Chapter:
+    """Return a chapter of the chain that an agent applies with, from among the blocks stored here.
+
+    Raises `Missing` ("blocks") if it is not, `Rejected` for a block that is no chapter.
+    """
+    named = ask.chapters[index]
+    try:
+        return view.chapters[named]
+    except KeyError:
+        raise Missing("blocks", (named,)) from None
+    except Rejected as error:
+        where = f"chapters[{index}]"
+        raise Rejected(error.problem, reason=error.reason, where=where) from None
+
+
+def _last_chapter(dossier: Dossier, gone: AgentRecord, view: View) -> Chapter:
     """Return the chapter of the term it departs from, proved with all before it when it applied here."""
-    last = dossier.application.chapters[-1] if dossier.application else None
-    custody = gone.custody
-    if last is None or last.opened.record.custody.zone != custody.zone:
+    ask, custody = dossier.application, gone.custody
+    if ask is None:
         raise Missing("visa")
-    if last.opened.record.custody.term != custody.term:
+    last = chapter_of(ask, len(ask.chapters) - 1, view)
+    opened = last.opened.record.custody
+    if (opened.zone, opened.term) != (custody.zone, custody.term):
         raise Missing("visa")
     return last
 

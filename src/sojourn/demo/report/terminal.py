@@ -23,6 +23,9 @@ STYLES = {"yes": "green", "later": "yellow", "no": "red"}
 SIGNS = {"yes": "✓", "later": "◔", "no": "✕"}
 OUTCOMES = {"here": "", "chosen": "bold green", "passed over": "dim", "not eligible": "red"}
 
+_ROOM = (8, 4, 5, 4)
+"""How the reasons share what room there is: most of what there is to say is about governance."""
+
 
 def render_terminal(data: ReportData) -> RenderableType:
     """Return the end-of-run print: itinerary, assessments, losses, certificates, back-test, capsule.
@@ -64,7 +67,9 @@ def _itinerary(data: ReportData) -> Table:
 def _assessments(data: ReportData) -> Table:
     title = "Places considered"
     table = _table(title, "At", "Zone", "Asked", "Governance", "Capability", "Trust", "The agent")
-    table.columns[3].min_width = 40  # the reasons that matter most are there
+    table.expand = True
+    for column, ratio in zip(table.columns[3:], _ROOM, strict=True):
+        column.ratio = ratio
     for group in assessment_groups(data):
         first = group.first
         _row(

@@ -1,6 +1,7 @@
 """What errors of SQLite and the disk mean to the owner of a store: one line, and what to do."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import apsw
@@ -10,6 +11,8 @@ from sojourn.core.base.errors import Misused, SojournError, StoreFailed
 __all__ = ["damaged", "failure", "opening_failure"]
 
 _CHECK_DISK = "Check the disk; do not put a copy back: an anchor that lost its store joins anew"
+_ROOM_TO_OPEN = 64 * 1024
+"""With less than that, the log's index (32 KiB) and a first page may not fit."""
 
 
 def opening_failure(error: Exception, path: Path) -> SojournError:
@@ -23,11 +26,18 @@ def opening_failure(error: Exception, path: Path) -> SojournError:
     return failure(error, path)
 
 
+def _is_for_want_of_room(error: BaseException, path: Path) -> bool:
+    """Tell a full disk from a broken one: where it is the shared index that cannot grow, SQLite says "I/O error"."""
+    if isinstance(error, apsw.IOError):
+        return shutil.disk_usage(path.parent).free < _ROOM_TO_OPEN
+    return isinstance(error, apsw.FullError) or getattr(error, "errno", None) == errno.ENOSPC
+
+
 def failure(error: BaseException, path: Path) -> StoreFailed:
     """Return the `StoreFailed` that stands for any error met while using the database at `path`."""
     if isinstance(error, StoreFailed):
         return error
-    if isinstance(error, apsw.FullError) or getattr(error, "errno", None) == errno.ENOSPC:
+    if _is_for_want_of_room(error, path):
         return StoreFailed(
             f"the store {path} cannot grow: its disk is full",
             remedy="Make room there and start the process again",

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sojourn.core.agent.governance import (
@@ -10,9 +12,12 @@ from sojourn.core.agent.governance import (
     Governance,
     Officers,
     SignedDocument,
+    Warrant,
     check_successor,
     check_threshold,
+    issuer_id,
 )
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role
@@ -155,3 +160,67 @@ def test_documents_with_unsound_officers_rule_nothing() -> None:
     unsound = document(officers=replace(THREE, amend=4)).document
     governance = Governance(documents=(digest_of(unsound),), version=1)
     assert "bad-officers" == reason_of(governance.check_documents, (unsound,), NOW_MS)
+
+
+# Whose an agent is
+
+
+def test_section_8_an_issuer_is_its_officers_and_not_its_name() -> None:
+    known = issuer_id(OLD.document)
+    reordered = replace(THREE, keys=THREE.keys[::-1])
+    for same in ({"issuer": "other"}, {"cedar": "", "version": 3}, {"officers": reordered}):
+        assert known == issuer_id(document(**({"officers": THREE} | same)).document)
+    others = (
+        replace(THREE, keys=THREE.keys[:2], retire=2),
+        replace(THREE, keys=(*THREE.keys, ISSUER.public)),
+        replace(THREE, amend=1),
+        replace(THREE, revoke=2),
+        replace(THREE, move=1),
+        replace(THREE, retire=2),
+    )
+    found = {issuer_id(document(officers=officers).document) for officers in others}
+    assert len(others) == len(found - {known})
+
+
+def test_section_8_the_identifier_is_the_digest_of_the_officers_keys_in_order() -> None:
+    keys = tuple(sorted(THREE.keys))
+    assert digest_of(replace(THREE, keys=keys)) == issuer_id(OLD.document)
+
+
+PEOPLE = (ANN, BEN, CAT, ISSUER)
+SIGNERS = st.lists(st.sampled_from(PEOPLE), max_size=4)
+LAUNCH = digest(b"a genesis")
+
+
+def by_the_rule(signers: list[Any], officers: Officers) -> bool:
+    """Tell whether these signatures are enough, by counting."""
+    keys = {each.public for each in signers}
+    return keys <= set(officers.keys) and len(keys) >= officers.amend
+
+
+@given(SIGNERS, SIGNERS, SIGNERS, st.sampled_from([THREE, replace(THREE, amend=3)]))
+def test_section_8_a_warrant_holds_exactly_if_every_part_has_enough_seals_of_its_officers(
+    of_genesis: list[Any], of_first: list[Any], of_second: list[Any], officers: Officers
+) -> None:
+    first = document(by=tuple(of_first), officers=officers)
+    second = document(by=tuple(of_second), officers=THREE, name="second")
+    seals = tuple(seal(each, Kind.TRANSITION, Role.ISSUER, LAUNCH) for each in of_genesis)
+    warrant = Warrant(genesis=seals, documents=(first.seals, second.seals))
+    expected = (
+        by_the_rule(of_genesis, officers)
+        and by_the_rule(of_first, officers)
+        and by_the_rule(of_second, THREE)
+    )
+    documents = (first.document, second.document)
+    if expected:
+        warrant.check(LAUNCH, documents)
+    else:
+        reason = reason_of(warrant.check, LAUNCH, documents)
+        assert reason in ("wrong-key", "below-threshold")
+
+
+def test_section_8_a_warrant_of_a_document_that_nobody_needs_to_seal_does_not_hold() -> None:
+    lax = document(by=(), officers=replace(THREE, amend=0)).document
+    warrant = Warrant(genesis=(), documents=((),))
+    assert "bad-officers" == reason_of(warrant.check, LAUNCH, (lax,))
+    assert "wrong-documents" == reason_of(Warrant(genesis=(), documents=()).check, LAUNCH, ())

@@ -408,12 +408,18 @@ def test_a_genesis_is_accepted() -> None:
     check_genesis(first())
 
 
+def test_two_agents_may_differ_by_chance_alone() -> None:
+    twins = [first(parent=digest(chance)) for chance in (b"one", b"two")]
+    for twin in twins:
+        check_genesis(twin)
+    assert twins[0].agent_id != twins[1].agent_id
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"agent": digest(b"me")},
         {"version": 1},
-        {"parent": digest(b"father")},
         {"custody__term": 1},
         {"custody__binding": 1},
         {"custody__host": HOST},

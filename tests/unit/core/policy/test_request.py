@@ -33,6 +33,7 @@ def test_every_part_changes_the_digest() -> None:
         "effect": "once",
         "step": "hedge",
         "cost_micros": 1,
+        "own_process": True,
         "confined": True,
         "counterpart": "agent-2",
     }

@@ -4,12 +4,16 @@ import asyncio
 from dataclasses import dataclass
 from functools import cache
 
+from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import ZERO
+from sojourn.core.base.encoding import decode
+from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
 from sojourn.core.protocol.capsule import (
     Capsule,
     Closure,
@@ -39,6 +43,11 @@ class Made:
     stranger: SignedManifest
 
     @property
+    def documents(self) -> list[Document]:
+        """The policy documents that it names."""
+        return documents_in(self.head.record, self.blocks)
+
+    @property
     def sections(self) -> list[bytes]:
         """The file in parts: header with root block, then one part for each block."""
         return [capsule_head(self.capsule), *self.block_sections]
@@ -56,6 +65,14 @@ class Made:
     def data(self) -> bytes:
         """The file."""
         return b"".join(self.sections)
+
+
+def documents_in(record: AgentRecord, blocks: dict[bytes, bytes]) -> list[Document]:
+    """Return the policy documents that a record names, from among blocks."""
+    return [
+        decode(blocks[named], Document, what="document", limit=DOCUMENT_BYTES_MAX)
+        for named in record.governance.documents
+    ]
 
 
 class _Nothing:
@@ -102,8 +119,9 @@ async def _make() -> Made:
         head = await v.step(b, head)
         past = await v.client(b).ask_any(AskPast(agent=head.record.agent_id), Past)
         signed = (a.signed, b.signed, stranger.signed)
+        documents = documents_in(head.record, v.blocks.data)
         return Made(
-            capsule=make_capsule(past.chapters, head, signed),
+            capsule=make_capsule(past.chapters, head, signed, documents),
             blocks=dict(v.blocks.data),
             chapters=past.chapters,
             head=head,

@@ -102,6 +102,49 @@ def test_where_it_is_it_asks_only_whether_it_may_stay() -> None:
     assert ((True, True, True), True) == (answers(here), here.current)
 
 
+NO_EXECUTE = PERMIT_ALL + 'forbid (principal, action == Action::"execute", resource);'
+APART = (
+    PERMIT_ALL
+    + 'forbid (principal, action == Action::"execute", resource) unless { context.own_process };'
+)
+
+
+@pytest.mark.parametrize(
+    ("policies", "permitted"),
+    [
+        ({"home": NO_EXECUTE}, True),
+        ({"away": NO_EXECUTE}, False),
+        ({"home": NO_TRAVEL}, False),
+        ({"away": NO_TRAVEL}, False),
+        ({"away": APART}, True),
+    ],
+    ids=[
+        "home forbids to execute",
+        "the place forbids to execute",
+        "home lets none go",
+        "the place lets none in",
+        "the place wants it in a process of its own",
+    ],
+)
+def test_section_4_both_zones_are_asked_about_travel_and_the_place_alone_about_what_runs_there(
+    policies: dict[str, str], permitted: bool
+) -> None:
+    home, away = (found(name, policy=policies.get(name, PERMIT_ALL)) for name in ("home", "away"))
+    custody = replace(BOUND.custody, zone=home.zone)
+    there = judged(
+        away,
+        replace(BOUND, custody=custody),
+        home=home.manifest,
+        endorsements=[endorsement(home.zone), endorsement(away.zone)],
+    )
+    assert (permitted, True, True) == answers(there)
+
+
+def test_what_another_zone_holds_is_not_at_hand_in_a_third() -> None:
+    memory = Memory(compartments={"a": Compartment(form=Form.LOG, root=ZERO, held_by=b"z" * 32)})
+    assert ("a",) == judged(record=replace(BOUND, memory=memory)).stays
+
+
 def test_its_own_host_has_its_slot_already() -> None:
     full = Offer(slots=0)
     assert judged(HOME, envelopes=offers(HOME, offer=full)).capability.passes

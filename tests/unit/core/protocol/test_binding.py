@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
@@ -21,6 +22,7 @@ from sojourn.core.protocol.binding import (
     HeartbeatReply,
     HostLease,
     LeaseBook,
+    candidates,
     rank,
 )
 from sojourn.core.protocol.custody import Certified
@@ -303,6 +305,49 @@ def test_a_bind_names_an_enrolled_host_with_a_current_envelope(world: World) -> 
     del world.known.envelopes[a.zone][a.hosts[1].public]
     reply = a.ask(0, bind_request(world, a, born))
     assert isinstance(reply, Declined) and reply.for_now
+
+
+@pytest.mark.parametrize(
+    ("offer", "may_bind"),
+    [
+        (Offer(memory_mib=512, slots=1), True),
+        (Offer(memory_mib=511, slots=1), False),
+        (Offer(memory_mib=512, slots=0), True),
+    ],
+    ids=["enough", "too little", "its slots it knows itself"],
+)
+def test_6_6_a_bind_names_a_host_that_offers_what_is_required(
+    world: World, offer: Offer, may_bind: bool
+) -> None:
+    a = world.zones[0]
+    plain = world.genesis(a).transition.record.capabilities
+    needs = replace(plain, requires=Requirements(memory_mib=512))
+    born = world.decide(a, world.genesis(a, capabilities=needs))
+    known = world.known.envelopes[a.zone]
+    host = a.hosts[1].public
+    known[host] = replace(known[host], offer=offer)
+    reply = a.ask(0, bind_request(world, a, born))
+    if may_bind:
+        assert isinstance(reply, Voted)
+    else:
+        assert isinstance(reply, Declined) and reply.for_now
+        assert "needs 512 MiB" in reply.problem
+
+
+def test_6_6_who_cannot_run_an_agent_is_no_candidate_for_it(world: World) -> None:
+    a = world.zones[0]
+    record = world.decide(a, world.genesis(a)).record
+    needy = replace(
+        record, capabilities=replace(record.capabilities, requires=Requirements(gpus=1))
+    )
+    known = dict(world.known.envelopes[a.zone])
+    assert set(known) == set(candidates(record, known))
+    assert [] == list(candidates(needy, known))
+    able = a.hosts[1].public
+    known[able] = replace(known[able], offer=Offer(gpus=1, slots=1))
+    assert [able] == list(candidates(needy, known))
+    known[able] = replace(known[able], offer=Offer(gpus=1, slots=0))
+    assert [] == list(candidates(needy, known))
 
 
 def test_a_bind_is_sealed_by_the_host_it_names(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,7 +55,7 @@ def test_what_stayed_behind_is_named_and_not_in_the_file() -> None:
 
 
 def test_one_capsule_has_one_sequence_of_bytes() -> None:
-    again = make_capsule(made().chapters, made().head, reversed(made().manifests))
+    again = make_capsule(made().chapters, made().head, reversed(made().manifests), made().documents)
     assert made().capsule == again
 
 
@@ -218,9 +219,29 @@ def test_a_manifest_of_a_later_epoch_speaks_for_no_zone() -> None:
 
 def test_a_capsule_is_not_made_of_evidence_that_does_not_hold() -> None:
     with pytest.raises(Rejected):
-        make_capsule(made().chapters[:1], made().head, made().manifests)
+        make_capsule(made().chapters[:1], made().head, made().manifests, made().documents)
     with pytest.raises(Rejected, match="is missing"):
-        make_capsule(made().chapters, made().head, made().manifests[:1])
+        make_capsule(made().chapters, made().head, made().manifests[:1], made().documents)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"genesis": ()}, "below-threshold"),
+        ({"documents": ((),)}, "below-threshold"),
+        ({"documents": ()}, "wrong-documents"),
+    ],
+)
+def test_section_8_a_capsule_proves_whose_agent_it_is(changes: dict[str, Any], reason: str) -> None:
+    capsule = made().capsule
+    first, *others = capsule.chapters
+    assert first.warrant is not None
+    for warrant, expected in ((replace(first.warrant, **changes), reason), (None, "no-warrant")):
+        chapters = (replace(first, warrant=warrant), *others)
+        data = with_root(replace(capsule, chapters=chapters), made().block_sections)
+        assert expected == rejected(data).reason
+        with pytest.raises(Rejected):
+            make_capsule(chapters, made().head, made().manifests, made().documents)
 
 
 def test_the_closure_takes_each_block_once_where_it_is_first_named() -> None:

@@ -173,6 +173,19 @@ def test_a_valid_proposal_that_came_too_late_is_pending(stage: Stage) -> None:
     assert z == pending(stage)[-1]
 
 
+def test_a_leader_that_has_seen_no_proposal_is_told_of_one_at_once(stage: Stage) -> None:
+    """Else it could propose nothing before the round's time is up, when the others leave it again."""
+    stage.opened(0)
+    asked = AskRound(slot=stage.slot, round=1, entry=stage.left(0))
+    for _ in range(2):
+        told = stage.anchor().ask(asked)
+        assert isinstance(told, Nack) and (1, None, stage.x) == (
+            told.round,
+            told.lock,
+            told.proposal,
+        )
+
+
 def test_trap_50_a_slot_remembers_few_proposals(stage: Stage) -> None:
     stage.opened(0)
     for i in range(9):

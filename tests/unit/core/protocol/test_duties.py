@@ -62,7 +62,8 @@ def test_section_3_an_open_slot_is_left_by_rank(world: World) -> None:
     step = world.step_proposal(a, head)
     a.ask_all(Propose(slot=a.slot(step, head), round=0, proposal=step))
     due = sorted(duties(a, head, index)[Task.LEAVE_ROUND].due_ms for index in range(4))
-    assert [world.clock.boot_ms + ROUND_BASE_MS * (1 + rank) for rank in range(4)] == due
+    first_ms = world.clock.boot_ms + ROUND_BASE_MS
+    assert [first_ms + RANK_STEP_MS * rank for rank in range(4)] == due
 
 
 def test_an_open_slot_from_before_a_reboot_is_left_soon(world: World) -> None:

@@ -5,10 +5,10 @@ import typing
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.base.digests import digest
-from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.digests import digest, link_to
+from sojourn.core.base.encoding import digest_of, encode, encode_block
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import BODY_BYTES_MAX, MESSAGE_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange
 from sojourn.core.protocol.exchange import (
@@ -17,6 +17,7 @@ from sojourn.core.protocol.exchange import (
     AnyRequest,
     SignedMessage,
     Work,
+    decode_body,
     decode_reply,
     decode_request,
     decode_work,
@@ -97,3 +98,49 @@ def test_a_message_beyond_the_limit_is_not_even_parsed() -> None:
         with pytest.raises(Rejected) as caught:
             read(bytes(MESSAGE_BYTES_MAX + 1))
         assert "too-large" == caught.value.reason
+
+
+def nested(levels: int) -> list[object]:
+    inner: list[object] = []
+    for _ in range(levels - 1):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize("value", [None, -1, 1.5, "hi", b"\x00", [1, {"a": [None]}], nested(63)])
+def test_a_messages_body_says_what_was_sent(value: object) -> None:
+    body = encode_block(value)
+    signed(replace(MESSAGE, body=body)).check()
+    assert value == decode_body(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"\x18\x01", "non-canonical"),
+        (b"\xff", "malformed"),
+        (b"", "truncated"),
+        (encode_block(link_to(digest(b"x"))), "bad-field"),
+        (encode_block(-(2**63) - 1), "bad-field"),
+        (encode_block(nested(64)), "too-deep"),
+    ],
+)
+def test_a_body_that_no_agent_could_take_is_refused_although_it_is_sealed(
+    body: bytes, reason: str
+) -> None:
+    """It would stop the agent that receives it, for good: it stays first in the inbox."""
+    with pytest.raises(Rejected) as caught:
+        signed(replace(MESSAGE, body=body)).check()
+    assert reason == caught.value.reason
+
+
+def test_a_body_too_long_is_refused_by_name_with_its_size_and_the_limit() -> None:
+    longest = encode_block("x" * (BODY_BYTES_MAX - 3))
+    assert BODY_BYTES_MAX == len(longest)
+    signed(replace(MESSAGE, body=longest)).check()
+    body = encode_block("x" * (BODY_BYTES_MAX - 2))
+    with pytest.raises(Rejected) as caught:
+        signed(replace(MESSAGE, body=body)).check()
+    assert ("too-large", "message.body") == (caught.value.reason, caught.value.where)
+    expected = f"{BODY_BYTES_MAX + 1} bytes, more than the limit of {BODY_BYTES_MAX}"
+    assert expected in caught.value.problem

@@ -13,7 +13,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import decode, decode_block, encode, encode_block
 from sojourn.core.base.errors import Rejected, SojournError
-from sojourn.core.base.limits import CAPSULE_BYTES_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import CAPSULE_BYTES_MAX, MESSAGE_BYTES_MAX, ROUND_BASE_MS
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.anchor import agent_of, note_onward, rule
@@ -67,7 +67,7 @@ class Life:
         lock = b.sample.certificate(slot, step.transition.digest, phase=Phase.LOCK)
         self.hear(Propose(slot=slot, round=0, proposal=step))
         self.hear(ShowLock(certificate=lock, proposal=step))
-        world.clock.pass_ms(300)
+        world.clock.pass_ms(ROUND_BASE_MS)
         self.hear(AskRound(slot=slot, round=0))
         head = world.decide(b, step, head)
         self.hear(ShowCommit(certificate=head.certificate, proposal=step))
@@ -81,7 +81,7 @@ class Life:
         admit = world.admit_proposal(b, gone, visa)
         slot = slot_for(gone, admit.transition, b.manifest)
         self.hear(Propose(slot=slot, round=0, proposal=admit))
-        world.clock.pass_ms(300)
+        world.clock.pass_ms(ROUND_BASE_MS)
         refuse = world.refuse_proposal(b, gone)
         self.hear(Propose(slot=slot, round=0, proposal=refuse))
         self.hear(AskRound(slot=slot, round=0))
@@ -305,12 +305,13 @@ def test_a_zone_that_certifies_anything_breaks_nobody(
 ) -> None:
     chapters, head, gone = chain
     world, b = life().world, life().b
+    named = world.shown(chapters, b)
     view = life().anchor.view()
     visa = granted(gone.record)
     ask = AskVisa(
         terms=visa.terms,
         head=head,
-        chapters=tuple(chapters),
+        chapters=named,
         manifests=(life().c.sample.signed,),
     )
     dossier = Dossier(agent=gone.record.agent_id)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from sojourn.core.agent.governance import issuer_id
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Denied
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
@@ -45,6 +46,16 @@ def verdict(
     documents = (document(cedar, actions=("order.place",)).document,)
     asked = RequestContext(**context)
     return ask(agent(), documents, action, place, ruled_by, asked, Memo(), origin)
+
+
+# Who asks
+
+
+def test_section_8_policies_are_told_the_issuers_identifier_and_not_its_name() -> None:
+    named = cid_text(issuer_id(document().document))
+    when = "permit (principal, action, resource) when {{ principal.issuer == {} }};"
+    assert verdict(when.format(f'"{named}"')).permitted
+    assert not verdict(when.format('"acme"')).permitted
 
 
 # What a move is judged by

@@ -252,6 +252,31 @@ def test_an_anchor_that_votes_to_lock_for_ever_is_not_answered_for_ever(stage: S
     assert [[]] * 5 == answered
 
 
+@pytest.mark.parametrize(
+    ("for_now", "never", "silent", "may_pass"),
+    [
+        (2, 0, 0, True),
+        (4, 0, 0, True),
+        (1, 1, 0, True),
+        (1, 0, 1, True),
+        (1, 1, 1, False),
+        (0, 2, 0, False),
+    ],
+)
+def test_a_stalled_proposal_is_worth_another_try_if_a_quorum_may_come_of_it(
+    stage: Stage, for_now: int, never: int, silent: int, may_pass: bool
+) -> None:
+    proposer = proposer_of(stage)
+    proposer.start()
+    declines = [Declined(reason="refused", problem="", for_now=True)] * for_now
+    declines += [Declined(reason="denied", problem="", for_now=False)] * never
+    for anchor, declined in enumerate(declines):
+        proposer.heard(anchor, declined)
+    for anchor in range(len(declines), len(declines) + silent):
+        proposer.silent(anchor)
+    assert may_pass is proposer.may_pass
+
+
 def test_a_highest_lock_is_remembered_for_whoever_goes_on(stage: Stage) -> None:
     lock = stage.locked(0, stage.y)
     proposer = driven(stage.zone, proposer_of(stage), only=(0, 1, 2))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.agent.capabilities import Requirements
+from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.eligibility import Budget
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.trust import Trust
@@ -16,6 +16,7 @@ from sojourn.core.base.limits import VISA_DEADLINE_MS
 from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.messages import AskVisa, Declined, Need, Propose, Reply, Voted
+from sojourn.core.protocol.validate import warrant_of
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.quorum.votes import Phase
@@ -93,7 +94,7 @@ def test_section_5_the_terms_are_those_of_the_head_that_is_shown(
 def test_trap_13_an_application_without_its_past_is_none(world: World) -> None:
     _, b, head, ask = applied(world)
     twin = world.launch(world.zones[0], capabilities=replace(head.record.capabilities, entry="x:Y"))
-    others = world.zones[0].anchors[0].past(twin.record.agent_id)
+    others = world.shown(world.zones[0].anchors[0].past(twin.record.agent_id), b)
     for changes, reason in (
         ({"chapters": ()}, "truncated"),
         ({"chapters": others}, "wrong-agent"),
@@ -112,11 +113,12 @@ def test_trap_13_a_manifest_that_an_applicant_shows_speaks_for_no_other_zone(
     thief = samples.found("thief")
     stolen = replace(thief.manifest, zone=a.zone, epoch=1, previous=a.manifest.digest)
     forged = samples.SampleZone(samples.signed(stolen), thief.hosts, thief.memberships)
-    lies = [forged.certified(each.transition) for each in (ask.chapters[0].opened, head)]
+    first = world.chapters_of(ask)[0]
+    lies = [forged.certified(each.transition) for each in (first.opened, head)]
     wrong = replace(
         ask,
         head=lies[1],
-        chapters=(replace(ask.chapters[0], opened=lies[0]),),
+        chapters=world.shown([replace(first, opened=lies[0])], b),
         manifests=(samples.signed(stolen),),
     )
     assert refused(b.ask(0, wrong), "bad-epoch")
@@ -191,14 +193,14 @@ def test_a_policy_that_cannot_be_evaluated_denies(world: World, cedar: str) -> N
     world.known.library[digest_of(bad.document)] = bad.document
     born = samples.genesis(a.sample, bad)
     head = a.sample.certified(born.transition)
+    opened = Chapter(opened=head, warrant=warrant_of(born))
     for anchor in a.anchors:
         anchor.dossiers[head.record.agent_id] = replace(
             anchor.dossier(head.record.agent_id), head=head, held=True
         )
-        anchor.chapters[head.record.agent_id, 0] = Chapter(opened=head)
+        anchor.chapters[head.record.agent_id, 0] = opened
     b.give(*head.record.governance.documents)
-    reply = b.ask(0, world.application(a, b, head))
-    assert isinstance(reply, Declined) and not reply.for_now
+    assert refused(b.ask(0, world.application(a, b, head)), "denied")
 
 
 def test_section_4_trust_is_recomputed_by_the_target(world: World) -> None:
@@ -226,6 +228,10 @@ def test_section_4_a_document_outside_its_window_rules_nothing(world: World) -> 
 def test_section_5_the_host_can_run_what_it_is_promised_for(
     world: World, requires: Requirements
 ) -> None:
+    at_home = world.known.envelopes[world.zones[0].zone]
+    plenty = Offer(cpu_millis=10**6, memory_mib=1024, gpus=1, packages={"x": "1"}, slots=100)
+    for host, envelope in at_home.items():
+        at_home[host] = replace(envelope, offer=plenty)
     genesis = samples.genesis(world.zones[0].sample).transition.record
     _, b, _, ask = applied(world, capabilities=replace(genesis.capabilities, requires=requires))
     assert refused(b.ask(0, ask), "refused")

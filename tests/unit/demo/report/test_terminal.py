@@ -32,6 +32,18 @@ def test_print_fits_its_terminal(sample: ReportData, width: int) -> None:
     assert max(map(len, printed(sample, width).splitlines())) <= width
 
 
+@pytest.mark.parametrize("width", [100, 140])
+def test_nothing_is_cut_off_at_the_edge(sample: ReportData, width: int) -> None:
+    long = "Denied: " + "the agent's policy does not permit it; " * 12
+    entries = tuple(
+        replace(entry, governance=replace(entry.governance, reasons=(long,)))
+        for entry in sample.assessments
+    )
+    words = printed(replace(sample, assessments=entries), width).split()
+    told = {word for entry in entries for word in entry.outcome.split()}
+    assert {"agent", *told} <= set(words)
+
+
 def test_names_are_not_read_as_console_markup(sample: ReportData) -> None:
     losses = tuple(replace(loss, note="[bold]not bold[/bold] [/]") for loss in sample.losses)
     assert "[bold]not bold[/bold] [/]" in printed(replace(sample, losses=losses))

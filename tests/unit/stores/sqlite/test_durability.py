@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -17,6 +19,7 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import StoreFailed
 from sojourn.runtime.store import Put
 from sojourn.stores.sqlite import SqliteStore, writer
+from sojourn.stores.sqlite.failures import failure
 from tests.unit.stores.sqlite.disks import CutDisk, UnsyncingDisk, mounted
 
 SOURCE = Path(sojourn.__file__).parents[1]
@@ -154,6 +157,16 @@ def test_trap_6_a_full_disk_fails_all_who_wait_and_all_who_come(tmp_path: Path) 
     reopened = SqliteStore.open(tmp_path)
     assert reopened.scan("names", limit=9) == [(b"before", b"1")]
     reopened.close()
+
+
+def test_an_index_that_cannot_grow_is_a_full_disk_and_no_broken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says "disk I/O error" when it cannot make room for the log's index."""
+    error = apsw.IOError("disk I/O error")
+    assert "fails: disk I/O error" in failure(error, tmp_path / "store.sqlite").problem
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert "its disk is full" in failure(error, tmp_path / "store.sqlite").problem
 
 
 def test_trap_6_a_sync_that_fails_is_no_commit(tmp_path: Path) -> None:

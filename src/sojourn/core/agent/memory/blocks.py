@@ -181,7 +181,7 @@ def missing_closure(
     twice for a digest, never below a block it has. Raises `MissingBlock` and `Rejected` for what
     `source` gives.
     """
-    search = missing_levels(root, source)
+    search = missing_levels([root], source)
     level = next(search)
     while True:
         try:
@@ -192,16 +192,16 @@ def missing_closure(
 
 
 def missing_levels(
-    root: bytes, source: BlockSource
+    roots: Sequence[bytes], source: BlockSource
 ) -> Generator[list[bytes], Set[bytes], list[bytes]]:
-    """Do what `missing_closure` does, for callers who must wait for each answer.
+    """Do what `missing_closure` does, of several roots at once and for callers who must wait for each answer.
 
     Yields the digests to ask for, level by level; is sent those that the copy has; returns the
     missing.
     """
     below: dict[bytes, list[bytes]] = {}
-    asked = {root: None}
-    level = [root]
+    asked = dict.fromkeys(roots)
+    level = list(asked)
     while level:
         held = yield level
         lacking = [named for named in level if named not in held]
@@ -209,13 +209,13 @@ def missing_levels(
         children = dict.fromkeys(child for named in lacking for child in below[named])
         level = [child for child in children if child not in asked]
         asked |= dict.fromkeys(level)
-    return _children_first(root, below)
+    return _children_first(roots, below)
 
 
-def _children_first(root: bytes, below: Mapping[bytes, list[bytes]]) -> list[bytes]:
-    """Return the keys of `below` under `root`; a block that two levels share goes before both."""
+def _children_first(roots: Sequence[bytes], below: Mapping[bytes, list[bytes]]) -> list[bytes]:
+    """Return the keys of `below` under `roots`; a block that two levels share goes before both."""
     done: dict[bytes, None] = {}
-    todo = [(root, False)]
+    todo = [(root, False) for root in reversed(roots)]
     while todo:
         named, is_expanded = todo.pop()
         if named in done or named not in below:

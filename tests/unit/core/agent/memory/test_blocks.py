@@ -157,7 +157,7 @@ def test_the_levels_can_be_answered_one_at_a_time() -> None:
     shelf = Shelf()
     child = shelf.forge("child")
     root = shelf.forge([link_to(child)])
-    search = missing_levels(root, shelf)
+    search = missing_levels([root], shelf)
     assert next(search) == [root]
     assert search.send(set()) == [child]
     with pytest.raises(StopIteration) as done:
