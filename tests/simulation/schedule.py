@@ -299,7 +299,7 @@ class Schedule:
             if duty.task in (Task.LEAD, Task.LEAVE_ROUND)
         ]
         clock = self.world.clock
-        clock.pass_ms(max(0, min(due, default=clock.boot_ms) - clock.boot_ms) + 1_000)
+        clock.pass_ms(max(0, min(due, default=clock.boot_ms) - clock.boot_ms) + 5 * ROUND_BASE_MS)
         for anchor in self.correct:
             self.see_to(anchor)
 
