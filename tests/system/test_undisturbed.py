@@ -21,7 +21,7 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.demo.schedule import Schedule, parse_schedule
 from sojourn.runtime.records import Returned
 
-WINDOWS = 240
+WINDOWS = 200
 """So many that the agent is not done before it hears of the last price: word of one takes seconds."""
 _ZONE = """
 [[zone]]
@@ -72,12 +72,12 @@ def disturbed(seed: int) -> Schedule:
         text += _ZONE.format(name=name, provider=provider, region=region, anchors=4, hosts=2)
     for after, zone, factor in (
         (10, "amsterdam", 0.6),
-        (80, "frankfurt", 0.3),
-        (150, "dublin", 0.1),
+        (60, "frankfurt", 0.3),
+        (115, "dublin", 0.1),
     ):
         text += _MOVE.format(after=after, zone=zone, factor=factor)
     anchor = f"anchor = {chance.randrange(4)}"
-    kills = [(chance.randrange(2, 220), "anchor", anchor), (chance.randrange(2, 220), "host", "")]
+    kills = [(chance.randrange(2, 180), "anchor", anchor), (chance.randrange(2, 180), "host", "")]
     for after, what, which in kills:
         text += _KILL.format(after=after, what=what, anchor=which, seed=seed)
     return parse_schedule(text, name=f"seed-{seed}")
