@@ -21,8 +21,8 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.demo.schedule import Schedule, parse_schedule
 from sojourn.runtime.records import Returned
 
-WINDOWS = 200
-"""So many that the agent is not done before it hears of the last price: word of one takes seconds."""
+WINDOWS = 390
+"""So many that the agent hears of each price before the next, and is not done then: word of one takes seconds."""
 _ZONE = """
 [[zone]]
 name = "{name}"
@@ -49,14 +49,15 @@ why = "seed {seed}"
 
 
 def agent_file(folder: Path) -> Path:
-    """Return the risk desk's file, with fewer days of work."""
+    """Return the risk desk's file, with shorter windows, and fewer days of work."""
     copy = folder / "agent"
     shutil.copytree(AGENT_FILE.parent, copy)
     file = copy / AGENT_FILE.name
     text = file.read_text()
-    days = f"days = {1000 + 20 * WINDOWS}"
     assert "days = 5_030" in text
-    file.write_text(text.replace("days = 5_030", days))
+    assert "refit_days = 20" in text
+    text = text.replace("days = 5_030", f"days = {1000 + 10 * WINDOWS}")
+    file.write_text(text.replace("refit_days = 20", "refit_days = 10"))
     return file
 
 
@@ -72,12 +73,12 @@ def disturbed(seed: int) -> Schedule:
         text += _ZONE.format(name=name, provider=provider, region=region, anchors=4, hosts=2)
     for after, zone, factor in (
         (10, "amsterdam", 0.6),
-        (60, "frankfurt", 0.3),
-        (115, "dublin", 0.1),
+        (140, "frankfurt", 0.3),
+        (270, "dublin", 0.1),
     ):
         text += _MOVE.format(after=after, zone=zone, factor=factor)
     anchor = f"anchor = {chance.randrange(4)}"
-    kills = [(chance.randrange(2, 180), "anchor", anchor), (chance.randrange(2, 180), "host", "")]
+    kills = [(chance.randrange(2, 360), "anchor", anchor), (chance.randrange(2, 360), "host", "")]
     for after, what, which in kills:
         text += _KILL.format(after=after, what=what, anchor=which, seed=seed)
     return parse_schedule(text, name=f"seed-{seed}")
