@@ -13,7 +13,6 @@ import msgspec
 from benchmarks.samples import CODE, document, issuer, record
 from sojourn.core.agent.capabilities import Offer
 from sojourn.core.agent.governance import SignedDocument
-from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of, encode, encode_block
@@ -77,7 +76,7 @@ class BareHost:
         async with self._launching:
             born = await self._decide(self._genesis(), None)
             following = bound(born.record, born.certificate.slot, self.key.public)
-            binding = await self._sealed(TransitionKind.BIND, born, following)
+            binding = await self._signer.proposal(TransitionKind.BIND, born, following)
             head = await self._decide(binding, born)
         await self.leases.hold(head.record.agent_id, head.record.custody.fence)
         return BareAgent(self, head)
@@ -87,7 +86,7 @@ class BareHost:
         block = encode_block([number, secrets.token_bytes(_BLOCK_BYTES)])
         memory = msgspec.structs.replace(head.record.memory, journal=digest(block))
         following = child(head.record, head.certificate.slot, memory=memory)
-        proposal = await self._sealed(TransitionKind.STEP, head, following)
+        proposal = await self._signer.proposal(TransitionKind.STEP, head, following)
         return await self._decide(proposal, head, (block,))
 
     async def _decide(
@@ -110,19 +109,6 @@ class BareHost:
                 except Stalled:
                     self.stalls += 1
                     await asyncio.sleep(_RETRY_S)
-
-    async def _sealed(
-        self, kind: TransitionKind, parent: Certified, following: AgentRecord
-    ) -> Proposal:
-        transition = Transition(
-            kind=kind,
-            parent=parent.record.digest,
-            record=following,
-            author=self.key.public,
-            at_ms=clock.wall_ms(),
-        )
-        seal = await self._signer.seal(statement(Kind.TRANSITION, Role.HOST, transition.digest))
-        return Proposal(transition=transition, seals=(seal,))
 
     def _genesis(self) -> Proposal:
         """Return the launch of an agent that no other is equal to."""

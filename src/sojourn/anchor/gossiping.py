@@ -71,6 +71,8 @@ class Gossip:
 
         Raises `Refused` if so many peers cannot be asked now: without them nothing can be decided either.
         """
+        if self._asked.is_set():  # before every vote but the first few: no timer for it
+            return
         try:
             async with asyncio.timeout(_ASKING_S):
                 await self._asked.wait()
