@@ -98,18 +98,23 @@ def test_each_anchor_in_turn_is_lost_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_whole_zone_is_killed_and_started_again(tmp_path: Path) -> None:
+    """An agent is launched before each kill: one that ran on while `up` waited may have ended by then."""
+
     async def run() -> None:
         async with ground(tmp_path) as g:
             g.found("a", hosts=2)
             await g.up("a")
-            follower = await g.launch("a", "counter:Counter", COUNTING)
+            followers = []
             for _ in range(2):
+                followers.append(follower := await g.launch("a", "counter:Counter", COUNTING))
                 before = await g.advance(follower, "sums", by=5)
+                assert before < TURNS
                 g.kill("anchor", "a", 0, 1, 2, 3)
                 g.kill("host", "a", 0, 1)
                 await g.up("a")
                 assert before <= await g.progress(follower, "sums")
-            assert SUMS[-1] == await g.result(follower)
-            assert SUMS == await g.values(follower, "sums")
+            for follower in followers:
+                assert SUMS[-1] == await g.result(follower)
+                assert SUMS == await g.values(follower, "sums")
 
     asyncio.run(run())
