@@ -1,0 +1,466 @@
+"""An anchor: rulings, one at a time for each agent, written down before their answers leave; leases and duties.
+
+What the process does around the machines is done here in the same order (protocol §4, §6, §13): ask what others
+saw of its votes before the first one, rule, write, count and sign, answer, then see to what follows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import SojournError
+from sojourn.core.protocol.anchor import agent_of, note_onward, renews, rule
+from sojourn.core.protocol.applying import caught_up, is_behind
+from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply, LeaseBook
+from sojourn.core.protocol.chains import ChainMemo
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
+from sojourn.core.protocol.exchange import AskPast, AskWatermark, AskWork, Past, PutBlocks, Work
+from sojourn.core.protocol.messages import (
+    Applied,
+    AskRound,
+    AskVisa,
+    Declined,
+    Need,
+    Proposal,
+    Propose,
+    Reply,
+    Request,
+    RoundVoted,
+    ShowCommit,
+    ShowLock,
+    Voted,
+)
+from sojourn.core.protocol.promises import PromiseBook
+from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.validate import is_rated
+from sojourn.core.quorum.certificates import Certificate, RoundVote
+from sojourn.core.quorum.votes import Ballot, Vote
+from sojourn.testing import history
+from sojourn.testing.schedules.asking import Library
+from sojourn.testing.schedules.caretaker import Caretaker
+from sojourn.testing.schedules.disk import Content, Disk, Write
+from sojourn.testing.schedules.scene import Scene, ZoneScene
+from sojourn.testing.schedules.simulator import Message, Node, Simulator
+
+__all__ = ["AnchorNode", "Seen", "Shared"]
+
+_VOTED_ON: Final = (Propose, ShowLock, AskRound, AskVisa)
+_KEPT_EVERY: Final = 16
+_BINDING: Final = (TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN)
+_ASK_AGAIN_MS: Final = 50
+
+
+class Seen(NamedTuple):
+    """What a peer has seen of an anchor's votes: the highest counter (in production, the vote that has it)."""
+
+    counter: int
+
+
+class Shared:
+    """What anchors find among their blocks, by digest: one table for all; who stores what, each knows itself."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Begin with the scene's one policy document."""
+        text = scene.document.document
+        self.documents = {digest_of(text): text}
+        self.chapters: dict[bytes, Chapter] = {}
+
+
+class _Stored(Mapping[bytes, Document]):
+    """Those things of a table that an anchor has stored."""
+
+    def __init__(self, table: Mapping[bytes, Document], blocks: set[bytes]) -> None:
+        self._table, self._blocks = table, blocks
+
+    def __getitem__(self, named: bytes) -> Document:
+        if named not in self._blocks:
+            raise KeyError(named)
+        return self._table[named]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (named for named in self._table if named in self._blocks)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class AnchorNode(Node):
+    """One anchor of a zone."""
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        scene: Scene,
+        shared: Shared,
+        library: Library,
+        zone: ZoneScene,
+        index: int,
+    ) -> None:
+        """Be an anchor of a zone with an empty disk; `start` lets it serve."""
+        super().__init__(simulator, f"{zone.name}{index}", zone.name)
+        self.scene, self.shared, self.zone, self.index = scene, shared, zone, index
+        self.manifest, self.identity = zone.manifest, zone.identities[index]
+        self.disk = Disk(self, Content())
+        self.library = library
+        self.peers: list[AnchorNode] = []
+        self.hosts: list[Node] = []
+        self.everybody: dict[bytes, list[AnchorNode]] = {}
+        self.is_retired = False
+        self.is_honest = True
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    def start(self, *, asked: bool = False) -> None:
+        """Begin to serve with what is on the disk. `asked` says that no vote of this anchor can be unknown to it."""
+        content = self.disk.content
+        self.content = content
+        self.is_up = True
+        self.boot = digest(f"{self.name}/{self.life}".encode()) if self.life else digest(b"boot")
+        self.leases = LeaseBook(self.manifest.lease_ms, self.boot_ms())
+        self.rates, self.promises = RateBook(), PromiseBook()
+        self.chains = ChainMemo()
+        self.counter = content.counter
+        self.caretaker = Caretaker(self)
+        self._turns: dict[bytes, deque[Callable[[], None]]] = {}
+        self._writing: dict[bytes, Dossier] = {}
+        self._seen = dict(content.seen)
+        self._documents = _Stored(self.shared.documents, content.blocks)
+        self._chapters = _Stored(self.shared.chapters, content.blocks)  # type: ignore[arg-type]
+        self._unasked = set() if asked else {i for i in range(len(self.peers)) if i != self.index}
+        self._waiting_for_peers: list[Message] = []
+        for dossier in content.dossiers.values():
+            self.caretaker.plan(dossier)
+        if self._unasked:
+            self._ask_watermarks()
+
+    def crash(self) -> None:
+        """Lose all that is in memory, and of the disk what was not forced."""
+        super().crash()
+        self.disk.crash()
+
+    def restart(self) -> None:
+        """Start again, unless this anchor has learned that its store is older than its votes."""
+        if not self.is_retired and not self.is_up:
+            self.start()
+
+    def dossier(self, agent: bytes) -> Dossier:
+        """Return what this anchor durably knows of an agent."""
+        return self.content.dossiers.get(agent) or Dossier(agent=agent)
+
+    def past(self, agent: bytes) -> tuple[Chapter, ...]:
+        """Return the chapters known here of an agent, oldest first."""
+        chapters = self.content.chapters
+        return tuple(chapters[key] for key in sorted(key for key in chapters if key[0] == agent))
+
+    def view(self, given: tuple[bytes, ...] = ()) -> View:
+        """Return what this anchor knows at this moment; `given` blocks count as stored."""
+        blocks = self.content.blocks
+
+        def lacking(named: object) -> list[bytes]:
+            return [each for each in named if each not in blocks and each not in given]  # type: ignore[attr-defined]
+
+        return View(
+            manifest=self.manifest,
+            index=self.index,
+            manifests=self.scene.manifests,
+            documents=self._documents,
+            chapters=self._chapters,  # type: ignore[arg-type]
+            endorsements=self.scene.endorsements,
+            envelopes=self.zone.envelopes,
+            leases=self.leases,
+            rates=self.rates,
+            promises=self.promises,
+            lacking=lacking,
+            memo=self.scene.memo,
+            chains=self.chains,
+            now_ms=self.wall_ms(),
+            boot_ms=self.boot_ms(),
+            boot=self.boot,
+        )
+
+    # --- messages -------------------------------------------------------------------------------------
+
+    def receive(self, message: Message) -> None:
+        """Take a request, or the answer to one of its own."""
+        body = message.body
+        if message.is_reply:
+            self._hear(message)
+        elif isinstance(body, Heartbeat):
+            self.answer(message, self.heartbeat(body))
+        elif isinstance(body, AskWatermark):
+            self.answer(message, Seen(self._seen.get(body.anchor, 0)))
+        elif isinstance(body, AskPast):
+            dossier = self.dossier(body.agent)
+            self.answer(message, Past(chapters=self.past(body.agent), visa=dossier.visa))
+        elif isinstance(body, AskWork):
+            self.answer(message, Work(items=self.caretaker.work_for(body.host)))
+        elif isinstance(body, PutBlocks):
+            named = tuple(digest(block) for block in body.blocks)
+            self._write(None, (), named, lambda: self.answer(message, Applied()))
+        elif isinstance(body, _VOTED_ON) and self._is_unsure():
+            self._waiting_for_peers.append(message)
+        else:
+            assert isinstance(body, Request)
+            self._in_turn(agent_of(body), lambda: self._rule(message, body))
+
+    def _hear(self, message: Message) -> None:
+        if isinstance(message.body, Seen):
+            self._note_watermark(message)
+            return
+        asking = message.about
+        if callable(asking):
+            asking(message)
+
+    # --- turns: one ruling at a time for each agent ---------------------------------------------------
+
+    def _in_turn(self, agent: bytes, work: Callable[[], None]) -> None:
+        queue = self._turns.get(agent)
+        if queue is None:
+            self._turns[agent] = deque()
+            work()
+        else:
+            queue.append(work)
+
+    def _end_turn(self, agent: bytes) -> None:
+        queue = self._turns[agent]
+        if queue:
+            queue.popleft()()
+        else:
+            del self._turns[agent]
+
+    def _rule(self, message: Message, request: Request) -> None:
+        agent = agent_of(request)
+        blocks = request.blocks if isinstance(request, Propose) else ()
+        given = tuple(digest(block) for block in blocks)
+        before = self.dossier(agent)
+        ruling = self.ruling(before, request, message.source, given)
+        self._count(ruling.answer)
+        self.perform(before, ruling, given, lambda reply: self._reply(message, request, reply))
+
+    def ruling(
+        self, before: Dossier, request: Request, sender: Node, given: tuple[bytes, ...]
+    ) -> Ruling:
+        """Return the ruling on a request: the same that production makes."""
+        view = self.view(given)
+        who = _key_of(sender)
+        while True:
+            ruling = rule(before, request, who, view)
+            if ruling.answer != Need(what="time"):
+                return ruling
+
+    def _reply(self, message: Message, request: Request, reply: Reply) -> None:
+        if isinstance(request, ShowLock | ShowCommit):
+            self._note_seen(request.certificate)
+        if isinstance(request, ShowLock):
+            locks = self.simulator.history.certificates
+            locks[digest_of(request.certificate)] = request.certificate
+        self.answer(message, reply)
+
+    def _count(self, answer: object) -> None:
+        counts = self.simulator.counts
+        match answer:
+            case CastVote(ballot=ballot):
+                counts[f"vote: {ballot.phase}"] += 1
+            case CastRound():
+                counts["vote: round"] += 1
+            case Declined(reason=reason):
+                counts[f"declined: {reason}"] += 1
+            case Need(what=what):
+                counts[f"need: {what}"] += 1
+            case _:
+                counts[f"answer: {type(answer).__name__}"] += 1
+
+    # --- writing --------------------------------------------------------------------------------------
+
+    def perform(
+        self,
+        before: Dossier,
+        ruling: Ruling,
+        given: tuple[bytes, ...],
+        then: Callable[[Reply], None],
+    ) -> None:
+        """Write what a ruling says, then answer and see to what follows. In the agent's turn, which it ends."""
+        agent = before.agent
+        if ruling.dossier is None:
+            self._end_turn(agent)
+            then(_plain(ruling))
+            return
+        ballot = ruling.answer.ballot if isinstance(ruling.answer, CastVote | CastRound) else None
+        counter = 0
+        if ballot is not None:
+            self.counter += 1
+            counter = self.counter
+        self._writing[agent] = ruling.dossier
+
+        def written() -> None:
+            del self._writing[agent]
+            reply = self._signed(ruling, ballot, counter)
+            assert ruling.dossier is not None
+            if is_rated(before, ruling.dossier):
+                self.rates.note(agent, self.boot_ms())
+            self._end_turn(agent)
+            then(reply)
+            self._follow(before, ruling.dossier, ruling.applied)
+
+        self._write(ruling.dossier, ruling.chapters, given, written, counter)
+
+    def _write(
+        self,
+        dossier: Dossier | None,
+        chapters: tuple[Chapter, ...],
+        blocks: tuple[bytes, ...],
+        then: Callable[[], None],
+        counter: int = 0,
+    ) -> None:
+        named = []
+        for chapter in chapters:
+            self.shared.chapters[digest_of(chapter)] = chapter
+            named.append(digest_of(chapter))
+        self.disk.write(Write(dossier, chapters, (*blocks, *named), counter, then))
+
+    def _signed(self, ruling: Ruling, ballot: Ballot | None, counter: int) -> Reply:
+        answer = ruling.answer
+        if ballot is None:
+            return _plain(ruling)
+        vote = self.signed(replace(ballot, counter=counter))
+        if isinstance(answer, CastRound):
+            told = RoundVote(vote=vote, summary=answer.summary)
+            return RoundVoted(vote=told, lock=answer.lock, proposal=answer.proposal)
+        return Voted(vote=vote)
+
+    def signed(self, ballot: Ballot) -> Vote:
+        """Return a ballot under this anchor's seal, written down as a fact."""
+        vote = self.zone.vote(ballot)
+        fact = history.Cast(self.simulator.now_ms, vote, self.is_honest)
+        self.simulator.history.cast.append(fact)
+        return vote
+
+    def _follow(self, before: Dossier, after: Dossier, done: Certified | None) -> None:
+        agent = after.agent
+        if done is not None:
+            self._note_applied(done)
+            record = done.record
+            if record.custody.zone != self.zone.zone:
+                self.leases.forget(agent)
+            elif done.transition.kind in _BINDING:
+                self.leases.renew(agent, record.custody.fence, self.boot_ms())
+            self._note_seen(done.certificate)
+        has_arrived = after.arrival is not None
+        self.promises.note(agent, after.promised, self.boot_ms(), has_arrived=has_arrived)
+        if after.arrival is not None and after.arrival is not before.arrival:
+            self.caretaker.offer_arrival(after, to_all=False)
+        if done is not None and done.transition.kind is TransitionKind.RETURN:
+            self.caretaker.offer_head(done)
+        self.caretaker.plan(after)
+
+    def _note_applied(self, done: Certified) -> None:
+        simulator = self.simulator
+        fact = history.Applied(simulator.now_ms, self.zone.zone, self.index, done, self.is_honest)
+        simulator.history.applied.append(fact)
+        simulator.counts[f"applied: {done.transition.kind}"] += 1
+
+    # --- leases ---------------------------------------------------------------------------------------
+
+    def heartbeat(self, beat: Heartbeat) -> HeartbeatReply:
+        """Renew the leases a host claims, where they are its to claim, by what is and what is being written."""
+        refused = []
+        for claim in beat.claims:
+            known = [self.dossier(claim.agent), self._writing.get(claim.agent)]
+            if all(renews(each, beat.host, claim) for each in known if each is not None):
+                self.leases.renew(claim.agent, claim.fence, self.boot_ms())
+            else:
+                refused.append(claim.agent)
+        return HeartbeatReply(sequence=beat.sequence, declined=tuple(refused))
+
+    # --- watermarks (protocol §13.5) ------------------------------------------------------------------
+
+    def _is_unsure(self) -> bool:
+        return len(self.peers) - len(self._unasked) < self.manifest.committee.quorum
+
+    def _ask_watermarks(self) -> None:
+        if not self._unasked:
+            return
+        for peer in sorted(self._unasked):
+            self.say(self.peers[peer], AskWatermark(anchor=self.index))
+        self.after(_ASK_AGAIN_MS, self._ask_watermarks)
+
+    def _note_watermark(self, message: Message) -> None:
+        assert isinstance(message.body, Seen) and isinstance(message.source, AnchorNode)
+        if message.body.counter > self.counter:
+            self.simulator.fault("retired", self.name)
+            self.is_retired = True
+            self.crash()
+            return
+        self._unasked.discard(message.source.index)
+        if not self._is_unsure():
+            waiting, self._waiting_for_peers = self._waiting_for_peers, []
+            for each in waiting:
+                self.receive(each)
+
+    def _note_seen(self, certificate: Certificate) -> None:
+        """Take in what a checked certificate of this zone shows of peers' counters."""
+        if certificate.slot.group != self.zone.zone:
+            return
+        for part in certificate.votes:
+            if part.counter > self._seen.get(part.anchor, 0):
+                self._seen[part.anchor] = part.counter
+                if part.counter - self.content.seen.get(part.anchor, -_KEPT_EVERY) >= _KEPT_EVERY:
+                    self.content.seen[part.anchor] = part.counter
+
+    # --- what others say ------------------------------------------------------------------------------
+
+    def adopt(self, decided: Certified) -> None:
+        """Apply here what others have decided: it is checked like any stranger's."""
+        shown = Proposal(transition=decided.transition, seals=())
+        self.receive(
+            Message(self, self, ShowCommit(certificate=decided.certificate, proposal=shown))
+        )
+
+    def note_onward(self, agent: bytes, admission: Certified) -> None:
+        """Remember, durably, where a departed agent was admitted."""
+
+        def work() -> None:
+            before = self.dossier(agent)
+            try:
+                after = note_onward(before, admission, self.view())
+            except SojournError:
+                self._end_turn(agent)
+                return
+            self.perform(before, Ruling(answer=Applied(), dossier=after), (), lambda _: None)
+
+        self._in_turn(agent, work)
+
+    def note_past(self, agent: bytes, past: Past) -> None:
+        """Keep, durably, what another anchor says of an agent's past, if it holds."""
+
+        def work() -> None:
+            before = self.dossier(agent)
+            try:
+                ruling = caught_up(before, past.chapters, past.visa, self.view())
+            except SojournError:
+                self._end_turn(agent)
+                return
+            if ruling.dossier == before:
+                self._end_turn(agent)
+                return
+            self.perform(before, ruling, (), lambda _: None)
+
+        if is_behind(self.dossier(agent)):
+            self._in_turn(agent, work)
+
+
+def _plain(ruling: Ruling) -> Reply:
+    assert not isinstance(ruling.answer, CastVote | CastRound), "a vote is remembered"
+    return ruling.answer
+
+
+def _key_of(sender: Node) -> bytes:
+    identity = getattr(sender, "identity", None)
+    return identity.public if identity is not None else b"\0" * 32

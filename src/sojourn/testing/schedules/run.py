@@ -1,0 +1,210 @@
+"""One agent on one host: what it does while the lease is held, one transition at a time."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.protocol.admission import child
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import Evidence, Intent, Proposal
+from sojourn.core.protocol.proposer import Proposer
+from sojourn.testing import history
+from sojourn.testing.schedules.departure import Departure
+
+if TYPE_CHECKING:
+    from sojourn.testing.schedules.host import HostNode
+
+__all__ = ["Run", "journal_after", "journal_block"]
+
+_THINK_MS: Final = (5.0, 40.0)
+_RETRY_MS: Final = 100
+_RETRY_MS_MAX: Final = 1_000
+_NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status"})
+
+
+def journal_block(before: bytes, version: int) -> bytes:
+    """Return the block of the journal that a step to `version` appends to what was there before."""
+    return b"journal|%b|%d" % (before, version)
+
+
+def journal_after(before: bytes, version: int) -> bytes:
+    """Return the root of the journal after a step to `version`: what a replay arrives at."""
+    return digest(journal_block(before, version))
+
+
+class Run:
+    """One agent's time on one host."""
+
+    def __init__(self, host: "HostNode", head: Certified) -> None:
+        """Prepare to run the agent at `head`; nothing happens before the lease is granted."""
+        self.host, self.head = host, head
+        self.agent = head.record.agent_id
+        self.is_over = False
+        self._has_begun = False
+        self._departure: Departure | None = None
+
+    @property
+    def record(self) -> AgentRecord:
+        """The newest record that this host knows to be final."""
+        return self.head.record
+
+    def lease_renewed(self) -> None:
+        """Begin, once the lease is granted."""
+        if not self._has_begun and self.host.holds(self.record):
+            self._has_begun = True
+            self.think()
+
+    def end(self) -> None:
+        """Stop: custody is over, or the lease."""
+        if not self.is_over:
+            self.is_over = True
+            self.host.give_up(self)
+
+    def think(self) -> None:
+        """Do the next thing after a moment."""
+        least, most = _THINK_MS
+        wait_ms = least + (most - least) * self.host.simulator.chance.random()
+        self.host.after(wait_ms, self._act)
+
+    def _act(self) -> None:
+        """Do the next thing, if this host still may."""
+        if self.is_over or self.agent in self.host.resting:
+            return
+        if not self.host.holds(self.record):
+            self.host.simulator.counts["lease lost"] += 1
+            self.end()
+            return
+        if self.record.eligibility.status not in (Status.ACTIVE, Status.QUARANTINED):
+            self.end()
+            return
+        wishes = self.host.wishes
+        wish = self.host.simulator.chance.choices(list(wishes), list(wishes.values()))[0]
+        if wish == "effect":
+            self._intend("order")
+        elif wish == "forbidden":
+            self._intend("forbidden")
+        elif wish == "travel":
+            self._departure = Departure(self)
+            self._departure.go()
+        else:
+            self._step()
+
+    # --- steps and effects ----------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        record, block = self._next()
+        self.decide(TransitionKind.STEP, record, blocks=(block,))
+
+    def _next(self, **changes: object) -> tuple[AgentRecord, bytes]:
+        """Return the next version, its journal longer by an entry, and the entry's block."""
+        before = self.record
+        block = journal_block(before.memory.journal, before.version + 1)
+        memory = replace(before.memory, journal=self.host.library.add(block))
+        return child(before, self.head.certificate.slot, memory=memory, **changes), block
+
+    def _intend(self, step: str) -> None:
+        """Have the intent of an effect decided; then, with the lease still held, perform it."""
+        before = self.record
+        custody = before.custody
+        key = f"{self.agent.hex()[:16]}/{custody.term}/{before.version + 1}/0"
+        shown = Intent(
+            step=step, action="order.place", effect="once", key=key, arguments=digest(key.encode())
+        )
+        eligibility = replace(before.eligibility, last_decision=digest_of(shown))
+        record, block = self._next(eligibility=eligibility)
+        self.decide(
+            TransitionKind.INTEND,
+            record,
+            blocks=(block,),
+            evidence=Evidence(intent=shown),
+            then=lambda: self._perform(key),
+        )
+
+    def _perform(self, key: str) -> None:
+        """Act on the world, if the lease is still held at this very moment (trap 29)."""
+        host = self.host
+        if not host.holds(self.record):
+            host.simulator.counts["lease lost"] += 1
+            self.end()
+            return
+        fact = history.Performed(
+            host.simulator.now_ms,
+            host.zone.zone,
+            host.identity.public,
+            self.agent,
+            self.record.custody.fence,
+            key,
+            host.is_honest,
+        )
+        host.simulator.history.performed.append(fact)
+        host.simulator.counts["effect performed"] += 1
+        self.think()
+
+    # --- deciding -------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        kind: TransitionKind,
+        record: AgentRecord,
+        *,
+        blocks: tuple[bytes, ...] = (),
+        evidence: Evidence | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Have a transition decided; then do `then`, or think of the next thing."""
+        proposal = self.host.proposal(kind, self.head, record, evidence)
+        self._attempt(proposal, blocks, then, _RETRY_MS)
+
+    def _attempt(
+        self,
+        proposal: Proposal,
+        blocks: tuple[bytes, ...],
+        then: Callable[[], None] | None,
+        pause_ms: float,
+    ) -> None:
+        if self.is_over:
+            return
+        host = self.host
+        if not host.holds(self.record):
+            host.simulator.counts["lease lost"] += 1
+            self.end()
+            return
+        if host.wall_ms() - proposal.transition.at_ms >= CLOCK_SKEW_MS // 2:
+            self.think()
+            return
+
+        def done(proposer: Proposer) -> None:
+            if self.is_over:
+                return
+            if proposer.decided is not None:
+                self._decided(proposer.decided, proposal, then)
+                return
+            reasons = [d.reason for d in proposer.declined.values() if not d.for_now]
+            if sum(reason in _NEVER for reason in reasons) > host.manifest.f:
+                self.think()  # it will never do: the agent thinks of something else
+                return
+            longer_ms = min(2 * pause_ms, _RETRY_MS_MAX)
+            host.after(pause_ms, lambda: self._attempt(proposal, blocks, then, longer_ms))
+
+        host.decide(proposal, self.head, done, blocks=blocks)
+
+    def _decided(
+        self, decided: Certified, proposal: Proposal, then: Callable[[], None] | None
+    ) -> None:
+        wanted = proposal.transition
+        if decided.transition.kind is not wanted.kind or decided.record != wanted.record:
+            self.host.simulator.counts["overtaken"] += 1
+            self.end()
+            return
+        self.head = decided
+        if then is not None:
+            then()
+        else:
+            self.think()
