@@ -21,7 +21,7 @@ from sojourn.core.protocol import exchange
 from sojourn.core.protocol.admission import returned
 from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.dossier import Dossier, OpenSlot
-from sojourn.core.protocol.duties import Duty, Task, duties_of
+from sojourn.core.protocol.duties import Duty, Task, duties_of, may_owe_more
 from sojourn.core.protocol.messages import (
     Arrive,
     AskHead,
@@ -34,7 +34,7 @@ from sojourn.core.protocol.messages import (
     ShowCommit,
 )
 from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.rounds import RoundChange
+from sojourn.core.protocol.rounds import RoundChange, Said
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
@@ -65,6 +65,7 @@ class Caretaker:
         self._wake = asyncio.Event()
         self._running = 0
         self._pace = Pace()
+        self._said = Said()
         self._catching_up = CatchingUp(anchor)
 
     # --- when -----------------------------------------------------------------------------------------
@@ -74,7 +75,8 @@ class Caretaker:
         was, now = before.open, after.open
         if was is not None and now is None:
             self._pace.note(max(0, clock.boot_ms() - was.entered_ms))
-        if _may_owe_more(before, after):
+            self._said.forget(after.agent)
+        if may_owe_more(before, after):
             self.plan(after)
 
     def plan(self, dossier: Dossier) -> None:
@@ -241,8 +243,10 @@ class Caretaker:
             await self._adopt(change.decided)
             return
         change.remember(state.proposals)
+        choice = change.choice(self._said.of(state, clock.wall_ms()))
+        self._said.note(state, choice)
         proposer = Proposer(
-            change.choice(),
+            choice,
             state.slot,
             self._anchor.manifest,
             parent=dossier.head,
@@ -444,21 +448,6 @@ class Caretaker:
 def _order(certified: Certified) -> tuple[int, int]:
     slot = certified.certificate.slot
     return slot.term, slot.version
-
-
-def _may_owe_more(before: Dossier, after: Dossier) -> bool:
-    """Tell whether a ruling may have made something due that is not planned: most only go on in a slot."""
-    was, now = before.open, after.open
-    if now is not None and (was is None or (was.slot, was.round) != (now.slot, now.round)):
-        return True
-    if (before.arrival, before.onward) != (after.arrival, after.onward):
-        return True
-    if before.head is after.head or after.head is None:
-        return False
-    if before.head is None:
-        return True
-    old, new = before.head.record, after.head.record
-    return (old.custody, old.eligibility) != (new.custody, new.eligibility)
 
 
 class _OwnBlocks:

@@ -8,7 +8,7 @@ import structlog
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.limits import RANK_STEP_MS
+from sojourn.core.base.limits import CLOCK_DRIFT, RANK_STEP_MS
 from sojourn.core.protocol.admission import bound
 from sojourn.core.protocol.binding import candidates
 from sojourn.core.protocol.custody import Certified
@@ -21,7 +21,7 @@ from sojourn.runtime.zone_client import Overtaken, Stalled
 if TYPE_CHECKING:
     from sojourn.host.server import Host
 
-__all__ = ["head_to_run", "newest_head", "rank"]
+__all__ = ["bind_anew", "head_to_run", "newest_head", "rank"]
 
 log = structlog.get_logger("host")
 
@@ -62,6 +62,19 @@ async def head_to_run(host: "Host", agent: bytes) -> Certified | None:
         with host.slot():  # others are bound meanwhile
             newer = await _bind(host, newer)
     return _if_ours(host, newer)
+
+
+async def bind_anew(host: "Host", head: Certified) -> Certified | None:
+    """Bind an agent to this host once more; return its newest head, None if it is another's by now.
+
+    For a host that is bound and gets no lease (protocol §6.10). What it claimed before runs out first, at every
+    anchor that renewed it: until then they would refuse this bind, too.
+    """
+    await asyncio.sleep(host.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT) / 1000)
+    newest = await newest_head(host, head.record.agent_id)
+    if newest is not None and newest.record == head.record:
+        newest = await _bind(host, newest)
+    return _if_ours(host, newest)
 
 
 def _if_ours(host: "Host", head: Certified | None) -> Certified | None:

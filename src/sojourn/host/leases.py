@@ -10,7 +10,7 @@ from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease
 from sojourn.runtime import clock
-from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.errors import LeaseLost, LeaseWithheld
 from sojourn.runtime.zone_client import ZoneClient
 
 __all__ = ["Leases"]
@@ -38,6 +38,10 @@ class Leases:
         """Tell whether this host may act for an agent at this very moment."""
         return self.left_ms(agent, fence) > 0
 
+    def fence_of(self, agent: bytes) -> Fence | None:
+        """Return the fence under which this host claims an agent, None if it does not."""
+        return self._claims.get(agent)
+
     def left_ms(self, agent: bytes, fence: Fence) -> float:
         """Return how long this host may act for an agent if no heartbeat is answered any more."""
         return max(0, self._lease.until_ms(agent, fence) - clock.boot_ms())
@@ -45,7 +49,8 @@ class Leases:
     async def hold(self, agent: bytes, fence: Fence) -> None:
         """Claim an agent, and wait until a quorum of anchors has granted the lease.
 
-        Raises `LeaseLost` if they do not within a few leases; the claim is given up then.
+        Raises `LeaseLost` if they do not within a few leases, `LeaseWithheld` if so many have declined; the claim
+        is given up then.
         """
         self._claims[agent] = fence
         self._beat_now.set()
@@ -54,10 +59,10 @@ class Leases:
                 while not self.is_held(agent, fence):
                     await self._granted.wait()
         except TimeoutError:
+            is_withheld = self._lease.is_withheld(agent, fence)
             self.release(agent)
-            raise LeaseLost(
-                "the anchors do not grant the lease: they may know a later one"
-            ) from None
+            problem = "the anchors do not grant the lease: they may know a later one"
+            raise (LeaseWithheld if is_withheld else LeaseLost)(problem) from None
 
     def release(self, agent: bytes) -> None:
         """Claim an agent no longer; its lease runs out by itself at the anchors."""

@@ -20,11 +20,11 @@ from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.custody import Certified
-from sojourn.host.binding import newest_head
+from sojourn.host.binding import bind_anew, newest_head
 from sojourn.host.custody import AgentCustody
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
-from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.errors import LeaseLost, LeaseWithheld
 from sojourn.runtime.execution import Ending, Execution, How
 from sojourn.runtime.ports import Mode
 
@@ -95,6 +95,12 @@ class AgentRun:
                 await self._look_again(self._after_failure.next_s())
         self._fall_asleep()
 
+    async def _bind_anew(self) -> None:
+        """Become the bound host once more: some anchors renew the lease, others began to bind a rival (§6.10)."""
+        head = await bind_anew(self._host, self.custody.head)
+        if head is not None:
+            self.custody = AgentCustody(self._host, head, self._mail)
+
     async def _look_again(self, pause_s: float) -> None:
         """Go on after a pause, with what the anchors say is the newest head by then."""
         await asyncio.sleep(pause_s)
@@ -136,6 +142,9 @@ class AgentRun:
             await self._host.leases.hold(self.custody.agent, record.custody.fence)
             mode = await self._permitted_mode(record)
             ending = await self._while_held(self._execute(record, mode))
+        except LeaseWithheld as withheld:
+            await self._bind_anew()
+            return Ending(how=How.LEASE_LOST, text=str(withheld))
         except LeaseLost as lost:
             return Ending(how=How.LEASE_LOST, text=str(lost))
         except (Denied, Misused, Rejected) as error:

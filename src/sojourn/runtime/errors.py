@@ -14,6 +14,7 @@ from sojourn.core.base.errors import Failed, SojournError
 
 __all__ = [
     "LeaseLost",
+    "LeaseWithheld",
     "ReplayMismatch",
     "RetryableError",
     "StepFailed",
@@ -70,3 +71,9 @@ class LeaseLost(Failed):
     """This host may not act for the agent any more: its lease ran out, or another is bound."""
 
     code = "lease-lost"
+
+
+class LeaseWithheld(LeaseLost):
+    """So many anchors decline to renew the lease that the rest are no quorum: a bind may have been begun."""
+
+    code = "lease-withheld"

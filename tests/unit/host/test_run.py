@@ -8,9 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Status, Wake
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import encode
+from sojourn.core.protocol.admission import bound
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import Propose, Voted
+from sojourn.core.protocol.validate import slot_for
 from sojourn.host import run as run_module
+from sojourn.host.binding import newest_head
 from sojourn.host.run import AgentRun
 from sojourn.host.server import Host
 from sojourn.runtime import clock
@@ -237,3 +242,40 @@ def test_an_agent_that_may_not_execute_is_not_started() -> None:
         assert [] == substrate.started
 
     run(test, substrate=substrate)
+
+
+# A bind that was begun and left
+
+
+async def half_bound(v: Village, house: House, head: Certified) -> None:
+    """Have the other host's bind lock-voted by half of the anchors, once the lease has run out, and no more."""
+    fence = head.record.custody.fence
+    for anchor in house.anchors.values():
+        left_ms = anchor.leases.until_ms(head.record.agent_id, fence) - clock.boot_ms()
+        await asyncio.sleep(max(0, left_ms) / 1000)
+    rival = house.hosts[1]
+    record = bound(head.record, head.certificate.slot, rival.public)
+    proposal = v.proposal(TransitionKind.BIND, head, record, rival)
+    slot = slot_for(head, proposal.transition, house.manifest)
+    for index in (1, 2):
+        ask = Propose(slot=slot, round=0, proposal=proposal)
+        assert isinstance(await v.client(house, rival).call(index, ask), Voted)
+
+
+def test_section_6_a_host_from_which_the_lease_is_withheld_binds_the_agent_anew() -> None:
+    """Found by the schedules: two anchors renewed it for ever, two withheld it, and no bind could be decided."""
+    substrate = SilentSubstrate()
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        await half_bound(v, house, head)
+        host._begin(host.leases.run)
+        host._begin(AgentRun(host, head, asyncio.Event()).live)
+        while not substrate.started:
+            await asyncio.sleep(0.01)
+        newest = await newest_head(host, head.record.agent_id)
+        assert newest is not None
+        assert TransitionKind.BIND is newest.transition.kind
+        assert head.record.custody.binding + 1 == newest.record.custody.binding
+        assert host.key.public == newest.record.custody.host
+
+    run(test, substrate=substrate, lease_ms=600)

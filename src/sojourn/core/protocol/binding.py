@@ -94,6 +94,7 @@ class HostLease:
         self._n, self._quorum = n, quorum
         self._sent: dict[int, tuple[int, dict[bytes, Fence]]] = {}
         self._acknowledged: dict[bytes, tuple[Fence, list[int]]] = {}
+        self._declining: dict[tuple[bytes, Fence], set[int]] = {}
 
     def sent(self, heartbeat: Heartbeat, now_ms: int) -> None:
         """Remember a heartbeat as sent at `now_ms`, before it is sent.
@@ -104,6 +105,8 @@ class HostLease:
         claims = {claim.agent: claim.fence for claim in heartbeat.claims}
         for agent in self._acknowledged.keys() - claims.keys():
             self.forget(agent)
+        for agent, fence in self._declining.keys() - claims.items():
+            del self._declining[agent, fence]
         self._sent[heartbeat.sequence] = (now_ms, claims)
         expired = [s for s, (at, _) in self._sent.items() if now_ms - at > self._length_ms]
         for sequence in expired:
@@ -117,7 +120,9 @@ class HostLease:
         declined = set(reply.declined)
         for agent, fence in claims.items():
             if agent in declined:
+                self._declining.setdefault((agent, fence), set()).add(anchor)
                 continue
+            self._declining.get((agent, fence), set()).discard(anchor)
             known = self._acknowledged.get(agent)
             if known is not None and known[0] > fence:
                 continue  # an answer to a heartbeat from before the present binding
@@ -138,9 +143,15 @@ class HostLease:
         """Tell whether this host may act now."""
         return now_ms < self.until_ms(agent, fence)
 
+    def is_withheld(self, agent: bytes, fence: Fence) -> bool:
+        """Tell whether so many anchors last declined to renew this fence that the rest are no quorum."""
+        return len(self._declining.get((agent, fence), ())) > self._n - self._quorum
+
     def forget(self, agent: bytes) -> None:
         """Drop the lease of an agent this host no longer acts for."""
         self._acknowledged.pop(agent, None)
+        for key in [key for key in self._declining if key[0] == agent]:
+            del self._declining[key]
 
 
 def candidates(record: AgentRecord, envelopes: Mapping[bytes, Envelope]) -> Sequence[bytes]:

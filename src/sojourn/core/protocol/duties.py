@@ -15,7 +15,7 @@ from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import rank
 from sojourn.core.protocol.dossier import Dossier, View
 
-__all__ = ["Duty", "Task", "duties_of"]
+__all__ = ["Duty", "Task", "duties_of", "may_owe_more"]
 
 
 class Task(StrEnum):
@@ -48,6 +48,21 @@ def duties_of(dossier: Dossier, view: View) -> list[Duty]:
     place = _place(dossier, view)
     found = [*_slot_duties(dossier, view, place), *_custody_duties(dossier, view, place)]
     return sorted(found)
+
+
+def may_owe_more(before: Dossier, after: Dossier) -> bool:
+    """Tell whether a ruling may have made something due that is not planned: most only go on in a slot."""
+    was, now = before.open, after.open
+    if now is not None and (was is None or (was.slot, was.round) != (now.slot, now.round)):
+        return True
+    if (before.arrival, before.onward) != (after.arrival, after.onward):
+        return True
+    if before.head is after.head or after.head is None:
+        return False
+    if before.head is None:
+        return True
+    old, new = before.head.record, after.head.record
+    return (old.custody, old.eligibility) != (new.custody, new.eligibility)
 
 
 def _place(dossier: Dossier, view: View) -> int:

@@ -12,13 +12,38 @@ from collections import Counter
 from collections.abc import Iterable
 
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.dossier import OpenSlot
 from sojourn.core.protocol.messages import Head, Nack, Proposal, RoundVoted
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate, RoundVote
 from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Phase, Slot
 
-__all__ = ["RoundChange"]
+__all__ = ["RoundChange", "Said"]
+
+
+class Said:
+    """What an anchor proposed in the round of each agent that it led last. Not durable: a restart may say another."""
+
+    def __init__(self) -> None:
+        """Begin having said nothing."""
+        self._said: dict[bytes, tuple[Slot, int, Proposal]] = {}
+
+    def note(self, state: OpenSlot, proposal: Proposal) -> None:
+        """Remember what is proposed in the current round of a slot."""
+        self._said[state.slot.agent] = (state.slot, state.round, proposal)
+
+    def of(self, state: OpenSlot, now_ms: int) -> Proposal | None:
+        """Return what was proposed in this round, unless it is so old that nobody may vote for it much longer."""
+        known = self._said.get(state.slot.agent)
+        if known is None or known[:2] != (state.slot, state.round):
+            return None
+        return known[2] if now_ms - known[2].transition.at_ms < CLOCK_SKEW_MS // 2 else None
+
+    def forget(self, agent: bytes) -> None:
+        """Forget an agent whose slot is decided."""
+        self._said.pop(agent, None)
 
 
 class RoundChange:
@@ -110,14 +135,17 @@ class RoundChange:
         locks = [lock for value, lock in self._locks.items() if value in self._values]
         return max(locks, key=lambda lock: lock.round, default=None)
 
-    def choice(self) -> Proposal:
+    def choice(self, said: Proposal | None = None) -> Proposal:
         """Return what a leader proposes: the highest lock's value, or else the newest pending proposal.
 
-        Proposals that the leader has judged itself go before those it was shown; of the latter, those that more
+        `said` is what it proposed in this round before: it says that again unless a lock shows. Those who refused
+        for now may vote for it by and by; another value would split them from those who voted already. Proposals that the leader has judged itself go before those it was shown; of the latter, those that more
         anchors show. Raises `Rejected` ("unknown-value") if nothing is pending.
         """
         if self.lock is not None:
             return self._values[self.lock.value]
+        if said is not None:
+            return said
         if self._own:
             return max(self._own, key=_age)
         if not self._pending:

@@ -15,7 +15,7 @@ from sojourn.core.protocol.admission import returned
 from sojourn.core.protocol.applying import is_behind
 from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.core.protocol.duties import Duty, Task, duties_of
+from sojourn.core.protocol.duties import Duty, Task, duties_of, may_owe_more
 from sojourn.core.protocol.exchange import AskPast, Past, Work, WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
@@ -28,7 +28,7 @@ from sojourn.core.protocol.messages import (
     Proposal,
 )
 from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.rounds import RoundChange
+from sojourn.core.protocol.rounds import RoundChange, Said
 from sojourn.core.protocol.validate import slot_for
 from sojourn.testing.schedules.asking import Asking, Deciding, as_reply
 from sojourn.testing.schedules.scene import seal
@@ -52,8 +52,16 @@ class Caretaker:
         self._pressed: dict[bytes, int] = {}
         self._busy: set[tuple[bytes, Task]] = set()
         self._behind: set[bytes] = set()
+        self._said = Said()
 
     # --- when -----------------------------------------------------------------------------------------
+
+    def note(self, before: Dossier, after: Dossier) -> None:
+        """Plan what a ruling has made due."""
+        if before.open is not None and after.open is None:
+            self._said.forget(after.agent)
+        if may_owe_more(before, after):
+            self.plan(after)
 
     def plan(self, dossier: Dossier) -> None:
         """Note what one agent's dossier makes due, and begin to catch up if it is behind."""
@@ -191,10 +199,11 @@ class Caretaker:
                 return
             change.remember(state.proposals)
             try:
-                choice = change.choice()
+                choice = change.choice(self._said.of(state, anchor.wall_ms()))
             except Rejected:
                 self._done(agent, Task.LEAD)
                 return
+            self._said.note(state, choice)
             proposer = Proposer(
                 choice,
                 state.slot,

@@ -11,7 +11,7 @@ from typing import Final
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.base.limits import RANK_STEP_MS
+from sojourn.core.base.limits import CLOCK_DRIFT, RANK_STEP_MS
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.admission import admitted, bound
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease, candidates
@@ -30,6 +30,7 @@ __all__ = ["HostNode"]
 
 _BEATS_PER_LEASE: Final = 4
 _RETRY_MS: Final = 100
+_LOOK_AGAIN_MS: Final = 500
 _RETRY_MS_MAX: Final = 1_000
 
 
@@ -107,7 +108,8 @@ class HostNode(Node):
         known = self.runs.get(head.record.agent_id)
         if known is not None and not known.is_over:
             return
-        self.runs[head.record.agent_id] = Run(self, head)
+        run = self.runs[head.record.agent_id] = Run(self, head)
+        run.begin()
         self._beats += 1
         self._beat(self._beats)
 
@@ -223,6 +225,24 @@ class HostNode(Node):
             return
         self._seen_to.add(agent)
         self.after(self._rank(head.record) * RANK_STEP_MS + 1, lambda: self._bind(head))
+
+    def lost(self, head: Certified, *, is_withheld: bool) -> None:
+        """Look again at an agent whose lease is lost; if it is withheld, bind it anew (protocol §6.10)."""
+        agent = head.record.agent_id
+        if not is_withheld:
+            self.after(_LOOK_AGAIN_MS, lambda: self._find(agent))
+            return
+        self.simulator.counts["bound anew"] += 1
+        self._seen_to.add(agent)
+
+        def again(newest: Certified | None) -> None:
+            if newest is not None and newest.record == head.record:
+                self._bind(newest)
+            else:
+                self._found(agent, newest)
+
+        wait_ms = self.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT)
+        self.after(wait_ms, lambda: self._newest(agent, again))
 
     def _rank(self, record: AgentRecord) -> int:
         order = list(candidates(record, self.zone.envelopes))

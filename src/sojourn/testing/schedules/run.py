@@ -26,6 +26,7 @@ __all__ = ["Run", "journal_after", "journal_block"]
 _THINK_MS: Final = (5.0, 40.0)
 _RETRY_MS: Final = 100
 _RETRY_MS_MAX: Final = 1_000
+_PATIENCE_LEASES: Final = 2
 _NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status"})
 
 
@@ -55,6 +56,19 @@ class Run:
         """The newest record that this host knows to be final."""
         return self.head.record
 
+    def begin(self) -> None:
+        """Wait for the lease; give the claim up if it is not granted in time, as production does (§6.10)."""
+        patience_ms = _PATIENCE_LEASES * self.host.manifest.lease_ms
+        self.host.after(patience_ms, self._look_at_lease)
+
+    def _look_at_lease(self) -> None:
+        if self._has_begun or self.is_over:
+            return
+        fence = self.record.custody.fence
+        is_withheld = self.host.lease.is_withheld(self.agent, fence)
+        self.end()
+        self.host.lost(self.head, is_withheld=is_withheld)
+
     def lease_renewed(self) -> None:
         """Begin, once the lease is granted."""
         if not self._has_begun and self.host.holds(self.record):
@@ -67,6 +81,12 @@ class Run:
             self.is_over = True
             self.host.give_up(self)
 
+    def _lose(self) -> None:
+        """Stop at the end of the lease, and look again a little later."""
+        self.host.simulator.counts["lease lost"] += 1
+        self.end()
+        self.host.lost(self.head, is_withheld=False)
+
     def think(self) -> None:
         """Do the next thing after a moment."""
         least, most = _THINK_MS
@@ -78,8 +98,7 @@ class Run:
         if self.is_over or self.agent in self.host.resting:
             return
         if not self.host.holds(self.record):
-            self.host.simulator.counts["lease lost"] += 1
-            self.end()
+            self._lose()
             return
         if self.record.eligibility.status not in (Status.ACTIVE, Status.QUARANTINED):
             self.end()
@@ -131,8 +150,7 @@ class Run:
         """Act on the world, if the lease is still held at this very moment (trap 29)."""
         host = self.host
         if not host.holds(self.record):
-            host.simulator.counts["lease lost"] += 1
-            self.end()
+            self._lose()
             return
         fact = history.Performed(
             host.simulator.now_ms,
@@ -173,8 +191,7 @@ class Run:
             return
         host = self.host
         if not host.holds(self.record):
-            host.simulator.counts["lease lost"] += 1
-            self.end()
+            self._lose()
             return
         if host.wall_ms() - proposal.transition.at_ms >= CLOCK_SKEW_MS // 2:
             self.think()

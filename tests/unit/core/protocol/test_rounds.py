@@ -8,9 +8,11 @@ from msgspec.structs import replace
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.protocol import decree
+from sojourn.core.protocol.dossier import OpenSlot
 from sojourn.core.protocol.messages import AskRound, Head, Nack, Proposal, RoundVoted
-from sojourn.core.protocol.rounds import RoundChange
+from sojourn.core.protocol.rounds import RoundChange, Said
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase
 from tests.samples import found, propose
@@ -169,6 +171,28 @@ def test_a_leader_proposes_the_newest_it_has_judged(stage: Stage) -> None:
     change = change_of(stage)
     change.remember((newer, stage.x))
     assert newer == change.choice()
+
+
+def test_a_leader_says_the_same_for_as_long_as_it_leads_a_round(stage: Stage) -> None:
+    """Found by the schedules: with a newer value at each try, half of the anchors voted for one and half for another."""
+    said, state = Said(), OpenSlot(slot=stage.slot, round=1, entered_ms=0)
+    now_ms = stage.x.transition.at_ms
+    assert said.of(state, now_ms) is None
+    said.note(state, stage.x)
+    stage.world.clock.pass_ms(5_000)
+    change = change_of(stage, 1)
+    change.remember((stage.x, stage.step(b"z")))
+    assert stage.x == change.choice(said.of(state, now_ms + 5_000))
+    assert said.of(replace(state, round=2), now_ms) is None
+    assert said.of(state, now_ms + CLOCK_SKEW_MS) is None, "nobody would vote for what is so old"
+    said.forget(stage.agent)
+    assert said.of(state, now_ms) is None
+
+
+def test_section_3_a_lock_goes_before_what_a_leader_said(stage: Stage) -> None:
+    change = change_of(stage, 1)
+    change.heard(0, Nack(round=1, lock=stage.certificate(stage.y), proposal=stage.y))
+    assert stage.y == change.choice(stage.x)
 
 
 def test_nothing_is_pending(stage: Stage) -> None:
