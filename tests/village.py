@@ -185,13 +185,20 @@ class Village:
 
     # --- agents ---------------------------------------------------------------------------------------
 
-    def document(self, cedar: str = PERMIT_ALL) -> SignedDocument:
+    def document(self, cedar: str = PERMIT_ALL, actions: tuple[str, ...] = ()) -> SignedDocument:
         """Return the issuer's policy document."""
-        return samples.document(cedar)
+        return samples.document(cedar, actions=actions)
 
-    def genesis(self, house: House, cedar: str = PERMIT_ALL, **fields: Any) -> Proposal:
+    def genesis(
+        self,
+        house: House,
+        cedar: str = PERMIT_ALL,
+        *,
+        actions: tuple[str, ...] = (),
+        **fields: Any,
+    ) -> Proposal:
         """Return the proposal that launches an agent in a zone."""
-        document = self.document(cedar)
+        document = self.document(cedar, actions)
         self.blocks.add(encode(document.document))
         self.blocks.add(CODE)
         return samples.genesis(house.sample, document, now_ms=clock.wall_ms(), **fields)

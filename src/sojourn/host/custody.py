@@ -61,6 +61,7 @@ class AgentCustody:
         self._lock = asyncio.Lock()
         self._inbox = Inbox(host, self, mail)
         self._stall = ""
+        self._sealed: list[bytes] = []
         self.blocks = host.blocks
 
     @property
@@ -204,9 +205,11 @@ class AgentCustody:
                 await self._host.zone.put_all(blocks)
             while True:
                 proposal = await self._host.signer.proposal(kind, self.head, record, evidence)
+                self._sealed.append(proposal.transition.digest)
                 done = await self._attempts(proposal, blocks if is_small else ())
                 if done is not None:
                     self.head = done
+                    self._sealed.clear()
                     return done
 
     async def _attempts(self, proposal: Proposal, blocks: tuple[bytes, ...]) -> Certified | None:
@@ -239,14 +242,17 @@ class AgentCustody:
             log.warning("no quorum", agent=self.agent.hex()[:12], problem=problem)
 
     def _own_or_lost(self, decided: Certified, wanted: Transition) -> Certified:
-        """Return a decision that says what we wanted, only at another time; raise for any other."""
-        same = decided.transition.kind is wanted.kind and decided.record == wanted.record
-        if same:
-            return decided
-        problem = (
-            f"a {decided.transition.kind} was decided instead, at version {decided.record.version}"
-        )
-        raise LeaseLost(problem)
+        """Return a decision that says what we wanted, only at another time; raise for any other.
+
+        An intent has to be one that was sealed here. An earlier life of this host may have sealed its equal and
+        acted on it before it crashed (protocol §10.4).
+        """
+        kind, version = decided.transition.kind, decided.record.version
+        if kind is not wanted.kind or decided.record != wanted.record:
+            raise LeaseLost(f"a {kind} was decided instead, at version {version}")
+        if kind is TransitionKind.INTEND and decided.transition.digest not in self._sealed:
+            raise LeaseLost(f"the intent of another life was decided, at version {version}")
+        return decided
 
     def _check_hopeless(self, stalled: Stalled) -> None:
         """Raise if more than f anchors say that this will never do: then at least one correct one does."""

@@ -17,6 +17,7 @@ from sojourn.core.base.limits import DECISIONS_AT_ONCE
 from sojourn.core.protocol.messages import Declined, Propose
 from sojourn.host.custody import AgentCustody
 from sojourn.host.server import Host
+from sojourn.runtime import clock, ports
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.zone_client import Overtaken
 from tests.unit.anchor.standing_in import hang, stand_in, until
@@ -26,11 +27,11 @@ from tests.village import House, Village, village
 Test = Callable[[Village, House, Host, AgentCustody], Awaitable[None]]
 
 
-def run(test: Test, *, lease_ms: int = 60_000) -> None:
+def run(test: Test, *, lease_ms: int = 60_000, actions: tuple[str, ...] = ()) -> None:
     async def main() -> None:
         async with village("a", lease_ms=lease_ms) as v:
             house = v.houses["a"]
-            head = await v.launch(house)
+            head = await v.launch(house, actions=actions)
             async with hosted(v, house) as host:
                 custody, _ = await taken_up(host, head)
                 await test(v, house, host, custody)
@@ -224,3 +225,23 @@ def test_a_commit_that_is_cancelled_leaves_nothing_running() -> None:
         assert TransitionKind.BIND is custody.head.transition.kind
 
     run(test)
+
+
+# Effects
+
+
+def test_section_10_an_intent_of_an_earlier_life_permits_no_effect() -> None:
+    """Its host may have acted on it before it crashed, though no anchor had heard of the decision yet."""
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        places = house.anchors[0].places
+        host.places.learn(places.lacking_in(host.places.summary()), clock.wall_ms())
+        early = AgentCustody(host, custody.head, asyncio.Event())
+        intent = ports.Intent(
+            step="pay", action="order.place", effect="once", key="k", arguments=digest(b"a")
+        )
+        await custody.intend(intent, draft_of(custody))
+        with pytest.raises(LeaseLost, match="another life"):
+            await early.intend(intent, draft_of(early))
+
+    run(test, actions=("order.place",))

@@ -90,7 +90,7 @@ class Run:
     def think(self) -> None:
         """Do the next thing after a moment."""
         least, most = _THINK_MS
-        wait_ms = least + (most - least) * self.host.simulator.chance.random()
+        wait_ms = least + (most - least) * self.host.chance.random()
         self.host.after(wait_ms, self._act)
 
     def _act(self) -> None:
@@ -104,7 +104,7 @@ class Run:
             self.end()
             return
         wishes = self.host.wishes
-        wish = self.host.simulator.chance.choices(list(wishes), list(wishes.values()))[0]
+        wish = self.host.chance.choices(list(wishes), list(wishes.values()))[0]
         if wish == "effect":
             self._intend("order")
         elif wish == "forbidden":
@@ -216,9 +216,14 @@ class Run:
         self, decided: Certified, proposal: Proposal, then: Callable[[], None] | None
     ) -> None:
         wanted = proposal.transition
-        if decided.transition.kind is not wanted.kind or decided.record != wanted.record:
+        is_same = decided.transition.kind is wanted.kind and decided.record == wanted.record
+        if is_same and wanted.kind is TransitionKind.INTEND:
+            # Its equal of an earlier life may have been acted on before the crash (protocol §10.4).
+            is_same = decided.transition == wanted
+        if not is_same:
             self.host.simulator.counts["overtaken"] += 1
             self.end()
+            self.host.lost(self.head, is_withheld=False)
             return
         self.head = decided
         if then is not None:
