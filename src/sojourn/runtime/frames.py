@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.memory.field import Form
-from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
 from sojourn.runtime.ports import Assessment, Message
@@ -294,4 +294,6 @@ def _decode(decoder: Any, data: bytes) -> Any:
     try:
         return decoder.decode(data)
     except (ValueError, OverflowError, RecursionError) as error:  # of msgspec, and of its UTF-8
-        raise Rejected(f"not a frame: {error}", reason="malformed", where="frame") from None
+        raise Rejected(
+            f"not a frame: {shown(str(error))}", reason="malformed", where="frame"
+        ) from None

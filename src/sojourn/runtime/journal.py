@@ -16,7 +16,7 @@ import msgspec
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, link_to
-from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.encoding import bad_field, encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume, decode_record
@@ -150,7 +150,7 @@ def _parse(plain: Any) -> tuple[bytes, Resume]:
     """Return the root of the log and the resume information. Raises `Rejected`."""
     match plain:
         case {"kind": str(kind)} if kind != KIND and kind.startswith("journal/"):
-            problem = f"the journal has format {kind!r}; this version reads {KIND!r}"
+            problem = f"the journal has format {kind[:40]!a}; this version reads {KIND!r}"
             raise Rejected(problem, reason="unknown-version", where="journal")
         case {"kind": "journal/1", "log": (None | Link()) as log, "resume": dict(resume)}:
             pass
@@ -163,7 +163,7 @@ def _parse(plain: Any) -> tuple[bytes, Resume]:
     try:
         return ZERO if log is None else named_by(log), msgspec.convert(resume, Resume)
     except msgspec.ValidationError as error:
-        raise Rejected(str(error), reason="bad-field", where="journal") from None
+        raise bad_field(str(error), "journal") from None
 
 
 def _memories(resume: dict[str, Any]) -> Iterator[dict[str, Any]]:

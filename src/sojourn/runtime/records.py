@@ -18,8 +18,16 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, decode_block
-from sojourn.core.base.errors import Misused, Rejected
+from sojourn.core.base.encoding import (
+    Count,
+    Digest,
+    Name,
+    Text,
+    Value,
+    bad_field,
+    decode_block,
+)
+from sojourn.core.base.errors import Misused
 from sojourn.runtime.ports import Assessment
 from sojourn.runtime.typed import encode_plain, to_plain
 
@@ -255,7 +263,7 @@ def parse_record(data: bytes) -> tuple[Record, Any]:
     try:
         record: Record = msgspec.convert(plain, Record)
     except msgspec.ValidationError as error:
-        raise Rejected(str(error), reason="bad-field", where="journal record") from None
+        raise bad_field(str(error), "journal record") from None
     return record, plain
 
 

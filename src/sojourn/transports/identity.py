@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import shown
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import is_acceptable_key, key_text, verify
 from sojourn.runtime.transport import PeerIdentity
@@ -39,6 +40,7 @@ _NOT_AFTER: Final = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.
 _SERIAL_BYTES: Final = 16
 _UNREADABLE: Final = (
     ValueError,
+    TypeError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,
@@ -80,7 +82,7 @@ def check_certificate(der: bytes) -> PeerIdentity:
     except x509.ExtensionNotFound as error:
         raise _bad(f"it lacks extension {error.oid.dotted_string}", "bad-certificate") from None
     except _UNREADABLE as error:
-        raise _bad(f"it is malformed: {error}", "bad-certificate") from None
+        raise _bad(f"it is malformed: {shown(str(error))}", "bad-certificate") from None
     if certificate.signature_algorithm_oid != SignatureAlgorithmOID.ED25519:
         raise _bad("its signature does not claim to be Ed25519", "bad-signature")
     if not verify(public_key, certificate.signature, certificate.tbs_certificate_bytes):
@@ -154,7 +156,7 @@ def _name(certificate: x509.Certificate) -> str:
     if len(names) != 1 or not isinstance(names[0], x509.UniformResourceIdentifier):
         raise _bad(f"it has {len(names)} names; exactly one URI is allowed", "bad-name")
     if not _is_spiffe(names[0].value):
-        raise _bad(f"its name {names[0].value[:200]!r} is not a SPIFFE one", "bad-name")
+        raise _bad(f"its name {names[0].value[:200]!a} is not a SPIFFE one", "bad-name")
     return names[0].value
 
 

@@ -86,14 +86,18 @@ def renews(dossier: Dossier, host: bytes, claim: Claim) -> bool:
     """Tell whether this anchor renews `host`'s lease for a claimed agent (protocol §6).
 
     Only the head's fence is ever renewed, and nothing while a bind is being decided: a paused host that wakes
-    up must not be renewed while its successor is being committed.
+    up must not be renewed while its successor is being committed. Nor where something later than the head's
+    successor is known of: a decision was missed here, and may have been that bind.
     """
     head = dossier.head
     if head is None or head.record.custody.host != host:
         return False
     if head.record.custody.fence != claim.fence or head.record.eligibility.status not in ACTING:
         return False
-    return dossier.open is None or not dossier.open.lease_withheld
+    if dossier.high_term > claim.term:
+        return False
+    state, successor = dossier.open, (claim.term, head.record.version + 1)
+    return state is None or (_order(state.slot) <= successor and not state.lease_withheld)
 
 
 def note_onward(dossier: Dossier, admission: Certified, view: View) -> Dossier:

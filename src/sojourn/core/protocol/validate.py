@@ -417,7 +417,7 @@ def _check_refuse(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     check_departure(dossier, parent, view)
     _check_anchor(proposal, view)
     arrival = dossier.arrival
-    if arrival is None:
+    if arrival is None or arrival.arrive.departure.record.digest != parent.record.digest:
         raise Refused("this anchor has only just seen the departure")
     waited = view.boot_ms - arrival.seen_at(view.boot)
     deadline = arrival.arrive.visa.terms.deadline_ms

@@ -35,6 +35,7 @@ def test_names_come_back(named: bytes) -> None:
     assert text == text.lower()
     assert (59, "bafyrei") == (len(text), text[:7])  # version 1, DAG-CBOR, SHA-256
     assert text.endswith(short(named))
+    assert 10 == len(short(named))
 
 
 @given(DIGESTS, st.booleans())

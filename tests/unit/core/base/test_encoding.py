@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from sojourn.core.base import encoding
 from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import (
     Count,
@@ -401,8 +402,24 @@ def test_what_cannot_be_written_is_rejected() -> None:
     ring: list[Any] = []
     ring.append(ring)
     for value in (2**64, -(2**64) - 1, float("nan"), float("inf"), {1: 2}, {1}, "\ud800", ring):
-        with pytest.raises(Rejected):
+        with pytest.raises(Rejected) as caught:
             encode_block(value)
+        assert caught.value.reason == ("too-deep" if value is ring else "malformed")
+
+
+def test_a_link_in_a_field_of_any_type_is_a_bad_field() -> None:
+    for value in (LINK, -(2**63) - 1):
+        assert "bad-field" == _reason(
+            encode_block({"kind": "anything/1", "value": value}), Anything
+        )
+
+
+def test_clause_1_2_what_a_lenient_codec_reads_is_rejected_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The codec is strict today, and what is read is written again and compared anyhow."""
+    monkeypatch.setattr(encoding.cbrrr, "decode_dag_cbor", lambda _: {"a": 1})
+    assert "non-canonical" == _reason(bytes.fromhex("bf616101ff"))
 
 
 def _headers_within_headers(size: int) -> bytes:
@@ -448,6 +465,8 @@ def test_a_large_block_that_is_malformed_is_called_so() -> None:
     assert "malformed" == _reason(encode_block(large)[:-1] + b"\xff")
     assert "malformed" == _reason(encode_block(large) + b"\0")
     assert "malformed" == _reason(encode_block(large)[:-1] + b"\xc1\x00")
+    # No header: one that would promise more than there is, if its last bits meant a width.
+    assert "malformed" == _reason(encode_block(large)[:-1] + b"\x9c" + b"\xff" * 16)
 
 
 # --- words of strangers ------------------------------------------------------------------------------

@@ -27,17 +27,20 @@ def test_a_rejection_names_its_reason_and_its_place() -> None:
 
 
 def test_every_error_is_of_the_tree_and_has_a_code_of_its_own() -> None:
-    kinds: list[type[SojournError]] = [
-        SojournError,
-        Rejected,
-        Denied,
-        Refused,
-        Misused,
-        Failed,
-        Unreachable,
-        StoreFailed,
-    ]
-    assert len(kinds) == len({kind.code for kind in kinds})
+    """Codes go over the wire, in an anchor's refusals: they stay what they are."""
+    codes: dict[type[SojournError], str] = {
+        SojournError: "error",
+        Rejected: "rejected",
+        Denied: "denied",
+        Refused: "refused",
+        Misused: "misused",
+        Failed: "failed",
+        Unreachable: "unreachable",
+        StoreFailed: "store-failed",
+    }
+    kinds = list(codes)
+    assert codes == {kind: kind.code for kind in kinds}
+    assert len(kinds) == len(set(codes.values()))
     assert all(issubclass(kind, SojournError) for kind in kinds)
     assert [Unreachable, StoreFailed] == [
         k for k in kinds if issubclass(k, Failed) and k is not Failed

@@ -137,3 +137,8 @@ def test_a_pair_shows_its_fingerprint_and_never_its_secret() -> None:
     assert f"KeyPair({key_text(pair.public)})" == repr(pair)
     assert pair.seed.hex() not in repr(pair)
     assert 16 == len(key_text(pair.public))
+
+
+def test_clause_1_9_the_verdicts_remembered_are_bounded() -> None:
+    """Strangers choose what is verified: what is kept of it must not grow with what they send."""
+    assert 16_384 == verify.cache_info().maxsize

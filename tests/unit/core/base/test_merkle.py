@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sojourn.core.base.encoding import decode, encode
+from sojourn.core.base.errors import Rejected
 from sojourn.core.base.merkle import (
     Inclusion,
     append,
@@ -112,6 +114,14 @@ def test_a_proof_with_another_leaf_or_path_leads_to_another_root(size: int) -> N
             assert root != root_from(LEAVES[m], changed) or path == proof.path
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 7, 8, 13])
+def test_a_path_that_ends_too_soon_leads_nowhere(size: int) -> None:
+    """It would lead to an inner node, which is no root."""
+    for m, proof in enumerate(inclusions(LEAVES[:size])[1]):
+        early = Inclusion(index=m, size=size, path=proof.path[:-1])
+        assert root_from(LEAVES[m], early) is None
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13])
 def test_a_proof_at_another_index_proves_that_leaf_or_nothing(size: int) -> None:
     """A root does not commit to its tree's size: some (index, size) walk the same path. The leaf they prove
@@ -153,3 +163,13 @@ def test_neither_leaf_nor_inner_hash_passes_for_the_other() -> None:
     assert leaf_hash(left + right) != root
     assert leaf_hash(b"\x01" + left + right) != root
     assert tree_root([]) != leaf_hash(b"")
+
+
+def test_clause_1_9_a_proof_has_a_path_of_64_steps_at_most() -> None:
+    longest, longer = (
+        Inclusion(index=0, size=2**63 - 1, path=tuple(LEAVES[:steps])) for steps in (64, 65)
+    )
+    assert longest == decode(encode(longest), Inclusion, what="proof", limit=4096)
+    with pytest.raises(Rejected) as caught:
+        decode(encode(longer), Inclusion, what="proof", limit=4096)
+    assert "bad-field" == caught.value.reason

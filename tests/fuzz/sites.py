@@ -1,0 +1,172 @@
+"""Every place in the source that decodes something, and the target that covers it, or why none has to.
+
+The list is held against the source (`test_sites`): a new decoder without a target fails.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["OURS", "SITES", "decoding_calls"]
+
+SOURCE: Final = Path(__file__).parents[2] / "src" / "sojourn"
+NOT_SEARCHED: Final = {"testing"}
+"""`sojourn.testing` reads what it wrote itself; it is no part of a process that has a wire."""
+_NAMES: Final = {
+    *("decode", "decode_block", "load_row", "StoredBlocks", "Decoder", "read_toml", "convert"),
+    *("loads", "from_bytes", "unpack", "unpack_from", "iter_unpack", "fromisoformat", "fromhex"),
+    *("b64decode", "b32decode", "load_der_x509_certificate", "from_str", "literal_eval"),
+}
+
+
+def decoding_calls(source: Path = SOURCE) -> Iterator[str]:
+    """Yield "file:function:call" for each call that decodes."""
+    for file in sorted(source.rglob("*.py")):
+        path = file.relative_to(source)
+        if path.parts[0] not in NOT_SEARCHED:
+            yield from _Calls(path.as_posix()).of(ast.parse(file.read_text()))
+
+
+class _Calls(ast.NodeVisitor):
+    """Collects the calls of one file, each with the function that it stands in."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._inside: list[str] = []
+        self._found: list[str] = []
+
+    def of(self, tree: ast.AST) -> list[str]:
+        self.visit(tree)
+        return self._found
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._enter(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._enter(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._enter(node)
+
+    def _enter(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._inside.append(node.name)
+        self.generic_visit(node)
+        self._inside.pop()
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if _is_decoding(node):
+            self._found.append(f"{self._path}:{'.'.join(self._inside)}:{ast.unparse(node.func)}")
+        self.generic_visit(node)
+
+
+def _is_decoding(node: ast.Call) -> bool:
+    called = node.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    if name == "parse":
+        return ast.unparse(called) in {"ast.parse", "cedar.parse"}
+    if name == "decode" and isinstance(called, ast.Attribute):  # of text, unless it is given bytes
+        return bool(node.args) and not isinstance(node.args[0], ast.Constant)
+    return name in _NAMES
+
+
+SITES: Final[dict[str, tuple[str, ...]]] = {
+    "anchor/folder.py:AnchorFolder.__init__:read_toml": ("anchor settings", "place"),
+    "anchor/folder.py:read_public:read_toml": ("anchor public",),
+    "anchor/mail.py:Mail.read:load_row": ("stored SignedMessage",),
+    "anchor/shelf.py:Shelf.__init__:StoredBlocks": ("document", "chapter"),
+    "anchor/shelf.py:Shelf._numbered:load_row": ("stored Chapter", "stored Certified"),
+    "anchor/shelf.py:Shelf.dossier:load_row": ("stored Dossier",),
+    "anchor/shelf.py:Shelf.dossiers:load_row": ("stored Dossier",),
+    "anchor/shelf.py:Shelf.every_chapter:load_row": ("stored Chapter",),
+    "anchor/shelf.py:Shelf.places:load_row": (
+        "stored SignedManifest",
+        "stored SignedEndorsement",
+    ),
+    "anchor/shelf.py:StoredBlocks.__getitem__:decode": ("document", "chapter"),
+    "anchor/shelf.py:load_row:decode": ("stored Dossier",),
+    "anchor/watermark.py:Watermarks.__init__:load_row": ("stored Vote",),
+    "cli/address_book.py:entry_of:read_toml": ("address book", "identifier"),
+    "cli/agent.py:send_message:json.loads": ("message to send",),
+    "cli/agent_file.py:outside_steps:ast.parse": ("agent steps",),
+    "cli/agent_file.py:read_agent_file:read_toml": ("agent file",),
+    "cli/documents.py:read_signed:decode": ("signed policy",),
+    "cli/documents.py:sign_document:decode": ("document",),
+    "cli/founding.py:read_draft:decode": ("draft",),
+    "cli/founding.py:read_seal:decode": ("seal",),
+    "cli/governing.py:_document:decode": ("document",),
+    "cli/options.py:_Moment.convert:datetime.fromisoformat": ("date",),
+    "core/agent/memory/blocks.py:links:decode_block": ("block links",),
+    "core/agent/memory/blocks.py:load_block:decode_block": ("mapping", "log", "chunks"),
+    "core/agent/memory/values.py:open_held:decode_block": ("mapping", "log"),
+    "core/base/digests.py:parse_cid_text:base64.b32decode": ("identifier",),
+    "core/base/encoding.py:_check_claims:int.from_bytes": ("block",),
+    "core/base/encoding.py:decode:msgspec.convert": ("request",),
+    "core/policy/cedar.py:Compiled.of:PolicySet.from_str": ("policy rules",),
+    "core/policy/cedar.py:parse:PolicySet.from_str": ("policy rules",),
+    "core/policy/cedar.py:syntax_error:PolicySet.from_str": ("policy rules",),
+    "core/policy/document.py:_parse:cedar.parse": ("policy rules", "policy scanner"),
+    "core/protocol/capsule.py:_document:decode": ("capsule", "document"),
+    "core/protocol/capsule.py:load_capsule:decode": ("capsule", "capsule root"),
+    "core/protocol/car.py:CarReader._root:decode_block": ("CAR",),
+    "core/protocol/exchange.py:decode_body:decode": ("message body",),
+    "core/protocol/exchange.py:decode_reply:decode": ("reply",),
+    "core/protocol/exchange.py:decode_request:decode": ("request",),
+    "core/protocol/exchange.py:decode_work:decode": ("notice",),
+    "core/zone/envelope.py:load_envelope:decode": ("envelope",),
+    "core/zone/manifest.py:load_manifest:decode": ("manifest",),
+    "demo/schedule.py:_Reader._tables:msgspec.convert": ("schedule",),
+    "demo/schedule.py:_Reader._tables:tomllib.loads": ("schedule",),
+    "host/folder.py:read_membership:decode": ("membership",),
+    "host/offer.py:OfferFile._read:read_toml": ("offer",),
+    "host/outlook.py:_document:decode": ("document",),
+    "host/run.py:source_of:decode_block": ("code block",),
+    "runtime/code.py:_imported:ast.parse": ("agent source",),
+    "runtime/files.py:read_toml:msgspec.convert": ("offer",),
+    "runtime/files.py:read_toml:tomllib.loads": ("offer",),
+    "runtime/frames.py::msgspec.msgpack.Decoder": ("child's frame", "host's frame"),
+    "runtime/frames.py:_decode:decoder.decode": ("child's frame", "host's frame"),
+    "runtime/journal.py:_parse:msgspec.convert": ("journal root",),
+    "runtime/keyfile.py:_parse:tomllib.loads": ("key file", "public key file"),
+    "runtime/keyfile.py:parse_public_key:bytes.fromhex": ("public key",),
+    "runtime/keyfile.py:read_key:base64.b64decode": ("key file",),
+    "runtime/records.py:parse_record:decode_block": ("journal record",),
+    "runtime/records.py:parse_record:msgspec.convert": ("journal record",),
+    "runtime/typed.py:from_plain:msgspec.convert": ("arguments",),
+    "stores/sqlite/wal.py:_checksum:iter_unpack": ("write-ahead log",),
+    "stores/sqlite/wal.py:commit_frames:_FRAME.unpack": ("write-ahead log",),
+    "stores/sqlite/wal.py:commit_frames:_HEADER.unpack": ("write-ahead log",),
+    "stores/sqlite/wal.py:header_is_damaged:_HEADER.unpack": ("write-ahead log",),
+    "transports/faults.py:decode_fault:decode": ("fault",),
+    "transports/frames.py:FrameReader.next_frame:_HEADER.unpack_from": ("frames",),
+    "transports/identity.py:check_certificate:x509.load_der_x509_certificate": ("certificate",),
+}
+"""What reads something from outside, and the targets whose search goes through it."""
+
+_ENCODED_HERE: Final = "reads what the line before has encoded"
+_SHIPPED: Final = "reads data that ships with a package"
+_OWN_LOG: Final = "reads what a process of the same run has written, for show"
+_FIXED: Final = "four bytes are always a number; what follows is a frame, which is a target"
+
+OURS: Final[dict[str, str]] = {
+    "anchor/scribe.py:Scribe.__init__:int.from_bytes": "any bytes are a number; the row is audited",
+    "cli/agent_view.py:_facts:bytes.fromhex": "reads what the same command has written as hex",
+    "cli/founding.py:_draft:decode": _ENCODED_HERE,
+    "cli/launching.py:_check_bounds:decode": _ENCODED_HERE,
+    "cli/showing/evidence.py:_events:json.loads": _OWN_LOG,
+    "cli/showing/evidence.py:gather:msgspec.convert": _OWN_LOG,
+    "cli/showing/show.py:_verified:msgspec.json.decode": _OWN_LOG,
+    "core/base/encoding.py:encode:msgspec.msgpack.decode": _ENCODED_HERE,
+    "core/policy/cedar.py:Compiled.of:Schema.from_str": "our own schema",
+    "core/policy/cedar.py:validate:Schema.from_str": "our own schema",
+    "demo/places.py:_prices:msgspec.json.decode": _SHIPPED,
+    "demo/places.py:_regions:msgspec.json.decode": _SHIPPED,
+    "runtime/context.py:Context.random:int.from_bytes": "our own entropy",
+    "runtime/typed.py:to_plain:msgspec.msgpack.decode": _ENCODED_HERE,
+    "stores/sqlite/chain.py:as_number:int.from_bytes": "any digest is a number",
+    "stores/sqlite/mark.py:Mark._read:_SEQUENCE.unpack": "eight bytes, held against their digest",
+    "substrates/local.py:_ProcessChannel.receive:HEADER.unpack": _FIXED,
+    "substrates/local_child.py:_read:HEADER.unpack": _FIXED,
+    "transports/identity.py:_certificate:int.from_bytes": "our own serial number",
+}
+"""What reads nothing from outside, and why."""

@@ -1,0 +1,673 @@
+"""Every decoder of bytes from outside: from the wire, from disk, from a person, from agents' code."""
+
+import io
+import json
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+import click
+import msgspec
+
+from sojourn.anchor.folder import Settings, _Public, parse_place
+from sojourn.anchor.shelf import load_row
+from sojourn.cli.address_book import AgentEntry
+from sojourn.cli.agent_file import AgentFile, outside_steps, read_agent_file
+from sojourn.cli.options import MOMENT, milliseconds
+from sojourn.cli.policy import _thresholds
+from sojourn.cli.zone_init import _tolerated
+from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
+from sojourn.core.agent.memory.chunks import Chunks, write
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.trust import SignedEndorsement
+from sojourn.core.base.digests import (
+    ZERO,
+    Link,
+    cid_text,
+    digest,
+    link_digest,
+    link_to,
+    parse_cid_text,
+)
+from sojourn.core.base.encoding import decode, decode_block, encode, encode_block
+from sojourn.core.base.errors import Misused, Rejected, StoreFailed
+from sojourn.core.base.limits import (
+    CHAPTER_BYTES_MAX,
+    DOCUMENT_BYTES_MAX,
+    MANIFEST_BYTES_MAX,
+    RECORD_BYTES_MAX,
+)
+from sojourn.core.base.merkle import Inclusion
+from sojourn.core.base.seals import Seal
+from sojourn.core.policy.document import PolicyDocument, read_rules
+from sojourn.core.policy.source import Source
+from sojourn.core.protocol.capsule import ROOT_BYTES_MAX, Capsule, load_capsule
+from sojourn.core.protocol.car import CarReader, car_header, car_section
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.dossier import Dossier
+from sojourn.core.protocol.exchange import (
+    AnyReply,
+    AnyRequest,
+    SignedMessage,
+    Work,
+    decode_body,
+    decode_reply,
+    decode_request,
+    decode_work,
+)
+from sojourn.core.quorum.votes import Vote
+from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
+from sojourn.demo.schedule import parse_schedule
+from sojourn.host.offer import OfferSettings
+from sojourn.host.run import source_of
+from sojourn.runtime.code import _imported
+from sojourn.runtime.files import read_toml, to_toml
+from sojourn.runtime.frames import (
+    FromAgent,
+    FromHost,
+    decode_from_agent,
+    decode_from_host,
+    encode_frame,
+)
+from sojourn.runtime.journal import _parse as parse_journal_root
+from sojourn.runtime.keyfile import (
+    Purpose,
+    parse_public_key,
+    purpose_of,
+    read_key,
+    read_public_key,
+    write_key,
+    write_public_key,
+)
+from sojourn.runtime.records import Record, parse_record
+from sojourn.runtime.typed import encode_plain, from_plain, to_plain
+from sojourn.stores.sqlite.wal import commit_frames, header_is_damaged
+from sojourn.transports.faults import Fault, decode_fault
+from sojourn.transports.frames import NOTICE, REQUEST, Frame, FrameReader, Unfit, header
+from sojourn.transports.identity import Credentials, check_certificate
+from tests import samples
+from tests.conformance import journey
+from tests.fuzz import seeds
+from tests.fuzz.target import Finding, Target
+
+__all__ = ["TARGETS", "by_name"]
+
+LIMIT: Final = 1 << 20
+_ITEMS_READ_MAX: Final = 2_000
+_BODY_BYTES_MAX: Final = 4096
+
+
+# --- values in DAG-CBOR -------------------------------------------------------------------------------
+
+
+def _value(
+    name: str,
+    form: Any,
+    *kinds: str,
+    limit: int = LIMIT,
+    read: Callable[[bytes], Any] | None = None,
+    errors: tuple[type[Exception], ...] = (Rejected,),
+) -> Target:
+    """Return the target of a type that `decode` reads; `kinds` are its golden files."""
+
+    def decoded(data: bytes) -> Any:
+        return decode(data, form, what=name, limit=limit)
+
+    def made() -> Iterable[bytes]:
+        yield from seeds.golden(*kinds)
+        for each in getattr(form, "__args__", ()) or (form,):
+            yield from seeds.examples(each)
+
+    return Target(
+        name=name,
+        read=read or decoded,
+        write=encode,
+        make_seeds=made,
+        errors=errors,
+        form=form,
+    )
+
+
+def _row(form: Any, *kinds: str) -> Target:
+    name = f"stored {form.__name__}"
+    read = lambda data: load_row(data, form)  # noqa: E731
+    return _value(name, form, *kinds, read=read, errors=(StoreFailed,))
+
+
+VALUES: Final = (
+    _value("request", AnyRequest, "request", read=decode_request),
+    _value("reply", AnyReply, read=decode_reply),
+    _value("notice", Work, read=decode_work),
+    _value("record", AgentRecord, "record", limit=RECORD_BYTES_MAX),
+    _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
+    _value("signed policy", SignedDocument, "document"),
+    _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
+    _value("seal", Seal, "seal"),
+    _value("membership", Inclusion),
+    _value("chapter", Chapter, "chapters", limit=CHAPTER_BYTES_MAX),
+    _value("capsule root", Capsule, limit=ROOT_BYTES_MAX),
+    _row(Dossier),
+    _row(Chapter),
+    _row(Certified, "certified"),
+    _row(SignedManifest, "manifest"),
+    _row(SignedEndorsement, "endorsement"),
+    _row(SignedMessage),
+    _row(Vote, "vote"),
+)
+
+
+def _wire_parts() -> Iterable[Target]:
+    yield Target(
+        name="block",
+        read=lambda data: decode_block(data, what="block", limit=LIMIT),
+        write=encode_block,
+        make_seeds=seeds.plain_blocks,
+    )
+    yield Target(
+        name="block links",
+        read=links,
+        make_seeds=seeds.plain_blocks,
+    )
+    yield Target(
+        name="message body",
+        read=decode_body,
+        write=encode,
+        make_seeds=lambda: [*seeds.golden("encoding"), encode({"approve": True, "n": [1, 2.5]})],
+    )
+    yield Target(
+        name="manifest",
+        read=load_manifest,
+        write=encode,
+        make_seeds=lambda: [*seeds.golden("manifest"), encode(samples.found("z").signed)],
+        form=SignedManifest,
+    )
+    yield Target(
+        name="envelope",
+        read=lambda data: load_envelope(data, journey.HOME.manifest, samples.NOW_MS),
+        write=encode,
+        make_seeds=lambda: [
+            *seeds.golden("envelope"),
+            encode(samples.envelope(journey.HOME, journey.HOME.hosts[0])),
+        ],
+        form=SignedEnvelope,
+    )
+    yield Target(
+        name="fault",
+        read=_fault,
+        make_seeds=lambda: seeds.examples(Fault),
+        form=Fault,
+    )
+    yield Target(
+        name="code block",
+        read=source_of,
+        write=encode_block,
+        make_seeds=lambda: [samples.CODE, encode_block({"a/b.py": b"", "c.py": b"x = 1\n"})],
+    )
+
+
+def _fault(data: bytes) -> Any:
+    """Read an error frame's body; what is none is itself an error, so nothing may be raised but that."""
+    error = decode_fault(data)
+    if not (str(error).isprintable() or error.problem == ""):
+        raise Finding(f"a stranger's error could steer a terminal: {str(error)!a}")
+    return error
+
+
+# --- streams ------------------------------------------------------------------------------------------
+
+
+def _car_sections(data: bytes) -> tuple[bytes, list[bytes]]:
+    reader = CarReader(io.BytesIO(data), what="file")
+    return reader.root, [section.data for section in reader.sections(LIMIT)]
+
+
+def _write_car(read: tuple[bytes, list[bytes]]) -> bytes:
+    root, blocks = read
+    return car_header(root) + b"".join(map(car_section, blocks))
+
+
+def _capsule(data: bytes) -> bytes:
+    """Return a capsule as it is written again from what was verified of it."""
+    verified = load_capsule(io.BytesIO(data))
+    root, blocks = _car_sections(data)
+    if len(blocks) != verified.blocks + 1 or digest(encode(verified.capsule)) != root:
+        raise Finding("a capsule holds what nothing has verified")
+    return _write_car((root, blocks))
+
+
+def _frames(data: bytes) -> list[Any]:
+    """Cut a stream whole and in pieces: the frames must be the same. The first byte says how long pieces are."""
+    size, stream = (data[0] % 17 + 1, data[1:]) if data else (1, b"")
+    whole = _cut([stream])
+    pieces = _cut([stream[at : at + size] for at in range(0, len(stream), size)])
+    if repr(whole) != repr(pieces):
+        raise Finding("a stream's frames depend on how it arrives")
+    if not any(isinstance(each, (Unfit, str)) for each in whole):
+        again = b"".join(header(f.type, f.correlation, len(f.body)) + f.body for f in whole)
+        if not stream.startswith(again):
+            raise Finding("frames are not what the stream holds")
+    return whole
+
+
+def _cut(pieces: Iterable[bytes]) -> list[Frame | Unfit | str]:
+    reader, found = FrameReader(_BODY_BYTES_MAX), list[Frame | Unfit | str]()
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while (frame := reader.next_frame()) is not None:
+                found.append(frame)
+    except Rejected as error:
+        found.append(error.reason)
+    return found
+
+
+def _stream_seeds() -> Iterable[bytes]:
+    one = header(REQUEST, 7, 3) + b"abc"
+    yield b"\x03" + one + header(NOTICE, 0, 0) + one
+    yield b"\x00" + header(REQUEST, 1, _BODY_BYTES_MAX + 1) + b"x" * 40 + one
+    yield b"\x05" + header(9, 1, 2) + b"xx" + one
+
+
+def _wal(data: bytes) -> tuple[bool, list[int]]:
+    path = _file(data)
+    return header_is_damaged(path), commit_frames(path)
+
+
+STREAMS: Final = (
+    Target(
+        name="CAR",
+        read=_car_sections,
+        write=_write_car,
+        make_seeds=lambda: [seeds.capsule(), _write_car((digest(b"\xa0"), [b"\xa0", b"\x80"]))],
+        bytes_max=16_384,
+    ),
+    Target(
+        name="capsule",
+        read=_capsule,
+        write=lambda again: again,
+        make_seeds=lambda: [seeds.capsule()],
+        bytes_max=16_384,
+        form=Capsule,
+    ),
+    Target(name="frames", read=_frames, make_seeds=_stream_seeds),
+    Target(
+        name="child's frame",
+        read=decode_from_agent,
+        rewrite=encode_frame,
+        make_seeds=lambda: _frame_seeds(FromAgent),
+        form=FromAgent,
+    ),
+    Target(
+        name="host's frame",
+        read=decode_from_host,
+        rewrite=encode_frame,
+        make_seeds=lambda: _frame_seeds(FromHost),
+        form=FromHost,
+    ),
+    Target(
+        name="write-ahead log",
+        read=_wal,
+        make_seeds=lambda: [bytes.fromhex("377f0682002de21800001000") + bytes(80)],
+    ),
+)
+
+
+def _frame_seeds(union: Any) -> Iterable[bytes]:
+    from tests.fuzz.shapes import example_of
+
+    for form in union.__args__:
+        for full in (False, True):
+            yield encode_frame(example_of(form, full=full))
+
+
+# --- memory -------------------------------------------------------------------------------------------
+
+
+def _mapping(data: bytes) -> bytes | None:
+    """Read a mapping by its root block; build it anew from what was read: one content has one root."""
+    source = seeds.Shelf(data)
+    found = Mapping.load(digest(data), source)
+    items = list(islice(found.items(), _ITEMS_READ_MAX))
+    if len(items) == _ITEMS_READ_MAX:
+        return None
+    made, new = Mapping.load(ZERO, source), NewBlocks(source)
+    for key, value in items:
+        made = made.put(key, value)
+    return _same(made.commit(new).root, data, new)
+
+
+def _log(data: bytes) -> bytes | None:
+    source = seeds.Shelf(data)
+    found = Log.load(digest(data), source)
+    values = list(islice(found, _ITEMS_READ_MAX))
+    if len(values) == _ITEMS_READ_MAX:
+        return None
+    new = NewBlocks(source)
+    return _same(Log.load(ZERO, source).extend(values).commit(new).root, data, new)
+
+
+def _chunks(data: bytes) -> bytes | None:
+    source = seeds.Shelf(data)
+    found = Chunks.load(digest(data), source)
+    content = found.read(0, LIMIT)
+    if len(content) != len(found):
+        return None
+    new = NewBlocks(source)
+    return _same(write(content, new), data, new)
+
+
+def _same(root: bytes, data: bytes, new: NewBlocks) -> bytes:
+    """Return the bytes of the root made anew; an empty memory has none, so no block may stand for it."""
+    return new.get(root) if root != ZERO else b""
+
+
+def _memory(name: str, kind: str, read: Callable[[bytes], bytes | None]) -> Target:
+    def checked(data: bytes) -> bytes:
+        again = read(data)
+        return data if again is None else again
+
+    return Target(
+        name=name,
+        read=checked,
+        write=lambda again: again,
+        errors=(Rejected, MissingBlock),
+        make_seeds=lambda: seeds.memory_blocks(kind),
+        bytes_max=16_384,
+    )
+
+
+def _journal(data: bytes) -> Any:
+    return parse_journal_root(decode_block(data, what="journal", limit=LIMIT))
+
+
+def _journal_seeds() -> Iterable[bytes]:
+    segment = {"memory": {"a": link_to(ZERO), "b": ZERO}, "start": 0, "stop": None, "turn": None}
+    resume = {
+        "run": 0,
+        "seed": ZERO,
+        "arguments": [[], {}],
+        "segments": [segment],
+        "inbox": 0,
+        "ended": None,
+    }
+    yield encode_block({"kind": "journal/1", "log": link_to(ZERO), "resume": resume})
+    yield encode_block({"kind": "journal/1", "log": None, "resume": resume})
+    yield encode_block({"kind": "journal/2", "log": None, "resume": {}})
+
+
+MEMORY: Final = (
+    _memory("mapping", "mapping", _mapping),
+    _memory("log", "log", _log),
+    _memory("chunks", "chunks", _chunks),
+    Target(name="journal root", read=_journal, make_seeds=_journal_seeds),
+    Target(
+        name="journal record",
+        read=parse_record,
+        write=lambda parsed: encode_block(parsed[1]),
+        make_seeds=lambda: seeds.examples(*Record.__args__),
+        form=Record,
+    ),
+)
+
+
+# --- files and texts of people ------------------------------------------------------------------------
+
+
+@cache
+def _folder() -> Path:
+    shm = Path("/dev/shm")
+    return Path(mkdtemp(prefix="sojourn-fuzz-", dir=shm if shm.is_dir() else None))
+
+
+def _file(data: bytes) -> Path:
+    """Return a file with this content, that others may not read."""
+    path = _folder() / "tried"
+    path.touch(0o600)
+    path.write_bytes(data)
+    return path
+
+
+def _person(
+    name: str, read: Callable[[bytes], Any], *given: str | bytes, bytes_max: int = 2048, **more: Any
+) -> Target:
+    """Return the target of a text that a person wrote: whatever is wrong with it is `Misused`."""
+    return Target(
+        name=name,
+        read=read,
+        make_seeds=lambda: [each if isinstance(each, bytes) else each.encode() for each in given],
+        errors=(Misused, UnicodeDecodeError),
+        is_text=True,
+        bytes_max=bytes_max,
+        **more,
+    )
+
+
+def _toml(name: str, form: Any, *given: str) -> Target:
+    return _person(name, lambda data: read_toml(_file(data), form, what=name), *given, form=form)
+
+
+def _key_file() -> Iterable[bytes]:
+    for purpose in (Purpose.PERSON, Purpose.ANCHOR_VOTE):
+        path = _folder() / f"{purpose}"
+        for each in (path, path.with_suffix(".pub")):
+            each.unlink(missing_ok=True)
+        write_key(path, samples.key("someone"), purpose)
+        write_public_key(path.with_suffix(".pub"), samples.key("someone").public, purpose)
+        yield path.read_bytes()
+        yield path.with_suffix(".pub").read_bytes()
+
+
+def _moment(data: bytes) -> int:
+    moment = MOMENT.convert(data.decode(), None, None)
+    at_ms = milliseconds(moment)
+    if abs(at_ms) > 2**53:
+        raise Finding(f"a date is {at_ms} ms")
+    return at_ms
+
+
+def _agent_file(data: bytes) -> Any:
+    file = read_agent_file(_file(data))
+    file.capabilities.requires.requirements()
+    return file
+
+
+def _message(data: bytes) -> Any:
+    """Take a message from the command line as far as the body that is signed."""
+    try:
+        value = json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise Misused("no JSON") from error
+    return decode_body(encode_plain(to_plain(value, what="a message"), what="a message"))
+
+
+class _Given(msgspec.Struct):
+    a: date | None = None
+    b: set[int] | None = None
+    c: dict[str, float] | None = None
+
+
+def _arguments(data: bytes) -> Any:
+    """Take JSON for what an agent's author declared."""
+    try:
+        plain = msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise Misused("no JSON") from error
+    return from_plain(plain, _Given | list[int], what="an argument")
+
+
+def _steps(data: bytes) -> Any:
+    """Read the steps of what is Python: nothing else comes so far."""
+    list(_imported(data, "a.py"))
+    return outside_steps({"a.py": data})
+
+
+def _rules(data: bytes) -> Any:
+    return read_rules(PolicyDocument(name="policy", text=data.decode()))
+
+
+def _scanned(data: bytes) -> Any:
+    text = data.decode()
+    source = Source(text, name="policy")
+    for statement in source.statements:
+        for token in statement.tokens:
+            if text[token.offset : token.offset + len(token.text)] != token.text:
+                raise Finding("a token is not where the scanner says")
+    return source
+
+
+AGENT_FILE: Final = """\
+[agent]
+entry = "agent:Agent"
+[governance]
+policies = ["rules.cedar"]
+until = 2030-01-31
+[trust]
+issuers = ["acme", { key = "00", level = 3, depth = 2 }]
+minimum = { travel = 3 }
+[capabilities.requires]
+cpu = 1.5
+packages = ["numpy>=1.2"]
+[memory.desk]
+form = "mapping"
+residency = ["EU"]
+values = { a = 1, b = [1.5, "x"] }
+[budgets]
+calls = 10
+"""
+CEDAR: Final = (
+    samples.PERMIT_ALL,
+    (
+        '@id("eu") permit (principal, action == Action::"travel", resource) when '
+        '{ resource.jurisdiction.contains("EU") && context.cost_micros < 100 };\n// a comment\n'
+        "forbid (principal, action, resource) unless { principal.labels.isEmpty() };"
+    ),
+    'permit (principal, action in [Action::"travel"], resource) when { ' + "!" * 4 + "true };",
+)
+SCHEDULES: Final = (
+    """\
+title = "t"
+home = "a"
+[[zone]]
+name = "a"
+provider = "desk"
+region = "attic"
+anchors = 1
+[zone.site]
+location = "Attic"
+country = "Ireland"
+country_code = "IE"
+latitude = 53.3
+longitude = -6.2
+cost_usd_hour = 0.1
+assumption = "as measured"
+[[change]]
+after_windows = 2
+zone = "a"
+price_factor = 0.5
+[[change]]
+at_seconds = 1.5
+kill = "anchor"
+anchor = 0
+""",
+    (
+        'title = "t"\nhome = "b"\n[[zone]]\nname = "b"\nprovider = "aws"\nregion = "eu-west-1"\n'
+        '[[change]]\nafter_windows = 1\nzone = "b"\nprice_usd_hour = 0.2\ncapacity = 1\n'
+    ),
+)
+_HEX: Final = samples.key("someone").public.hex()
+
+PEOPLE: Final = (
+    _toml("offer", OfferSettings, "cpu_millis = 1\nmemory_mib = 2\nslots = 3\nprice_micros = 4\n"
+          'models = ["m"]\npackages = "all"\n'),
+    _toml("anchor settings", Settings, 'operator = "o"\nlisten = "[::1]:7400"\nreached = "h:1"\n'),
+    _toml("anchor public", _Public, to_toml({"operator": "o", "reached": "h:1", "identity": _HEX,
+                                             "vote": _HEX, "format": "sojourn-anchor/1"})),
+    _toml("address book", AgentEntry, to_toml({"agent": cid_text(ZERO), "zone": cid_text(ZERO)})),
+    _person("agent file", _agent_file, AGENT_FILE, form=AgentFile),
+    _person("schedule", lambda data: parse_schedule(data.decode(), name="x"), *SCHEDULES),
+    _person("policy scanner", _scanned, *CEDAR),
+    _person("policy rules", _rules, *CEDAR),
+    _person("place", lambda data: parse_place(data.decode(), what="x"), "10.0.0.7:7400", "[::1]:1"),
+    _person("public key", lambda data: parse_public_key(data.decode(), what="x"), _HEX),
+    _person("agent source", lambda data: list(_imported(data, "a.py")), "import a.b\nfrom c import d\n"),
+    _person("agent steps", _steps,
+            "class A:\n @step(effect='once', action='pay')\n async def f(self): pass\n"),
+    _person("message to send", _message, '{"approve": true}', "[1, 2.5, null]"),
+    _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),
+    _person("threshold", lambda data: _thresholds((data.decode(),)), "amend=2", "retire=1"),
+    _person("tolerated", lambda data: _tolerated(data.decode()), "auto", "1"),
+)  # fmt: skip
+
+OTHERS: Final = (
+    Target(
+        name="key file",
+        read=lambda data: (purpose_of(path := _file(data)), read_key(path, *Purpose)),
+        make_seeds=_key_file,
+        errors=(Misused,),
+        is_text=True,
+    ),
+    Target(
+        name="public key file",
+        read=lambda data: read_public_key(_file(data)),
+        make_seeds=_key_file,
+        errors=(Misused,),
+        is_text=True,
+    ),
+    Target(
+        name="date",
+        read=_moment,
+        make_seeds=lambda: [b"2027-01-31", b"2027-01-31T12:00", b"2027-01-31T12:00:00+02:00"],
+        errors=(click.BadParameter, UnicodeDecodeError),
+        is_text=True,
+    ),
+    Target(
+        name="identifier",
+        read=lambda data: parse_cid_text(data.decode()),
+        write=lambda named: cid_text(named).encode(),
+        make_seeds=lambda: [*seeds.golden("cid"), cid_text(ZERO).encode()],
+        errors=(Rejected, UnicodeDecodeError),
+        is_text=True,
+    ),
+    Target(
+        name="link",
+        read=lambda data: link_digest(_link(data)),
+        make_seeds=lambda: [bytes(link_to(ZERO)), bytes(link_to(ZERO, raw=True))],
+    ),
+    Target(
+        name="certificate",
+        read=check_certificate,
+        make_seeds=lambda: [_certificate("spiffe://a/anchor/0"), _certificate("spiffe://b/c")],
+    ),
+)
+
+
+def _link(data: bytes) -> Link:
+    try:
+        return Link(data)
+    except ValueError as error:
+        raise Rejected("no CID", reason="bad-link") from error
+
+
+def _certificate(name: str) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return Credentials(samples.key("someone").seed, name).certificate.public_bytes(Encoding.DER)
+
+
+TARGETS: Final[tuple[Target, ...]] = (
+    *VALUES,
+    *_wire_parts(),
+    *STREAMS,
+    *MEMORY,
+    *PEOPLE,
+    *OTHERS,
+)
+by_name: Final = {target.name: target for target in TARGETS}
