@@ -160,6 +160,15 @@ class StoreConformance:
         assert store.missing_blocks(wanted + wanted) == wanted[1::2]
         assert store.missing_blocks([]) == []
 
+    def test_blocks_are_named_in_order(self, store: Store) -> None:
+        blocks = [put_block(bytes([number])) for number in range(50)]
+        commit(store, *blocks, put_block(b"gone"), DeleteBlock(put_block(b"gone").digest))
+        names = sorted(block.digest for block in blocks)
+        assert store.block_names(limit=99) == names
+        assert store.block_names(after=names[9], limit=5) == names[10:15]
+        assert store.block_names(after=names[-1], limit=5) == []
+        assert store.block_names(limit=0) == []
+
     def test_a_deleted_block_is_gone(self, store: Store) -> None:
         one, other = put_block(b"1"), put_block(b"2")
         commit(store, one, other, DeleteBlock(one.digest))

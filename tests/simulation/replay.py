@@ -20,9 +20,9 @@ def judge(schedule: Schedule) -> None:
     assert is_decided, f"undecided after {ROUNDS_UNTIL_DECIDED} calm rounds"
 
 
-def run(seed: int, *, forgets: bool = False) -> Schedule:
+def run(seed: int) -> Schedule:
     """Judge a seed. A failure says how to replay it, and what happened last."""
-    schedule = Schedule(seed, forgets=forgets)
+    schedule = Schedule(seed)
     try:
         judge(schedule)
     except AssertionError as error:

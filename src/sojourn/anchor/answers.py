@@ -127,9 +127,13 @@ class Answers:
         if head is None or head.record.custody.zone != self._anchor.zone_id:
             return None
         eligibility = head.record.eligibility
-        if eligibility.status in GONE or head.record.custody.host not in (None, host):
+        bound, has_mail = head.record.custody.host, self._anchor.mail.waits_for(dossier.agent)
+        if eligibility.status in GONE:
             return None
-        has_mail = self._anchor.mail.waits_for(dossier.agent)
+        if bound not in (None, host) and not (
+            has_mail and not self._anchor.hosts.is_connected(bound)
+        ):
+            return None  # but for mail that the bound host is not there to take, as when it came
         timed = any(wake.at_ms is not None for wake in eligibility.wake)
         if eligibility.status is Status.DORMANT and not (has_mail or timed):
             return None

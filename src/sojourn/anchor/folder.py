@@ -16,7 +16,7 @@ from sojourn.core.base.encoding import Name, Value
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import AnchorEntry, Endpoint, SignedManifest, ZoneManifest
-from sojourn.runtime.files import read_manifest, read_toml, to_toml, write_atomically
+from sojourn.runtime.files import read_kept_manifest, read_toml, to_toml, write_atomically
 from sojourn.runtime.keyfile import Purpose, make_key, parse_public_key, read_key
 from sojourn.runtime.store import Store
 from sojourn.stores.sqlite import SqliteStore
@@ -131,13 +131,13 @@ class AnchorFolder:
         return read_key(self.path / "vote.key", Purpose.ANCHOR_VOTE)
 
     def manifest(self) -> SignedManifest:
-        """Return the zone's manifest. Raises `Misused` if there is none, `Rejected` if it does not hold."""
+        """Return the zone's manifest. Raises `Misused` if there is none, or it is damaged."""
         path = self.path / "manifest"
         if not path.exists():
             problem = f"the anchor in {self.path} belongs to no zone yet"
             remedy = "Give the zone's --zone-manifest, as `sojourn zone assemble` wrote it"
             raise Misused(problem, remedy=remedy)
-        return read_manifest(path)
+        return read_kept_manifest(path)
 
     def join(self, manifest: SignedManifest) -> None:
         """Keep the manifest of the zone this anchor belongs to, which never changes here; make its store.

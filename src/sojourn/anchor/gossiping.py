@@ -4,7 +4,6 @@ Each round: one other anchor of this zone, and one of another zone, chosen by ch
 """
 
 import asyncio
-import random
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -41,7 +40,7 @@ class Gossip:
         self._unasked = {i for i in range(anchor.zone.n) if i != anchor.index}
         self._asked = asyncio.Event()
         self._note_asked()
-        self._chance = random.Random()  # noqa: S311 - which peer to gossip with; nothing secret
+        self._chance = anchor.chance
 
     async def run(self) -> None:
         """Gossip for ever. Raises `StoreFailed`."""

@@ -60,11 +60,12 @@ class Hosts:
 class Wanted:
     """Which agents want which host."""
 
-    def __init__(self, zone: bytes) -> None:
+    def __init__(self, zone: bytes, chance: random.Random | None = None) -> None:
         """Begin with no agent. `zone` is the one whose hosts are wanted."""
         self._zone = zone
+        self._chance = chance or random.Random()  # noqa: S311 - whom to tell first; nothing secret
         self._wants: dict[bytes, tuple[bytes, Fence | None]] = {}
-        self._agents: dict[bytes, set[bytes]] = {}
+        self._agents: dict[bytes, dict[bytes, None]] = {}  # in the order they came
 
     def note(self, dossier: Dossier) -> None:
         """Take in what an agent's dossier says now."""
@@ -73,12 +74,12 @@ class Wanted:
         if before == now:
             return
         if before is not None:
-            self._agents[before[0]].discard(agent)
+            self._agents[before[0]].pop(agent, None)
             if not self._agents[before[0]]:
                 del self._agents[before[0]]
             del self._wants[agent]
         if now is not None:
-            self._agents.setdefault(now[0], set()).add(agent)
+            self._agents.setdefault(now[0], {})[agent] = None
             self._wants[agent] = now
 
     def by(self, host: bytes) -> Sequence[tuple[bytes, Fence | None]]:
@@ -87,7 +88,7 @@ class Wanted:
         In another order each time: where not all can be told at once, none is always last.
         """
         agents = [*self._agents.get(host, ()), *self._agents.get(_ANY, ())]
-        random.shuffle(agents)
+        self._chance.shuffle(agents)
         return [(agent, self._wants[agent][1]) for agent in agents]
 
 

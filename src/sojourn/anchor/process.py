@@ -63,9 +63,10 @@ async def run_anchor(path: Path) -> None:
 
 
 def _close(store: Store) -> None:
-    """Close the store; one that has failed has said so already, and may not even close."""
+    """Close the store; one that failed before has said so already, and may not even close."""
+    has_failed = store.failed is not None
     try:
         store.close()
     except StoreFailed:
-        if store.failed is None:
+        if not has_failed:
             raise

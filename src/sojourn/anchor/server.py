@@ -6,6 +6,7 @@ request ─► ruled on, one after the other for each agent ─► written, sign
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 
@@ -17,6 +18,7 @@ from sojourn.anchor.forwarding import Forwarding
 from sojourn.anchor.gossiping import Gossip
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
 from sojourn.anchor.mail import Mail
+from sojourn.anchor.mending import Mending
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
 from sojourn.anchor.tidying import Tidying
@@ -88,11 +90,16 @@ class Anchor:
         vote_key: KeyPair,
         store: Store,
         connections: Connections,
+        chance: random.Random | None = None,
     ) -> None:
-        """Wire an anchor from verified parts; nothing runs before `start`."""
+        """Wire an anchor from verified parts; nothing runs before `start`.
+
+        `chance` chooses whom to gossip with and whom to tell first: nothing secret.
+        """
         self.manifest, self.index = manifest.manifest, index
         self.identity = identity
         self.connections = connections
+        self.chance = chance or random.Random()  # noqa: S311
         self.zone = ZoneClient(self.manifest, connections)
         self.failed: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
         self.started_ms = clock.boot_ms()
@@ -102,11 +109,11 @@ class Anchor:
         self._scribe = Scribe(store, vote_key)
         self.shelf = Shelf(store)
         self.mail = Mail(store, self._scribe)
-        self.hosts, self.wanted = Hosts(), Wanted(self.zone_id)
+        self.hosts, self.wanted = Hosts(), Wanted(self.zone_id, self.chance)
         self.seen = Watermarks(self.manifest.committee, store)
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
-        self._tidying = Tidying(self)
+        self._tidying, self._mending = Tidying(self), Mending(self)
         self._turns, self._boot = Turns(), clock.boot_id()
         self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
@@ -138,6 +145,8 @@ class Anchor:
         self.begin(self._caretaker.run)
         self.begin(self._gossip.ask_watermarks)
         self.begin(self._gossip.run)
+        self.shelf.watch_damage(self._mending.begin)
+        self.begin(self._mending.run)
 
     async def stop(self) -> None:
         """Stop all that runs; what is being written is finished."""

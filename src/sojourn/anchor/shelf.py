@@ -8,7 +8,7 @@ endorsement  digest                     SignedEndorsement
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -105,6 +105,7 @@ class Shelf:
         self._dossiers: OrderedDict[bytes, Dossier] = OrderedDict()
         self._replacing: dict[bytes, Dossier] = {}
         self._damaged: set[bytes] = set()
+        self._on_damage: Callable[[bytes], None] | None = None
         self._leaving: set[bytes] = set()
         self.loose = Loose()
         self._placed: dict[str, set[bytes]] = {"place": set(), "endorsement": set()}
@@ -239,10 +240,30 @@ class Shelf:
         except StoreFailed as failure:
             if self._store.failed is not None:
                 raise
-            self._damaged.add(named)
-            log.warning("a block is damaged", problem=str(failure))
+            self._note_damage(named, failure)
             return None
         return block.data if block else None
+
+    def _note_damage(self, named: bytes, failure: StoreFailed) -> None:
+        if named not in self._damaged:
+            self._damaged.add(named)
+            log.warning("a block is damaged", problem=str(failure))
+            if self._on_damage is not None:
+                self._on_damage(named)
+
+    def watch_damage(self, on_damage: Callable[[bytes], None]) -> None:
+        """Tell `on_damage` of each block that is found damaged, and of those that were found so before."""
+        self._on_damage = on_damage
+        for named in sorted(self._damaged):
+            on_damage(named)
+
+    def is_damaged(self, named: bytes) -> bool:
+        """Tell whether a block was found damaged and has not been put again since."""
+        return named in self._damaged
+
+    def block_names(self, after: bytes, limit: int) -> list[bytes]:
+        """Return the digests of stored blocks, in their order, from the one after `after` on."""
+        return self._store.block_names(after=after, limit=limit)
 
     def block_changes(self, blocks: Sequence[bytes]) -> list[PutBlock | DeleteBlock]:
         """Return the changes that store these blocks, those that are stored left out.
@@ -292,6 +313,7 @@ class Shelf:
         """Return the changes that remove loose blocks: from now on they are not stored. Then call `collected`."""
         self.loose.remove(digests)
         self._leaving.update(digests)
+        self._damaged.difference_update(digests)
         self.documents.forget(digests)
         self.shown_chapters.forget(digests)
         return [DeleteBlock(named) for named in digests]

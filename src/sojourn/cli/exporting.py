@@ -1,6 +1,7 @@
 """Exporting an agent: its evidence and its blocks, asked of the zone where it is, as one capsule."""
 
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from sojourn.core.protocol.capsule import (
 )
 from sojourn.core.protocol.car import car_section
 from sojourn.core.protocol.exchange import Past
+from sojourn.runtime.files import sync_directory
 from sojourn.runtime.zone_client import ZoneClient
 
 __all__ = ["Exported", "export_agent", "write_capsule"]
@@ -73,9 +75,12 @@ async def write_capsule(reach: Reach, home: Home, found: Found, file: Path) -> E
                 out.write(part)
                 taken.update(part)
                 size += len(part)
+            out.flush()
+            os.fsync(out.fileno())
         with partial.open("rb") as written:
             verified = load_capsule(written)
         partial.replace(file)
+        sync_directory(file.parent)
     except OSError as error:
         problem = f"{file} cannot be written: {error.strerror}"
         raise Misused(problem, remedy="Choose a place that you may write to") from None

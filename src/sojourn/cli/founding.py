@@ -29,7 +29,12 @@ from sojourn.core.zone.manifest import (
 )
 from sojourn.host.folder import HostFolder, make_host
 from sojourn.host.offer import default_settings
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.files import (
+    make_directories,
+    read_bounded,
+    sync_directory,
+    write_atomically,
+)
 
 __all__ = [
     "PERMIT_ALL",
@@ -122,13 +127,14 @@ def _new_zone(home: Home, plan: Plan) -> Iterator[ZoneFolder]:
     if plan.name in home.known_zones() or target.exists():
         problem = f"a zone {plan.name!r} is known here already"
         raise Misused(problem, remedy="Choose another name")
-    home.zones.mkdir(parents=True, exist_ok=True)
+    make_directories(home.zones)
     made = Path(tempfile.mkdtemp(prefix=f".{plan.name}.", dir=home.zones))
     try:
         folder = ZoneFolder(made)
         write_atomically(folder.policy, plan.policy.encode())
         yield folder
         made.rename(target)
+        sync_directory(home.zones)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise

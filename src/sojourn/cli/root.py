@@ -20,6 +20,7 @@ _GROUPS: Final = {
     "host": "Make and run one host of a zone.",
     "keys": "Make and show keys of officers, publishers and persons.",
     "policy": "Check and sign policies.",
+    "sim": "Run simulated schedules with faults and liars, and judge each.",
     "zone": "Found, start, stop and introduce zones.",
 }
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from sojourn.core.base.encoding import decode, encode
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.zone.manifest import SignedManifest, is_host_of
 from sojourn.host.offer import OfferFile, OfferSettings, offer_text
-from sojourn.runtime.files import read_bounded, read_manifest, write_atomically
+from sojourn.runtime.files import read_bounded, read_kept_manifest, write_atomically
 from sojourn.runtime.keyfile import Purpose, make_key, read_key, write_public_key
 
 __all__ = ["LOG_NAME", "HostFolder", "make_host", "read_membership"]
@@ -66,16 +66,25 @@ class HostFolder:
         return OfferFile(self.path / "offer.toml")
 
     def enrolment(self) -> tuple[SignedManifest, Inclusion]:
-        """Return the zone's manifest and the proof of membership. Raises `Misused` or `Rejected`."""
+        """Return the zone's manifest and the proof of membership. Raises `Misused`, also if one is damaged."""
         for name in ("manifest", "membership"):
             if not (self.path / name).exists():
                 problem = f"the host in {self.path} has no {name}: it belongs to no zone yet"
                 remedy = "Give --zone-manifest and --membership, as `sojourn zone` wrote them"
                 raise Misused(problem, remedy=remedy)
-        manifest = read_manifest(self.path / "manifest")
-        membership = read_membership(self.path / "membership")
+        manifest = read_kept_manifest(self.path / "manifest")
+        membership = self._kept_membership()
         self._check_member(manifest, membership)
         return manifest, membership
+
+    def _kept_membership(self) -> Inclusion:
+        path = self.path / "membership"
+        try:
+            return read_membership(path)
+        except Rejected as error:
+            problem = f"the membership {path} is damaged: {error.problem}"
+            remedy = "Put the proof that the zone wrote for this host in its place"
+            raise Misused(problem, remedy=remedy) from None
 
     def join(self, manifest: SignedManifest, membership: Inclusion) -> None:
         """Keep the manifest and the proof of membership. Raises `Misused` unless the zone has enrolled it."""

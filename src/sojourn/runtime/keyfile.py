@@ -12,17 +12,19 @@ A key made for one purpose is not read for another.
 """
 
 import base64
-import binascii
 import os
 import secrets
 import stat
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair, is_acceptable_key
+from sojourn.runtime.files import make_directories, sync_directory
 
 __all__ = [
     "Purpose",
@@ -93,7 +95,7 @@ def read_key(path: Path, *purposes: Purpose) -> KeyPair:
     _check_purpose(path, fields["purpose"], purposes)
     try:
         seed = base64.b64decode(fields["seed"], validate=True)
-    except binascii.Error:
+    except ValueError:  # no base64, or not even ASCII
         seed = b""
     if len(seed) != 32 or KeyPair(seed).public.hex() != fields["public"]:
         raise _damaged(path, "its seed and public key do not belong together")
@@ -147,23 +149,33 @@ def _toml(fields: dict[str, str]) -> str:
 
 
 def _write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that must not exist, forced to disk: a key that is half there is worse than none."""
+    """Write a file that must not exist, whole and durably: a key that is half there is worse than none."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unusable(path, error) from None
-    try:
-        # O_EXCL: neither a file nor a link that somebody laid there is ever written through.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        make_directories(path.parent)
+        with _draft(draft, text, mode):
+            path.hardlink_to(draft)  # a link never takes the place of what is there
+        sync_directory(path.parent)
     except FileExistsError:
         problem = f"{path} exists already, and keys are never overwritten"
         raise Misused(problem, remedy="Choose another name, or move that file away") from None
     except OSError as error:
         raise _unusable(path, error) from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+@contextmanager
+def _draft(path: Path, text: str, mode: int) -> Iterator[None]:
+    """Have the text in a file at `path`, forced to disk, while the block runs."""
+    # O_EXCL: neither a file nor a link that somebody laid there is ever written through.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+    finally:
+        path.unlink()
 
 
 def _read_secret(path: Path) -> str:

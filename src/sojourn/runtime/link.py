@@ -28,9 +28,11 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 
-__all__ = ["FetchedBlocks", "Link"]
+__all__ = ["FetchedBlocks", "Link", "Wait"]
 
 OnAnswer = Callable[[Answer], None]
+Wait = Callable[[Future[Answer]], Answer]
+"""Holds up the calling thread until there is an answer, and returns it."""
 
 CACHE_BYTES_MAX: Final = 256 * 1024
 """Blocks that a session keeps: a few paths. What it holds more is what its handles hold."""
@@ -44,11 +46,15 @@ class Link:
     """
 
     def __init__(
-        self, transmit: Callable[[bytes], None], on_frame: Callable[[FromHost | None], None]
+        self,
+        transmit: Callable[[bytes], None],
+        on_frame: Callable[[FromHost | None], None],
+        wait: Wait = Future.result,
     ) -> None:
         self.outer = asyncio.get_running_loop()
         self._transmit = transmit
         self._on_frame = on_frame
+        self._wait = wait
         self._numbers = itertools.count()
         self._asked: dict[int, OnAnswer] = {}
         self._blocking: dict[int, Future[Answer]] = {}
@@ -75,7 +81,7 @@ class Link:
                 raise Unreachable("the host has ended this session")
             self._blocking[number] = future
         self.send(form(ask=number, **fields))  # type: ignore[arg-type]
-        return future.result()
+        return self._wait(future)
 
     def feed(self, data: bytes | None) -> None:
         """Take a frame from the host's side, or None when the line is closed."""

@@ -30,7 +30,10 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._ready: deque[asyncio.Handle] = deque()
-        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        # In the order they began, so that they are cancelled in the same order everywhere.
+        self._tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], None] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def drive(self) -> None:
         """Run everything that is ready, and what that makes ready.
@@ -78,12 +81,12 @@ class AgentLoop(asyncio.AbstractEventLoop):
     def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:  # type: ignore[override]
         """Return a task that runs `coro` when the loop is next driven."""
         task = asyncio.Task(coro, loop=self, **options)
-        self._tasks.add(task)
+        self._tasks[task] = None
         return task
 
     def cancel_all(self) -> bool:
         """Ask every task that is not done to cancel itself when next driven; tell whether there is any."""
-        asked = [task.cancel() for task in self._tasks]
+        asked = [task.cancel() for task in list(self._tasks)]
         return any(asked)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

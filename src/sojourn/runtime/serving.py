@@ -1,22 +1,25 @@
 """The agent's side from its first frame to its last: load the code, resume it, go on until the end."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.clock import wall_ms
 from sojourn.runtime.code import load_agent
 from sojourn.runtime.frames import FromHost, Go, History, Load, Loaded, Start, Unfit
-from sojourn.runtime.link import Link
+from sojourn.runtime.link import Link, Wait
 from sojourn.runtime.session import Session
 
 __all__ = ["Server"]
 
 
 class Server:
-    """Serves one line: made on the agents' loop, fed through `link.feed`, done when `serve` returns."""
+    """Serves one line: made on the agents' loop, fed through `link.feed`, done when `serve` returns.
+
+    `load` finds the agent's class in its source, and `wait` is how the agents' thread waits for a block.
+    """
 
     def __init__(
         self,
@@ -24,11 +27,14 @@ class Server:
         pool: Executor,
         *,
         now_ms: Callable[[], int] = wall_ms,
+        load: Callable[[str, Mapping[str, bytes]], type[Agent]] = load_agent,
+        wait: Wait = Future.result,
     ) -> None:
         self._frames: asyncio.Queue[FromHost | None] = asyncio.Queue()
-        self.link = Link(transmit, self._frames.put_nowait)
+        self.link = Link(transmit, self._frames.put_nowait, wait)
         self._pool = pool
         self._now_ms = now_ms
+        self._load_agent = load
 
     async def serve(self) -> None:
         """Serve the line until it is closed."""
@@ -46,7 +52,7 @@ class Server:
         assert isinstance(frame, Load)
         try:
             form = await asyncio.get_running_loop().run_in_executor(
-                self._pool, load_agent, frame.entry, frame.source
+                self._pool, self._load_agent, frame.entry, frame.source
             )
         except Misused as error:
             self.link.send(Unfit(problem=error.problem, remedy=error.remedy))

@@ -166,6 +166,11 @@ class Store(ABC):
         present = self._present_blocks(digests)
         return [digest for digest in dict.fromkeys(digests) if digest not in present]
 
+    def block_names(self, *, after: bytes = b"", limit: int) -> list[bytes]:
+        """Return the first `limit` digests of stored blocks after `after`, in their order. Raises `StoreFailed`."""
+        self._check_usable()
+        return self._block_names(after, limit)
+
     async def commit(self, changes: Sequence[Change]) -> None:
         """Make the changes, in order, all or none; return once they are durable.
 
@@ -215,6 +220,9 @@ class Store(ABC):
 
     @abstractmethod
     def _present_blocks(self, digests: Collection[bytes]) -> Collection[bytes]: ...
+
+    @abstractmethod
+    def _block_names(self, after: bytes, limit: int) -> list[bytes]: ...
 
     @abstractmethod
     async def _commit(self, changes: Sequence[Change]) -> None:

@@ -10,6 +10,7 @@ To break one on purpose, derive a class with a name that says how, and override 
 import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Collection, Sequence
+from heapq import nsmallest
 from typing import Self
 
 from sojourn.core.base.errors import StoreFailed
@@ -84,6 +85,9 @@ class MemoryStore(Store):
 
     def _present_blocks(self, digests: Collection[bytes]) -> Collection[bytes]:
         return self._blocks.keys()
+
+    def _block_names(self, after: bytes, limit: int) -> list[bytes]:
+        return nsmallest(limit, (named for named in self._blocks if named > after))
 
     async def _commit(self, changes: Sequence[Change]) -> None:
         ordered = tuple(changes)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import sojourn
 from sojourn.core.base.errors import Failed, Misused, Rejected
@@ -34,7 +34,7 @@ from sojourn.runtime.ports import Channel, LogSink, Mode, Substrate
 from sojourn.runtime.serving import Server
 from sojourn.substrates.local_child import HEADER
 
-__all__ = ["LocalSubstrate"]
+__all__ = ["AgentsSide", "LocalSubstrate"]
 
 STEP_THREADS_MAX: Final = 32
 """Steps of inside agents that run at once, of those that are functions; more wait their turn."""
@@ -52,7 +52,7 @@ class LocalSubstrate(Substrate):
 
     def __init__(self, *, now_ms: Callable[[], int] = wall_ms) -> None:
         self._now_ms = now_ms
-        self._agents: _AgentsThread | None = None
+        self._agents: AgentsSide | None = None
         self._channels: set[Channel] = set()
 
     async def start(
@@ -76,8 +76,12 @@ class LocalSubstrate(Substrate):
 
     async def _open_inside(self, log: LogSink) -> Channel:
         if self._agents is None:
-            self._agents = _AgentsThread()
+            self._agents = self._begin_agents()
         return await _InsideChannel.open(self._agents, self._now_ms, log)
+
+    def _begin_agents(self) -> "AgentsSide":
+        """Return where all inside agents run. This is the place to override for another kind of thread."""
+        return _AgentsThread()
 
 
 async def _wait_loaded(channel: Channel) -> None:
@@ -92,6 +96,20 @@ async def _wait_loaded(channel: Channel) -> None:
         raise Rejected(f"{kind} came before the code", reason="out-of-turn", where="frame")
 
 
+class AgentsSide(Protocol):
+    """Where inside agents run: a loop that is not the host's."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of their sessions."""
+
+    def server(self, transmit: Callable[[bytes], None], now_ms: Callable[[], int]) -> Server:
+        """Return what serves one agent's line; called on the loop."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
 class _AgentsThread:
     """The thread of all inside agents, and the threads of their steps.
 
@@ -103,6 +121,10 @@ class _AgentsThread:
         self.pool = ThreadPoolExecutor(STEP_THREADS_MAX, thread_name_prefix="sojourn-step")
         self._thread = threading.Thread(target=self._run, name="sojourn-agents", daemon=True)
         self._thread.start()
+
+    def server(self, transmit: Callable[[bytes], None], now_ms: Callable[[], int]) -> Server:
+        """Return what serves one agent's line."""
+        return Server(transmit, self.pool, now_ms=now_ms)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -128,13 +150,13 @@ class _InsideChannel(Channel):
 
     @classmethod
     async def open(
-        cls, agents: _AgentsThread, now_ms: Callable[[], int], log: LogSink
+        cls, agents: AgentsSide, now_ms: Callable[[], int], log: LogSink
     ) -> "_InsideChannel":
         """Begin to serve a line on the agents' thread."""
         self = cls(log)
 
         async def make() -> Server:
-            return Server(self._transmit, agents.pool, now_ms=now_ms)
+            return agents.server(self._transmit, now_ms)
 
         made = asyncio.run_coroutine_threadsafe(make(), agents.loop)
         self._server = await asyncio.wrap_future(made)

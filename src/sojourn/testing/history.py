@@ -13,7 +13,7 @@ from sojourn.core.protocol.messages import Proposal
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.votes import Vote
 
-__all__ = ["Applied", "Cast", "History", "Performed", "Stood"]
+__all__ = ["Acted", "Applied", "Cast", "History", "Performed", "Stood"]
 
 
 class Cast(NamedTuple):
@@ -46,6 +46,15 @@ class Performed(NamedTuple):
     is_honest: bool
 
 
+class Acted(NamedTuple):
+    """A host had an agent do the next thing under this fence, with its lease held as far as it knew."""
+
+    at_ms: float
+    agent: bytes
+    fence: Fence
+    is_honest: bool
+
+
 class Stood(NamedTuple):
     """How an honest anchor stood at the end: the newest head it knows of an agent, and what it can prove."""
 
@@ -61,13 +70,14 @@ class Stood(NamedTuple):
 class History:
     """The facts of one run, each kind in the order of time."""
 
-    __slots__ = ("applied", "cast", "certificates", "performed", "proposals", "stood")
+    __slots__ = ("acted", "applied", "cast", "certificates", "performed", "proposals", "stood")
 
     def __init__(self) -> None:
         """Begin with none."""
         self.cast: list[Cast] = []
         self.applied: list[Applied] = []
         self.performed: list[Performed] = []
+        self.acted: list[Acted] = []
         self.stood: list[Stood] = []
         self.certificates: dict[bytes, Certificate] = {}
         """Lock certificates by digest: what the justification of a vote may name."""

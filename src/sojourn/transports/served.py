@@ -12,15 +12,15 @@ class Served:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._connections: set[FramedConnection] = set()
+        self._connections: dict[FramedConnection, None] = {}  # in the order they came
 
     def __len__(self) -> int:
         return len(self._connections)
 
     def add(self, connection: FramedConnection) -> None:
         """Keep a connection until it has settled."""
-        self._connections.add(connection)
-        connection.settled.add_done_callback(lambda _: self._connections.discard(connection))
+        self._connections[connection] = None
+        connection.settled.add_done_callback(lambda _: self._connections.pop(connection, None))
 
     async def close(self) -> None:
         """Close all of them gracefully, at the same time."""

@@ -35,7 +35,7 @@ ALL = dict(commands(root))
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     expected = {
         *(f"agent {c}" for c in ("export", "launch", "list", "logs", "retire", "send")),
-        *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign"),
+        *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign", "sim"),
         *("capsule show", "capsule verify", "demo", "host init", "host run"),
         *("keys list", "keys new", "keys show", "policy check", "policy show", "policy sign"),
         *(f"zone {c}" for c in ("assemble", "down", "endorse", "export", "init", "list")),

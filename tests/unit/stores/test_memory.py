@@ -53,3 +53,8 @@ def test_clause_13_a_store_that_failed_answers_nothing_any_more() -> None:
             store.get("a", b"\0")
 
     asyncio.run(run())
+
+
+def test_a_table_that_nobody_wrote_to_is_empty() -> None:
+    store = MemoryStore()
+    assert ([], 0, None) == (store.scan("a", limit=9), store.count("a"), store.get("a", b"key"))

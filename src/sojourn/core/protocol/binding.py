@@ -163,7 +163,7 @@ def candidates(record: AgentRecord, envelopes: Mapping[bytes, Envelope]) -> Sequ
 
 
 def rank(context: bytes, members: Iterable[bytes]) -> Sequence[bytes]:
-    """Return members in rendezvous order for `context`: highest hash first, the same everywhere.
+    """Return members in rendezvous order for `context`: lowest hash first, the same everywhere.
 
     Source: Thaler and Ravishankar, "A name-based mapping scheme for rendezvous" (1996).
     """

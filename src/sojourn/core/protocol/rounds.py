@@ -139,8 +139,9 @@ class RoundChange:
         """Return what a leader proposes: the highest lock's value, or else the newest pending proposal.
 
         `said` is what it proposed in this round before: it says that again unless a lock shows. Those who refused
-        for now may vote for it by and by; another value would split them from those who voted already. Proposals that the leader has judged itself go before those it was shown; of the latter, those that more
-        anchors show. Raises `Rejected` ("unknown-value") if nothing is pending.
+        for now may vote for it by and by; another value would split them from those who voted already. Proposals
+        that the leader has judged itself go before those it was shown; of the latter, those that more anchors show.
+        Raises `Rejected` ("unknown-value") if nothing is pending.
         """
         if self.lock is not None:
             return self._values[self.lock.value]

@@ -6,6 +6,7 @@
     chain     what binds rows to their place and commits to their order
     audit     the full check when a file is opened
     wal       whether a damaged write-ahead log has lost commits
+    mark      which commit was the last to be acknowledged
     schema    the file's format: tables, version, settings
     lock      one process per store
     failures  what SQLite's errors mean for the store's owner

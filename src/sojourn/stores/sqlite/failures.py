@@ -11,6 +11,8 @@ from sojourn.core.base.errors import Misused, SojournError, StoreFailed
 __all__ = ["damaged", "failure", "opening_failure"]
 
 _CHECK_DISK = "Check the disk; do not put a copy back: an anchor that lost its store joins anew"
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError)
+"""SQL is always the same here: what SQLite cannot make sense of is the file."""
 _ROOM_TO_OPEN = 64 * 1024
 """With less than that, the log's index (32 KiB) and a first page may not fit."""
 
@@ -47,7 +49,7 @@ def failure(error: BaseException, path: Path) -> StoreFailed:
             f"the store {path} is held by another program",
             remedy="Close what else has the database open and start the process again",
         )
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeDecodeError):
+    if isinstance(error, _DAMAGE):
         return damaged(path, str(error))
     if isinstance(error, apsw.IOError):
         return StoreFailed(f"the disk of the store {path} fails: {error}", remedy=_CHECK_DISK)

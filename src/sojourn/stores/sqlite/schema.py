@@ -13,6 +13,7 @@ from typing import Final
 import apsw
 
 from sojourn.core.base.errors import Misused
+from sojourn.runtime.files import sync_directory
 from sojourn.stores.sqlite.chain import GENESIS
 from sojourn.stores.sqlite.failures import damaged
 
@@ -75,7 +76,7 @@ def create(path: Path) -> None:
     finally:
         database.close()
     draft.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
@@ -133,11 +134,3 @@ def _recorded_version(database: apsw.Connection) -> object:
 def _schema(database: apsw.Connection) -> set[object]:
     texts = database.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
     return {text for (text,) in texts}
-
-
-def _sync_directory(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

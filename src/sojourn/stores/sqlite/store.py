@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 import apsw
 
 from sojourn.core.base.errors import Misused, SojournError, StoreFailed
+from sojourn.runtime.files import make_directories
 from sojourn.runtime.store import CODECS, Block, Change, Store
 from sojourn.stores.sqlite import schema, wal
 from sojourn.stores.sqlite.audit import audit
@@ -15,6 +16,7 @@ from sojourn.stores.sqlite.chain import Link, is_intact
 from sojourn.stores.sqlite.failures import damaged, failure, opening_failure
 from sojourn.stores.sqlite.group import CODEC, Commit
 from sojourn.stores.sqlite.lock import StoreLock
+from sojourn.stores.sqlite.mark import MARK_NAME, Mark
 from sojourn.stores.sqlite.writer import Writer
 
 __all__ = ["DATABASE_NAME", "SqliteStore"]
@@ -28,6 +30,7 @@ _SCAN: Final = (
 )
 _SCAN_BELOW: Final = _SCAN.replace("ORDER", "AND key < ? ORDER")
 _COUNT: Final = "SELECT count(*) FROM rows WHERE tbl = ?"
+_BLOCK_NAMES: Final = "SELECT digest FROM blocks WHERE digest > ? ORDER BY digest LIMIT ?"
 _GET_BLOCK: Final = "SELECT codec, data FROM blocks WHERE digest = ?"
 
 
@@ -38,6 +41,7 @@ class SqliteStore(Store):
         self,
         path: Path,
         lock: StoreLock,
+        mark: Mark,
         writing: apsw.Connection,
         reading: apsw.Connection,
         newest: Link,
@@ -45,9 +49,10 @@ class SqliteStore(Store):
         super().__init__()
         self._path = path
         self._lock = lock
+        self._mark = mark
         self._writing = writing
         self._reading = reading
-        self._writer = Writer(writing, newest, self._fail_with)
+        self._writer = Writer(writing, newest, mark, self._fail_with)
 
     @classmethod
     def open(cls, directory: Path, *, create: bool = False) -> Self:
@@ -63,19 +68,25 @@ class SqliteStore(Store):
             raise Misused(f"there is no store in {directory}", remedy="Create one first")
         with ExitStack() as undo:
             try:
-                directory.mkdir(parents=True, exist_ok=True)
+                make_directories(directory)
                 lock = StoreLock(directory / LOCK_NAME)
                 undo.callback(lock.release)
                 if not path.exists():
                     schema.create(path)
                 writing, newest = _open_verified(path, undo)
+                mark = Mark(directory / MARK_NAME)
+                undo.callback(mark.release)
+                mark.check(newest.seq, path)
+                # Only now: a store that is found damaged keeps its log, so that it stays found.
+                writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                mark.write(newest.seq)
                 reading = schema.connect(path, read_only=True)
             except SojournError:
                 raise
             except (apsw.Error, OSError, UnicodeDecodeError) as error:
                 raise opening_failure(error, path) from error
             undo.pop_all()
-        return cls(path, lock, writing, reading, newest)
+        return cls(path, lock, mark, writing, reading, newest)
 
     def _get(self, table: str, key: bytes) -> bytes | None:
         for seq, digest, value in self._read(_GET, (table, key)):
@@ -110,6 +121,9 @@ class SqliteStore(Store):
         except (apsw.Error, UnicodeDecodeError) as error:
             raise self._fail_with(error) from error
 
+    def _block_names(self, after: bytes, limit: int) -> list[bytes]:
+        return [bytes(named) for (named,) in self._read(_BLOCK_NAMES, (after, limit))]
+
     async def _commit(self, changes: Sequence[Change]) -> None:
         commit = Commit(changes)
         self._writer.submit(commit)
@@ -126,6 +140,7 @@ class SqliteStore(Store):
         except apsw.Error as error:
             raise self._fail_with(error) from error
         finally:
+            self._mark.release()
             self._lock.release()
 
     def _read(self, sql: str, values: Sequence[str | bytes | int]) -> list[tuple[Any, ...]]:
@@ -146,7 +161,7 @@ class SqliteStore(Store):
 
 
 def _open_verified(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
-    """Return a connection to write with and the newest link, all verified and the log emptied."""
+    """Return a connection to write with and the newest link, all rows and the log verified."""
     log = path.with_name(path.name + "-wal")
     if wal.header_is_damaged(log):
         raise damaged(path, "the header of its write-ahead log is not what was written")
@@ -158,9 +173,7 @@ def _open_verified(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
     lost = sum(end > frames for end in ends)
     if lost > 1:
         raise damaged(path, f"its write-ahead log breaks off {lost} commits before its end")
-    newest = audit(database, path)
-    database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    return database, newest
+    return database, audit(database, path)
 
 
 def _prefix_end(prefix: bytes) -> bytes | None:

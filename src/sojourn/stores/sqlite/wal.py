@@ -5,7 +5,7 @@ right for the last commit, which a power cut may have torn, and wrong for a bit 
 middle. The two can be told apart. The log is emptied whenever a store is opened, and a store writes
 one group commit at a time; so at most one commit can be unfinished, and if two or more lie beyond
 the end that SQLite found, at least one of them was acknowledged. (Damage to the very last commit
-can't be told from a torn one; the counters in votes notice that, protocol §13.)
+can't be told from a torn one by the log alone; `mark` tells.)
 
 Source: the SQLite database file format, §4 "The Write-Ahead Log".
 """

@@ -30,6 +30,7 @@ import apsw
 from sojourn.core.base.errors import StoreFailed
 from sojourn.stores.sqlite.chain import Link
 from sojourn.stores.sqlite.group import Commit, begin_group
+from sojourn.stores.sqlite.mark import Mark
 
 __all__ = ["Writer"]
 
@@ -55,10 +56,12 @@ class Writer:
         self,
         database: apsw.Connection,
         newest: Link,
+        mark: Mark,
         on_failure: Callable[[BaseException], StoreFailed],
     ) -> None:
         self._database = database
         self._newest = newest
+        self._mark = mark
         self._on_failure = on_failure
         self._failed: StoreFailed | None = None
         self._line: deque[Commit] = deque()
@@ -133,6 +136,7 @@ class Writer:
             self._fill()
         assert self._begun is not None
         self._database.execute("COMMIT")
+        self._mark.write(self._begun.seq)
         self._newest, self._begun = self._begun, None
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:

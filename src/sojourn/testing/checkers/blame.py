@@ -20,6 +20,8 @@ def check(decisions: Decisions) -> list[Violation]:
             "honest never blamed",
             f"anchor {one.anchor} for a {one.phase} vote in round {one.round} "
             f"and a {other.phase} vote in round {other.round}",
+            one.slot.agent,
+            one.slot.version,
         )
         for one, other in _frauds(honest, decisions.history.certificates)
     ]

@@ -13,8 +13,9 @@ def check(decisions: Decisions) -> list[Violation]:
     history = decisions.history
     honest = [fact for fact in history.performed if fact.is_honest]
     times = Counter(fact.key for fact in honest)
+    agents = {fact.key: fact.agent for fact in honest}
     found = [
-        Violation("no effect twice", f"{key} happened {count} times")
+        Violation("no effect twice", f"{key} happened {count} times", agents[key])
         for key, count in times.items()
         if count > 1
     ]
@@ -22,7 +23,8 @@ def check(decisions: Decisions) -> list[Violation]:
     for fact in honest:
         decided_ms = intended.get(fact.key)
         if decided_ms is None or decided_ms > fact.at_ms:
-            found.append(Violation("no effect twice", f"{fact.key} happened without an intent"))
+            problem = f"{fact.key} happened without an intent"
+            found.append(Violation("no effect twice", problem, fact.agent))
     return found
 
 

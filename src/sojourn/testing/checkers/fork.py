@@ -14,7 +14,12 @@ def check(decisions: Decisions) -> list[Violation]:
 
 def _slots(decisions: Decisions) -> list[Violation]:
     return [
-        Violation("no fork", f"{slot.describe()}: {_named(values)} are decided")
+        Violation(
+            "no fork",
+            f"{slot.describe()}: {_named(values)} are decided",
+            slot.agent,
+            slot.version,
+        )
         for slot, values in decisions.decided.items()
         if len(values) > 1
     ]
@@ -24,7 +29,12 @@ def _applied(decisions: Decisions) -> list[Violation]:
     """Return what an honest anchor applied though no quorum can have decided it in this run."""
     begun = {fact.vote.ballot.slot for fact in decisions.history.cast}
     return [
-        Violation("no fork", f"{done.certificate.slot.describe()}: an undecided value is applied")
+        Violation(
+            "no fork",
+            f"{done.certificate.slot.describe()}: an undecided value is applied",
+            done.certificate.slot.agent,
+            done.certificate.slot.version,
+        )
         for value, done in decisions.applied.items()
         if done.certificate.slot in begun
         and value not in decisions.decided.get(done.certificate.slot, {})
@@ -42,7 +52,7 @@ def _versions(decisions: Decisions) -> list[Violation]:
         key = (record.agent_id, record.version)
         if known.setdefault(key, record.digest) != record.digest:
             problem = f"two records of version {record.version}: {done.transition.kind} is one"
-            found.append(Violation("no fork", problem))
+            found.append(Violation("no fork", problem, *key))
     return found
 
 

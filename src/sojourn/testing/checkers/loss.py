@@ -24,7 +24,7 @@ def _chains(decisions: Decisions) -> list[Violation]:
         before = records.get((agent, version - 1))
         if before is not None and record.parent != before.digest:
             problem = f"version {version} does not follow from version {version - 1}"
-            found.append(Violation("no loss", problem))
+            found.append(Violation("no loss", problem, agent, version))
     return found
 
 
@@ -50,7 +50,7 @@ def _memory(decisions: Decisions) -> list[Violation]:
             problem = (
                 f"the memory of version {record.version} is stored {holders} times, {needed} needed"
             )
-            found.append(Violation("no loss", problem))
+            found.append(Violation("no loss", problem, agent, record.version))
     return found
 
 

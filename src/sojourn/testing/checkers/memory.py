@@ -35,5 +35,7 @@ def check(decisions: Decisions, replayed: Callable[[bytes, int], bytes]) -> list
         expected = replayed(root, record.version) if each.transition.kind in _WRITING else root
         if record.memory.journal != expected:
             problem = f"version {record.version} ({each.transition.kind}) is not the replay of its journal"
-            found.append(Violation("memory is the replay", problem))
+            found.append(
+                Violation("memory is the replay", problem, record.agent_id, record.version)
+            )
     return found

@@ -23,7 +23,9 @@ def check(decisions: Decisions, documents: Sequence[Document], memo: Memo) -> li
         try:
             _ask(decisions, value, done, documents, memo)
         except Denied as denied:
-            found.append(Violation("nothing unpermitted", f"{done.transition.kind}: {denied}"))
+            problem = f"{done.transition.kind}: {denied}"
+            record = done.record
+            found.append(Violation("nothing unpermitted", problem, record.agent_id, record.version))
     return found
 
 

@@ -10,6 +10,10 @@ class Violation(NamedTuple):
 
     promise: str
     problem: str
+    agent: bytes | None = None
+    """The agent concerned, if it is one,"""
+    version: int | None = None
+    """and its version, if it is one."""
 
     def __str__(self) -> str:
         return f"{self.promise}: {self.problem}"

@@ -5,12 +5,11 @@ saw of its votes before the first one, rule, write, count and sign, answer, then
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 from msgspec.structs import replace
 
-from sojourn.core.agent.governance import Document
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
@@ -21,7 +20,15 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply, LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
-from sojourn.core.protocol.exchange import AskPast, AskWatermark, AskWork, Past, PutBlocks, Work
+from sojourn.core.protocol.exchange import (
+    AskPast,
+    AskWatermark,
+    AskWork,
+    Past,
+    PutBlocks,
+    Watermark,
+    Work,
+)
 from sojourn.core.protocol.messages import (
     Applied,
     AskRound,
@@ -41,54 +48,21 @@ from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.rates import RateBook
 from sojourn.core.protocol.validate import is_rated
 from sojourn.core.quorum.certificates import Certificate, RoundVote
-from sojourn.core.quorum.votes import Ballot, Vote
+from sojourn.core.quorum.votes import Ballot, Vote, check_vote
 from sojourn.testing import history
 from sojourn.testing.schedules.asking import Library
 from sojourn.testing.schedules.caretaker import Caretaker
 from sojourn.testing.schedules.disk import Content, Disk, Write
 from sojourn.testing.schedules.scene import Scene, ZoneScene
+from sojourn.testing.schedules.shared import Shared, Stored
 from sojourn.testing.schedules.simulator import Message, Node, Simulator
 
-__all__ = ["AnchorNode", "Seen", "Shared"]
+__all__ = ["AnchorNode"]
 
 _VOTED_ON: Final = (Propose, ShowLock, AskRound, AskVisa)
 _KEPT_EVERY: Final = 16
 _BINDING: Final = (TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN)
 _ASK_AGAIN_MS: Final = 50
-
-
-class Seen(NamedTuple):
-    """What a peer has seen of an anchor's votes: the highest counter (in production, the vote that has it)."""
-
-    counter: int
-
-
-class Shared:
-    """What anchors find among their blocks, by digest: one table for all; who stores what, each knows itself."""
-
-    def __init__(self, scene: Scene) -> None:
-        """Begin with the scene's one policy document."""
-        text = scene.document.document
-        self.documents = {digest_of(text): text}
-        self.chapters: dict[bytes, Chapter] = {}
-
-
-class _Stored(Mapping[bytes, Document]):
-    """Those things of a table that an anchor has stored."""
-
-    def __init__(self, table: Mapping[bytes, Document], blocks: set[bytes]) -> None:
-        self._table, self._blocks = table, blocks
-
-    def __getitem__(self, named: bytes) -> Document:
-        if named not in self._blocks:
-            raise KeyError(named)
-        return self._table[named]
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (named for named in self._table if named in self._blocks)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 class AnchorNode(Node):
@@ -131,10 +105,13 @@ class AnchorNode(Node):
         self._turns: dict[bytes, deque[Callable[[], None]]] = {}
         self._writing: dict[bytes, Dossier] = {}
         self._seen = dict(content.seen)
-        self._documents = _Stored(self.shared.documents, content.blocks)
-        self._chapters = _Stored(self.shared.chapters, content.blocks)  # type: ignore[arg-type]
+        for dossier in content.dossiers.values():
+            self._note_seen_in(dossier)
+        self._documents = Stored(self.shared.documents, content.blocks)
+        self._chapters = Stored(self.shared.chapters, content.blocks)  # type: ignore[arg-type]
         self._unasked = set() if asked else {i for i in range(len(self.peers)) if i != self.index}
         self._waiting_for_peers: list[Message] = []
+        self._viewed_ms = -1.0
         for dossier in content.dossiers.values():
             self.caretaker.plan(dossier)
         if self._unasked:
@@ -161,6 +138,13 @@ class AnchorNode(Node):
 
     def view(self, given: tuple[bytes, ...] = ()) -> View:
         """Return what this anchor knows at this moment; `given` blocks count as stored."""
+        if given:
+            return self._look(given)
+        if self._viewed_ms != self.simulator.now_ms:
+            self._viewed_ms, self._viewed = self.simulator.now_ms, self._look(())
+        return self._viewed
+
+    def _look(self, given: tuple[bytes, ...]) -> View:
         blocks = self.content.blocks
 
         def lacking(named: object) -> list[bytes]:
@@ -195,7 +179,7 @@ class AnchorNode(Node):
         elif isinstance(body, Heartbeat):
             self.answer(message, self.heartbeat(body))
         elif isinstance(body, AskWatermark):
-            self.answer(message, Seen(self._seen.get(body.anchor, 0)))
+            self.answer(message, Watermark(vote=self._seen.get(body.anchor)))
         elif isinstance(body, AskPast):
             dossier = self.dossier(body.agent)
             self.answer(message, Past(chapters=self.past(body.agent), visa=dossier.visa))
@@ -211,8 +195,8 @@ class AnchorNode(Node):
             self._in_turn(agent_of(body), lambda: self._rule(message, body))
 
     def _hear(self, message: Message) -> None:
-        if isinstance(message.body, Seen):
-            self._note_watermark(message)
+        if isinstance(message.body, Watermark):
+            self._note_watermark(message.source, message.body)
             return
         asking = message.about
         if callable(asking):
@@ -242,7 +226,13 @@ class AnchorNode(Node):
         before = self.dossier(agent)
         ruling = self.ruling(before, request, message.source, given)
         self._count(ruling.answer)
-        self.perform(before, ruling, given, lambda reply: self._reply(message, request, reply))
+
+        def reply(body: Reply) -> None:
+            if ruling.dossier is not None:
+                self._note_certificates(request)
+            self.answer(message, body)
+
+        self.perform(before, ruling, given, reply)
 
     def ruling(
         self, before: Dossier, request: Request, sender: Node, given: tuple[bytes, ...]
@@ -255,13 +245,15 @@ class AnchorNode(Node):
             if ruling.answer != Need(what="time"):
                 return ruling
 
-    def _reply(self, message: Message, request: Request, reply: Reply) -> None:
+    def _note_certificates(self, request: Request) -> None:
+        """Take in the certificates of a request that this anchor has acted on: it has checked them."""
         if isinstance(request, ShowLock | ShowCommit):
             self._note_seen(request.certificate)
-        if isinstance(request, ShowLock):
-            locks = self.simulator.history.certificates
-            locks[digest_of(request.certificate)] = request.certificate
-        self.answer(message, reply)
+        lock = request.certificate if isinstance(request, ShowLock) else None
+        if isinstance(request, Propose):
+            lock = request.justification
+        if lock is not None:
+            self.simulator.history.certificates[digest_of(lock)] = lock
 
     def _count(self, answer: object) -> None:
         counts = self.simulator.counts
@@ -358,7 +350,7 @@ class AnchorNode(Node):
             self.caretaker.offer_arrival(after, to_all=False)
         if done is not None and done.transition.kind is TransitionKind.RETURN:
             self.caretaker.offer_head(done)
-        self.caretaker.plan(after)
+        self.caretaker.note(before, after)
 
     def _note_applied(self, done: Certified) -> None:
         simulator = self.simulator
@@ -391,28 +383,48 @@ class AnchorNode(Node):
             self.say(self.peers[peer], AskWatermark(anchor=self.index))
         self.after(_ASK_AGAIN_MS, self._ask_watermarks)
 
-    def _note_watermark(self, message: Message) -> None:
-        assert isinstance(message.body, Seen) and isinstance(message.source, AnchorNode)
-        if message.body.counter > self.counter:
+    def _note_watermark(self, source: Node, mark: Watermark) -> None:
+        """Stop for good if a peer proves a vote that this anchor does not know it cast (trap 7)."""
+        assert isinstance(source, AnchorNode)
+        try:
+            is_later = self._is_later(mark.vote)
+        except SojournError as error:
+            self.simulator.counts[f"lie: {error.code}"] += 1
+            return
+        if is_later:
             self.simulator.fault("retired", self.name)
             self.is_retired = True
             self.crash()
             return
-        self._unasked.discard(message.source.index)
+        self._unasked.discard(source.index)
         if not self._is_unsure():
             waiting, self._waiting_for_peers = self._waiting_for_peers, []
             for each in waiting:
                 self.receive(each)
 
+    def _is_later(self, vote: Vote | None) -> bool:
+        """Tell whether a vote is one of this anchor's from after its store. Raises `Rejected` for a forged one."""
+        if vote is None or vote.ballot.anchor != self.index or vote.ballot.counter <= self.counter:
+            return False
+        check_vote(vote, self.manifest.committee)
+        return True
+
     def _note_seen(self, certificate: Certificate) -> None:
-        """Take in what a checked certificate of this zone shows of peers' counters."""
+        """Take in what a checked certificate of this zone shows of peers' votes."""
         if certificate.slot.group != self.zone.zone:
             return
         for part in certificate.votes:
-            if part.counter > self._seen.get(part.anchor, 0):
-                self._seen[part.anchor] = part.counter
-                if part.counter - self.content.seen.get(part.anchor, -_KEPT_EVERY) >= _KEPT_EVERY:
-                    self.content.seen[part.anchor] = part.counter
+            anchor, counter = part.anchor, part.counter
+            if counter > _counter(self._seen.get(anchor), 0):
+                self._seen[anchor] = vote = certificate.vote(part)
+                if counter - _counter(self.content.seen.get(anchor), -_KEPT_EVERY) >= _KEPT_EVERY:
+                    self.content.seen[anchor] = vote
+
+    def _note_seen_in(self, dossier: Dossier) -> None:
+        if dossier.head is not None:
+            self._note_seen(dossier.head.certificate)
+        if dossier.open is not None and dossier.open.lock is not None:
+            self._note_seen(dossier.open.lock)
 
     # --- what others say ------------------------------------------------------------------------------
 
@@ -454,6 +466,10 @@ class AnchorNode(Node):
 
         if is_behind(self.dossier(agent)):
             self._in_turn(agent, work)
+
+
+def _counter(vote: Vote | None, otherwise: int) -> int:
+    return otherwise if vote is None else vote.ballot.counter
 
 
 def _plain(ruling: Ruling) -> Reply:

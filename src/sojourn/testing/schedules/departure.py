@@ -34,7 +34,7 @@ class Departure:
         """Choose where to go."""
         self._run, host = run, run.host
         others = [zone for zone in host.scene.zones.values() if zone.zone != host.zone.zone]
-        self._target: ZoneScene = host.simulator.chance.choice(others)
+        self._target: ZoneScene = host.chance.choice(others)
         self._anchors = host.everybody[self._target.zone]
 
     def go(self) -> None:
@@ -77,7 +77,7 @@ class Departure:
         for named, chapter in zip(digests, chapters, strict=True):
             host.library.add(encode(chapter))
             host.shared.chapters[named] = chapter
-        target_host = host.simulator.chance.choice(self._target.hosts).public
+        target_host = host.chance.choice(self._target.hosts).public
         terms = visa_terms(head.record, self._target.manifest, target_host, 1_000, DEADLINE_MS)
         zones = dict.fromkeys(chapter.opened.certificate.slot.group for chapter in chapters)
         refused = [c.refusal.certificate.slot.group for c in chapters if c.refusal is not None]

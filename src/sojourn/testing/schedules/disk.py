@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sojourn.core.protocol.custody import Chapter
 from sojourn.core.protocol.dossier import Dossier
+from sojourn.core.quorum.votes import Vote
 from sojourn.testing.schedules.simulator import Node
 
 __all__ = ["Content", "Disk", "Write"]
@@ -23,7 +24,7 @@ class Content:
         self.dossiers: dict[bytes, Dossier] = {}
         self.chapters: dict[tuple[bytes, int], Chapter] = {}
         self.blocks: set[bytes] = set()
-        self.seen: dict[int, int] = {}
+        self.seen: dict[int, Vote] = {}
         self.counter = 0
 
     def copy(self) -> "Content":
@@ -77,7 +78,7 @@ class Disk:
         group, self._waiting = self._waiting, []
         self._is_forcing = True
         least, most = self.force_ms
-        delay_ms = least + (most - least) * self.node.simulator.chance.random()
+        delay_ms = least + (most - least) * self.node.luck()
         self.node.after(delay_ms, lambda: self._forced(group))
         self._under_way = group
 
@@ -95,7 +96,7 @@ class Disk:
     def crash(self) -> None:
         """Lose what is not durable: of the writes under way, the first so many got through."""
         under_way = [*self._under_way, *self._waiting]
-        for write in under_way[: self.node.simulator.chance.randint(0, len(under_way))]:
+        for write in under_way[: self.node.chance.randint(0, len(under_way))]:
             self.content.take(write)
         self._waiting, self._under_way, self._is_forcing = [], [], False
 

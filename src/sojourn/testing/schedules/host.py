@@ -20,10 +20,11 @@ from sojourn.core.protocol.exchange import AskWork, Work, WorkItem
 from sojourn.core.protocol.messages import Arrive, AskHead, AskVisa, Evidence, Head, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
-from sojourn.testing.schedules.anchor import AnchorNode, Shared
+from sojourn.testing.schedules.anchor import AnchorNode
 from sojourn.testing.schedules.asking import Asking, Deciding, Library
 from sojourn.testing.schedules.run import Run
 from sojourn.testing.schedules.scene import Scene, ZoneScene, seal
+from sojourn.testing.schedules.shared import Shared
 from sojourn.testing.schedules.simulator import Message, Node, Simulator
 
 __all__ = ["HostNode"]

@@ -33,6 +33,8 @@ class Profile:
             "host crash": 3,
             "host pause": 2,
             "anchor pause": 1,
+            "host stops midway": 3,
+            "anchor stops midway": 1,
             "zones cut": 2,
             "zones cut one way": 2,
             "node cut": 2,
@@ -43,8 +45,45 @@ class Profile:
             "zone crash": 0.5,
         }
     )
-    liars: tuple[int, ...] = (0, 0, 1)
-    """Liars in a zone, as a part of those it tolerates: 1 is f of them."""
+    liars: tuple[float, ...] = (0, 0, 1)
+    """Anchors of a zone that lie, as a part of those it tolerates: 1 is f of them."""
+    lying_hosts: tuple[int, ...] = (0, 0, 0, 1)
+    """Hosts of a zone that lie."""
+    lies: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "twins": 3,
+            "double votes": 3,
+            "blind votes": 2,
+            "withholding": 3,
+            "forgeries": 2,
+            "replays": 2,
+            "stale epochs": 1,
+            "lying promises": 2,
+            "false heads": 2,
+            "false pasts": 2,
+            "false work": 2,
+            "false watermarks": 2,
+            "leading": 3,
+            "late answers": 1,
+            "renewing": 2,
+        }
+    )
+    host_lies: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "equivocation": 3,
+            "old snapshots": 1,
+            "hoarding": 2,
+            "clinging": 2,
+            "forbidden acts": 2,
+            "double departures": 2,
+            "false admissions": 1,
+            "forged binds": 2,
+        }
+    )
+    overhears: tuple[bool, ...] = (False, True)
+    """Whether liars know everything that is sent, or only what is sent to one of them."""
+    above: str = ""
+    """Whether one zone has liars beyond its bound: `some` (f+1 to all but one), `all`, or none."""
     drifts: bool = True
 
 
@@ -59,6 +98,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         slow=(0,),
         mishaps=(0,),
         liars=(0,),
+        lying_hosts=(0,),
         drifts=False,
     ),
     "sizes": Profile(
@@ -66,6 +106,82 @@ PROFILES: Final[Mapping[str, Profile]] = {
         sizes=(1, 4, 4, 7, 10, 13),
         zones=2,
         events=(200, 400, 800),
+    ),
+    "liars": Profile(
+        about="as many liars as each zone tolerates, and a lying host, of every kind",
+        sizes=(4, 4, 4, 7),
+        liars=(1,),
+        lying_hosts=(0, 1),
+        mishaps=(0, 0, 1, 2),
+    ),
+    "contested": Profile(
+        about="one agent, as many liars as its zone tolerates, and a lying host: one version fought over for rounds",
+        sizes=(4, 4, 7),
+        zones=1,
+        agents=1,
+        events=(150, 300, 600),
+        wishes={"step": 8, "effect": 2},
+        loss=(0, 0, 0.05, 0.2),
+        mishaps=(0, 1, 2),
+        kinds={"node cut": 4, "anchor pause": 2, "anchor crash": 2, "host pause": 1},
+        liars=(1,),
+        lying_hosts=(1,),
+        lies={
+            "forking": 4,
+            "leading": 3,
+            "double votes": 2,
+            "withholding": 2,
+            "blind votes": 1,
+            "twins": 2,
+            "forgeries": 1,
+            "replays": 1,
+        },
+        host_lies={"sieges": 4, "equivocation": 2, "hoarding": 2},
+    ),
+    "above": Profile(
+        about="one zone has more liars than it tolerates, and they try to fork",
+        sizes=(4, 4, 7),
+        zones=2,
+        events=(100, 200, 400),
+        wishes={"step": 8, "effect": 1, "travel": 1},
+        loss=(0, 0, 0.05),
+        slow=(0,),
+        mishaps=(0, 1, 2),
+        kinds={"node cut": 4, "anchor pause": 2, "anchor crash": 1},
+        lies={"forking": 6, "double votes": 1, "leading": 1, "withholding": 1},
+        host_lies={"forking steps": 4, "equivocation": 1, "double departures": 1},
+        above="some",
+    ),
+    "besieged": Profile(
+        about="more liars than a zone tolerates decide one value, and lead the rest to another in a later round",
+        sizes=(4, 4, 7),
+        zones=1,
+        agents=1,
+        events=(150, 300),
+        wishes={"step": 1},
+        loss=(0, 0, 0.05),
+        slow=(0,),
+        mishaps=(0, 0, 1),
+        kinds={"node cut": 4, "anchor pause": 2, "anchor crash": 1},
+        lies={"forking": 6, "double votes": 1, "leading": 1},
+        host_lies={"sieges": 4},
+        above="some",
+    ),
+    "captured": Profile(
+        about="all anchors of one of three zones lie together; agents of the others are none of theirs",
+        agents=3,
+        sizes=(4,),
+        events=(200, 400, 600),
+        wishes={"step": 6, "effect": 3, "travel": 2},
+        mishaps=(0, 0, 1, 2),
+        lies={
+            "captured zone": 8,
+            "false heads": 1,
+            "false pasts": 1,
+            "lying promises": 1,
+            "replays": 1,
+        },
+        above="all",
     ),
     "crowded": Profile(
         about="one zone, hosts that die: the same slot is fought over",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "journal_after", "journal_block"]
 
-_THINK_MS: Final = (5.0, 40.0)
+THINK_MS: Final = (5.0, 40.0)
 _RETRY_MS: Final = 100
 _RETRY_MS_MAX: Final = 1_000
 _PATIENCE_LEASES: Final = 2
@@ -89,7 +89,7 @@ class Run:
 
     def think(self) -> None:
         """Do the next thing after a moment."""
-        least, most = _THINK_MS
+        least, most = THINK_MS
         wait_ms = least + (most - least) * self.host.chance.random()
         self.host.after(wait_ms, self._act)
 
@@ -103,6 +103,9 @@ class Run:
         if self.record.eligibility.status not in (Status.ACTIVE, Status.QUARANTINED):
             self.end()
             return
+        host, fence = self.host, self.record.custody.fence
+        acted = history.Acted(host.simulator.now_ms, self.agent, fence, host.is_honest)
+        host.simulator.history.acted.append(acted)
         wishes = self.host.wishes
         wish = self.host.chance.choices(list(wishes), list(wishes.values()))[0]
         if wish == "effect":

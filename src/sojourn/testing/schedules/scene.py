@@ -3,7 +3,7 @@
 Made from names, the same bytes every time, and only once for each size: thousands of schedules begin from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -42,7 +42,7 @@ from sojourn.core.zone.manifest import (
 from sojourn.testing.schedules.clocks import EPOCH_MS
 from sojourn.testing.schedules.seals import IdealKeyPair
 
-__all__ = ["Scene", "ZoneScene", "scene", "seal"]
+__all__ = ["Scene", "ZoneScene", "locks", "scene", "seal"]
 
 REALM: Final = "simulated"
 FOR_EVER_MS: Final = EPOCH_MS + 10**11
@@ -164,6 +164,18 @@ def scene(n: int, zones: int, variant: int, agents: int = 2, *, ideal: bool = Tr
         agents=born,
         memo=Memo(),
     )
+
+
+@cache
+def locks(scene: Scene) -> Mapping[bytes, Certificate]:
+    """Return the lock certificates under what is decided when a schedule begins, by digest."""
+    decided = [each for agent in scene.agents for each in (agent.born, agent.head)]
+    made = [
+        scene.of(slot.group).certificate(slot, each.certificate.value, Phase.LOCK)
+        for each in decided
+        for slot in [each.certificate.slot]
+    ]
+    return {digest_of(lock): lock for lock in made}
 
 
 @cache

@@ -1,7 +1,9 @@
 """The simulator: true time, what happens next, and a network between nodes.
 
-Everything that is left to chance is drawn from one generator, in the order in which things happen, and nothing is
-ever drawn or done in the order of a set or of an address: a seed and a commit replay a run, event by event.
+What is left to chance is drawn from the seed and from what it is for: the n-th message from one node to another has
+the same luck whatever else happens, and so has the n-th thing that a node does. Nothing is ever drawn or done in the
+order of a set or of an address. So a seed and a commit replay a run, event by event; and leaving one thing out of a
+run changes little of what does not depend on it.
 """
 
 import heapq
@@ -9,13 +11,17 @@ import random
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 from sojourn.testing.history import History
 from sojourn.testing.schedules.clocks import Clock
+from sojourn.testing.schedules.telling import Line, about, is_routine, say
 
-__all__ = ["Message", "Node", "Simulator", "Weather"]
+__all__ = ["Message", "Node", "Simulator", "Weather", "mixed"]
 
+_LATE: Final = 200
+"""A late message takes so many times as long."""
 SOON_MS: Final = (0.5, 2.0)
 """How long a message takes in good weather, at least and at most."""
 
@@ -28,6 +34,10 @@ class Message(NamedTuple):
     body: object
     about: object = None
     is_reply: bool = False
+    asked: object = None
+    """What a reply answers."""
+    life: int = 0
+    """Which life of the asker's it belongs to: who has crashed since hears no answer."""
 
     def __str__(self) -> str:
         return f"{self.source.name} → {self.target.name}: {type(self.body).__name__}"
@@ -36,14 +46,26 @@ class Message(NamedTuple):
 class Weather:
     """How the network treats messages: a chance for each mishap, and who is cut off from whom."""
 
-    __slots__ = ("cut", "delay_ms", "loss", "repeat", "slow")
+    __slots__ = ("chosen", "cut", "delay_ms", "loss", "repeat", "slow")
 
     def __init__(self) -> None:
         """Begin with good weather."""
         self.loss, self.repeat, self.slow = 0.0, 0.0, 0.0
         self.delay_ms = SOON_MS
+        self.chosen: dict[tuple[str, str, int], str] = {}
+        """Messages, by source, target and their count on that way, that fare badly in good weather, too, and how."""
         self.cut: set[tuple[str, str]] = set()
         """Ordered pairs of places (a zone's or a node's name): nothing gets from the first to the second."""
+
+    def disturbance(self, luck: int) -> str:
+        """Return how a message with this luck fares: lost, repeated, late, or well ("")."""
+        if (luck & 0xFFFF) < self.loss * 0x10000:
+            return "lost"
+        if (luck >> 16 & 0xFFFF) < self.repeat * 0x10000:
+            return "repeated"
+        if (luck >> 32 & 0xFFFF) < self.slow * 0x10000:
+            return "late"
+        return ""
 
     def is_cut(self, source: "Node", target: "Node") -> bool:
         """Tell whether nothing gets from one node to another."""
@@ -67,6 +89,19 @@ class Node:
         self.is_up = True
         self.held_until_ms = 0.0
         """Until when the process stands still; its clocks go on."""
+        self.number = zlib.crc32(name.encode())
+        """What stands for the name in numbers."""
+        self._draws = 0
+
+    @cached_property
+    def chance(self) -> random.Random:
+        """A generator of this node's own."""
+        return random.Random(mixed(self.simulator.salt, self.number, -1))  # noqa: S311 - a simulation
+
+    def luck(self) -> float:
+        """Return the next of this node's numbers between 0 and 1: cheaper than a generator."""
+        self._draws += 1
+        return (mixed(self.simulator.salt, self.number, self._draws) & 0xFFFFFF) / 0x1000000
 
     def receive(self, message: Message) -> None:
         """Take a message. To be overridden."""
@@ -93,11 +128,12 @@ class Node:
 
     def say(self, target: "Node", body: object, about: object = None) -> None:
         """Send a message."""
-        self.simulator.send(Message(self, target, body, about))
+        self.simulator.send(Message(self, target, body, about, life=self.life))
 
     def answer(self, message: Message, body: object) -> None:
         """Answer a message."""
-        self.simulator.send(Message(self, message.source, body, message.about, is_reply=True))
+        asker, about, asked = message.source, message.about, message.body
+        self.simulator.send(Message(self, asker, body, about, True, asked, life=message.life))
 
     def crash(self) -> None:
         """End the process: whatever it was about to do, it does not do any more."""
@@ -105,22 +141,38 @@ class Node:
         self.is_up = False
 
 
+def mixed(salt: int, number: int, count: int) -> int:
+    """Return 60 bits that look random and depend on nothing else: tuples of integers hash alike everywhere."""
+    return hash((hash((salt, number, count)), salt))
+
+
+@cache
+def _number(kind: str) -> int:
+    return zlib.crc32(kind.encode())
+
+
 class Simulator:
     """True time and the events to come."""
 
     def __init__(self, seed: int, *, tells: bool = False) -> None:
         """Begin at time 0. With `tells`, every event is written down in `trace`."""
-        self.seed = seed
-        self.chance = random.Random(seed)  # noqa: S311 - a simulation; nothing secret
+        self.salt = seed
+        """What all luck is mixed with."""
         self.now_ms = 0.0
         self.weather = Weather()
         self.history = History()
+        self.overheard: Callable[[Message], None] | None = None
+        """Who is told of every message that is sent, if anybody is."""
         self.counts: Counter[str] = Counter()
         """How often each kind of event, fault and rule was reached."""
-        self.trace: list[str] | None = [] if tells else None
+        self.trace: list[Line] | None = [] if tells else None
         self.digest = 0
         """A checksum of all that happened: equal for equal runs."""
         self.events = 0
+        self.disturbed: list[tuple[str, str, int, str]] = []
+        """What the network did to which messages."""
+        self._ways: dict[tuple[str, str], list[int]] = {}
+        """Each way from name to name (a liar's twin has its name): its own number, and how many messages took it."""
         self._queue: list[tuple[float, int, Callable[[], None], Node | None, int]] = []
         self._sequence = 0
 
@@ -158,33 +210,41 @@ class Simulator:
 
     def send(self, message: Message) -> None:
         """Let the network have a message: it arrives, later, once, more often, or never."""
-        weather, chance = self.weather, self.chance
-        if weather.loss and chance.random() < weather.loss:
-            self.counts["fault: message lost"] += 1
+        if self.overheard is not None:
+            self.overheard(message)
+        weather, source, target = self.weather, message.source, message.target
+        names = source.name, target.name
+        way = self._ways.get(names)
+        if way is None:
+            way = self._ways[names] = [zlib.crc32(">".join(names).encode()), 0]
+        way[1] += 1
+        luck = mixed(self.salt, way[0], way[1])
+        if weather.cut and weather.is_cut(source, target):
+            self._disturb(message, "cut off")
             return
-        if weather.is_cut(message.source, message.target):
-            self.counts["fault: message cut off"] += 1
-            return
-        copies = 1
-        if weather.repeat and chance.random() < weather.repeat:
-            self.counts["fault: message repeated"] += 1
-            copies = 2
-        for _ in range(copies):
-            self._carry(message)
+        how = weather.disturbance(luck)
+        if weather.chosen:
+            how = weather.chosen.get((*names, way[1]), how)
+        if how:
+            self.disturbed.append((*names, way[1], how))
+            self._disturb(message, how)
+            if how == "lost":
+                return
+        least, most = weather.delay_ms
+        delay_ms = least + (most - least) * (luck >> 48 & 0x3FFF) / 0x4000
+        self._carry(message, delay_ms * _LATE if how == "late" else delay_ms)
+        if how == "repeated":
+            again_ms = least + (most - least) * (mixed(luck, 1, 1) & 0x3FFF) / 0x4000
+            self._carry(message, again_ms)
 
-    def _carry(self, message: Message) -> None:
-        chance, (least, most) = self.chance, self.weather.delay_ms
-        delay_ms = least + (most - least) * chance.random()
-        if self.weather.slow and chance.random() < self.weather.slow:
-            self.counts["fault: message late"] += 1
-            delay_ms *= 200
+    def _carry(self, message: Message, delay_ms: float) -> None:
         # On its way a message belongs to nobody; whether the target lives is seen when it arrives.
         self.at(self.now_ms + delay_ms, lambda: self._arrive(message))
 
     def _arrive(self, message: Message) -> None:
         target = message.target
-        if not target.is_up:
-            self.counts["fault: nobody there"] += 1
+        if not target.is_up or (message.is_reply and message.life != target.life):
+            self._disturb(message, "to nobody")
             return
         if target.held_until_ms > self.now_ms:
             self.at(target.held_until_ms, lambda: self._arrive(message))
@@ -192,18 +252,34 @@ class Simulator:
         self.events += 1
         kind = type(message.body).__name__
         self.counts[kind] += 1
-        self.note(f"{message.source.name}>{message.target.name}:{kind}")
+        passed = (self.digest, self.now_ms, message.source.number, target.number, _number(kind))
+        self.digest = hash(passed)  # numbers only: alike in every process
+        if self.trace is not None:
+            self._tell(message, say(message.body))
         target.receive(message)
 
     # --- telling --------------------------------------------------------------------------------------
 
-    def note(self, event: str) -> None:
+    def note(self, event: str, *, is_fault: bool = False) -> None:
         """Put an event into the checksum, and into the trace if one is kept."""
-        self.digest = zlib.crc32(event.encode(), self.digest)
+        self.digest = hash((self.digest, self.now_ms, zlib.crc32(event.encode())))
         if self.trace is not None:
-            self.trace.append(f"{self.now_ms:>9.1f} ms  {event}")
+            self.trace.append(Line(self.now_ms, event, is_fault=is_fault))
 
     def fault(self, kind: str, what: str = "") -> None:
         """Note that something went wrong on purpose."""
         self.counts[f"fault: {kind}"] += 1
-        self.note(f"* {kind} {what}".rstrip())
+        self.note(f"* {kind} {what}".rstrip(), is_fault=True)
+
+    def _disturb(self, message: Message, how: str) -> None:
+        """Note what the network did to a message."""
+        self.counts[f"fault: message {how}"] += 1
+        if self.trace is not None:
+            self._tell(message, f"({how}) {say(message.body)}")
+
+    def _tell(self, message: Message, text: str) -> None:
+        assert self.trace is not None
+        topic = about(message.body, message.asked)
+        names = message.source.name, message.target.name
+        routine = is_routine(message.body)
+        self.trace.append(Line(self.now_ms, text, topic, *names, is_routine=routine))

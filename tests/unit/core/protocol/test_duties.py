@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.base.digests import digest
-from sojourn.core.base.limits import RANK_STEP_MS, ROUND_BASE_MS
+from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS, ROUND_BASE_MS
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.duties import Duty, Task, duties_of
 from sojourn.core.protocol.messages import Arrive, Propose
@@ -86,6 +86,17 @@ def test_section_5_a_departure_is_pressed_until_it_is_known_where_the_agent_went
     assert {Task.PRESS} == set(duties(a, gone))
     a.anchors[0].learn_onward(head.record.agent_id, done)
     assert {} == duties(a, gone)
+
+
+def test_section_5_an_arrival_that_its_host_does_not_admit_is_offered_to_the_others_by_rank(
+    world: World,
+) -> None:
+    a, b = world.zones
+    gone, visa, _ = world.depart(a, b, world.launch(a))
+    b.ask_all(Arrive(departure=gone, visa=visa))
+    due = sorted(duties(b, gone, index)[Task.OFFER].due_ms for index in range(4))
+    patient_ms = world.clock.boot_ms + ARRIVAL_PATIENCE_MS
+    assert [patient_ms + rank * RANK_STEP_MS for rank in range(4)] == due
 
 
 def test_section_5_an_arrival_is_refused_by_rank_after_its_deadline(world: World) -> None:

@@ -174,7 +174,7 @@ def test_a_leader_proposes_the_newest_it_has_judged(stage: Stage) -> None:
 
 
 def test_a_leader_says_the_same_for_as_long_as_it_leads_a_round(stage: Stage) -> None:
-    """Found by the schedules: with a newer value at each try, half of the anchors voted for one and half for another."""
+    """Found by the schedules: with a newer value at each try, half of the anchors voted for one, half for another."""
     said, state = Said(), OpenSlot(slot=stage.slot, round=1, entered_ms=0)
     now_ms = stage.x.transition.at_ms
     assert said.of(state, now_ms) is None

@@ -18,7 +18,8 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.runtime.store import Delete, DeleteBlock, Put, PutBlock
 from sojourn.stores.sqlite import SqliteStore
-from sojourn.stores.sqlite.store import DATABASE_NAME
+from sojourn.stores.sqlite.mark import MARK_NAME, Mark
+from sojourn.stores.sqlite.store import DATABASE_NAME, LOCK_NAME
 
 Content = dict[tuple[str, bytes], object]
 Surgery = Callable[[apsw.Connection], object]
@@ -47,7 +48,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = SqliteStore.open(directory, create=True)
     asyncio.run(fill(store))
     store.close()
-    assert sorted(file.name for file in directory.iterdir()) == ["store.lock", DATABASE_NAME]
+    assert sorted(file.name for file in directory.iterdir()) == [
+        LOCK_NAME,
+        MARK_NAME,
+        DATABASE_NAME,
+    ]
     return directory
 
 
@@ -358,7 +363,51 @@ def test_a_header_of_a_log_that_is_damaged_is_noticed(logged: Path, offset: int)
         SqliteStore.open(logged)
 
 
-def test_a_last_commit_that_was_torn_was_never_acknowledged(logged: Path) -> None:
-    log = logged / f"{DATABASE_NAME}-wal"
+def tear_last_commit(directory: Path) -> None:
+    log = directory / f"{DATABASE_NAME}-wal"
     os.truncate(log, log.stat().st_size - 100)
+
+
+def test_a_last_commit_that_was_torn_was_never_acknowledged(logged: Path) -> None:
+    mark = Mark(logged / MARK_NAME)
+    mark.write(19)  # the power went before the commit was on disk, so before its mark
+    mark.release()
+    tear_last_commit(logged)
     assert rows_after(logged) == 19
+
+
+def test_trap_7_a_last_commit_that_was_acknowledged_is_not_lost_in_silence(logged: Path) -> None:
+    tear_last_commit(logged)
+    for _ in range(2):  # it stays noticed
+        with pytest.raises(StoreFailed, match="ends at commit 19, and commit 20 was acknowledged"):
+            SqliteStore.open(logged)
+
+
+def test_trap_7_a_database_that_was_put_back_alone_is_noticed(copy: Path, whole: Path) -> None:
+    store = SqliteStore.open(copy)
+    asyncio.run(store.commit([Put("votes", b"slot", b"1")]))
+    store.close()
+    shutil.copy(whole / DATABASE_NAME, copy)
+    with pytest.raises(StoreFailed, match="was acknowledged"):
+        SqliteStore.open(copy)
+
+
+@pytest.mark.parametrize("mark", [b"", bytes(16), bytes(3), None])
+def test_a_mark_that_the_power_cut_took_is_none(copy: Path, mark: bytes | None) -> None:
+    if mark is None:
+        (copy / MARK_NAME).unlink()
+    else:
+        (copy / MARK_NAME).write_bytes(mark)
+    SqliteStore.open(copy).close()
+    assert len((copy / MARK_NAME).read_bytes()) == 16
+
+
+@pytest.mark.parametrize("offset", range(16))
+def test_a_mark_that_is_damaged_is_said_and_mended(
+    copy: Path, offset: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (copy / MARK_NAME).read_bytes()
+    flip(copy / MARK_NAME, offset)
+    SqliteStore.open(copy).close()
+    assert "the mark of the store is damaged" in capsys.readouterr().out
+    assert (copy / MARK_NAME).read_bytes() == before

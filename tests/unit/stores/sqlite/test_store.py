@@ -16,6 +16,7 @@ import sojourn
 from sojourn.core.base.errors import Misused, StoreFailed
 from sojourn.runtime.store import Put
 from sojourn.stores.sqlite import SqliteStore, schema
+from sojourn.stores.sqlite.mark import MARK_NAME
 from sojourn.stores.sqlite.store import DATABASE_NAME, LOCK_NAME
 
 SOURCE = Path(sojourn.__file__).parents[1]
@@ -51,7 +52,7 @@ def test_a_store_is_made_only_when_asked_for(tmp_path: Path) -> None:
 def test_a_store_that_was_half_made_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / f"{DATABASE_NAME}.new").write_bytes(b"SQLite format 3\0 and then the power went")
     SqliteStore.open(tmp_path, create=True).close()
-    assert sorted(file.name for file in tmp_path.iterdir()) == [LOCK_NAME, DATABASE_NAME]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [LOCK_NAME, MARK_NAME, DATABASE_NAME]
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     asyncio.run(store.commit([Put("a", b"a", b"1")]))
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     store.close()
-    assert len(modes) == 4
+    assert len(modes) == 5
     assert set(modes.values()) == {0o600}, modes
 
 
@@ -162,13 +163,13 @@ def unprivileged() -> Iterator[None]:
 def test_a_directory_that_may_not_be_written_to_is_the_users_to_mend(tmp_path: Path) -> None:
     directory = tmp_path / "store"
     SqliteStore.open(directory, create=True).close()
-    for path in (directory / LOCK_NAME, directory / DATABASE_NAME):
+    for path in (directory / LOCK_NAME, directory / MARK_NAME, directory / DATABASE_NAME):
         path.chmod(0o400)
     directory.chmod(0o500)
     with unprivileged():
         assert "cannot be used: [Errno 13] Permission denied" in misuse(directory, create=True)
     directory.chmod(0o700)
-    for path in (directory / LOCK_NAME, directory / DATABASE_NAME):
+    for path in (directory / LOCK_NAME, directory / MARK_NAME, directory / DATABASE_NAME):
         path.chmod(0o600)
     SqliteStore.open(directory).close()
 

@@ -139,7 +139,7 @@ def test_a_long_log_is_copied_and_begun_anew(
     assert (tmp_path / f"{DATABASE_NAME}-wal").stat().st_size < 100 * 4200
     assert store.count("a") == 200
     store.close()
-    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".lock", ".sqlite"]
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".lock", ".mark", ".sqlite"]
 
 
 def test_old_links_are_dropped_and_the_rest_still_holds(

@@ -1,0 +1,76 @@
+"""Mending: blocks that are damaged on this anchor's disk are looked for, and had again from the other anchors.
+
+A block's digest says what its bytes were, so any anchor will do to have it from. What else a store holds is the
+anchor's own word, its votes and counters: nobody else can give that back, and a store in which it is damaged is not
+opened (protocol §13).
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from sojourn.core.base.errors import SojournError, StoreFailed
+
+if TYPE_CHECKING:
+    from sojourn.anchor.server import Anchor
+
+__all__ = ["Mending"]
+
+log = structlog.get_logger("anchor")
+
+_EVERY_S: Final = 24 * 3600.0
+_AT_ONCE: Final = 16
+"""Blocks read in one turn of the event loop: a millisecond or two."""
+_BETWEEN_S: Final = 0.02
+"""Between them: to read all blocks again takes a tenth of a processor at most, and other things first."""
+_PAUSE_S: Final = 0.2
+_PAUSE_S_MAX: Final = 600.0
+"""Between questions for a block that nobody has given yet."""
+
+
+class Mending:
+    """The damaged blocks of one anchor."""
+
+    def __init__(self, anchor: "Anchor") -> None:
+        self._anchor = anchor
+        self._under_way: set[bytes] = set()
+
+    async def run(self) -> None:
+        """Read every block, at the start and once a day, for ever; those that are damaged are mended."""
+        while True:
+            await self._read_all()
+            await asyncio.sleep(_EVERY_S)
+
+    async def _read_all(self) -> None:
+        shelf, after = self._anchor.shelf, b""
+        while page := shelf.block_names(after, _AT_ONCE):
+            for named in page:
+                shelf.block(named)
+            after = page[-1]
+            await asyncio.sleep(_BETWEEN_S)
+
+    def begin(self, named: bytes) -> None:
+        """See to a damaged block, unless it is being seen to."""
+        if named not in self._under_way:
+            self._under_way.add(named)
+            self._anchor.begin(self._mend, named)
+
+    async def _mend(self, named: bytes) -> None:
+        """Ask the other anchors until one has given the block, or whoever put it again has."""
+        pause_s = _PAUSE_S
+        try:
+            while self._anchor.shelf.is_damaged(named):
+                try:
+                    blocks = await self._anchor.zone.fetch([named])
+                    await self._anchor.write(self._anchor.shelf.block_changes(blocks))
+                except StoreFailed:
+                    raise
+                except SojournError as error:
+                    log.info("a block is not mended yet", block=named.hex(), problem=str(error))
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+                else:
+                    log.info("a block is mended", block=named.hex())
+        finally:
+            self._under_way.discard(named)

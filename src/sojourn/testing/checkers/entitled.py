@@ -1,0 +1,77 @@
+"""Nothing by anybody who may not (P3): every decision is held against its row of the change table once more.
+
+And its author: the bound host, the host that binds or admits, an anchor of the zone that refuses or takes back.
+"""
+
+from collections.abc import Mapping
+
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind, check_change
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.seals import Kind, Role, is_sealed
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.zone.manifest import ZoneManifest
+from sojourn.testing.checkers.decisions import Decisions
+from sojourn.testing.checkers.verdict import Violation
+
+__all__ = ["check"]
+
+_PROMISE = "nothing unentitled"
+_BY_BOUND_HOST = frozenset({TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.DEPART})
+_BY_NEW_HOST = frozenset({TransitionKind.BIND, TransitionKind.ADMIT})
+
+
+def check(decisions: Decisions) -> list[Violation]:
+    """Return decisions that change what they may not, or are authored or sealed by somebody else."""
+    parents = {done.record.digest: done for done in decisions.applied.values() if not _closes(done)}
+    found = []
+    for value, done in decisions.applied.items():
+        parent = parents.get(done.transition.parent)
+        if parent is None:
+            continue
+        problem = _problem(done, parent, decisions.manifests) or _unsealed(decisions, value, done)
+        if problem:
+            record = done.record
+            what = f"version {record.version} ({done.transition.kind}): {problem}"
+            found.append(Violation(_PROMISE, what, record.agent_id, record.version))
+    return found
+
+
+def _closes(done: Certified) -> bool:
+    """Tell whether this is a refusal, which is no version: what it is about was decided before."""
+    return done.transition.kind is TransitionKind.REFUSE
+
+
+def _problem(
+    done: Certified, parent: Certified, manifests: Mapping[bytes, ZoneManifest]
+) -> str | None:
+    transition, slot = done.transition, parent.certificate.slot
+    try:
+        check_change(transition.kind, parent.record, done.record, slot)
+    except Rejected as error:
+        return str(error)
+    allowed = _authors(done, parent.record, manifests)
+    return None if transition.author in allowed else "its author may not"
+
+
+def _authors(
+    done: Certified, before: AgentRecord, manifests: Mapping[bytes, ZoneManifest]
+) -> set[bytes | None]:
+    kind = done.transition.kind
+    if kind in _BY_BOUND_HOST:
+        return {before.custody.host}
+    if kind in _BY_NEW_HOST:
+        return {done.record.custody.host}
+    return {anchor.identity for anchor in manifests[done.certificate.slot.group].anchors}
+
+
+def _unsealed(decisions: Decisions, value: bytes, done: Certified) -> str | None:
+    proposal = decisions.history.proposals.get(value)
+    if proposal is None:
+        return "nobody proposed it"
+    is_host = done.transition.kind in _BY_BOUND_HOST | _BY_NEW_HOST
+    role, author = Role.HOST if is_host else Role.ANCHOR, done.transition.author
+    seals = [seal for seal in proposal.seals if seal.signer == author]
+    if any(is_sealed(Kind.TRANSITION, role, value, seal) for seal in seals):
+        return None
+    return "its author has not sealed it"

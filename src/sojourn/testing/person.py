@@ -1,0 +1,98 @@
+"""What a person does in a simulated world, by the wire: tell of zones, launch agents, write to them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sojourn.core.base.encoding import digest_of, encode_block
+from sojourn.core.base.errors import SojournError
+from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.exchange import AgentMessage, PutMessage, SignedMessage
+from sojourn.core.protocol.gossip import News, Tell
+from sojourn.core.protocol.messages import Applied
+from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.validate import slot_for
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.testing.founding import Born, endorsement, key
+from sojourn.transports.pool import ConnectionPool
+
+__all__ = ["introduce", "launch", "message", "send"]
+
+_TRIES: Final = 40
+_PAUSE_S: Final = 0.25
+_ASK_S: Final = 3.0
+
+
+async def introduce(pool: ConnectionPool, manifests: Sequence[SignedManifest]) -> None:
+    """Tell every anchor of all zones, and that the issuer vouches for them; one that stays silent is passed over."""
+    news = News(
+        manifests=tuple(manifests),
+        endorsements=tuple(endorsement(one.manifest.zone_id) for one in manifests),
+    )
+    clients = [ZoneClient(one.manifest, pool) for one in manifests]
+    await asyncio.gather(
+        *(_tell(client, index, news) for client in clients for index in range(client.n))
+    )
+
+
+async def _tell(client: ZoneClient, anchor: int, news: News) -> None:
+    for _ in range(_TRIES):
+        try:
+            if isinstance(await client.call(anchor, Tell(news=news), timeout_s=_ASK_S), Applied):
+                return
+        except SojournError:
+            pass  # it may not listen yet
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def launch(pool: ConnectionPool, zone: ZoneManifest, born: Born) -> Certified:
+    """Store what a genesis names with a zone's anchors, and have it decided. Raises `Stalled` if it will never be."""
+    client = ZoneClient(zone, pool)
+    record = born.record
+    roots = (*record.governance.documents, *record.memory.roots(), record.capabilities.code)
+    uploads = (client.upload(anchor, roots, born.blocks) for anchor in range(client.n))
+    await asyncio.gather(*uploads, return_exceptions=True)
+    slot = slot_for(None, born.proposal.transition, zone)
+    while True:
+        proposer = Proposer(born.proposal, slot, zone)
+        try:
+            return await client.decide(proposer, born.blocks, timeout_s=_ASK_S, until_applied=True)
+        except Overtaken as overtaken:
+            return overtaken.decided
+        except Stalled as stalled:
+            if _is_final(stalled, zone):
+                raise
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _is_final(stalled: Stalled, zone: ZoneManifest) -> bool:
+    """Tell whether more than f anchors say that it will never do: whoever is only silent may come back."""
+    return sum(not each.for_now for each in stalled.declined.values()) > zone.f
+
+
+def message(agent: bytes, body: Any, *, nonce: bytes, now_ms: int) -> SignedMessage:
+    """Return a person's message to an agent, sealed."""
+    person = key("person")
+    said = AgentMessage(
+        agent=agent,
+        sender=person.public,
+        sent_ms=now_ms,
+        nonce=nonce,
+        body=encode_block(body),
+    )
+    covered = statement(Kind.MESSAGE, Role.PERSON, digest_of(said))
+    return SignedMessage(
+        message=said, seal=Seal(signer=person.public, signature=person.sign(covered))
+    )
+
+
+async def send(pool: ConnectionPool, zone: Callable[[], ZoneManifest], said: SignedMessage) -> None:
+    """Give a message to the anchors of the zone where the agent is, until more than f keep it."""
+    while True:
+        client = ZoneClient(zone(), pool)
+        took = await client.ask_all(PutMessage(message=said), Applied, timeout_s=_ASK_S)
+        if len(took) > client.manifest.f:
+            return
+        await asyncio.sleep(_PAUSE_S)

@@ -1,0 +1,76 @@
+"""Agents that the simulation's tests launch."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sojourn import Agent, Assessment, Context, UncertainOutcome, step
+
+
+class Payer(Agent):
+    """Enters and pays every number of its plan; returns those of which it does not know whether they are paid."""
+
+    @step(effect="idempotent", action="ledger.enter")
+    def enter(self, number: int) -> int:
+        """Enter a number; what comes under one key counts once."""
+        return number
+
+    @step(effect="once", action="ledger.pay")
+    async def pay(self, number: int, pace_s: float) -> int:
+        """Pay a number, which takes its time; twice would be twice."""
+        await asyncio.sleep(pace_s)
+        return number
+
+    async def run(self, ctx: Context) -> list[int]:
+        """Enter and pay, number by number."""
+        unsure = ctx.memory.log("unsure", int)
+        done = ctx.memory.log("done", int)
+        plan = ctx.memory["plan"]
+        async for number in ctx.turns(range(plan["turns"])):
+            await self.enter(number)
+            try:
+                await self.pay(number, plan["pace_s"])
+            except UncertainOutcome:
+                unsure.append(number)
+            done.append(number)
+        return list(unsure)
+
+
+class Walker(Agent):
+    """Goes where its plan says, and writes down where it was."""
+
+    goal = ""
+
+    def rank(self, places: Sequence[Assessment]) -> Assessment | None:
+        """Choose the goal, once it can be chosen."""
+        return next((place for place in places if place.name == self.goal and place.eligible), None)
+
+    @step
+    def visit(self, place: str) -> str:
+        """Be there."""
+        return place
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Follow the route."""
+        diary = ctx.memory.log("diary", str)
+        route = ctx.memory["plan"]["route"]
+        async for number in ctx.turns(range(len(route))):
+            self.goal = route[number]
+            while not await self._is_there(ctx):
+                await ctx.sleep(0.2)
+            diary.append(await self.visit(self.goal))
+        return list(diary)
+
+    async def _is_there(self, ctx: Context) -> bool:
+        looked = await ctx.consider()
+        here = next(place for place in looked.places if place.current)
+        return looked.moved or here.name == self.goal
+
+
+class Listener(Agent):
+    """Sleeps, then returns the next message."""
+
+    async def run(self, ctx: Context) -> object:
+        """Sleep for ten seconds; then wait for whoever writes."""
+        await ctx.sleep(10)
+        message = await ctx.receive()
+        return message.body if message is not None else None
