@@ -21,7 +21,7 @@ from sojourn.core.protocol import exchange
 from sojourn.core.protocol.admission import returned
 from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.dossier import Dossier, OpenSlot
-from sojourn.core.protocol.duties import Duty, Task, duties_of, may_owe_more
+from sojourn.core.protocol.duties import Duty, Task, duties_of, lead_again_ms, may_owe_more
 from sojourn.core.protocol.messages import (
     Arrive,
     AskHead,
@@ -188,6 +188,7 @@ class Caretaker:
                 await self._leave_round(dossier)
             case Task.LEAD:
                 await self._lead(dossier)
+                return lead_again_ms(dossier.open.round) if dossier.open else _AGAIN_MS
             case Task.PRESS:
                 return await self._press(dossier)
             case Task.OFFER:

@@ -8,7 +8,7 @@ import structlog
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.limits import CLOCK_DRIFT, RANK_STEP_MS
+from sojourn.core.base.limits import RANK_STEP_MS
 from sojourn.core.protocol.admission import bound
 from sojourn.core.protocol.binding import candidates
 from sojourn.core.protocol.custody import Certified
@@ -64,13 +64,13 @@ async def head_to_run(host: "Host", agent: bytes) -> Certified | None:
     return _if_ours(host, newer)
 
 
-async def bind_anew(host: "Host", head: Certified) -> Certified | None:
+async def bind_anew(host: "Host", head: Certified, away_s: float) -> Certified | None:
     """Bind an agent to this host once more; return its newest head, None if it is another's by now.
 
-    For a host that is bound and gets no lease (protocol §6.10). What it claimed before runs out first, at every
-    anchor that renewed it: until then they would refuse this bind, too.
+    For a host that is bound and gets no lease (protocol §6.10). It stays away for `away_s`: what it claimed before
+    must run out at every anchor that renewed it, since until then they would refuse this bind, too.
     """
-    await asyncio.sleep(host.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT) / 1000)
+    await asyncio.sleep(away_s)
     newest = await newest_head(host, head.record.agent_id)
     if newest is not None and newest.record == head.record:
         newest = await _bind(host, newest)

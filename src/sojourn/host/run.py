@@ -16,7 +16,7 @@ from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
-from sojourn.core.base.limits import BLOCK_BYTES_MAX
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, CLOCK_DRIFT
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.custody import Certified
@@ -37,6 +37,8 @@ log = structlog.get_logger("host")
 
 _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
+_AWAY_S_MAX: Final = 64.0
+"""As long as the longest round: in one of them a leader must find all leases run out (protocol §6.10)."""
 _LOOK_AGAIN_S: Final = 0.5
 _LOOK_AGAIN_S_MAX: Final = 30.0
 
@@ -76,6 +78,8 @@ class AgentRun:
         self.custody = AgentCustody(host, head, mail)
         self._after_failure = _Pause(_AGAIN_S, _AGAIN_S_MAX)
         self._after_refusal = _Pause(_LOOK_AGAIN_S, _LOOK_AGAIN_S_MAX)
+        lease_s = host.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT) / 1000
+        self._while_withheld = _Pause(lease_s, max(lease_s, _AWAY_S_MAX))
 
     async def live(self) -> None:
         """Run until nothing is left to do here for now.
@@ -97,7 +101,7 @@ class AgentRun:
 
     async def _bind_anew(self) -> None:
         """Become the bound host once more: some anchors renew the lease, others began to bind a rival (§6.10)."""
-        head = await bind_anew(self._host, self.custody.head)
+        head = await bind_anew(self._host, self.custody.head, self._while_withheld.next_s())
         if head is not None:
             self.custody = AgentCustody(self._host, head, self._mail)
 
@@ -140,6 +144,7 @@ class AgentRun:
         record = self.custody.record
         try:
             await self._host.leases.hold(self.custody.agent, record.custody.fence)
+            self._while_withheld.reset()
             mode = await self._permitted_mode(record)
             ending = await self._while_held(self._execute(record, mode))
         except LeaseWithheld as withheld:

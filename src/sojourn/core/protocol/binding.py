@@ -144,8 +144,18 @@ class HostLease:
         return now_ms < self.until_ms(agent, fence)
 
     def is_withheld(self, agent: bytes, fence: Fence) -> bool:
-        """Tell whether so many anchors last declined to renew this fence that the rest are no quorum."""
-        return len(self._declining.get((agent, fence), ())) > self._n - self._quorum
+        """Tell whether an anchor last declined to renew this fence, and fewer than a quorum ever renewed it.
+
+        Who is silent counts with those that decline: up to f anchors may be gone for good (protocol §6.10).
+        """
+        renewing = self._renewing(agent, fence) - self._declining.get((agent, fence), set())
+        return bool(self._declining.get((agent, fence))) and len(renewing) < self._quorum
+
+    def _renewing(self, agent: bytes, fence: Fence) -> set[int]:
+        known = self._acknowledged.get(agent)
+        if known is None or known[0] != fence:
+            return set()
+        return {anchor for anchor, sent_ms in enumerate(known[1]) if sent_ms >= 0}
 
     def forget(self, agent: bytes) -> None:
         """Drop the lease of an agent this host no longer acts for."""

@@ -15,7 +15,7 @@ from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import rank
 from sojourn.core.protocol.dossier import Dossier, View
 
-__all__ = ["Duty", "Task", "duties_of", "may_owe_more"]
+__all__ = ["Duty", "Task", "duties_of", "lead_again_ms", "may_owe_more"]
 
 
 class Task(StrEnum):
@@ -50,6 +50,14 @@ def duties_of(dossier: Dossier, view: View) -> list[Duty]:
     return sorted(found)
 
 
+def lead_again_ms(round: int) -> int:
+    """Return after how long a leader that brought no decision proposes again in its round.
+
+    Those who refused for now, for a lease that has yet to run out, may vote for the same value by and by.
+    """
+    return decree.round_timeout_ms(round) // 8
+
+
 def may_owe_more(before: Dossier, after: Dossier) -> bool:
     """Tell whether a ruling may have made something due that is not planned: most only go on in a slot."""
     was, now = before.open, after.open
@@ -80,7 +88,7 @@ def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     found = []
     leads = state.round > 0 and decree.leader(state.slot, state.round, view.manifest) == view.index
     entered_ms = _since(state.entered_ms, view)
-    if leads and state.entry is not None and state.lock_voted is None:
+    if leads and state.entry is not None:
         found.append(Duty(entered_ms, Task.LEAD))
     wait_ms = decree.round_timeout_ms(state.round) + place * RANK_STEP_MS
     found.append(Duty(entered_ms + wait_ms, Task.LEAVE_ROUND))

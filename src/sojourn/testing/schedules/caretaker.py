@@ -15,7 +15,7 @@ from sojourn.core.protocol.admission import returned
 from sojourn.core.protocol.applying import is_behind
 from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.core.protocol.duties import Duty, Task, duties_of, may_owe_more
+from sojourn.core.protocol.duties import Duty, Task, duties_of, lead_again_ms, may_owe_more
 from sojourn.core.protocol.exchange import AskPast, Past, Work, WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
@@ -225,7 +225,8 @@ class Caretaker:
         def done(ended: Proposer) -> None:
             if ended.decided is not None:
                 anchor.adopt(ended.decided)
-            self._done(agent, task)
+            state = anchor.dossier(agent).open if task is Task.LEAD else None
+            self._done(agent, task, lead_again_ms(state.round) if state else _AGAIN_MS)
 
         Deciding(anchor, anchor.peers, proposer, anchor.library.of, done)
 

@@ -32,6 +32,7 @@ __all__ = ["HostNode"]
 _BEATS_PER_LEASE: Final = 4
 _RETRY_MS: Final = 100
 _LOOK_AGAIN_MS: Final = 500
+_AWAY_MS_MAX: Final = 64_000
 _RETRY_MS_MAX: Final = 1_000
 
 
@@ -74,6 +75,7 @@ class HostNode(Node):
         self.lease = HostLease(self.manifest.lease_ms, committee.n, committee.quorum)
         self.runs: dict[bytes, Run] = {}
         self._seen_to: set[bytes] = set()
+        self._withheld: dict[bytes, int] = {}
         self._sequence = self.wall_ms()
         self._beats = 0
         for anchor in () if idle else self.anchors:
@@ -235,6 +237,8 @@ class HostNode(Node):
             return
         self.simulator.counts["bound anew"] += 1
         self._seen_to.add(agent)
+        times = self._withheld.get(agent, 0)
+        self._withheld[agent] = times + 1
 
         def again(newest: Certified | None) -> None:
             if newest is not None and newest.record == head.record:
@@ -242,8 +246,13 @@ class HostNode(Node):
             else:
                 self._found(agent, newest)
 
-        wait_ms = self.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT)
+        lease_ms = self.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT)
+        wait_ms = min(lease_ms * 2**times, max(lease_ms, _AWAY_MS_MAX))
         self.after(wait_ms, lambda: self._newest(agent, again))
+
+    def lease_granted(self, agent: bytes) -> None:
+        """Forget that a lease was withheld."""
+        self._withheld.pop(agent, None)
 
     def _rank(self, record: AgentRecord) -> int:
         order = list(candidates(record, self.zone.envelopes))

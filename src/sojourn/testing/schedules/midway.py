@@ -9,7 +9,7 @@ from typing import Final
 
 from sojourn.core.protocol.binding import Heartbeat
 from sojourn.core.protocol.messages import Propose, ShowCommit, ShowLock
-from sojourn.testing.schedules.simulator import Node
+from sojourn.testing.schedules.simulator import Ended, Node
 
 __all__ = ["KINDS", "stop_midway"]
 
@@ -22,7 +22,7 @@ def stop_midway(
 ) -> None:
     """Have `stop` called once the node has said a message of this kind `count` times, before it says another.
 
-    Who crashes says nothing more; who stands still says the rest when it goes on. Nothing happens once `is_over`.
+    Who crashes does nothing more; who stands still says the rest when it goes on. Nothing happens once `is_over`.
     """
     said, simulator = node.say, node.simulator
     left, stopped_ms = count, -1.0
@@ -36,10 +36,12 @@ def stop_midway(
             if left == 0:
                 stopped_ms = simulator.now_ms
                 stop()
+                if not node.is_up:
+                    raise Ended
             left -= 1
         if stopped_ms < 0:
             said(target, body, about)
-        elif node.is_up:
+        else:
             node.after(0, lambda: said(target, body, about))
 
     node.say = say  # type: ignore[method-assign]

@@ -114,6 +114,10 @@ def expected(profile: Profile) -> Iterable[str]:
         yield from (f"applied: {TransitionKind.INTEND}", "effect performed")
     if moves:
         yield from (f"vote: {Phase.VISA}", *(f"applied: {kind}" for kind in _MOVING))
+    if any(profile.liars) or profile.above:
+        yield from (f"liar: {lie}" for lie in profile.lies)
+    if any(profile.lying_hosts) or profile.above:
+        yield from (f"liar: {lie}" for lie in profile.host_lies)
     if any(profile.mishaps):
         yield from _expected_of_mishaps(profile, moves)
 

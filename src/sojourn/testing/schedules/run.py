@@ -73,6 +73,7 @@ class Run:
         """Begin, once the lease is granted."""
         if not self._has_begun and self.host.holds(self.record):
             self._has_begun = True
+            self.host.lease_granted(self.agent)
             self.think()
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ import random
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, cached_property
 from typing import Final, NamedTuple
 
@@ -18,12 +19,16 @@ from sojourn.testing.history import History
 from sojourn.testing.schedules.clocks import Clock
 from sojourn.testing.schedules.telling import Line, about, is_routine, say
 
-__all__ = ["Message", "Node", "Simulator", "Weather", "mixed"]
+__all__ = ["Ended", "Message", "Node", "Simulator", "Weather", "mixed"]
 
 _LATE: Final = 200
 """A late message takes so many times as long."""
 SOON_MS: Final = (0.5, 2.0)
 """How long a message takes in good weather, at least and at most."""
+
+
+class Ended(Exception):
+    """A process has ended in the middle of what it was doing: no error, it unwinds that."""
 
 
 class Message(NamedTuple):
@@ -190,14 +195,14 @@ class Simulator:
             return False
         true_ms, _, action, node, life = heapq.heappop(self._queue)
         self.now_ms = max(self.now_ms, true_ms)
-        if node is None:
-            action()
-        elif node.life != life:
-            return True
-        elif node.held_until_ms > self.now_ms:
-            self.at(node.held_until_ms, action, node)
-        else:
+        if node is not None:
+            if node.life != life:
+                return True
+            if node.held_until_ms > self.now_ms:
+                self.at(node.held_until_ms, action, node)
+                return True
             self.events += 1
+        with suppress(Ended):
             action()
         return True
 

@@ -141,6 +141,21 @@ def test_what_is_declined_is_not_renewed() -> None:
     assert lease.is_held(OTHER, FENCE, 101)
 
 
+def test_section_6_a_lease_is_withheld_if_one_declines_and_those_left_are_no_quorum() -> None:
+    """Found by the schedules: one anchor was gone for good, one declined for ever, and two renewed for ever."""
+    lease = HostLease(LEASE_MS, n=4, quorum=3)
+    lease.sent(beat(1, AGENT), 0)
+    acknowledged(lease, 1, 0, 1)
+    assert not lease.is_withheld(AGENT, FENCE)  # two are silent: it may be they are only slow
+    acknowledged(lease, 1, 2, declined=(AGENT,))
+    assert lease.is_withheld(AGENT, FENCE)
+    assert not lease.is_withheld(AGENT, (FENCE[0], FENCE[1] + 1))
+    acknowledged(lease, 1, 3)
+    assert not lease.is_withheld(AGENT, FENCE)
+    lease.forget(AGENT)
+    assert not lease.is_withheld(AGENT, FENCE)
+
+
 def test_a_lease_of_an_earlier_fence_is_none() -> None:
     lease = HostLease(LEASE_MS, n=4, quorum=3)
     lease.sent(beat(1, AGENT), 100)

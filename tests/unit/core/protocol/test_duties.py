@@ -6,10 +6,12 @@ from msgspec.structs import replace
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.base.digests import digest
 from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS, ROUND_BASE_MS
+from sojourn.core.protocol import decree
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.duties import Duty, Task, duties_of
-from sojourn.core.protocol.messages import Arrive, Propose
+from sojourn.core.protocol.duties import Duty, Task, duties_of, lead_again_ms
+from sojourn.core.protocol.messages import Arrive, Propose, Voted
 from tests.rulings import PureZone, World
+from tests.unit.core.protocol.stage import Stage
 
 
 @pytest.fixture
@@ -120,3 +122,14 @@ def test_section_5_an_arrival_from_before_a_reboot_is_refused_after_its_deadline
     assert 500 <= duties(b, gone)[Task.REFUSE].due_ms <= 500 + 3 * RANK_STEP_MS
     world.clock.pass_ms(401)
     world.refuse(b, gone)
+
+
+def test_section_3_a_leader_proposes_again_in_its_round() -> None:
+    """It has voted for its value itself: others may have refused for a lease that had yet to run out."""
+    stage = Stage()
+    leading = decree.leader(stage.slot, 1, stage.zone.manifest)
+    assert isinstance(stage.propose(leading, stage.x, 1, entry=stage.entry_to(1)), Voted)
+    anchor = stage.anchor(leading)
+    tasks = [duty.task for duty in duties_of(anchor.dossier(stage.agent), anchor.view())]
+    assert Task.LEAD in tasks
+    assert decree.round_timeout_ms(1) > lead_again_ms(1) > 0

@@ -213,10 +213,11 @@ class Cabal:
             self.commits.setdefault(slot, []).append(made)
 
     def certificate(self, slot: Slot, value: bytes, phase: Phase) -> Certificate:
-        """Return what a captured zone's liars certify among themselves, in round 0."""
+        """Return what a captured zone's liars certify among themselves, in whatever round they like."""
         committee = self.scene.manifests[slot.group].committee
-        signers = list(self.anchors[slot.group])[: committee.quorum]
-        votes = [self.vote(slot, 0, phase, value, index) for index in signers]
+        signers = self.chance.sample(list(self.anchors[slot.group]), committee.quorum)
+        round = self.chance.choice((0, 0, 1, 2))
+        votes = [self.vote(slot, round, phase, value, index) for index in signers]
         return certify(votes, committee)
 
     def _leave(self, slot: Slot, round: int, cast: dict[int, RoundVote]) -> None:

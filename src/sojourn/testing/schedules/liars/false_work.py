@@ -4,6 +4,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.record import Migration
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.limits import VISA_DEADLINE_MS
 from sojourn.core.protocol.exchange import AskWork, Work, WorkItem
 from sojourn.core.protocol.messages import Arrive
 from sojourn.testing.schedules.liars.lie import Lie
@@ -53,7 +56,10 @@ class FalseWork(Lie):
         return WorkItem(head=head)
 
     def _bent(self, arrive: Arrive) -> Arrive:
-        """Return an arrival as it was, with a visa for ever, with another's visa, or of no departure."""
+        """Return an arrival as it was, with a visa for ever, with another's visa, or of no departure.
+
+        One that is made up well names its visa, and a term that was never closed: only its certificate is none.
+        """
         chance, visa = self.chance, arrive.visa
         other = chance.choice(self.cabal.arrivals)
         terms = replace(visa.terms, deadline_ms=_FOR_EVER_MS)
@@ -63,5 +69,27 @@ class FalseWork(Lie):
                 replace(arrive, visa=replace(visa, terms=terms)),
                 replace(arrive, visa=other.visa),
                 replace(arrive, departure=other.departure),
+                self._made_up(arrive),
+                self._made_up(arrive),
             ]
         )
+
+    def _made_up(self, arrive: Arrive) -> Arrive:
+        gone, visa = arrive.departure, arrive.visa
+        if gone.record.migration is None:
+            return arrive
+        here, later = self.liar.manifest, visa.terms.term + self.chance.randint(1, 9)
+        named = self.chance.choice(self.liar.zone.hosts).public
+        terms = replace(
+            visa.terms,
+            to_zone=here.zone_id,
+            term=later,
+            host=named,
+            deadline_ms=VISA_DEADLINE_MS,
+        )
+        migration = Migration(
+            to_zone=here.zone_id, to_manifest=here.digest, visa=digest_of(terms), next_term=later
+        )
+        record = replace(gone.record, migration=migration)
+        departure = replace(gone, transition=replace(gone.transition, record=record))
+        return Arrive(departure=departure, visa=replace(visa, terms=terms))

@@ -84,5 +84,5 @@ class LyingPromises(Lie):
         )
         sealed = seal(liar.identity, Kind.TRANSITION, role, transition.digest)
         proposal = Proposal(transition=transition, seals=(sealed,), evidence=evidence)
-        liar.simulator.history.proposals[transition.digest] = proposal
+        liar.simulator.history.proposals.setdefault(transition.digest, proposal)
         return proposal
