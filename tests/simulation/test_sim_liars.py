@@ -19,7 +19,7 @@ from sojourn.core.protocol.dossier import CastVote, OpenSlot
 from sojourn.core.protocol.messages import Propose
 from sojourn.core.quorum import certificates
 from sojourn.core.quorum.certificates import Certificate
-from sojourn.core.quorum.votes import Slot
+from sojourn.core.quorum.votes import Ballot, Slot
 from sojourn.testing.checkers import blame, culprits
 from sojourn.testing.checkers.decisions import Decisions
 from sojourn.testing.checkers.verdict import Violation
@@ -228,6 +228,20 @@ def _make_scenes(profile: str) -> None:
     for seed in range(40):
         plan = draw(seed, PROFILES[profile])
         scene(plan.size, plan.zones, plan.variant, plan.agents)
+
+
+def test_trap_53_without_the_locks_under_commits_a_captured_zone_is_not_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two decisions of rounds that differ, and no lock anywhere: no two votes of theirs contradict each other."""
+    right = culprits._proof
+
+    def forgiving(ballots: list[Ballot], shown: dict[bytes, Certificate], _: object) -> str:
+        return right(ballots, shown, {(ballot.round, ballot.value) for ballot in ballots})
+
+    monkeypatch.setattr(culprits, "_proof", forgiving)
+    broken = _run("captured", range(80)).broken
+    assert {"accountable"} == {each.promise for found in broken.values() for each in found}
 
 
 def test_trap_53_if_every_vote_counts_as_explained_too_few_are_named(

@@ -27,9 +27,10 @@ from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.inbox import Inbox
+from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.host.travel import Departure
 from sojourn.runtime import clock, ports
-from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.errors import LeaseLost, LeaseWithheld
 from sojourn.runtime.zone_client import Overtaken, Stalled
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class AgentCustody:
         self._inbox = Inbox(host, self, mail)
         self._stall = ""
         self._sealed: list[bytes] = []
+        self._began_ms = 0
+        self.is_withheld = False
         self.blocks = host.blocks
 
     @property
@@ -203,6 +206,7 @@ class AgentCustody:
             is_small = sum(map(len, blocks)) <= _INLINE_BYTES_MAX and len(blocks) <= _INLINE_MAX
             if not is_small:
                 await self._host.zone.put_all(blocks)
+            self._began_ms = clock.boot_ms()
             while True:
                 proposal = await self._host.signer.proposal(kind, self.head, record, evidence)
                 self._sealed.append(proposal.transition.digest)
@@ -230,10 +234,23 @@ class AgentCustody:
                 return self._own_or_lost(overtaken.decided, transition)
             except Stalled as stalled:
                 self._check_hopeless(stalled)
+                self._check_withheld()
                 self._note_stall(str(stalled))
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _RETRY_S_MAX)
         return None
+
+    def _check_withheld(self) -> None:
+        """Raise `LeaseWithheld` if nothing was decided for long, and an anchor declines the lease (protocol §6.10).
+
+        With a liar among those that grant it a lease may be held and be of no use: of the others, some vote for
+        nothing but a bind that was begun, and some for no bind.
+        """
+        waited_ms = clock.boot_ms() - self._began_ms
+        is_long = waited_ms > PATIENCE_LEASES * self._host.manifest.lease_ms
+        if is_long and self._host.leases.is_declined(self.agent, self.fence):
+            self.is_withheld = True
+            raise LeaseWithheld("anchors withhold the lease, and nothing is decided")
 
     def _note_stall(self, problem: str) -> None:
         """Say once why the agent makes no progress, until the reason changes."""

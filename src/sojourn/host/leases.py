@@ -13,13 +13,13 @@ from sojourn.runtime import clock
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
 from sojourn.runtime.zone_client import ZoneClient
 
-__all__ = ["Leases"]
+__all__ = ["PATIENCE_LEASES", "Leases"]
 
 log = structlog.get_logger("host")
 
 _BEATS_PER_LEASE: Final = 4
-_PATIENCE_LEASES: Final = 2
-"""How many leases' time a claim may go without being granted: who waits longer claims what is another's."""
+PATIENCE_LEASES: Final = 2
+"""How many leases' time a claim may go without being granted, or of use: who waits longer claims another's."""
 
 
 class Leases:
@@ -38,6 +38,10 @@ class Leases:
         """Tell whether this host may act for an agent at this very moment."""
         return self.left_ms(agent, fence) > 0
 
+    def is_declined(self, agent: bytes, fence: Fence) -> bool:
+        """Tell whether an anchor last declined to renew a lease: it may have begun to bind another host."""
+        return self._lease.is_declined(agent, fence)
+
     def fence_of(self, agent: bytes) -> Fence | None:
         """Return the fence under which this host claims an agent, None if it does not."""
         return self._claims.get(agent)
@@ -55,7 +59,7 @@ class Leases:
         self._claims[agent] = fence
         self._beat_now.set()
         try:
-            async with asyncio.timeout(_PATIENCE_LEASES * self._zone.manifest.lease_ms / 1000):
+            async with asyncio.timeout(PATIENCE_LEASES * self._zone.manifest.lease_ms / 1000):
                 while not self.is_held(agent, fence):
                     await self._granted.wait()
         except TimeoutError:

@@ -144,9 +144,13 @@ class AgentRun:
         record = self.custody.record
         try:
             await self._host.leases.hold(self.custody.agent, record.custody.fence)
-            self._while_withheld.reset()
             mode = await self._permitted_mode(record)
             ending = await self._while_held(self._execute(record, mode))
+            if self.custody.is_withheld:
+                self._host.leases.release(self.custody.agent)
+                await self._bind_anew()
+            else:
+                self._while_withheld.reset()
         except LeaseWithheld as withheld:
             await self._bind_anew()
             return Ending(how=How.LEASE_LOST, text=str(withheld))

@@ -14,11 +14,12 @@ from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import DECISIONS_AT_ONCE
+from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.messages import Declined, Propose
 from sojourn.host.custody import AgentCustody
 from sojourn.host.server import Host
 from sojourn.runtime import clock, ports
-from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.errors import LeaseLost, LeaseWithheld
 from sojourn.runtime.zone_client import Overtaken
 from tests.unit.anchor.standing_in import hang, stand_in, until
 from tests.unit.host.hosting import draft_of, hosted, taken_up
@@ -225,6 +226,30 @@ def test_a_commit_that_is_cancelled_leaves_nothing_running() -> None:
         assert TransitionKind.BIND is custody.head.transition.kind
 
     run(test)
+
+
+def test_section_6_a_lease_under_which_nothing_is_decided_is_let_go() -> None:
+    """One anchor has begun to bind another host; of those that grant the lease one lies and votes for nothing."""
+
+    async def withhold(request: Any, honest: Any) -> Any:
+        if isinstance(request, Heartbeat):
+            declined = tuple(claim.agent for claim in request.claims)
+            return HeartbeatReply(sequence=request.sequence, declined=declined)
+        return await vote_for_nothing(request, honest)
+
+    async def vote_for_nothing(request: Any, honest: Any) -> Any:
+        if isinstance(request, Propose):
+            return Declined(reason="refused", problem="not now", for_now=True)
+        return honest
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await stand_in(v, house, 1, withhold)
+        await stand_in(v, house, 2, vote_for_nothing)
+        with pytest.raises(LeaseWithheld, match="nothing is decided"):
+            await custody.commit(draft_of(custody))
+        assert custody.is_withheld
+
+    run(test, lease_ms=1_000)
 
 
 # Effects

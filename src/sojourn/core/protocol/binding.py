@@ -143,13 +143,17 @@ class HostLease:
         """Tell whether this host may act now."""
         return now_ms < self.until_ms(agent, fence)
 
+    def is_declined(self, agent: bytes, fence: Fence) -> bool:
+        """Tell whether an anchor last declined to renew this fence."""
+        return bool(self._declining.get((agent, fence)))
+
     def is_withheld(self, agent: bytes, fence: Fence) -> bool:
         """Tell whether an anchor last declined to renew this fence, and fewer than a quorum ever renewed it.
 
         Who is silent counts with those that decline: up to f anchors may be gone for good (protocol §6.10).
         """
         renewing = self._renewing(agent, fence) - self._declining.get((agent, fence), set())
-        return bool(self._declining.get((agent, fence))) and len(renewing) < self._quorum
+        return self.is_declined(agent, fence) and len(renewing) < self._quorum
 
     def _renewing(self, agent: bytes, fence: Fence) -> set[int]:
         known = self._acknowledged.get(agent)

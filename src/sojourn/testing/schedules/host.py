@@ -250,8 +250,8 @@ class HostNode(Node):
         wait_ms = min(lease_ms * 2**times, max(lease_ms, _AWAY_MS_MAX))
         self.after(wait_ms, lambda: self._newest(agent, again))
 
-    def lease_granted(self, agent: bytes) -> None:
-        """Forget that a lease was withheld."""
+    def advanced(self, agent: bytes) -> None:
+        """Forget that a lease was withheld: something was decided under it."""
         self._withheld.pop(agent, None)
 
     def _rank(self, record: AgentRecord) -> int:

@@ -49,6 +49,7 @@ class Run:
         self.agent = head.record.agent_id
         self.is_over = False
         self._has_begun = False
+        self._undecided_ms: int | None = None
         self._departure: Departure | None = None
 
     @property
@@ -73,7 +74,6 @@ class Run:
         """Begin, once the lease is granted."""
         if not self._has_begun and self.host.holds(self.record):
             self._has_begun = True
-            self.host.lease_granted(self.agent)
             self.think()
 
     def end(self) -> None:
@@ -182,6 +182,8 @@ class Run:
     ) -> None:
         """Have a transition decided; then do `then`, or think of the next thing."""
         proposal = self.host.proposal(kind, self.head, record, evidence)
+        if self._undecided_ms is None:
+            self._undecided_ms = self.host.boot_ms()
         self._attempt(proposal, blocks, then, _RETRY_MS)
 
     def _attempt(
@@ -211,10 +213,21 @@ class Run:
             if sum(reason in _NEVER for reason in reasons) > host.manifest.f:
                 self.think()  # it will never do: the agent thinks of something else
                 return
+            if self._is_withheld():
+                self.end()
+                host.lost(self.head, is_withheld=True)
+                return
             longer_ms = min(2 * pause_ms, _RETRY_MS_MAX)
             host.after(pause_ms, lambda: self._attempt(proposal, blocks, then, longer_ms))
 
         host.decide(proposal, self.head, done, blocks=blocks)
+
+    def _is_withheld(self) -> bool:
+        """Tell whether nothing was decided for long, and an anchor declines the lease (protocol §6.10)."""
+        assert self._undecided_ms is not None
+        waited_ms = self.host.boot_ms() - self._undecided_ms
+        is_long = waited_ms > _PATIENCE_LEASES * self.host.manifest.lease_ms
+        return is_long and self.host.lease.is_declined(self.agent, self.record.custody.fence)
 
     def _decided(
         self, decided: Certified, proposal: Proposal, then: Callable[[], None] | None
@@ -229,7 +242,8 @@ class Run:
             self.end()
             self.host.lost(self.head, is_withheld=False)
             return
-        self.head = decided
+        self.head, self._undecided_ms = decided, None
+        self.host.advanced(self.agent)
         if then is not None:
             then()
         else:

@@ -92,6 +92,8 @@ def test_trap_50_what_a_vote_or_a_lock_rests_on_is_kept_and_of_the_rest_the_newe
     )
     assert (locked, voted, newer, newest) == decree.remember(state, newest).proposals
     assert (voted, newer, locked) == decree.remember(state, locked).proposals
+    voted_last = replace(state, proposals=(locked, old, voted))
+    assert (locked, old, voted, newest) == decree.remember(voted_last, newest).proposals
     copy = replace(newer, seals=())
     assert newer == decree.remember(state, copy).proposals[-1], "what was judged here stays"
 
