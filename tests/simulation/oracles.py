@@ -7,6 +7,7 @@ from itertools import combinations
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.quorum.certificates import Certificate, certify
 from sojourn.core.quorum.votes import Ballot, Phase, Vote
+from sojourn.testing.checkers.blame import is_fraud
 from tests.simulation.schedule import Schedule
 
 __all__ = [
@@ -15,7 +16,6 @@ __all__ = [
     "check_safe",
     "check_validates",
     "decidable",
-    "is_fraud",
 ]
 
 
@@ -70,30 +70,3 @@ def check_blameless(ballots: Sequence[Ballot], known: Mapping[bytes, Certificate
             f"anchor {one.anchor} is blamed for a {one.phase} vote in round {one.round} "
             f"and a {other.phase} vote in round {other.round}"
         )
-
-
-def is_fraud(one: Ballot, other: Ballot, known: Mapping[bytes, Certificate]) -> bool:
-    """Tell whether two ballots of one key are a fraud proof (protocol §11.5). `known` are certificates by digest.
-
-    A justification that nobody shows counts here as none: an honest anchor names what it was shown.
-    """
-    if one.slot != other.slot:
-        return False
-    if (one.round, one.phase) == (other.round, other.phase):
-        return one.phase is not Phase.VISA and one.value != other.value
-    if {one.phase, other.phase} != {Phase.COMMIT, Phase.LOCK}:
-        return False
-    commit, lock = (one, other) if one.phase is Phase.COMMIT else (other, one)
-    if commit.value == lock.value or commit.round >= lock.round:
-        return False
-    return not _is_explained(commit, lock, known.get(lock.justification or b""))
-
-
-def _is_explained(commit: Ballot, lock: Ballot, just: Certificate | None) -> bool:
-    """Tell whether a lock vote after a commit vote for another value leans on a lock that came in between.
-
-    One of the very round will do: the anchor heard of the lock before it heard of the proposal.
-    """
-    if just is None or (just.slot, just.phase, just.value) != (lock.slot, Phase.LOCK, lock.value):
-        return False
-    return commit.round < just.round <= lock.round

@@ -33,8 +33,8 @@ from sojourn.core.quorum.certificates import (
     RoundVote,
 )
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
+from sojourn.testing.checkers import blame
 from tests.rulings import PureZone, World
-from tests.simulation import oracles
 from tests.simulation.oracles import check_blameless
 
 SEEDS = 300
@@ -175,12 +175,12 @@ def test_section_11_a_lock_of_the_very_round_explains_a_vote(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An anchor may hear of its round's lock before it hears of the proposal: then it leans on that lock."""
-    right = oracles._is_explained
+    right = blame._is_explained
 
     def narrow(commit: Ballot, lock: Ballot, just: Certificate | None) -> bool:
         return right(commit, lock, just) and just is not None and just.round < lock.round
 
-    monkeypatch.setattr(oracles, "_is_explained", narrow)
+    monkeypatch.setattr(blame, "_is_explained", narrow)
     with pytest.raises(AssertionError, match="is blamed"):
         check_runs()
 
