@@ -22,6 +22,7 @@ from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import KnownPlaces
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+from sojourn.host.arrivals import Arrivals
 from sojourn.host.binding import head_to_run
 from sojourn.host.blocks import HostBlocks
 from sojourn.host.leases import Leases
@@ -79,6 +80,7 @@ class Host:
         self._tasks: set[asyncio.Task[None]] = set()
         self._mail: dict[bytes, asyncio.Event] = {}
         self._following: dict[bytes, exchange.WorkItem] = {}
+        self._arrivals = Arrivals(self.manifest.f)
         self._binding = asyncio.Semaphore(_BINDINGS_AT_ONCE)
         self.deciding = asyncio.Semaphore(DECISIONS_AT_ONCE)
 
@@ -141,7 +143,13 @@ class Host:
             log.warning("a false notice", peer=str(connection.peer), problem=str(error))
             return
         for item in items:
-            self.take(item)
+            self._offered(connection.peer.public_key, item)
+
+    def _offered(self, anchor: bytes, item: exchange.WorkItem) -> bool:
+        """See to what an anchor offers, to an arrival once enough of them do; tell whether it is new."""
+        if item.arrive is not None and not self._arrivals.is_witnessed(anchor, item.arrive):
+            return False
+        return self.take(item)
 
     def take(self, item: exchange.WorkItem) -> bool:
         """See to a piece of work, unless it is being seen to already or sleeps; tell whether it is new."""
@@ -220,7 +228,11 @@ class Host:
             replies = await self.zone.ask_all(
                 ask, exchange.Work, timeout_s=_ASK_S, enough=self.zone.quorum
             )
-            new = [self.take(item) for reply in replies.values() for item in reply.items]
+            new = [
+                self._offered(self.manifest.anchors[anchor].identity, item)
+                for anchor, reply in replies.items()
+                for item in reply.items
+            ]
             pause_s = _ASK_SOON_S if any(new) else _ASK_AGAIN_S
             await asyncio.sleep(pause_s if replies else _RETRY_S)
 

@@ -22,6 +22,15 @@ from tests.unit.anchor.standing_in import stand_in, until
 from tests.unit.host.hosting import hosted
 from tests.village import House, Village, village
 
+
+class _Line:
+    """A connection, as far as a notice needs one."""
+
+    def __init__(self, key: bytes) -> None:
+        self.peer = type("Peer", (), {"public_key": key})()
+
+
+Line: Any = _Line
 Test = Callable[[Village, House, Host, list[str]], Awaitable[None]]
 
 
@@ -164,12 +173,8 @@ def test_a_false_notice_and_one_from_a_stranger_change_nothing(
         head = await v.launch(house)
         notice = encode(Work(items=(WorkItem(head=head),)))
 
-        class Line:
-            def __init__(self, key: bytes) -> None:
-                self.peer = type("Peer", (), {"public_key": key})()
-
-        anchor: Any = Line(house.manifest.anchors[0].identity)
-        stranger: Any = Line(house.hosts[1].public)
+        anchor = Line(house.manifest.anchors[0].identity)
+        stranger = Line(house.hosts[1].public)
         await host.on_notice(anchor, b"\x00nonsense")
         await host.on_notice(stranger, notice)
         assert {} == host._mail
@@ -177,6 +182,35 @@ def test_a_false_notice_and_one_from_a_stranger_change_nothing(
         assert [head.record.agent_id] == list(host._mail)
 
     run(test, monkeypatch)
+
+
+def test_section_5_an_arrival_that_one_anchor_alone_offers_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One liar could keep a host busy with arrivals that it makes up, and an agent without a host."""
+
+    async def main() -> None:
+        seen: list[WorkItem] = []
+
+        async def admit(host: Host, item: WorkItem) -> None:
+            seen.append(item)
+
+        monkeypatch.setattr(server, "admit", admit)
+        async with village("a", "b") as v:
+            a, b = v.houses.values()
+            gone, visa, ask = await v.depart(a, b, await v.launch(a))
+            item = WorkItem(arrive=Arrive(departure=gone, visa=visa), application=ask)
+            notice = encode(Work(items=(item,)))
+            lines = [Line(anchor.identity) for anchor in b.manifest.anchors]
+            async with hosted(v, b) as host:
+                for _ in range(3):
+                    await host.on_notice(lines[0], notice)
+                assert {} == host._mail
+                await host.on_notice(lines[2], notice)
+                await until(lambda: seen)
+                assert [item] == seen
+
+    asyncio.run(asyncio.wait_for(main(), 20))
 
 
 def test_a_thousand_agents_are_not_bound_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

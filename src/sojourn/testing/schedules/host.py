@@ -20,6 +20,7 @@ from sojourn.core.protocol.exchange import AskWork, Work, WorkItem
 from sojourn.core.protocol.messages import Arrive, AskHead, AskVisa, Evidence, Head, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
+from sojourn.host.arrivals import Arrivals
 from sojourn.testing.schedules.anchor import AnchorNode
 from sojourn.testing.schedules.asking import Asking, Deciding, Library
 from sojourn.testing.schedules.run import Run
@@ -76,6 +77,7 @@ class HostNode(Node):
         self.runs: dict[bytes, Run] = {}
         self._seen_to: set[bytes] = set()
         self._withheld: dict[bytes, int] = {}
+        self._arrivals = Arrivals(self.manifest.f)
         self._sequence = self.wall_ms()
         self._beats = 0
         for anchor in () if idle else self.anchors:
@@ -90,8 +92,9 @@ class HostNode(Node):
         """Take work, or the answer to a question."""
         body = message.body
         if isinstance(body, Work):
+            assert isinstance(message.source, AnchorNode)
             for item in body.items:
-                self._see_to(item)
+                self._see_to(item, message.source.identity.public)
         elif isinstance(body, HeartbeatReply):
             assert isinstance(message.source, AnchorNode)
             self.lease.acknowledged(message.source.index, body)
@@ -184,10 +187,12 @@ class HostNode(Node):
 
     # --- work -----------------------------------------------------------------------------------------
 
-    def _see_to(self, item: WorkItem) -> None:
+    def _see_to(self, item: WorkItem, anchor: bytes) -> None:
         if item.head is not None:
             self._find(item.head.record.agent_id)
-        if item.arrive is not None and item.application is not None:
+        if item.arrive is None or not self._arrivals.is_witnessed(anchor, item.arrive):
+            return
+        if item.application is not None:
             self._admit(item.arrive, item.application)
 
     def _find(self, agent: bytes) -> None:
