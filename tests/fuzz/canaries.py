@@ -159,7 +159,10 @@ def _a_list_for_a_map() -> list[Change]:
 
 CANARIES: Final = {
     "a KeyError for a rare tag": Canary("stored Dossier", _a_tag_that_nobody_has),
-    "a number in more bytes than it needs": Canary("membership", _a_wide_integer),
+    # Bytes led by coverage found it after 45,000 inputs on one day and not at all on another.
+    "a number in more bytes than it needs": Canary(
+        "membership", _a_wide_integer, is_for_bytes=False
+    ),
     "bytes behind the end": Canary("membership", _what_follows_the_end),
     "an IndexError for a length that is too short": Canary("frames", _a_frame_of_no_length),
     "a bracket that nobody opened": Canary("policy scanner", _an_unclosed_bracket),

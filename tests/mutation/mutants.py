@@ -168,13 +168,15 @@ class _Finder(cst.CSTVisitor):
         source = self._spliced(node, changed)
         place = self.get_metadata(PositionProvider, node)
         first, last = place.start.line, place.end.line
+        line = first
         if isinstance(node, cst.If | cst.While):
-            last = self.get_metadata(PositionProvider, node.test).end.line
+            test = self.get_metadata(PositionProvider, node.test)
+            line, last = test.start.line, test.end.line  # an `if (` alone on its line never runs
         after = len(source.splitlines()) - len(self.lines)
         self.found.append(
             Mutant(
                 file=self.file,
-                line=first,
+                line=line,
                 function=self._function(node, first),
                 scope=".".join(one.name.value for one in self.scope) or "module",
                 was=_one_line(self.lines[first - 1 : last]),

@@ -101,8 +101,13 @@ def test_an_agent_moves_and_is_found_by_its_certificates(agents: Person) -> None
         held["sums"],
         held["clients"],
     )
-    [gone] = agents.good("agent", "list", "--zone", "a", "--json").json
-    assert "b" == gone["gone_to"]
+
+    def went_to_b() -> bool:
+        """Tell whether the zone it left has heard by now where it was admitted."""
+        [gone] = agents.good("agent", "list", "--zone", "a", "--json").json
+        return "b" == gone["gone_to"]
+
+    until(went_to_b, "where it went is known where it was")
     agents.good("agent", "export", "mover", "m.car")
     agents.good("zone", "down", "a")
     agents.good("zone", "down", "b")

@@ -96,7 +96,15 @@ def decode(data: bytes, form: Any, *, what: str, limit: int) -> Any:
     Raises `Rejected` with reason "too-large", "malformed", "truncated", "unknown-version", "wrong-kind",
     "unknown-field", "bad-field" or "non-canonical".
     """
-    plain = _parse(data, what, limit)
+    try:
+        plain = _parse(data, what, limit)
+    except _TooDeep as error:
+        if (
+            data[:1] < b"\xa0"
+        ):  # a list, and no value of ours begins as one: that is said of short ones, too
+            _check_kind([], form, what)
+            raise bad_field("Expected `object`, got `array`", what) from None
+        raise
     _check_kind(plain, form, what)
     try:
         value = msgspec.convert(plain, form, strict=True)
@@ -181,6 +189,7 @@ def _check_claims(data: bytes, what: str) -> None:
     if long * len(data) <= _UNCHECKED_SLOTS_MAX and few_short:
         return
     owed, levels, at = 1, [1], 0
+    depth_max = len(data) if few_short else NESTING_DEPTH_MAX + 1
     while 0 < owed <= len(data) - at:
         major, argument = data[at] >> 5, data[at] & 31
         at += 1
@@ -193,25 +202,28 @@ def _check_claims(data: bytes, what: str) -> None:
         items = (0, 0, 0, 0, argument, 2 * argument, 1, 0)[major]
         owed += items - 1
         at += argument if major in (2, 3) else 0
-        _enter(levels, items, what)
+        _enter(levels, items)
+        if len(levels) > depth_max:
+            raise _TooDeep(what)
     if owed:
         raise Rejected(f"the {what} ends too soon", reason="truncated", where=what)
 
 
-def _enter(levels: list[int], items: int, what: str) -> None:
+def _enter(levels: list[int], items: int) -> None:
     """Count an item in the items left on each level, and open a level for those inside it."""
     levels[-1] -= 1
     if items:
         levels.append(items)
-        if len(levels) > NESTING_DEPTH_MAX + 1:
-            raise _too_deep(what)
     while levels and not levels[-1]:
         levels.pop()
 
 
-def _too_deep(what: str) -> Rejected:
-    problem = f"the {what} is nested deeper than {NESTING_DEPTH_MAX} levels"
-    return Rejected(problem, reason="too-deep", where=what)
+class _TooDeep(Rejected):
+    """Nested deeper than `NESTING_DEPTH_MAX` levels."""
+
+    def __init__(self, what: str) -> None:
+        problem = f"the {what} is nested deeper than {NESTING_DEPTH_MAX} levels"
+        super().__init__(problem, reason="too-deep", where=what)
 
 
 def _check_kind(plain: Any, form: Any, what: str) -> None:
@@ -257,4 +269,4 @@ def _check_depth(plain: Any, what: str) -> None:
         ]
         if not level:
             return
-    raise _too_deep(what)
+    raise _TooDeep(what)

@@ -282,6 +282,17 @@ def test_what_was_checked_before_lets_no_other_chain_pass(
         assert is_sound(chain) == holds(memo, chain, most)
 
 
+def test_a_chapter_is_named_by_its_place_in_the_whole_chain() -> None:
+    """Also where those before it were checked before."""
+    memo, chapters = ChainMemo(), story()
+    assert holds(memo, chapters[:3])
+    unsigned = replace(chapters[5].opened.certificate, votes=())
+    chapters[5] = replace(chapters[5], opened=replace(chapters[5].opened, certificate=unsigned))
+    with pytest.raises(Rejected) as caught:
+        check_onward(agent(), digests(chapters), chapters.__getitem__, manifests(), memo)
+    assert "chapters[5].opened.certificate" == caught.value.where
+
+
 def test_with_another_manifest_of_a_zone_a_chain_is_checked_again() -> None:
     memo, chapters = ChainMemo(), story()
     assert holds(memo, chapters)

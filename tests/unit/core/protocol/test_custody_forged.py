@@ -6,11 +6,37 @@ from msgspec.structs import replace
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol.admission import admitted, child, departed
 from sojourn.core.protocol.chains import ChainMemo
-from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_refusal
+from sojourn.core.protocol.custody import (
+    Certified,
+    Chapter,
+    check_chain,
+    check_head,
+    check_refusal,
+    check_warrant,
+)
 from sojourn.core.quorum.votes import Phase
 from tests.rulings import World
+from tests.samples import propose
 from tests.unit.core.protocol.crossing import Crossing
+
+
+class Refused(Crossing):
+    """An agent that b refused: its chapter at a, closed by the departure, and the refusal."""
+
+    def __init__(self) -> None:
+        super().__init__(deadline_ms=100)
+        self.gone = self.arrived()
+        self.world.clock.pass_ms(200)
+        self.refusal = self.world.refuse(self.b, self.gone)
+        [self.first] = self.a.anchors[0].past(self.agent)
+
+    def why(self, *chapters: Chapter) -> tuple[str, str]:
+        """Return why these chapters are no chain, and where they fail."""
+        with pytest.raises(Rejected) as caught:
+            check_chain(self.agent, chapters, self.world.known.manifests)
+        return caught.value.reason, caught.value.where
 
 
 def test_clause_1_5_no_zone_gives_an_agent_another_genesis() -> None:
@@ -89,3 +115,78 @@ def test_a_memo_forgets_what_was_put_and_used_longest_ago() -> None:
     for name in (b"a", b"b", b"a", b"c"):
         memo.put(name, {})
     assert [True, False, True] == [memo.get(name) is not None for name in (b"a", b"b", b"c")]
+
+
+# Kinds that open, close and prove
+
+
+def test_a_refusal_opens_no_term_though_it_follows_the_departure_and_changes_nothing() -> None:
+    c = Refused()
+    check_chain(c.agent, [c.first], c.world.known.manifests)
+    assert ("wrong-kind", "chapters[1]") == c.why(c.first, Chapter(opened=c.refusal))
+
+
+def test_a_step_closes_no_term() -> None:
+    c = Crossing()
+    [first] = c.a.anchors[0].past(c.agent)
+    step = c.world.step(c.a, c.head)
+    manifests = c.world.known.manifests
+    check_head(first, step, manifests)
+    with pytest.raises(Rejected) as caught:
+        check_chain(c.agent, [replace(first, closed=step)], manifests)
+    assert ("wrong-kind", "chapters[0]") == (caught.value.reason, caught.value.where)
+
+
+def test_nothing_but_a_genesis_leans_on_a_warrant() -> None:
+    c = Refused()
+    back = c.world.take_back(c.a, c.gone, c.refusal)
+    chapter = Chapter(opened=back, refusal=c.refusal)
+    check_chain(c.agent, [c.first, chapter], c.world.known.manifests)
+    spoilt = replace(chapter, warrant=c.first.warrant)
+    assert ("extra", "chapters[1].warrant") == c.why(c.first, spoilt)
+
+
+def test_a_genesis_without_its_officers_seals_is_nobodys_word() -> None:
+    c = Refused()
+    documents = tuple(c.world.known.library[d] for d in c.head.record.governance.documents)
+    check_warrant(c.first, documents)
+    with pytest.raises(Rejected) as caught:
+        check_warrant(replace(c.first, warrant=None), documents)
+    assert ("no-warrant", "chapters[0]") == (caught.value.reason, caught.value.where)
+
+
+# One zone's lie in the middle of a term
+
+
+def test_no_zone_has_one_agent_leave_as_another() -> None:
+    """The departure descends from this agent's opening and bears another's name: who follows it is the other."""
+    c = Crossing()
+    [first] = c.a.anchors[0].past(c.agent)
+    other = digest(b"another agent")
+    record = departed(c.head.record, c.head.certificate.slot, c.visa, c.b.manifest)
+    made = propose(TransitionKind.DEPART, c.head, replace(record, agent=other), c.a.hosts[0])
+    gone = c.a.sample.certified(made.transition)
+    entered = admitted(gone.record, gone.certificate.slot, c.b.manifest, c.b.hosts[0].public)
+    admission = propose(TransitionKind.ADMIT, gone, entered, c.b.hosts[0])
+    second = Chapter(opened=c.b.sample.certified(admission.transition))
+    assert other == second.opened.record.agent_id
+    for agent in (c.agent, other):
+        with pytest.raises(Rejected) as caught:
+            check_chain(agent, [replace(first, closed=gone), second], c.world.known.manifests)
+        assert "wrong-agent" == caught.value.reason
+
+
+def test_no_zone_changes_in_the_middle_of_a_term_what_no_transition_may_change() -> None:
+    c = Crossing()
+    [first] = c.a.anchors[0].past(c.agent)
+    same = child(c.head.record, c.head.certificate.slot)
+    ruled = replace(same, governance=replace(same.governance, documents=(digest(b"mine"),)))
+    honest, forged = (
+        c.a.sample.certified(propose(TransitionKind.STEP, c.head, each, c.a.hosts[0]).transition)
+        for each in (same, ruled)
+    )
+    manifests = c.world.known.manifests
+    check_head(first, honest, manifests)
+    with pytest.raises(Rejected) as caught:
+        check_head(first, forged, manifests)
+    assert ("bad-change", "governance") == (caught.value.reason, caught.value.where)

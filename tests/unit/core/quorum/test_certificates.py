@@ -43,6 +43,15 @@ def _round_reason(certificate: RoundCertificate) -> tuple[str, str]:
     return caught.value.reason, caught.value.where
 
 
+def test_a_part_of_a_certificate_leans_on_no_lock_unless_it_names_one() -> None:
+    part = Endorsed(anchor=0, counter=1, seal=CERTIFICATE.votes[0].seal)
+    certificate = replace(CERTIFICATE, votes=(part,))
+    assert certificate.vote(part).ballot.justification is None
+    assert certificate == decode(
+        encode(certificate), Certificate, what="certificate", limit=CERTIFICATE_BYTES_MAX
+    )
+
+
 # --- what holds --------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,14 @@ def _reason(vote: Vote, voters: Voters = FOUR) -> tuple[str, str]:
     return caught.value.reason, caught.value.where
 
 
+def test_a_ballot_leans_on_no_lock_unless_it_names_one() -> None:
+    ballot = Ballot(slot=SLOT, round=0, phase=Phase.LOCK, value=X, anchor=0, counter=1)
+    assert ballot.justification is None
+    vote = FOUR.signed(ballot)
+    check_vote(vote, COMMITTEE)
+    assert vote == decode(encode(vote), Vote, what="vote", limit=1_000)
+
+
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("anchor", range(4))
 def test_a_vote_of_each_anchor_in_each_phase_holds(anchor: int, phase: Phase) -> None:
