@@ -98,7 +98,7 @@ def decode(data: bytes, form: Any, *, what: str, limit: int) -> Any:
     """
     try:
         plain = _parse(data, what, limit)
-    except _TooDeep as error:
+    except _TooDeep:
         if (
             data[:1] < b"\xa0"
         ):  # a list, and no value of ours begins as one: that is said of short ones, too
