@@ -324,13 +324,11 @@ def _permit_travel(
     permission.check_trusted(record, target.zone_id, "travel", view.endorsements, at_ms)
 
 
-def check_departure(dossier: Dossier, departure: Certified | None, view: View) -> Certified:
-    """Return the departure, checked: certified by its zone, naming this zone, for a term not yet closed.
+def check_departure(dossier: Dossier, departure: Certified, view: View) -> None:
+    """Raise unless a departure is certified by its zone, names this zone, and is for a term not yet closed.
 
     Raises `Rejected` for any other; `Missing` if the agent never applied here (its chain is unknown).
     """
-    if departure is None:
-        raise Rejected("it shows no departure", reason="no-departure", where="evidence.departure")
     migration = departure.record.migration
     if departure.transition.kind is not TransitionKind.DEPART or migration is None:
         raise Rejected("that is no departure", reason="wrong-kind", where="evidence.departure")
@@ -344,7 +342,6 @@ def check_departure(dossier: Dossier, departure: Certified | None, view: View) -
     manifests = chain_manifests(dossier, view)
     chapter = _last_chapter(dossier, departure.record, view)
     check_head(chapter, departure, manifests, where="evidence.departure")
-    return departure
 
 
 def check_visa_of(gone: AgentRecord, visa: Visa | None, view: View, *, where: str) -> None:

@@ -298,6 +298,31 @@ def test_section_6_a_bind_waits_until_the_lease_has_run_out_at_this_anchor(world
     assert isinstance(a.ask(0, bind_request(world, a, head)), Voted)
 
 
+def test_section_6_a_bind_waits_for_the_lease_that_was_renewed_last(world: World) -> None:
+    """By then what an anchor that has just started counts for everybody has run out."""
+    a = world.zones[0]
+    head = world.launch(a)
+    world.clock.pass_ms(LEASE_MS // 2)
+    a.renew(head)
+    world.clock.pass_ms(LEASE_MS * 3 // 4)
+    assert world.clock.boot_ms > a.anchors[0].leases.until_ms(digest(b"nobody"), (0, 0))
+    reply = a.ask(0, bind_request(world, a, head))
+    assert isinstance(reply, Declined) and reply.for_now
+    world.clock.pass_ms(LEASE_MS)
+    assert isinstance(a.ask(0, bind_request(world, a, head)), Voted)
+
+
+def test_an_envelope_is_current_until_the_moment_it_expires(world: World) -> None:
+    a = world.zones[0]
+    born = world.decide(a, world.genesis(a))
+    host = a.hosts[1].public
+    offered = world.known.envelopes[a.zone]
+    for left_ms, is_current in ((0, False), (1, True)):
+        expires_ms = world.clock.wall_ms + left_ms
+        offered[host] = replace(offered[host], expires_ms=expires_ms)
+        assert isinstance(a.ask(0, bind_request(world, a, born)), Voted) is is_current
+
+
 def test_trap_31_an_anchor_that_has_just_started_binds_nobody(world: World) -> None:
     a = world.zones[0]
     head = world.launch(a)

@@ -16,6 +16,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import RECORD_BYTES_MAX, TRANSITION_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.admission import child
@@ -31,6 +32,7 @@ from sojourn.core.protocol.messages import (
     SignedOrder,
     Voted,
 )
+from sojourn.core.protocol.validate import check_size
 from sojourn.core.quorum.votes import Phase
 from tests.rulings import World
 from tests.samples import ISSUER, PERMIT_ALL, document, propose, seal
@@ -123,6 +125,21 @@ def test_trap_50_a_proposal_has_its_limit(world: World) -> None:
     assert "too-large" == reason_of(proposed(world, step, head))
 
 
+def test_trap_50_a_proposal_may_have_just_as_many_bytes_as_the_limit(world: World) -> None:
+    a = world.zones[0]
+    step = world.step_proposal(a, world.launch(a))
+
+    def padded(count: int) -> Proposal:
+        texts = [*["x" * 60_000] * (TRANSITION_BYTES_MAX // 65_536), "x" * count]
+        return replace(step, evidence=Evidence(documents=tuple(map(document, texts))))
+
+    room = 1_000 + TRANSITION_BYTES_MAX - len(encode(padded(1_000)))
+    assert TRANSITION_BYTES_MAX == len(encode(padded(room)))
+    check_size(padded(room))
+    with pytest.raises(Rejected, match="more than the limit"):
+        check_size(padded(room + 1))
+
+
 def test_trap_50_a_locked_value_does_not_come_with_more_than_fits(world: World) -> None:
     a = world.zones[0]
     head = world.launch(a)
@@ -171,6 +188,40 @@ def test_section_10_the_intent_shown_is_the_one_recorded(world: World) -> None:
     for evidence in (Evidence(), Evidence(intent=intent(cost_micros=1))):
         wrong = replace(good, evidence=evidence)
         assert "no-intent" == reason_of(proposed(world, wrong, head))
+
+
+def test_section_4_check_3_and_10_an_intent_is_the_bound_hosts_with_a_live_lease(
+    world: World,
+) -> None:
+    a = world.zones[0]
+    head = world.launch(a, ORDERS)
+    good = intended(world, head, intent())
+    other = a.hosts[1]
+    stolen = resealed(good, other, role=Role.HOST, author=other.public)
+    assert "wrong-author" == reason_of(proposed(world, stolen, head))
+    a.anchors[0].restart()
+    reply = proposed(world, good, head)
+    assert isinstance(reply, Declined) and reply.for_now
+
+
+@pytest.mark.parametrize(
+    ("when", "changes"),
+    [
+        ('context.step == "hedge"', {"step": "hedge"}),
+        ('context.labels.contains("secret")', {"labels": ("secret",)}),
+        ("context.cost_micros > 10", {"cost_micros": 11}),
+    ],
+)
+def test_section_4_the_zone_is_told_the_circumstances_of_an_intent(
+    world: World, when: str, changes: dict[str, Any]
+) -> None:
+    world.zones[0] = world.found(
+        "wary", policy=f"{PERMIT_ALL} forbid (principal, action, resource) when {{ {when} }};"
+    )
+    head = world.launch(world.zones[0], ORDERS)
+    mild, told = (intent(step="buy"), intent(**({"step": "buy"} | changes)))
+    assert "denied" == reason_of(proposed(world, intended(world, head, told), head))
+    assert isinstance(proposed(world, intended(world, head, mild), head), Voted)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +329,18 @@ def test_trap_11_the_bringer_seals_as_a_person(world: World) -> None:
         wrong = retired(world, head, order, role=role)
         assert "bad-signature" == reason_of(proposed(world, wrong, head))
     assert "no-order" == reason_of(proposed(world, retired(world, head, None), head))
+
+
+def test_section_4_check_4_an_order_is_brought_under_its_authors_seal_alone(world: World) -> None:
+    head = world.launch(world.zones[0])
+    good = retired(world, head, ordered(head.record.agent_id))
+    for wrong in (
+        resealed(good, EVE, EVE, role=Role.PERSON),
+        resealed(good, ISSUER, role=Role.PERSON),
+        replace(good, seals=()),
+    ):
+        assert "wrong-author" == reason_of(proposed(world, wrong, head))
+    assert isinstance(proposed(world, good, head), Voted)
 
 
 def test_retiring_needs_the_threshold_of_the_first_document(world: World) -> None:

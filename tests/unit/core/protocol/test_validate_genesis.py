@@ -122,6 +122,13 @@ def test_a_genesis_is_a_first_record_of_this_zone(
     assert reason == reason_of(proposed(world, world.genesis(a, **fields)))
 
 
+def test_a_genesis_that_names_a_parent_is_none(world: World) -> None:
+    """Its record's parent may be anything; that of the transition says what it follows."""
+    child = resealed(world.genesis(world.zones[0]), ISSUER, parent=digest(b"a parent"))
+    reply = proposed(world, child)
+    assert isinstance(reply, Declined) and ("wrong-parent", False) == (reply.reason, reply.for_now)
+
+
 def test_an_agent_is_born_once(world: World) -> None:
     a = world.zones[0]
     good = world.genesis(a)
