@@ -9,7 +9,7 @@ from tests.fuzz.targets import by_name
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
 
 QUICK_RUNS = 8_000
-CANARY_RUNS = 60_000
+CANARY_RUNS = 250_000
 SOAK_SECONDS_EACH = 60
 
 
