@@ -13,15 +13,23 @@ from sojourn.anchor.catching_up import CatchingUp
 from sojourn.anchor.pace import Pace
 from sojourn.anchor.reapplying import apply_again
 from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.agent.transition import Transition, TransitionKind, check_change
-from sojourn.core.base.errors import Rejected, SojournError, StoreFailed
+from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.core.base.limits import PRESS_EVERY_MS, PRESS_EVERY_MS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol import exchange
 from sojourn.core.protocol.admission import returned
-from sojourn.core.protocol.custody import Certified, check_refusal
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier, OpenSlot
-from sojourn.core.protocol.duties import Duty, Task, duties_of, lead_again_ms, may_owe_more
+from sojourn.core.protocol.duties import (
+    Duty,
+    Task,
+    duties_of,
+    has_live_host,
+    is_overdue,
+    lead_again_ms,
+    may_owe_more,
+)
 from sojourn.core.protocol.messages import (
     Arrive,
     AskHead,
@@ -36,6 +44,7 @@ from sojourn.core.protocol.messages import (
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import RoundChange, Said
 from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
@@ -169,17 +178,7 @@ class Caretaker:
             self._plan(agent, Duty(max(duty.due_ms, not_before), duty.task))
 
     def _is_overdue(self, dossier: Dossier, task: Task) -> bool:
-        """Tell whether a task whose time is counted from now each time, and so never comes, is due."""
-        return task is Task.PRESS or (task is Task.REBIND and not self._has_live_host(dossier))
-
-    def _has_live_host(self, dossier: Dossier) -> bool:
-        if dossier.head is None:
-            return True
-        custody = dossier.head.record.custody
-        if custody.host is None:
-            return False
-        until_ms = self._anchor.leases.until_ms(dossier.agent, custody.fence)
-        return until_ms > clock.boot_ms()
+        return is_overdue(dossier, task, self._anchor.leases, clock.boot_ms())
 
     async def _perform(self, dossier: Dossier, task: Task) -> int:
         """Perform a task; return after how many milliseconds it may be tried again."""
@@ -326,7 +325,7 @@ class Caretaker:
 
         def take(anchor: int, reply: exchange.AnyReply) -> bool:
             if isinstance(reply, Head):
-                proved.extend(self._proved(head, reply))
+                proved.extend(decided_on(head, reply, self._anchor.manifests))
             if isinstance(reply, Need) and reply.what == "visa":
                 unknown.add(anchor)
             return bool(proved)
@@ -335,22 +334,6 @@ class Caretaker:
         if visa is not None and len(unknown) > target.f and not proved:
             apply_again(self._anchor, head, visa, client)
         return proved[0] if proved else None
-
-    def _proved(self, gone: Certified, reply: Head) -> list[Certified]:
-        """Return the decisions on a departure in an answer. Raises `Rejected` if one is not what it says."""
-        manifests = self._anchor.manifests
-        found = []
-        for known in (reply.certified, reply.opened, reply.refusal):
-            if known is None or known.transition.parent != gone.record.digest:
-                continue
-            if known.transition.kind is TransitionKind.ADMIT:
-                slot = gone.certificate.slot
-                check_change(TransitionKind.ADMIT, gone.record, known.record, slot)
-                known.check(manifests, where="onward")
-            else:
-                check_refusal(known, gone.record, manifests, where="answer")
-            found.append(known)
-        return found
 
     async def _return(self, gone: Certified, refusal: Certified) -> None:
         record = returned(gone.record, gone.certificate.slot)
@@ -397,7 +380,7 @@ class Caretaker:
 
         That nobody renews a lease here may also mean that this anchor was away, and others know more.
         """
-        if dossier.head is None or self._has_live_host(dossier):
+        if dossier.head is None or has_live_host(dossier, self._anchor.leases, clock.boot_ms()):
             return
         self._anchor.hosts.offer(self._anchor.live_hosts(), exchange.WorkItem(head=dossier.head))
         await self._hear_others(dossier.head)
@@ -407,14 +390,14 @@ class Caretaker:
     async def _hear_others(self, head: Certified) -> None:
         """Take over what a quorum of this zone's anchors knows beyond our head: a newer one, or where it went."""
         newest, onward = head, list[Certified]()
-        heard = set[int]()
+        heard, manifests = set[int](), self._anchor.manifests
 
         def take(anchor: int, reply: exchange.AnyReply) -> bool:
             nonlocal newest
             heard.add(anchor)
             if isinstance(reply, Head):
-                onward.extend(self._onward_of(head, reply))
-                newest = self._newer(newest, reply)
+                onward.extend(onward_of(head, reply, manifests))
+                newest = newer_head(newest, reply, manifests)
             return len(heard) >= self._anchor.zone.quorum
 
         ask = AskHead(agent=head.record.agent_id)
@@ -423,32 +406,6 @@ class Caretaker:
             await self._adopt(newest)
         elif onward:
             await self._anchor.note_onward(head.record.agent_id, onward[0])
-
-    def _newer(self, known: Certified, reply: Head) -> Certified:
-        """Return the later of two heads of one agent in this zone. Raises `Rejected` for one that is none."""
-        shown, slot = reply.certified, known.certificate.slot
-        if shown is None or _order(shown) <= _order(known):
-            return known
-        if (shown.certificate.slot.group, shown.certificate.slot.agent) != (slot.group, slot.agent):
-            raise Rejected("a head of something else", reason="wrong-agent", where="certified")
-        if (
-            shown.transition.kind is TransitionKind.REFUSE
-        ):  # a decision, and later than any head before it
-            raise Rejected("a refusal is no head", reason="wrong-kind", where="certified")
-        shown.check(self._anchor.manifests)
-        return shown
-
-    def _onward_of(self, gone: Certified, reply: Head) -> list[Certified]:
-        """Return the admission elsewhere of exactly this departure, if a reply shows it, checked."""
-        onward = reply.onward
-        if onward is None or onward.transition.kind is not TransitionKind.ADMIT:
-            return []
-        return self._proved(gone, Head(certified=onward))
-
-
-def _order(certified: Certified) -> tuple[int, int]:
-    slot = certified.certificate.slot
-    return slot.term, slot.version
 
 
 class _OwnBlocks:

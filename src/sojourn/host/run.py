@@ -16,9 +16,10 @@ from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
-from sojourn.core.base.limits import BLOCK_BYTES_MAX, CLOCK_DRIFT
+from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
+from sojourn.core.protocol.binding import away_ms
 from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import bind_anew, newest_head
 from sojourn.host.custody import AgentCustody
@@ -37,8 +38,6 @@ log = structlog.get_logger("host")
 
 _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
-_AWAY_S_MAX: Final = 64.0
-"""As long as the longest round: in one of them a leader must find all leases run out (protocol §6.10)."""
 _LOOK_AGAIN_S: Final = 0.5
 _LOOK_AGAIN_S_MAX: Final = 30.0
 
@@ -78,8 +77,7 @@ class AgentRun:
         self.custody = AgentCustody(host, head, mail)
         self._after_failure = _Pause(_AGAIN_S, _AGAIN_S_MAX)
         self._after_refusal = _Pause(_LOOK_AGAIN_S, _LOOK_AGAIN_S_MAX)
-        lease_s = host.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT) / 1000
-        self._while_withheld = _Pause(lease_s, max(lease_s, _AWAY_S_MAX))
+        self._times_withheld = 0
 
     async def live(self) -> None:
         """Run until nothing is left to do here for now.
@@ -101,7 +99,9 @@ class AgentRun:
 
     async def _bind_anew(self) -> None:
         """Become the bound host once more: some anchors renew the lease, others began to bind a rival (§6.10)."""
-        head = await bind_anew(self._host, self.custody.head, self._while_withheld.next_s())
+        wait_ms = away_ms(self._host.manifest.lease_ms, self._times_withheld)
+        self._times_withheld += 1
+        head = await bind_anew(self._host, self.custody.head, wait_ms / 1000)
         if head is not None:
             self.custody = AgentCustody(self._host, head, self._mail)
 
@@ -150,7 +150,7 @@ class AgentRun:
                 self._host.leases.release(self.custody.agent)
                 await self._bind_anew()
             else:
-                self._while_withheld.reset()
+                self._times_withheld = 0
         except LeaseWithheld as withheld:
             await self._bind_anew()
             return Ending(how=How.LEASE_LOST, text=str(withheld))

@@ -99,9 +99,8 @@ def decode(data: bytes, form: Any, *, what: str, limit: int) -> Any:
     try:
         plain = _parse(data, what, limit)
     except _TooDeep:
-        if (
-            data[:1] < b"\xa0"
-        ):  # a list, and no value of ours begins as one: that is said of short ones, too
+        # A list, where no value of ours begins as one: what is said of a shallow list is said of it, too.
+        if data[:1] < b"\xa0":
             _check_kind([], form, what)
             raise bad_field("Expected `object`, got `array`", what) from None
         raise
@@ -183,10 +182,9 @@ def _check_claims(data: bytes, what: str) -> None:
     """
     if data[:1] < b"\x80":
         return  # not a container
-    long = len(data) - len(data.translate(None, _LONG_HEADERS))
-    short = len(data) - len(data.translate(None, _SHORT_HEADERS))
-    few_short = short <= _UNCHECKED_SHORT_MAX + len(data) // 10
-    if long * len(data) <= _UNCHECKED_SLOTS_MAX and few_short:
+    few_short_max = _UNCHECKED_SHORT_MAX + len(data) // 10
+    few_short = len(data) <= few_short_max or _count(data, _SHORT_HEADERS) <= few_short_max
+    if few_short and _count(data, _LONG_HEADERS) * len(data) <= _UNCHECKED_SLOTS_MAX:
         return
     owed, levels, at = 1, [1], 0
     depth_max = len(data) if few_short else NESTING_DEPTH_MAX + 1
@@ -207,6 +205,10 @@ def _check_claims(data: bytes, what: str) -> None:
             raise _TooDeep(what)
     if owed:
         raise Rejected(f"the {what} ends too soon", reason="truncated", where=what)
+
+
+def _count(data: bytes, headers: bytes) -> int:
+    return len(data) - len(data.translate(None, headers))
 
 
 def _enter(levels: list[int], items: int) -> None:

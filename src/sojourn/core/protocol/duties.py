@@ -12,10 +12,18 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS
 from sojourn.core.protocol import decree
-from sojourn.core.protocol.binding import rank
+from sojourn.core.protocol.binding import LeaseBook, rank
 from sojourn.core.protocol.dossier import Dossier, View
 
-__all__ = ["Duty", "Task", "duties_of", "lead_again_ms", "may_owe_more"]
+__all__ = [
+    "Duty",
+    "Task",
+    "duties_of",
+    "has_live_host",
+    "is_overdue",
+    "lead_again_ms",
+    "may_owe_more",
+]
 
 
 class Task(StrEnum):
@@ -56,6 +64,20 @@ def lead_again_ms(round: int) -> int:
     Those who refused for now, for a lease that has yet to run out, may vote for the same value by and by.
     """
     return decree.round_timeout_ms(round) // 8
+
+
+def is_overdue(dossier: Dossier, task: Task, leases: LeaseBook, boot_ms: int) -> bool:
+    """Tell whether a task whose time is counted from now each time, and so never comes, is due."""
+    is_idle = task is Task.REBIND and not has_live_host(dossier, leases, boot_ms)
+    return task is Task.PRESS or is_idle
+
+
+def has_live_host(dossier: Dossier, leases: LeaseBook, boot_ms: int) -> bool:
+    """Tell whether an agent's bound host may still be acting, or there is no agent to act for."""
+    if dossier.head is None:
+        return True
+    custody = dossier.head.record.custody
+    return custody.host is not None and leases.until_ms(dossier.agent, custody.fence) > boot_ms
 
 
 def may_owe_more(before: Dossier, after: Dossier) -> bool:

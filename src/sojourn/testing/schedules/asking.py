@@ -67,8 +67,8 @@ class Asking:
 class Deciding:
     """A proposer at work, until it has an outcome or its anchors are silent for too long.
 
-    With `until_applied` it has won only once a quorum has applied the decision: a new host's first heartbeat would
-    be declined before.
+    It has won only once `applied_by` anchors have applied the decision: before a quorum has, a new host's first
+    heartbeat would be declined.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Deciding:
         blocks: Callable[[Sequence[bytes]], tuple[bytes, ...]],
         done: Callable[[Proposer], None],
         *,
-        until_applied: bool = False,
+        applied_by: int = 0,
     ) -> None:
         """Begin to propose. `blocks` returns the bytes of blocks; `done` is called once."""
         self._node, self._anchors, self._proposer = node, anchors, proposer
@@ -87,7 +87,7 @@ class Deciding:
         self._is_told = False
         self._heard: set[int] = set()
         self._applied: set[int] = set()
-        self._enough = _quorum(len(anchors)) if until_applied else 0
+        self._applied_by = applied_by
         self._send(proposer.start())
         node.after(_ATTEMPT_MS, self._give_up)
 
@@ -103,7 +103,7 @@ class Deciding:
         if isinstance(message.body, Applied):
             self._applied.add(index)
         is_won = self._proposer.progress is Progress.WON
-        if self._proposer.is_over and not (is_won and len(self._applied) < self._enough):
+        if self._proposer.is_over and not (is_won and len(self._applied) < self._applied_by):
             self._tell()
 
     def _tell(self) -> None:
@@ -134,10 +134,6 @@ class Deciding:
             self._node.say(anchor, step.then, self)
 
         self._node.say(anchor, PutBlocks(blocks=self._blocks(step.digests)), stored)
-
-
-def _quorum(n: int) -> int:
-    return n - (n - 1) // 3
 
 
 class Library:

@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from sojourn.core.agent.transition import Transition, TransitionKind, check_change
+from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import PRESS_EVERY_MS, PRESS_EVERY_MS_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.admission import returned
 from sojourn.core.protocol.applying import is_behind
-from sojourn.core.protocol.custody import Certified, check_refusal
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.core.protocol.duties import Duty, Task, duties_of, lead_again_ms, may_owe_more
+from sojourn.core.protocol.duties import (
+    Duty,
+    Task,
+    duties_of,
+    has_live_host,
+    is_overdue,
+    lead_again_ms,
+    may_owe_more,
+)
 from sojourn.core.protocol.exchange import AskPast, Past, Work, WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
@@ -24,12 +32,12 @@ from sojourn.core.protocol.messages import (
     Declined,
     Evidence,
     Head,
-    Need,
     Proposal,
 )
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import RoundChange, Said
 from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.testing.schedules.asking import Asking, Deciding, as_reply
 from sojourn.testing.schedules.scene import seal
 
@@ -90,25 +98,14 @@ class Caretaker:
         if duty.task not in due:
             return
         is_early = due[duty.task] > self._anchor.boot_ms()
-        if is_early and not self._is_overdue(dossier, duty.task):
+        if is_early and not is_overdue(
+            dossier, duty.task, self._anchor.leases, self._anchor.boot_ms()
+        ):
             self._plan(agent, Duty(due[duty.task], duty.task))
             return
         self._anchor.simulator.counts[f"duty: {duty.task}"] += 1
         self._busy.add(key)
         self._perform(dossier, duty.task)
-
-    def _is_overdue(self, dossier: Dossier, task: Task) -> bool:
-        """Tell whether a task whose time is counted from now each time, and so never comes, is due."""
-        return task is Task.PRESS or (task is Task.REBIND and not self._has_live_host(dossier))
-
-    def _has_live_host(self, dossier: Dossier) -> bool:
-        if dossier.head is None:
-            return True
-        custody = dossier.head.record.custody
-        if custody.host is None:
-            return False
-        until_ms = self._anchor.leases.until_ms(dossier.agent, custody.fence)
-        return until_ms > self._anchor.boot_ms()
 
     def _done(self, agent: bytes, task: Task, again_ms: float = _AGAIN_MS) -> None:
         """End a task, and plan what is due now, but not at once."""
@@ -240,13 +237,10 @@ class Caretaker:
             return
         target = anchor.everybody[head.record.migration.to_zone]
         proved: list[Certified] = []
-        unknown: set[int] = set()
 
-        def heard(index: int, body: object) -> bool:
+        def heard(_index: int, body: object) -> bool:
             if isinstance(body, Head):
-                proved.extend(self._proved(head, body))
-            if isinstance(body, Need) and body.what == "visa":
-                unknown.add(index)
+                proved.extend(decided_on(head, body, anchor.scene.manifests))
             return bool(proved)
 
         def done() -> None:
@@ -267,20 +261,6 @@ class Caretaker:
         visa = dossier.visa
         ask = Arrive(departure=head, visa=visa) if visa else AskHead(agent=agent)
         Asking(anchor, target, heard, done, within_ms=500).ask(ask)
-
-    def _proved(self, gone: Certified, reply: Head) -> list[Certified]:
-        manifests = self._anchor.scene.manifests
-        found = []
-        for known in (reply.certified, reply.opened, reply.refusal):
-            if known is None or known.transition.parent != gone.record.digest:
-                continue
-            if known.transition.kind is TransitionKind.ADMIT:
-                check_change(TransitionKind.ADMIT, gone.record, known.record, gone.certificate.slot)
-                known.check(manifests)
-            else:
-                check_refusal(known, gone.record, manifests, where="answer")
-            found.append(known)
-        return found
 
     def _return(self, gone: Certified, refusal: Certified) -> None:
         record = returned(gone.record, gone.certificate.slot)
@@ -336,7 +316,8 @@ class Caretaker:
     def _rebind(self, dossier: Dossier) -> None:
         """Offer an agent without a live host to every host; and ask whether others know more."""
         agent = dossier.agent
-        if dossier.head is not None and not self._has_live_host(dossier):
+        leases, boot_ms = self._anchor.leases, self._anchor.boot_ms()
+        if dossier.head is not None and not has_live_host(dossier, leases, boot_ms):
             self.offer_head(dossier.head)
             self._hear_others(dossier.head)
         self._done(agent, Task.REBIND, self._anchor.manifest.lease_ms)
@@ -375,9 +356,8 @@ class Caretaker:
             nonlocal newest
             answered.add(index)
             if isinstance(body, Head):
-                if body.onward is not None:
-                    onward.extend(self._proved(head, Head(certified=body.onward)))
-                newest = self._newer(newest, body)
+                onward.extend(onward_of(head, body, anchor.scene.manifests))
+                newest = newer_head(newest, body, anchor.scene.manifests)
             return len(answered) >= anchor.manifest.committee.quorum
 
         def done() -> None:
@@ -389,18 +369,6 @@ class Caretaker:
         Asking(anchor, anchor.peers, heard, done, within_ms=500).ask(
             AskHead(agent=head.record.agent_id)
         )
-
-    def _newer(self, known: Certified, reply: Head) -> Certified:
-        shown, slot = reply.certified, known.certificate.slot
-        if shown is None or _order(shown) <= _order(known):
-            return known
-        other = shown.certificate.slot
-        if (other.group, other.agent) != (slot.group, slot.agent):
-            raise Rejected("a head of something else", reason="wrong-agent", where="certified")
-        if shown.transition.kind is TransitionKind.REFUSE:
-            raise Rejected("a refusal is no head", reason="wrong-kind", where="certified")
-        shown.check(self._anchor.scene.manifests)
-        return shown
 
     def _catch_up(self, agent: bytes, pause_ms: float) -> None:
         """Ask the others for the past of an agent until nothing of it is lacking."""
@@ -420,8 +388,3 @@ class Caretaker:
             anchor.after(again_ms, lambda: self._catch_up(agent, again_ms))
 
         Asking(anchor, anchor.peers, heard, done, within_ms=500).ask(AskPast(agent=agent))
-
-
-def _order(certified: Certified) -> tuple[int, int]:
-    slot = certified.certificate.slot
-    return slot.term, slot.version

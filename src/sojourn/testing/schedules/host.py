@@ -11,10 +11,17 @@ from typing import Final
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.base.limits import CLOCK_DRIFT, RANK_STEP_MS
+from sojourn.core.base.limits import RANK_STEP_MS
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.admission import admitted, bound
-from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease, candidates
+from sojourn.core.protocol.binding import (
+    Claim,
+    Heartbeat,
+    HeartbeatReply,
+    HostLease,
+    away_ms,
+    candidates,
+)
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AskWork, Work, WorkItem
 from sojourn.core.protocol.messages import Arrive, AskHead, AskVisa, Evidence, Head, Proposal
@@ -33,7 +40,6 @@ __all__ = ["HostNode"]
 _BEATS_PER_LEASE: Final = 4
 _RETRY_MS: Final = 100
 _LOOK_AGAIN_MS: Final = 500
-_AWAY_MS_MAX: Final = 64_000
 _RETRY_MS_MAX: Final = 1_000
 
 
@@ -183,7 +189,8 @@ class HostNode(Node):
             application=application,
             blocks=blocks,
         )
-        Deciding(self, self.anchors, proposer, self.library.of, done, until_applied=until_applied)
+        applied_by = self.manifest.committee.quorum if until_applied else 0
+        Deciding(self, self.anchors, proposer, self.library.of, done, applied_by=applied_by)
 
     # --- work -----------------------------------------------------------------------------------------
 
@@ -251,8 +258,7 @@ class HostNode(Node):
             else:
                 self._found(agent, newest)
 
-        lease_ms = self.manifest.lease_ms * (1 + 2 * CLOCK_DRIFT)
-        wait_ms = min(lease_ms * 2**times, max(lease_ms, _AWAY_MS_MAX))
+        wait_ms = away_ms(self.manifest.lease_ms, times)
         self.after(wait_ms, lambda: self._newest(agent, again))
 
     def advanced(self, agent: bytes) -> None:

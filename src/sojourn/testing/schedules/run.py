@@ -15,6 +15,7 @@ from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
+from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.testing import history
 from sojourn.testing.schedules.departure import Departure
 
@@ -26,7 +27,6 @@ __all__ = ["Run", "journal_after", "journal_block"]
 THINK_MS: Final = (5.0, 40.0)
 _RETRY_MS: Final = 100
 _RETRY_MS_MAX: Final = 1_000
-_PATIENCE_LEASES: Final = 2
 _NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status"})
 
 
@@ -59,7 +59,7 @@ class Run:
 
     def begin(self) -> None:
         """Wait for the lease; give the claim up if it is not granted in time, as production does (§6.10)."""
-        patience_ms = _PATIENCE_LEASES * self.host.manifest.lease_ms
+        patience_ms = PATIENCE_LEASES * self.host.manifest.lease_ms
         self.host.after(patience_ms, self._look_at_lease)
 
     def _look_at_lease(self) -> None:
@@ -226,7 +226,7 @@ class Run:
         """Tell whether nothing was decided for long, and an anchor declines the lease (protocol §6.10)."""
         assert self._undecided_ms is not None
         waited_ms = self.host.boot_ms() - self._undecided_ms
-        is_long = waited_ms > _PATIENCE_LEASES * self.host.manifest.lease_ms
+        is_long = waited_ms > PATIENCE_LEASES * self.host.manifest.lease_ms
         return is_long and self.host.lease.is_declined(self.agent, self.record.custody.fence)
 
     def _decided(

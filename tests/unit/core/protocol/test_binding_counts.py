@@ -5,7 +5,15 @@ import hashlib
 import pytest
 
 from sojourn.core.base.digests import digest
-from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease, LeaseBook
+from sojourn.core.base.limits import CLOCK_DRIFT
+from sojourn.core.protocol.binding import (
+    Claim,
+    Heartbeat,
+    HeartbeatReply,
+    HostLease,
+    LeaseBook,
+    away_ms,
+)
 from sojourn.core.protocol.binding import candidates as candidates_of
 from tests.rulings import World
 
@@ -90,3 +98,10 @@ def test_section_6_6_candidates_stand_in_the_order_of_the_next_binding() -> None
     assert list(candidates_of(record, crowd)) == sorted(
         crowd, key=lambda host: hashlib.sha256(record.agent_id + fence + host).digest()
     )
+
+
+def test_section_6_a_host_stays_away_twice_as_long_each_time_up_to_the_longest_round() -> None:
+    once_ms = 3_000 * (1 + 2 * CLOCK_DRIFT)
+    assert [once_ms, 2 * once_ms, 4 * once_ms] == [away_ms(3_000, times) for times in range(3)]
+    assert 64_000 == away_ms(3_000, 5) == away_ms(3_000, 10**6)
+    assert 100_000 * (1 + 2 * CLOCK_DRIFT) == away_ms(100_000, 0) == away_ms(100_000, 9)
