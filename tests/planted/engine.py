@@ -10,7 +10,7 @@ from sojourn.core.protocol import anchor, applying, decree, duties
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, OpenSlot
 from sojourn.core.protocol.duties import Task
 from sojourn.core.protocol.messages import Nack, Propose
-from sojourn.core.protocol.rounds import RoundChange
+from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Slot
@@ -214,6 +214,27 @@ PLANTS: Final = (
         Schedules("crowded"),
         "P6 live",
         in_place_of(RoundChange, "lock", property(lambda change: None)),
+    ),
+    Plant(
+        "one-leader",
+        25,
+        "one anchor leads all rounds of a slot",
+        Schedules("contested"),
+        "P6 live",
+        in_place_of(
+            decree, "leader", lambda slot, round, manifest: slot.version % manifest.committee.n
+        ),
+    ),
+    Plant(
+        "leader-forgets",
+        25,
+        "a leader forgets, with each round, what locks it was shown",
+        Test(
+            "tests/unit/core/protocol/test_rounds.py::"
+            "test_section_3_a_leader_proposes_a_lock_that_it_was_shown_in_an_earlier_round"
+        ),
+        "fails",
+        in_place_of(Leading, "note_lock", lambda leading, shown: None),
     ),
     Plant(
         "decided-again",

@@ -17,7 +17,7 @@ from sojourn.testing.schedules.shrinking import Shrunk, shrink
 
 PROFILE = "crowded"
 SEEDS = 2_000
-LINES_MAX = 60
+LINES_MAX = 80
 WITHIN_S = 40.0
 
 

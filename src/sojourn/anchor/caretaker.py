@@ -42,7 +42,7 @@ from sojourn.core.protocol.messages import (
     ShowCommit,
 )
 from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.rounds import RoundChange, Said
+from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.core.zone.manifest import ZoneManifest
@@ -74,7 +74,7 @@ class Caretaker:
         self._wake = asyncio.Event()
         self._running = 0
         self._pace = Pace()
-        self._said = Said()
+        self._leading = Leading()
         self._catching_up = CatchingUp(anchor)
 
     # --- when -----------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class Caretaker:
         was, now = before.open, after.open
         if was is not None and now is None:
             self._pace.note(max(0, clock.boot_ms() - was.entered_ms))
-            self._said.forget(after.agent)
+            self._leading.forget(after.agent)
         if may_owe_more(before, after):
             self.plan(after)
 
@@ -243,8 +243,10 @@ class Caretaker:
             await self._adopt(change.decided)
             return
         change.remember(state.proposals)
-        choice = change.choice(self._said.of(state, clock.wall_ms()))
-        self._said.note(state, choice)
+        change.recall(self._leading.shown(state.slot))
+        choice = change.choice(self._leading.said(state, clock.wall_ms()))
+        self._leading.note(state, choice)
+        self._leading.note_lock(change.shown)
         proposer = Proposer(
             choice,
             state.slot,
@@ -256,6 +258,7 @@ class Caretaker:
             justification=change.lock,
         )
         await self._drive(proposer)
+        self._leading.note_lock(proposer.shown)
 
     async def _locks_known(self, state: OpenSlot) -> RoundChange:
         """Ask what is locked: a quorum's answers hold every lock that could have decided."""

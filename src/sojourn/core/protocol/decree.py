@@ -52,10 +52,13 @@ UNCOUNTED = 0
 
 
 def leader(slot: Slot, round: int, manifest: ZoneManifest) -> int:
-    """Return the index of the anchor that proposes in a round >= 1: rendezvous rank over the anchors."""
-    context = digest_of(slot) + round.to_bytes(8, "big")
+    """Return the index of the anchor that proposes in a round >= 1: in turn, from the slot's rendezvous order.
+
+    In turn, so that of any f+1 rounds that follow each other a correct anchor leads one (protocol §3 rule 5).
+    """
     keys = [anchor.identity for anchor in manifest.anchors]
-    return keys.index(rank(context, keys)[0])
+    order = rank(digest_of(slot), keys)
+    return keys.index(order[(round - 1) % len(order)])
 
 
 def round_timeout_ms(round: int) -> int:
@@ -151,6 +154,8 @@ def remember(state: OpenSlot, proposal: Proposal) -> OpenSlot:
     A valid proposal that gets no vote may be proposed by a later leader: the value voted for may be too old by
     then for anchors that never saw it. Evidence that was judged here is not replaced by another copy's.
     """
+    if not state.proposals:
+        return msgspec.structs.replace(state, proposals=(proposal,))
     value = proposal.transition.digest
     needed = {state.lock_voted, state.lock.value if state.lock else None}
     others = [p for p in state.proposals if p.transition.digest != value]

@@ -11,8 +11,9 @@ messages and two forced writes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
@@ -32,6 +33,7 @@ from sojourn.core.protocol.messages import (
     ShowLock,
     Voted,
 )
+from sojourn.core.protocol.rounds import ShownLock
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate, certify
 from sojourn.core.quorum.votes import Outcome, Phase, Slot, Tally, Vote, check_vote
 from sojourn.core.zone.manifest import ZoneManifest
@@ -52,16 +54,14 @@ class Progress(StrEnum):
     STALLED = "stalled"
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send this request to this anchor; its reply goes to `heard`."""
 
     anchor: int
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """Store the blocks under these roots with this anchor, then send `then`."""
 
     anchor: int
@@ -94,7 +94,7 @@ class Proposer:
         self.progress = Progress.LOCKING
         self.decided: Certified | None = None
         self.declined: dict[int, Declined] = {}
-        self.highest_lock: Certificate | None = justification
+        self.shown: ShownLock | None = None
         self._proposal, self._slot, self._manifest = proposal, slot, manifest
         self._committee = manifest.committee
         self._value = proposal.transition.digest
@@ -151,7 +151,7 @@ class Proposer:
             case Need():
                 return self._help(anchor, reply)
             case Nack():
-                self._note_lock(reply.lock)
+                self._note_lock(reply)
                 self._decline(anchor, Declined(reason="nack", problem="locked", for_now=True))
             case Declined():
                 self._decline(anchor, reply)
@@ -214,8 +214,9 @@ class Proposer:
 
     def _spread_to(self, anchor: int, reply: Reply) -> Sequence[Send | Upload]:
         """Give a decision to an anchor that shows it has not heard of it."""
-        if self.progress is not Progress.WON or self.decided is None:
+        if self.progress is not Progress.WON:
             return []
+        assert self.decided is not None
         if isinstance(reply, Need) and reply.what == "proposal" and self._may_help(anchor):
             certificate = self.decided.certificate
             return [Send(anchor, ShowCommit(certificate=certificate, proposal=self._proposal))]
@@ -274,12 +275,16 @@ class Proposer:
         self._helped[anchor] = self._helped.get(anchor, 0) + 1
         return self._helped[anchor] <= _HELP_MAX
 
-    def _note_lock(self, lock: Certificate | None) -> None:
+    def _note_lock(self, nack: Nack) -> None:
+        """Remember the highest lock that is shown with its value: whoever goes on must propose that."""
+        lock, proposal = nack.lock, nack.proposal
         if lock is None or lock.slot != self._slot or lock.phase is not Phase.LOCK:
             return
         lock.check(Phase.LOCK, self._committee)
-        if self.highest_lock is None or lock.round > self.highest_lock.round:
-            self.highest_lock = lock
+        if proposal is None or proposal.transition.digest != lock.value:
+            return
+        if self.shown is None or lock.round > self.shown.round:
+            self.shown = ShownLock(lock, proposal)
 
     def _decline(self, anchor: int, declined: Declined) -> None:
         self.declined[anchor] = declined

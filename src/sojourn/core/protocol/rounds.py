@@ -10,6 +10,7 @@ value, and proposals that nobody would vote for: neither is leant on while there
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
@@ -20,30 +21,74 @@ from sojourn.core.quorum.certificates import Certificate, RoundCertificate, Roun
 from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Phase, Slot
 
-__all__ = ["RoundChange", "Said"]
+__all__ = ["Leading", "RoundChange", "ShownLock"]
 
 
-class Said:
-    """What an anchor proposed in the round of each agent that it led last. Not durable: a restart may say another."""
+class ShownLock(NamedTuple):
+    """A lock certificate, checked, and the value that it locks."""
+
+    certificate: Certificate
+    proposal: Proposal
+
+    @property
+    def round(self) -> int:
+        """The round in which it was locked."""
+        return self.certificate.round
+
+
+class _Led(NamedTuple):
+    """What an anchor proposed in a slot that it led, in which round, and the highest lock it was shown there."""
+
+    slot: Slot
+    round: int
+    proposal: Proposal
+    lock: ShownLock | None
+
+
+class Leading:
+    """What an anchor remembers of the slot of each agent that it led last. Not durable: a restart forgets it.
+
+    A lock that was shown once is never forgotten while its slot is open: a liar that hides it in a later round
+    would else have the leader propose another value, and lose that round to it.
+    """
 
     def __init__(self) -> None:
-        """Begin having said nothing."""
-        self._said: dict[bytes, tuple[Slot, int, Proposal]] = {}
+        """Begin having led nothing."""
+        self._led: dict[bytes, _Led] = {}
 
     def note(self, state: OpenSlot, proposal: Proposal) -> None:
         """Remember what is proposed in the current round of a slot."""
-        self._said[state.slot.agent] = (state.slot, state.round, proposal)
+        self._led[state.slot.agent] = _Led(
+            state.slot, state.round, proposal, lock=self.shown(state.slot)
+        )
 
-    def of(self, state: OpenSlot, now_ms: int) -> Proposal | None:
+    def note_lock(self, shown: ShownLock | None) -> None:
+        """Remember a lock, checked, of a slot that is led; unless a higher one is known."""
+        if shown is None:
+            return
+        led = self._led_of(shown.certificate.slot)
+        if led is not None and (led.lock is None or led.lock.round < shown.round):
+            self._led[led.slot.agent] = led._replace(lock=shown)
+
+    def said(self, state: OpenSlot, now_ms: int) -> Proposal | None:
         """Return what was proposed in this round, unless it is so old that nobody may vote for it much longer."""
-        known = self._said.get(state.slot.agent)
-        if known is None or known[:2] != (state.slot, state.round):
+        led = self._led_of(state.slot)
+        if led is None or led.round != state.round:
             return None
-        return known[2] if now_ms - known[2].transition.at_ms < CLOCK_SKEW_MS // 2 else None
+        return led.proposal if now_ms - led.proposal.transition.at_ms < CLOCK_SKEW_MS // 2 else None
+
+    def shown(self, slot: Slot) -> ShownLock | None:
+        """Return the highest lock that was shown while this slot was led, in whatever round."""
+        led = self._led_of(slot)
+        return led.lock if led is not None else None
 
     def forget(self, agent: bytes) -> None:
         """Forget an agent whose slot is decided."""
-        self._said.pop(agent, None)
+        self._led.pop(agent, None)
+
+    def _led_of(self, slot: Slot) -> _Led | None:
+        led = self._led.get(slot.agent)
+        return led if led is not None and led.slot == slot else None
 
 
 class RoundChange:
@@ -89,6 +134,9 @@ class RoundChange:
         lock.check(Phase.LOCK, self._committee)
         if proposal is not None and proposal.transition.digest == lock.value:
             self._values.setdefault(lock.value, proposal)
+        self._add_lock(lock)
+
+    def _add_lock(self, lock: Certificate) -> None:
         known = self._locks.get(lock.value)
         if known is None or lock.round > known.round:
             self._locks[lock.value] = lock
@@ -113,6 +161,12 @@ class RoundChange:
             self._own.append(proposal)
             self._values[proposal.transition.digest] = proposal
 
+    def recall(self, shown: ShownLock | None) -> None:
+        """Add a lock that was shown before: whoever showed it may not be heard this time, or may hide it."""
+        if shown is not None:
+            self._values[shown.certificate.value] = shown.proposal
+            self._add_lock(shown.certificate)
+
     @property
     def votes(self) -> tuple[RoundVote, ...]:
         """The checked votes to leave the round: f+1 of them open the slot where it is not open yet."""
@@ -134,6 +188,12 @@ class RoundChange:
         """
         locks = [lock for value, lock in self._locks.items() if value in self._values]
         return max(locks, key=lambda lock: lock.round, default=None)
+
+    @property
+    def shown(self) -> ShownLock | None:
+        """The highest lock of a value that is known, with the value."""
+        lock = self.lock
+        return ShownLock(lock, self._values[lock.value]) if lock is not None else None
 
     def choice(self, said: Proposal | None = None) -> Proposal:
         """Return what a leader proposes: the highest lock's value, or else the newest pending proposal.

@@ -35,7 +35,7 @@ from sojourn.core.protocol.messages import (
     Proposal,
 )
 from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.rounds import RoundChange, Said
+from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.testing.schedules.asking import Asking, Deciding, as_reply
@@ -60,14 +60,14 @@ class Caretaker:
         self._pressed: dict[bytes, int] = {}
         self._busy: set[tuple[bytes, Task]] = set()
         self._behind: set[bytes] = set()
-        self._said = Said()
+        self._leading = Leading()
 
     # --- when -----------------------------------------------------------------------------------------
 
     def note(self, before: Dossier, after: Dossier) -> None:
         """Plan what a ruling has made due."""
         if before.open is not None and after.open is None:
-            self._said.forget(after.agent)
+            self._leading.forget(after.agent)
         if may_owe_more(before, after):
             self.plan(after)
 
@@ -195,12 +195,14 @@ class Caretaker:
                 self._done(agent, Task.LEAD)
                 return
             change.remember(state.proposals)
+            change.recall(self._leading.shown(state.slot))
             try:
-                choice = change.choice(self._said.of(state, anchor.wall_ms()))
+                choice = change.choice(self._leading.said(state, anchor.wall_ms()))
             except Rejected:
                 self._done(agent, Task.LEAD)
                 return
-            self._said.note(state, choice)
+            self._leading.note(state, choice)
+            self._leading.note_lock(change.shown)
             proposer = Proposer(
                 choice,
                 state.slot,
@@ -222,6 +224,7 @@ class Caretaker:
         def done(ended: Proposer) -> None:
             if ended.decided is not None:
                 anchor.adopt(ended.decided)
+            self._leading.note_lock(ended.shown)
             state = anchor.dossier(agent).open if task is Task.LEAD else None
             self._done(agent, task, lead_again_ms(state.round) if state else _AGAIN_MS)
 

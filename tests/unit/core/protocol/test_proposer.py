@@ -26,6 +26,7 @@ from sojourn.core.protocol.messages import (
     Voted,
 )
 from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
+from sojourn.core.protocol.rounds import ShownLock
 from sojourn.core.quorum.votes import Phase
 from tests.rulings import PureZone, driven
 from tests.samples import found
@@ -281,7 +282,7 @@ def test_a_highest_lock_is_remembered_for_whoever_goes_on(stage: Stage) -> None:
     lock = stage.locked(0, stage.y)
     proposer = driven(stage.zone, proposer_of(stage), only=(0, 1, 2))
     assert Progress.STALLED is proposer.progress
-    assert lock == proposer.highest_lock
+    assert ShownLock(lock, stage.y) == proposer.shown
 
 
 # Decided by others

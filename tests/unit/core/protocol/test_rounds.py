@@ -12,7 +12,7 @@ from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.dossier import OpenSlot
 from sojourn.core.protocol.messages import AskRound, Head, Nack, Proposal, RoundVoted
-from sojourn.core.protocol.rounds import RoundChange, Said
+from sojourn.core.protocol.rounds import Leading, RoundChange, ShownLock
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase
 from tests.samples import found, propose
@@ -164,6 +164,13 @@ def test_a_leader_that_knows_nothing_proposes_what_most_anchors_show(stage: Stag
     assert stage.x == change.choice()
 
 
+def test_a_leader_counts_what_those_show_who_vote_to_leave_each_for_itself(stage: Stage) -> None:
+    change = change_of(stage)
+    for anchor, proposal in enumerate((stage.x, stage.x, garbage(stage))):
+        change.heard(anchor, voted(stage, anchor, None, proposal))
+    assert stage.x == change.choice()
+
+
 def test_a_leader_proposes_the_newest_it_has_judged(stage: Stage) -> None:
     """The older one may be too old for anchors that have not judged it."""
     stage.world.clock.pass_ms(5_000)
@@ -175,24 +182,53 @@ def test_a_leader_proposes_the_newest_it_has_judged(stage: Stage) -> None:
 
 def test_a_leader_says_the_same_for_as_long_as_it_leads_a_round(stage: Stage) -> None:
     """Found by the schedules: with a newer value at each try, half of the anchors voted for one, half for another."""
-    said, state = Said(), OpenSlot(slot=stage.slot, round=1, entered_ms=0)
+    leading, state = Leading(), OpenSlot(slot=stage.slot, round=1, entered_ms=0)
     now_ms = stage.x.transition.at_ms
-    assert said.of(state, now_ms) is None
-    said.note(state, stage.x)
+    assert leading.said(state, now_ms) is None
+    leading.note(state, stage.x)
     stage.world.clock.pass_ms(5_000)
     change = change_of(stage, 1)
     change.remember((stage.x, stage.step(b"z")))
-    assert stage.x == change.choice(said.of(state, now_ms + 5_000))
-    assert said.of(replace(state, round=2), now_ms) is None
-    assert said.of(state, now_ms + CLOCK_SKEW_MS) is None, "nobody would vote for what is so old"
-    said.forget(stage.agent)
-    assert said.of(state, now_ms) is None
+    assert stage.x == change.choice(leading.said(state, now_ms + 5_000))
+    assert leading.said(replace(state, round=2), now_ms) is None
+    assert leading.said(state, now_ms + CLOCK_SKEW_MS) is None, (
+        "nobody would vote for what is so old"
+    )
+    leading.forget(stage.agent)
+    assert leading.said(state, now_ms) is None
 
 
 def test_section_3_a_lock_goes_before_what_a_leader_said(stage: Stage) -> None:
     change = change_of(stage, 1)
     change.heard(0, Nack(round=1, lock=stage.certificate(stage.y), proposal=stage.y))
     assert stage.y == change.choice(stage.x)
+
+
+def test_section_3_a_leader_proposes_a_lock_that_it_was_shown_in_an_earlier_round(
+    stage: Stage,
+) -> None:
+    """Found by the schedules: who held the lock was not heard, and so the round was lost to a liar that hid it."""
+    low, high = (ShownLock(stage.certificate(stage.y, round=round), stage.y) for round in (1, 2))
+    leading, state = Leading(), OpenSlot(slot=stage.slot, round=3, entered_ms=0)
+    leading.note_lock(high)
+    assert leading.shown(stage.slot) is None, "that slot is not led here"
+    leading.note(state, stage.x)
+    for shown in (low, None, high, low):
+        leading.note_lock(shown)
+    leading.note(replace(state, round=4), stage.x)
+    assert high == leading.shown(stage.slot)
+    change = change_of(stage, 4)
+    change.heard(0, Nack(round=4, lock=low.certificate, proposal=stage.y))
+    change.recall(leading.shown(stage.slot))
+    assert (stage.y, high) == (change.choice(stage.x), change.shown)
+    assert leading.shown(replace(stage.slot, version=9)) is None
+
+
+def test_a_leader_that_was_shown_nothing_recalls_nothing(stage: Stage) -> None:
+    change = change_of(stage, 1)
+    change.recall(Leading().shown(stage.slot))
+    assert change.shown is None
+    assert stage.x == change.choice(stage.x)
 
 
 def test_nothing_is_pending(stage: Stage) -> None:

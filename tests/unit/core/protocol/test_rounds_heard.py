@@ -8,7 +8,7 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.protocol.dossier import OpenSlot
 from sojourn.core.protocol.messages import Nack, Proposal, RoundVoted
-from sojourn.core.protocol.rounds import RoundChange, Said
+from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase
 from tests.unit.core.protocol.stage import Stage
@@ -83,8 +83,8 @@ def test_section_3_who_shows_nothing_leaves_nothing_pending(stage: Stage) -> Non
 
 
 def test_what_was_said_is_said_again_until_it_is_half_too_old(stage: Stage) -> None:
-    said, state = Said(), OpenSlot(slot=stage.slot, entered_ms=0, round=2)
-    said.note(state, stage.x)
+    leading, state = Leading(), OpenSlot(slot=stage.slot, entered_ms=0, round=2)
+    leading.note(state, stage.x)
     at_ms, patience_ms = stage.x.transition.at_ms, CLOCK_SKEW_MS // 2
-    assert stage.x == said.of(state, at_ms + patience_ms - 1)
-    assert said.of(state, at_ms + patience_ms) is None
+    assert stage.x == leading.said(state, at_ms + patience_ms - 1)
+    assert leading.said(state, at_ms + patience_ms) is None
