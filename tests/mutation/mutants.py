@@ -10,7 +10,7 @@ without one of a call's positional arguments, which fail wherever they run.
 """
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -90,14 +90,21 @@ OPERATORS = [
 ]
 
 
-def mutants_of(file: str, path: Path) -> list[Mutant]:
-    """Return every mutant of a module that compiles and is another program, in order of place."""
+def mutants_of(
+    file: str, path: Path, only: Collection[tuple[str, str, str, str]] | None = None
+) -> list[Mutant]:
+    """Return every mutant of a module, or those with a key in `only`, that compiles and is another program.
+
+    They come in order of place.
+    """
     text = path.read_text()
     finder = _Finder(file, module := cst.parse_module(text))
     MetadataWrapper(module, unsafe_skip_copy=True).visit(finder)
     found: dict[str, Mutant] = {}
     same = ast.dump(ast.parse(text))
     for mutant in finder.found:
+        if only is not None and mutant.key not in only:
+            continue
         try:
             tree = ast.parse(mutant.source)
             compile(tree, file, "exec")

@@ -1,7 +1,6 @@
 """Checks that are left out, one at a time, and the tests that notice (protocol §1, §3, §4, §5, §8, §10)."""
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Any, Final
@@ -85,7 +84,7 @@ def _term_left_open(right: Any) -> Any:
         if done.transition.kind is not TransitionKind.REFUSE or ruling.dossier is None:
             return ruling
         after = replace(ruling.dossier, high_term=dossier.high_term)
-        return dataclasses.replace(ruling, dossier=after)
+        return replace(ruling, dossier=after)
 
     return applied
 
@@ -142,7 +141,7 @@ def _zone_unasked(right: Any) -> Any:
         record: Any, documents: Any, action: str, place: Any, view: View, *rest: Any
     ) -> None:
         lenient = replace(view.manifest, policy=PERMITS_ALL)
-        right(record, documents, action, place, dataclasses.replace(view, manifest=lenient), *rest)
+        right(record, documents, action, place, replace(view, manifest=lenient), *rest)
 
     return permit
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from sojourn.core.base.errors import StoreFailed
-from sojourn.runtime.store import Change, Put
+from sojourn.runtime.store import Change, Delete, DeleteBlock, Put
 from sojourn.stores.memory import MemoryStore
 
 
@@ -58,3 +58,25 @@ def test_clause_13_a_store_that_failed_answers_nothing_any_more() -> None:
 def test_a_table_that_nobody_wrote_to_is_empty() -> None:
     store = MemoryStore()
     assert ([], 0, None) == (store.scan("a", limit=9), store.count("a"), store.get("a", b"key"))
+
+
+def test_a_commit_takes_one_turn_of_the_loop_and_no_time() -> None:
+    async def run() -> None:
+        store = MemoryStore()
+        task = asyncio.create_task(store.commit([Put("a", b"key", b"1")]))
+        await asyncio.sleep(0)
+        assert (None, False) == (store.get("a", b"key"), task.done())
+        await asyncio.sleep(0)
+        assert (b"1", True) == (store.get("a", b"key"), task.done())
+
+    asyncio.run(run())
+
+
+def test_removing_what_is_not_there_removes_nothing_else() -> None:
+    async def run() -> None:
+        store = MemoryStore()
+        await store.commit([Put("a", b"a", b"1"), Put("a", b"c", b"3")])
+        await store.commit([Delete("a", b"b"), Delete("b", b"a"), DeleteBlock(bytes(32))])
+        assert [(b"a", b"1"), (b"c", b"3")] == store.scan("a", limit=9)
+
+    asyncio.run(run())

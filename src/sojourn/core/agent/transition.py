@@ -122,15 +122,16 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
 
 _PARTS: Final = ("custody", "memory", "eligibility", "trust")
 _RULED: Final = frozenset({"agent", "version", "parent", "lineage"})
+_COMPARED: Final = tuple(name for name in AgentRecord.__struct_fields__ if name not in _RULED)
 _CHANGEABLE: Final = frozenset[str]().union(*(row.fields for row in CHANGES.values()))
 
 
 def changed_fields(old: AgentRecord, new: AgentRecord) -> set[str]:
     """Return the dotted names of fields that differ, leaving out those that change by rule."""
     found: set[str] = set()
-    for name in old.__struct_fields__:
+    for name in _COMPARED:
         before, after = getattr(old, name), getattr(new, name)
-        if before == after or name in _RULED:
+        if before is after or before == after:
             continue
         if name not in _PARTS:
             found.add(name)

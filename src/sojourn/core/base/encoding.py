@@ -214,8 +214,7 @@ def _count(data: bytes, headers: bytes) -> int:
 def _enter(levels: list[int], items: int) -> None:
     """Count an item in the items left on each level, and open a level for those inside it."""
     levels[-1] -= 1
-    if items:
-        levels.append(items)
+    levels.append(items)
     while levels and not levels[-1]:
         levels.pop()
 

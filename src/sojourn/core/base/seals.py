@@ -7,6 +7,7 @@ statements: one signature on the root, and a path for each leaf, stands for a si
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 
 from sojourn.core.base.encoding import PublicKey, Signature, Value
 from sojourn.core.base.errors import Rejected
@@ -57,7 +58,12 @@ Statement = bytes
 
 def statement(kind: Kind, role: Role, digest: bytes) -> Statement:
     """Return the bytes to sign: domain, kind, role, then 32 bytes of digest."""
-    return b"sojourn/v1|%b|%b|%b" % (kind.encode(), role.encode(), digest)
+    return _domain(kind, role) + digest
+
+
+@cache
+def _domain(kind: Kind, role: Role) -> bytes:
+    return b"sojourn/v1|%b|%b|" % (kind.encode(), role.encode())
 
 
 def batch(statements: Sequence[Statement], role: Role) -> tuple[Statement, list[Inclusion | None]]:

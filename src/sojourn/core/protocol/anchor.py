@@ -56,17 +56,7 @@ __all__ = ["agent_of", "declined", "note_onward", "renews", "rule"]
 
 def agent_of(request: Request) -> bytes:
     """Return the agent a request is about: requests of one agent are ruled on one after the other."""
-    match request:
-        case ShowLock() | ShowCommit():
-            return request.certificate.slot.agent
-        case Propose() | AskRound():
-            return request.slot.agent
-        case AskVisa():
-            return request.terms.agent
-        case Arrive():
-            return request.departure.record.agent_id
-        case AskHead():
-            return request.agent
+    return _AGENTS[type(request)](request)
 
 
 def rule(dossier: Dossier, request: Request, sender: bytes, view: View) -> Ruling:
@@ -393,4 +383,13 @@ _HANDLERS: Final[dict[type, Callable[[Dossier, Any, bytes, View], Ruling]]] = {
     AskVisa: _ask_visa,
     Arrive: _arrive,
     AskHead: _ask_head,
+}
+_AGENTS: Final[dict[type, Callable[[Any], bytes]]] = {
+    Propose: lambda ask: ask.slot.agent,
+    ShowLock: lambda show: show.certificate.slot.agent,
+    ShowCommit: lambda show: show.certificate.slot.agent,
+    AskRound: lambda ask: ask.slot.agent,
+    AskVisa: lambda ask: ask.terms.agent,
+    Arrive: lambda arrive: arrive.departure.record.agent_id,
+    AskHead: lambda ask: ask.agent,
 }

@@ -28,7 +28,7 @@ class Finding(Value):
     """The answer to one of the three questions, with its reasons as sentences."""
 
     passes: bool
-    reasons: tuple[Text, ...] = ()
+    reasons: tuple[Text, ...]
 
 
 class Assessment(Value):
@@ -44,10 +44,10 @@ class Assessment(Value):
     governance: Finding
     capability: Finding
     trust: Finding
-    price_micros: Count | None = None
-    host: PublicKey | None = None
-    stays: tuple[Name, ...] = ()
-    current: bool = False
+    price_micros: Count | None
+    host: PublicKey | None
+    stays: tuple[Name, ...]
+    current: bool
 
     @property
     def eligible(self) -> bool:

@@ -14,20 +14,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Digest, Value, decode, encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, CHAPTERS_MAX, DOCUMENT_BYTES_MAX
 from sojourn.core.protocol.car import ByteSource, CarReader, Section, car_header, car_section
-from sojourn.core.protocol.custody import Certified, Chapter, check_chain, check_head, check_warrant
+from sojourn.core.protocol.custody import (
+    Certified,
+    Chapter,
+    check_chain,
+    check_head,
+    check_warrant,
+    zones_in,
+)
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
 __all__ = [
@@ -99,7 +104,6 @@ class Closure:
         """Take the block that comes next. Raises `Rejected` for bytes that are no block."""
         named = self.next
         assert named is not None, "all blocks have come"
-        self._todo.pop()
         self._seen.add(named)
         self._todo.extend(reversed(links(data)))
 
@@ -115,17 +119,11 @@ def make_capsule(
     Of `manifests` those are taken that the evidence needs; `documents` are those that the head names. Raises
     `Rejected` if it does not hold.
     """
-    needed = [
-        chapter
-        if chapter.opened.transition.kind is TransitionKind.RETURN
-        else msgspec.structs.replace(chapter, refusal=None)
-        for chapter in chapters
-    ]
     by_zone = {signed.manifest.zone_id: signed for signed in manifests}
-    named = _zones_named(needed, head)
+    named = _zones_named(chapters, head)
     capsule = Capsule(
         agent=head.record.agent_id,
-        chapters=tuple(needed),
+        chapters=tuple(chapters),
         head=head,
         manifests=tuple(by_zone[zone] for zone in sorted(named) if zone in by_zone),
     )
@@ -236,13 +234,6 @@ def _check_evidence(capsule: Capsule) -> dict[bytes, ZoneManifest]:
     chapters, head = capsule.chapters, capsule.head
     check_chain(capsule.agent, chapters, manifests)
     check_head(chapters[-1], head, manifests)
-    if head.record.agent_id != capsule.agent:
-        raise Rejected("the head is another agent's", reason="wrong-agent", where="head")
-    for index, chapter in enumerate(chapters):
-        is_return = chapter.opened.transition.kind is TransitionKind.RETURN
-        if chapter.refusal is not None and not is_return:
-            where = f"chapters[{index}].refusal"
-            raise Rejected("a refusal that led to nothing", reason="extra", where=where)
     closed = chapters[-1].closed
     if closed is not None and closed.transition != head.transition:
         problem = "the last term is closed by another transition than the head"
@@ -256,9 +247,6 @@ def _check_manifests(capsule: Capsule) -> dict[bytes, ZoneManifest]:
         where = f"manifests[{index}]"
         manifest = signed.manifest
         signed.check()
-        if manifest.realm != capsule.head.record.realm:
-            problem = f"a zone of realm {manifest.realm!r}"
-            raise Rejected(problem, reason="wrong-realm", where=where)
         if found and manifest.zone_id <= max(found):
             raise Rejected("manifests out of order", reason="wrong-order", where=where)
         found[manifest.zone_id] = manifest
@@ -274,8 +262,4 @@ def _check_manifests(capsule: Capsule) -> dict[bytes, ZoneManifest]:
 
 def _zones_named(chapters: Sequence[Chapter], head: Certified) -> set[bytes]:
     """Return the zones whose certificates the evidence holds."""
-    certified = [head]
-    for chapter in chapters:
-        parts = (chapter.opened, chapter.closed, chapter.refusal)
-        certified += [part for part in parts if part is not None]
-    return {item.certificate.slot.group for item in certified}
+    return {head.certificate.slot.group} | zones_in(chapters)

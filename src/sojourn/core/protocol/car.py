@@ -13,7 +13,7 @@ Source: the CARv1 specification (content-addressable archives); multiformats' un
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from sojourn.core.base.digests import Link, digest, link_to
+from sojourn.core.base.digests import ZERO, Link, digest, link_to
 from sojourn.core.base.encoding import decode_block, encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
@@ -25,7 +25,7 @@ _HEADER_BYTES_MAX: Final = 256
 _VARINT_BYTES_MAX: Final = 9
 """Enough for 2^63, as the specification of unsigned varints has it."""
 _LINK_BYTES: Final = 36
-_CBOR_LINK: Final = bytes(link_to(bytes(32)))[:4]
+_CBOR_LINK: Final = bytes(link_to(ZERO))[:4]
 
 
 class ByteSource(Protocol):

@@ -135,8 +135,6 @@ def check_chapters(
         else:
             _check_follows(before, chapter, manifests, where)
         before = chapter
-    if any(chapter.opened.record.agent_id != agent for chapter in chapters):
-        raise Rejected("a chapter is another agent's", reason="wrong-agent", where="chapters")
 
 
 def zones_in(chapters: Sequence[Chapter]) -> set[bytes]:
@@ -152,7 +150,7 @@ def check_head(
     *,
     where: str = "head",
 ) -> None:
-    """Raise `Rejected` unless `head` is certified and lies in the term that `chapter` opened.
+    """Raise `Rejected` unless `head` is certified, of the same agent, and lies in the term that `chapter` opened.
 
     What no transition may change must be as the chapter opened: what lies between is not shown.
     """
@@ -165,6 +163,8 @@ def check_head(
         raise Rejected("it is of another term", reason="wrong-term", where=where)
     if head.record.lineage.custody != digest_of(open_custody(opened)):
         raise Rejected("it descends from another opening", reason="bad-lineage", where=where)
+    if head.record.agent_id != opened.agent_id:
+        raise Rejected("it is of another agent", reason="wrong-agent", where=where)
     check_constant(opened, head.record)
 
 

@@ -5,7 +5,8 @@ A ruling takes a dossier and gives the next one. The shell writes the next one b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.trust import SignedEndorsement
@@ -60,7 +61,10 @@ class OpenSlot(Value):
 
     def proposal_of(self, value: bytes) -> Proposal | None:
         """Return the stored proposal of a value."""
-        return next((p for p in self.proposals if p.transition.digest == value), None)
+        for proposal in self.proposals:
+            if proposal.transition.digest == value:
+                return proposal
+        return None
 
 
 class Arrival(Value):
@@ -117,8 +121,7 @@ def zones_of(dossier: Dossier) -> set[bytes]:
     return found | zones_in((dossier.chapter,) if dossier.chapter else ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What an anchor knows beside the dossier at the moment of a ruling.
 
     `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
@@ -150,15 +153,13 @@ class View:
         return self.manifest.zone_id
 
 
-@dataclass(frozen=True, slots=True)
-class CastVote:
+class CastVote(msgspec.Struct, frozen=True):
     """Answer with this ballot, signed; the shell fills in its counter."""
 
     ballot: Ballot
 
 
-@dataclass(frozen=True, slots=True)
-class CastRound:
+class CastRound(msgspec.Struct, frozen=True):
     """Answer with a vote to leave the round, signed, and with what is locked here."""
 
     ballot: Ballot
@@ -167,8 +168,7 @@ class CastRound:
     proposal: Proposal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What an anchor decided to do, in the order in which it must be done.
 
     1. `dossier`, if not None, and `chapters` and `history` are written.

@@ -5,10 +5,12 @@ grows with its rank, so that nothing depends on a host or a client surviving, an
 once. A duty is a time and a task; an agent without duties costs no timer.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-from sojourn.core.agent.eligibility import Status
+import msgspec
+
+from sojourn.core.agent.eligibility import Eligibility, Status
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS
 from sojourn.core.protocol import decree
@@ -43,8 +45,7 @@ class Task(StrEnum):
     """Offer an agent without a live host to the hosts of the zone."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Duty:
+class Duty(msgspec.Struct, frozen=True, order=True):
     """A task that is due at `due_ms` on the boot clock."""
 
     due_ms: int
@@ -100,7 +101,7 @@ def _place(dossier: Dossier, view: View) -> int:
     slot = dossier.head.certificate.slot if dossier.head else None
     context = dossier.agent + (digest_of(slot) if slot else b"")
     keys = [anchor.identity for anchor in view.manifest.anchors]
-    return list(rank(context, keys)).index(keys[view.index])
+    return rank(context, keys).index(keys[view.index])
 
 
 def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
@@ -137,24 +138,20 @@ def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     if record.eligibility.status is Status.DEPARTED:
         if dossier.onward is None:
             found.append(Duty(view.boot_ms + RANK_STEP_MS * (1 + place), Task.PRESS))
-    elif _wants_host(dossier, view):
-        found.append(Duty(_unhosted_ms(dossier, view, place), Task.REBIND))
+    elif _wants_host(record.eligibility):
+        found.append(Duty(_unhosted_ms(record, view, place), Task.REBIND))
     return found
 
 
-def _wants_host(dossier: Dossier, view: View) -> bool:
-    """Tell whether the agent needs a host now or at a known time: it is active, or will wake by a timer."""
-    assert dossier.head is not None
-    eligibility = dossier.head.record.eligibility
+def _wants_host(eligibility: Eligibility) -> bool:
+    """Tell whether an agent needs a host now or at a known time: it is active, or will wake by a timer."""
     if eligibility.status in (Status.ACTIVE, Status.QUARANTINED):
         return True
     return any(wake.at_ms is not None for wake in eligibility.wake)
 
 
-def _unhosted_ms(dossier: Dossier, view: View, place: int) -> int:
-    """Return when the agent may be without a live host: at once if unbound, else when the lease ends."""
-    assert dossier.head is not None
-    record = dossier.head.record
+def _unhosted_ms(record: AgentRecord, view: View, place: int) -> int:
+    """Return when an agent may be without a live host: at once if unbound, else when the lease ends."""
     if record.custody.host is None:
         due = view.boot_ms + place * RANK_STEP_MS
     else:

@@ -41,7 +41,6 @@ __all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", 
 
 NOBODY: Final = b""
 """Who tells, where it is not an anchor of a zone that matters here: all strangers share one room."""
-_BEFORE: Final = b"before"
 
 
 class EnvelopeMark(Value):
@@ -87,20 +86,19 @@ class Tell(Value, tag_field="kind", tag="tell"):
 
 
 class _Strangers:
-    """Statements of no use here yet, the newest last, and by whom each was told."""
+    """Statements of no use here yet, the newest last, and by whom each was told (None: known here before)."""
 
     def __init__(self) -> None:
-        self._told: dict[bytes, bytes] = {}
-        self._shares: Counter[bytes] = Counter()
+        self._told: dict[bytes, bytes | None] = {}
+        self._shares: Counter[bytes | None] = Counter()
 
-    def add(self, named: bytes, teller: bytes) -> None:
+    def add(self, named: bytes, teller: bytes | None) -> None:
         self._told[named] = teller
         self._shares[teller] += 1
 
     def discard(self, named: bytes) -> None:
-        teller = self._told.pop(named, None)
-        if teller is not None:
-            self._shares -= Counter((teller,))
+        if named in self._told:
+            self._shares -= Counter((self._told.pop(named),))
 
     def share_of(self, teller: bytes) -> int:
         return self._shares[teller]
@@ -279,7 +277,7 @@ class KnownPlaces:
         signed.check()
         self._manifests[zone] = signed
         if is_strange:
-            self._strange_places.add(zone, _named_teller(teller))
+            self._strange_places.add(zone, teller)
         return True
 
     @staticmethod
@@ -331,7 +329,7 @@ class KnownPlaces:
         if hosts[zone] >= HOSTS_MAX:
             return False
         if zone == self._own:
-            return hosts.total() < ENVELOPES_MAX
+            return True  # the others leave it room for all its hosts
         if not self._is_of_worth(zone):
             strange = sum(n for known, n in hosts.items() if not self._is_of_worth(known))
             if strange >= STRANGE_ENVELOPES_MAX:
@@ -357,7 +355,7 @@ class KnownPlaces:
             strangers.discard(victim)
         self._endorsements[named] = signed
         if is_strange:
-            strangers.add(named, _named_teller(teller))
+            strangers.add(named, teller)
         return True
 
     def expire(self, now_ms: int) -> None:
@@ -417,21 +415,11 @@ class KnownPlaces:
             if named not in endorsements
         )
         return News(
-            manifests=tuple(signed for *_, signed in sorted(manifests, key=_order)),
-            envelopes=tuple(signed for *_, signed in sorted(envelopes, key=_order)),
-            endorsements=tuple(signed for *_, signed in sorted(endorsed, key=_order)),
+            manifests=tuple(signed for *_, signed in sorted(manifests)),
+            envelopes=tuple(signed for *_, signed in sorted(envelopes)),
+            endorsements=tuple(signed for *_, signed in sorted(endorsed)),
         )
 
     def known_zones(self) -> Iterable[SignedManifest]:
         """Return every signed manifest, by zone."""
         return [signed for _, signed in sorted(self._manifests.items())]
-
-
-def _named_teller(teller: bytes | None) -> bytes:
-    """Return under which name a stranger is noted: what was known before is in nobody's share."""
-    return _BEFORE if teller is None else teller
-
-
-def _order(item: tuple[bool, bytes, object]) -> tuple[bool, bytes]:
-    is_strange, named, _ = item
-    return is_strange, named

@@ -10,6 +10,7 @@ come from, and the slots that a host offers are promised once.
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from sojourn.core.base.errors import Refused
@@ -92,4 +93,4 @@ class PromiseBook:
             for agent, promise in self._kept.items()
             if not promise.has_arrived and promise.since_ms + APPLICATION_KEPT_MS <= now_ms
         )
-        return [agent for agent, _ in zip(over, range(excess), strict=False)]
+        return list(islice(over, max(0, excess)))

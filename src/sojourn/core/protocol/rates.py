@@ -29,7 +29,7 @@ class RateBook:
 
     def check(self, agent: bytes, now_ms: int) -> None:
         """Raise `Refused` if an agent has used up its burst."""
-        ahead_ms = self._busy_until_ms.get(agent, 0) - now_ms
+        ahead_ms = self._busy_until_ms.get(agent, now_ms) - now_ms
         if ahead_ms + _EACH_MS > _FULL_MS:
             problem = f"more than {VERSIONS_BURST} versions at once, or {VERSIONS_PER_S} a second"
             raise Refused(f"{problem}: put more steps into one")

@@ -59,7 +59,7 @@ class Mark:
         number, check = data[: _SEQUENCE.size], data[_SEQUENCE.size :]
         if not any(data):
             return None  # new, or cut off from power before its bytes were on disk
-        if len(data) != _BYTES or check != _check(number):
+        if check != _check(number):
             _log.warning(
                 "the mark of the store is damaged; it is written anew", file=str(self._path)
             )

@@ -82,7 +82,7 @@ def create(path: Path) -> None:
 def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
     """Open a connection that loses nothing it has committed. Raises `apsw.Error`."""
     mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
-    database = apsw.Connection(str(path), flags=mode, statementcachesize=256)
+    database = apsw.Connection(str(path), flags=mode)
     database.set_busy_timeout(_BUSY_MS)
     # A store that is found damaged keeps its log, so that it is found damaged the next time too.
     database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

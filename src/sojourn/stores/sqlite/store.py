@@ -130,6 +130,7 @@ class SqliteStore(Store):
         await commit.waiter
 
     def _close(self) -> None:
+        had_failed = self._failure is not None
         self._writer.finish()
         try:
             self._reading.close()
@@ -142,6 +143,8 @@ class SqliteStore(Store):
         finally:
             self._mark.release()
             self._lock.release()
+        if self._failure is not None and not had_failed:
+            raise self._fail(self._failure)  # a commit that was under way
 
     def _read(self, sql: str, values: Sequence[str | bytes | int]) -> list[tuple[Any, ...]]:
         try:

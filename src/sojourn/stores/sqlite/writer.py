@@ -93,12 +93,10 @@ class Writer:
         if self._thread is not None:
             self._groups.put(None)
             self._thread.join()
-            self._thread = self._loop = None
-        _settle(self._group, self._failed)
+            self._thread = self._loop = None  # it has told its loop of what it did
         while self._take_group():
             self._attempt(self._commit)
             _settle(self._group, self._failed)
-        self._group = []
 
     def _begin(self) -> None:
         """Start on the next group, if there is one and none is under way."""

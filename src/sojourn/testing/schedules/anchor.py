@@ -5,8 +5,8 @@ saw of its votes before the first one, rule, write, count and sign, answer, then
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence, Set
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -48,7 +48,7 @@ from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.rates import RateBook
 from sojourn.core.protocol.validate import is_rated
 from sojourn.core.quorum.certificates import Certificate, RoundVote
-from sojourn.core.quorum.votes import Ballot, Vote, check_vote
+from sojourn.core.quorum.votes import Ballot, Phase, Vote, check_vote
 from sojourn.testing import history
 from sojourn.testing.schedules.asking import Library
 from sojourn.testing.schedules.caretaker import Caretaker
@@ -59,10 +59,11 @@ from sojourn.testing.schedules.simulator import Message, Node, Simulator
 
 __all__ = ["AnchorNode"]
 
-_VOTED_ON: Final = (Propose, ShowLock, AskRound, AskVisa)
+_VOTED_ON: Final = frozenset({Propose, ShowLock, AskRound, AskVisa})
 _KEPT_EVERY: Final = 16
 _BINDING: Final = (TransitionKind.BIND, TransitionKind.ADMIT, TransitionKind.RETURN)
 _ASK_AGAIN_MS: Final = 50
+_VOTE_COUNTED: Final = {phase: f"vote: {phase}" for phase in Phase}
 
 
 class AnchorNode(Node):
@@ -111,6 +112,7 @@ class AnchorNode(Node):
         self._chapters = Stored(self.shared.chapters, content.blocks)  # type: ignore[arg-type]
         self._unasked = set() if asked else {i for i in range(len(self.peers)) if i != self.index}
         self._waiting_for_peers: list[Message] = []
+        self._known = self._all_known()
         self._viewed_ms = -1.0
         for dossier in content.dossiers.values():
             self.caretaker.plan(dossier)
@@ -139,17 +141,19 @@ class AnchorNode(Node):
     def view(self, given: tuple[bytes, ...] = ()) -> View:
         """Return what this anchor knows at this moment; `given` blocks count as stored."""
         if given:
-            return self._look(given)
+            return replace(self._now(), lacking=_lacking(self.content.blocks, given))
         if self._viewed_ms != self.simulator.now_ms:
-            self._viewed_ms, self._viewed = self.simulator.now_ms, self._look(())
+            self._viewed_ms, self._viewed = self.simulator.now_ms, self._now()
         return self._viewed
 
-    def _look(self, given: tuple[bytes, ...]) -> View:
-        blocks = self.content.blocks
+    def _now(self) -> View:
+        # Twins share one book of leases, which each is given after it has begun.
+        return replace(
+            self._known, leases=self.leases, now_ms=self.wall_ms(), boot_ms=self.boot_ms()
+        )
 
-        def lacking(named: object) -> list[bytes]:
-            return [each for each in named if each not in blocks and each not in given]  # type: ignore[attr-defined]
-
+    def _all_known(self) -> View:
+        """Return what this anchor knows in this life: most of it are books that it goes on writing in."""
         return View(
             manifest=self.manifest,
             index=self.index,
@@ -161,7 +165,7 @@ class AnchorNode(Node):
             leases=self.leases,
             rates=self.rates,
             promises=self.promises,
-            lacking=lacking,
+            lacking=_lacking(self.content.blocks, ()),
             memo=self.scene.memo,
             chains=self.chains,
             now_ms=self.wall_ms(),
@@ -173,34 +177,27 @@ class AnchorNode(Node):
 
     def receive(self, message: Message) -> None:
         """Take a request, or the answer to one of its own."""
-        body = message.body
         if message.is_reply:
             self._hear(message)
-        elif isinstance(body, Heartbeat):
-            self.answer(message, self.heartbeat(body))
-        elif isinstance(body, AskWatermark):
-            self.answer(message, Watermark(vote=self._seen.get(body.anchor)))
-        elif isinstance(body, AskPast):
-            dossier = self.dossier(body.agent)
-            self.answer(message, Past(chapters=self.past(body.agent), visa=dossier.visa))
-        elif isinstance(body, AskWork):
-            self.answer(message, Work(items=self.caretaker.work_for(body.host)))
-        elif isinstance(body, PutBlocks):
-            named = tuple(digest(block) for block in body.blocks)
+            return
+        kind = type(message.body)
+        if kind in _TOLD:
+            self.answer(message, _TOLD[kind](self, message.body))
+        elif kind is PutBlocks:
+            named = tuple(digest(block) for block in message.body.blocks)  # type: ignore[attr-defined]
             self._write(None, (), named, lambda: self.answer(message, Applied()))
-        elif isinstance(body, _VOTED_ON) and self._is_unsure():
+        elif self._unasked and kind in _VOTED_ON and self._is_unsure():
             self._waiting_for_peers.append(message)
         else:
-            assert isinstance(body, Request)
-            self._in_turn(agent_of(body), lambda: self._rule(message, body))
+            request: Request = message.body  # type: ignore[assignment]
+            self._in_turn(agent_of(request), lambda: self._rule(message, request))
 
     def _hear(self, message: Message) -> None:
         if isinstance(message.body, Watermark):
             self._note_watermark(message.source, message.body)
             return
-        asking = message.about
-        if callable(asking):
-            asking(message)
+        if callable(message.about):
+            message.about(message)
 
     # --- turns: one ruling at a time for each agent ---------------------------------------------------
 
@@ -221,8 +218,7 @@ class AnchorNode(Node):
 
     def _rule(self, message: Message, request: Request) -> None:
         agent = agent_of(request)
-        blocks = request.blocks if isinstance(request, Propose) else ()
-        given = tuple(digest(block) for block in blocks)
+        given = tuple(map(digest, request.blocks)) if isinstance(request, Propose) else ()
         before = self.dossier(agent)
         ruling = self.ruling(before, request, message.source, given)
         self._count(ruling.answer)
@@ -242,32 +238,34 @@ class AnchorNode(Node):
         who = _key_of(sender)
         while True:
             ruling = rule(before, request, who, view)
-            if ruling.answer != Need(what="time"):
+            if not isinstance(ruling.answer, Need) or ruling.answer.what != "time":
                 return ruling
 
     def _note_certificates(self, request: Request) -> None:
         """Take in the certificates of a request that this anchor has acted on: it has checked them."""
-        if isinstance(request, ShowLock | ShowCommit):
-            self._note_seen(request.certificate)
-        lock = request.certificate if isinstance(request, ShowLock) else None
+        lock = None
         if isinstance(request, Propose):
             lock = request.justification
+        elif isinstance(request, ShowLock):
+            lock = request.certificate
+            self._note_seen(lock)
+        elif isinstance(request, ShowCommit):
+            self._note_seen(request.certificate)
         if lock is not None:
             self.simulator.history.certificates[digest_of(lock)] = lock
 
     def _count(self, answer: object) -> None:
-        counts = self.simulator.counts
-        match answer:
-            case CastVote(ballot=ballot):
-                counts[f"vote: {ballot.phase}"] += 1
-            case CastRound():
-                counts["vote: round"] += 1
-            case Declined(reason=reason):
-                counts[f"declined: {reason}"] += 1
-            case Need(what=what):
-                counts[f"need: {what}"] += 1
-            case _:
-                counts[f"answer: {type(answer).__name__}"] += 1
+        if isinstance(answer, CastVote):
+            what = _VOTE_COUNTED[answer.ballot.phase]
+        elif isinstance(answer, CastRound):
+            what = _VOTE_COUNTED[Phase.ROUND]
+        elif isinstance(answer, Declined):
+            what = f"declined: {answer.reason}"
+        elif isinstance(answer, Need):
+            what = f"need: {answer.what}"
+        else:
+            what = f"answer: {type(answer).__name__}"
+        self.simulator.counts[what] += 1
 
     # --- writing --------------------------------------------------------------------------------------
 
@@ -413,12 +411,14 @@ class AnchorNode(Node):
         """Take in what a checked certificate of this zone shows of peers' votes."""
         if certificate.slot.group != self.zone.zone:
             return
+        seen, kept = self._seen, self.content.seen
         for part in certificate.votes:
             anchor, counter = part.anchor, part.counter
-            if counter > _counter(self._seen.get(anchor), 0):
-                self._seen[anchor] = vote = certificate.vote(part)
-                if counter - _counter(self.content.seen.get(anchor), -_KEPT_EVERY) >= _KEPT_EVERY:
-                    self.content.seen[anchor] = vote
+            known = seen.get(anchor)
+            if counter > (0 if known is None else known.ballot.counter):
+                seen[anchor] = vote = certificate.vote(part)
+                if counter - _counter(kept.get(anchor), -_KEPT_EVERY) >= _KEPT_EVERY:
+                    kept[anchor] = vote
 
     def _note_seen_in(self, dossier: Dossier) -> None:
         if dossier.head is not None:
@@ -466,6 +466,24 @@ class AnchorNode(Node):
 
         if is_behind(self.dossier(agent)):
             self._in_turn(agent, work)
+
+
+_TOLD: Final[dict[type, Callable[[AnchorNode, Any], object]]] = {
+    Heartbeat: lambda anchor, beat: anchor.heartbeat(beat),
+    AskWatermark: lambda anchor, ask: Watermark(vote=anchor._seen.get(ask.anchor)),
+    AskPast: lambda anchor, ask: Past(
+        chapters=anchor.past(ask.agent), visa=anchor.dossier(ask.agent).visa
+    ),
+    AskWork: lambda anchor, ask: Work(items=anchor.caretaker.work_for(ask.host)),
+}
+"""What is answered at once, and nothing written for."""
+
+
+def _lacking(
+    blocks: Set[bytes], given: tuple[bytes, ...]
+) -> Callable[[Sequence[bytes]], list[bytes]]:
+    """Return what tells which blocks are neither stored nor given."""
+    return lambda named: [each for each in named if each not in blocks and each not in given]
 
 
 def _counter(vote: Vote | None, otherwise: int) -> int:

@@ -102,8 +102,10 @@ class Deciding:
             self._proposer.silent(index)
         if isinstance(message.body, Applied):
             self._applied.add(index)
+        if self._is_told or not self._proposer.is_over:
+            return
         is_won = self._proposer.progress is Progress.WON
-        if self._proposer.is_over and not (is_won and len(self._applied) < self._applied_by):
+        if not (is_won and len(self._applied) < self._applied_by):
             self._tell()
 
     def _tell(self) -> None:

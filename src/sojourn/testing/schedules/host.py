@@ -96,8 +96,10 @@ class HostNode(Node):
 
     def receive(self, message: Message) -> None:
         """Take work, or the answer to a question."""
-        body = message.body
-        if isinstance(body, Work):
+        body, asking = message.body, message.about
+        if callable(asking):
+            asking(message)
+        elif isinstance(body, Work):
             assert isinstance(message.source, AnchorNode)
             for item in body.items:
                 self._see_to(item, message.source.identity.public)
@@ -106,8 +108,6 @@ class HostNode(Node):
             self.lease.acknowledged(message.source.index, body)
             for run in list(self.runs.values()):
                 run.lease_renewed()
-        elif callable(message.about):
-            message.about(message)
 
     # --- leases ---------------------------------------------------------------------------------------
 

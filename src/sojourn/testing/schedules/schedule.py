@@ -126,11 +126,11 @@ class Schedule:
         for anchor in self.anchors:
             anchor.disk.content.blocks |= stored
             anchor.disk.content.counter = 1  # what the scene's certificates show of each anchor
-            anchor.start(asked=True)
             at_home = [agent for agent in self.scene.agents if agent.home == anchor.place]
-            for agent in at_home:
-                if agent.agent not in settled:  # all anchors of its zone come to the same
-                    settled[agent.agent] = _settled(anchor, agent)
+            if any(agent.agent not in settled for agent in at_home):
+                anchor.start(asked=True)
+                settled |= {agent.agent: _settled(anchor, agent) for agent in at_home}
+            for agent in at_home:  # all anchors of its zone come to the same
                 self._store(anchor, agent.agent, settled[agent.agent])
             anchor.start(asked=True)
             for agent in at_home:

@@ -11,8 +11,7 @@ import random
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from sojourn.testing.history import History
@@ -96,6 +95,8 @@ class Node:
         """Until when the process stands still; its clocks go on."""
         self.number = zlib.crc32(name.encode())
         """What stands for the name in numbers."""
+        self.ways: dict[Node, list[int]] = {}
+        """The ways from here to others: the number of each, and how many messages took it."""
         self._draws = 0
 
     @cached_property
@@ -133,12 +134,12 @@ class Node:
 
     def say(self, target: "Node", body: object, about: object = None) -> None:
         """Send a message."""
-        self.simulator.send(Message(self, target, body, about, life=self.life))
+        self.simulator.send(Message(self, target, body, about, False, None, self.life))
 
     def answer(self, message: Message, body: object) -> None:
         """Answer a message."""
         asker, about, asked = message.source, message.about, message.body
-        self.simulator.send(Message(self, asker, body, about, True, asked, life=message.life))
+        self.simulator.send(Message(self, asker, body, about, True, asked, message.life))
 
     def crash(self) -> None:
         """End the process: whatever it was about to do, it does not do any more."""
@@ -151,9 +152,15 @@ def mixed(salt: int, number: int, count: int) -> int:
     return hash((hash((salt, number, count)), salt))
 
 
-@cache
-def _number(kind: str) -> int:
-    return zlib.crc32(kind.encode())
+class _Kinds(dict[type, tuple[str, int]]):
+    """The names of kinds of messages, and what stands for each in numbers."""
+
+    def __missing__(self, kind: type) -> tuple[str, int]:
+        found = self[kind] = kind.__name__, zlib.crc32(kind.__name__.encode())
+        return found
+
+
+_KINDS: Final = _Kinds()
 
 
 class Simulator:
@@ -178,16 +185,22 @@ class Simulator:
         """What the network did to which messages."""
         self._ways: dict[tuple[str, str], list[int]] = {}
         """Each way from name to name (a liar's twin has its name): its own number, and how many messages took it."""
-        self._queue: list[tuple[float, int, Callable[[], None], Node | None, int]] = []
+        self._queue: list[tuple[float, int, Callable[[], None] | Message, Node | None, int]] = []
+        """What is to come: actions, as whom and in which life; and messages on their way, which are nobody's."""
         self._sequence = 0
 
     # --- time -----------------------------------------------------------------------------------------
 
     def at(self, true_ms: float, action: Callable[[], None], node: Node | None = None) -> None:
         """Do something at a true time, as a node if one is given: then only if it lives on until then."""
+        self._push(true_ms, action, node)
+
+    def _push(
+        self, true_ms: float, what: Callable[[], None] | Message, node: Node | None = None
+    ) -> None:
         self._sequence += 1
         life = node.life if node is not None else 0
-        heapq.heappush(self._queue, (true_ms, self._sequence, action, node, life))
+        heapq.heappush(self._queue, (true_ms, self._sequence, what, node, life))
 
     def step(self) -> bool:
         """Let the next event happen; tell whether there was one."""
@@ -199,11 +212,16 @@ class Simulator:
             if node.life != life:
                 return True
             if node.held_until_ms > self.now_ms:
-                self.at(node.held_until_ms, action, node)
+                self._push(node.held_until_ms, action, node)
                 return True
             self.events += 1
-        with suppress(Ended):
-            action()
+        try:
+            if isinstance(action, Message):
+                self._arrive(action)
+            else:
+                action()
+        except Ended:
+            pass
         return True
 
     @property
@@ -218,20 +236,21 @@ class Simulator:
         if self.overheard is not None:
             self.overheard(message)
         weather, source, target = self.weather, message.source, message.target
-        names = source.name, target.name
-        way = self._ways.get(names)
+        way = source.ways.get(target)
         if way is None:
-            way = self._ways[names] = [zlib.crc32(">".join(names).encode()), 0]
+            way = source.ways[target] = self._way(source.name, target.name)
         way[1] += 1
-        luck = mixed(self.salt, way[0], way[1])
+        salt = self.salt
+        luck = hash((hash((salt, way[0], way[1])), salt))
         if weather.cut and weather.is_cut(source, target):
             self._disturb(message, "cut off")
             return
-        how = weather.disturbance(luck)
+        is_bad = weather.loss or weather.repeat or weather.slow
+        how = weather.disturbance(luck) if is_bad else ""
         if weather.chosen:
-            how = weather.chosen.get((*names, way[1]), how)
+            how = weather.chosen.get((source.name, target.name, way[1]), how)
         if how:
-            self.disturbed.append((*names, way[1], how))
+            self.disturbed.append((source.name, target.name, way[1], how))
             self._disturb(message, how)
             if how == "lost":
                 return
@@ -242,9 +261,18 @@ class Simulator:
             again_ms = least + (most - least) * (mixed(luck, 1, 1) & 0x3FFF) / 0x4000
             self._carry(message, again_ms)
 
+    def _way(self, source: str, target: str) -> list[int]:
+        """Return the way from name to name, which a liar's twin has in common with it."""
+        known = self._ways.get((source, target))
+        if known is None:
+            known = [zlib.crc32(f"{source}>{target}".encode()), 0]
+            self._ways[source, target] = known
+        return known
+
     def _carry(self, message: Message, delay_ms: float) -> None:
         # On its way a message belongs to nobody; whether the target lives is seen when it arrives.
-        self.at(self.now_ms + delay_ms, lambda: self._arrive(message))
+        self._sequence += 1
+        heapq.heappush(self._queue, (self.now_ms + delay_ms, self._sequence, message, None, 0))
 
     def _arrive(self, message: Message) -> None:
         target = message.target
@@ -252,12 +280,12 @@ class Simulator:
             self._disturb(message, "to nobody")
             return
         if target.held_until_ms > self.now_ms:
-            self.at(target.held_until_ms, lambda: self._arrive(message))
+            self._push(target.held_until_ms, message)
             return
         self.events += 1
-        kind = type(message.body).__name__
+        kind, number = _KINDS[type(message.body)]
         self.counts[kind] += 1
-        passed = (self.digest, self.now_ms, message.source.number, target.number, _number(kind))
+        passed = (self.digest, self.now_ms, message.source.number, target.number, number)
         self.digest = hash(passed)  # numbers only: alike in every process
         if self.trace is not None:
             self._tell(message, say(message.body))

@@ -286,7 +286,7 @@ def test_an_agent_cannot_depart_for_where_it_is(world: World) -> None:
     a = world.zones[0]
     head = world.launch(a)
     reply = a.ask(0, world.application(a, a, head))
-    assert isinstance(reply, Declined)
+    assert isinstance(reply, Declined) and "wrong-zone" == reply.reason
 
 
 # One thing at a time

@@ -12,7 +12,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO
 from sojourn.core.policy.memo import Memo
-from sojourn.core.protocol.assessment import Assessment, assess
+from sojourn.core.protocol.assessment import Assessment, ask_to_execute, assess
 from sojourn.core.zone.envelope import Envelope
 from tests.samples import (
     ISSUER,
@@ -97,6 +97,48 @@ def test_each_question_has_an_answer_of_its_own_and_says_why(
     assert because in " ".join(failing.reasons)
 
 
+def test_what_passes_says_why_as_well() -> None:
+    there = judged()
+    [permitted] = there.governance.reasons
+    for rule in ("the rule at acme/rules, line 1", "home, line 1", "away, line 1"):
+        assert 1 == permitted.count(rule)
+    assert ("a host there offers all that is required",) == there.capability.reasons
+    assert (
+        "acme endorses it at level 5",
+        "travel needs 1 and has 5, execute needs 1 and has 5",
+    ) == there.trust.reasons
+    [needs] = [reason for reason in judged(HOME).trust.reasons if "needs" in reason]
+    assert "execute needs 1 and has 5" == needs
+
+
+def test_what_hosts_lack_is_said_once_and_the_best_offer_is_still_told() -> None:
+    first, second = AWAY.hosts
+    dear = envelope(AWAY, first, price_micros=900).envelope
+    cheap = envelope(AWAY, second, price_micros=1).envelope
+    needy = replace(BOUND, capabilities=NEEDY)
+    there = judged(record=needy, envelopes={dear.host: dear, cheap.host: cheap})
+    assert 1 == len(there.capability.reasons)
+    assert (second.public, 1) == (there.host, there.price_micros)
+    small = envelope(AWAY, second, price_micros=1, offer=Offer(gpus=1)).envelope
+    both = judged(record=needy, envelopes={dear.host: dear, small.host: small}).capability.reasons
+    assert any("GPU" in reason for reason in both) and any("slot" in reason for reason in both)
+    nobody = judged(envelopes={})
+    assert (None, None) == (nobody.host, nobody.price_micros)
+
+
+def test_of_hosts_of_one_price_it_is_the_same_one_for_whoever_asks() -> None:
+    known = {host.public: envelope(AWAY, host).envelope for host in AWAY.hosts}
+    turned = dict(reversed(known.items()))
+    assert min(known) == judged(envelopes=known).host == judged(envelopes=turned).host
+
+
+def test_the_agents_policy_may_ask_where_a_move_would_start() -> None:
+    leaving = ' when { context has origin && context.origin.name == "home" };'
+    stay = PERMIT_ALL + 'forbid (principal, action == Action::"travel", resource)' + leaving
+    assert (False, True, True) == answers(judged(documents=rules(stay)))
+    assert (True, True, True) == answers(judged(documents=rules(stay.replace("home", "away"))))
+
+
 def test_where_it_is_it_asks_only_whether_it_may_stay() -> None:
     here = judged(HOME, documents=rules(NO_TRAVEL))
     assert ((True, True, True), True) == (answers(here), here.current)
@@ -140,6 +182,18 @@ def test_section_4_both_zones_are_asked_about_travel_and_the_place_alone_about_w
     assert (permitted, True, True) == answers(there)
 
 
+@pytest.mark.parametrize(
+    ("policy", "permitted", "apart"),
+    [(PERMIT_ALL, True, False), (APART, True, True), (NO_EXECUTE, False, True)],
+)
+def test_section_4_a_process_of_its_own_is_asked_for_only_if_the_hosts_is_denied(
+    policy: str, permitted: bool, apart: bool
+) -> None:
+    place = found("place", policy=policy)
+    answer, is_apart = ask_to_execute(BOUND, (document().document,), place.manifest, Memo())
+    assert (permitted, apart) == (answer.permitted, is_apart)
+
+
 def test_what_another_zone_holds_is_not_at_hand_in_a_third() -> None:
     memory = Memory(compartments={"a": Compartment(form=Form.LOG, root=ZERO, held_by=b"z" * 32)})
     assert ("a",) == judged(record=replace(BOUND, memory=memory)).stays
@@ -149,6 +203,8 @@ def test_its_own_host_has_its_slot_already() -> None:
     full = Offer(slots=0)
     assert judged(HOME, envelopes=offers(HOME, offer=full)).capability.passes
     assert not judged(AWAY, envelopes=offers(AWAY, offer=full)).capability.passes
+    other = envelope(HOME, HOME.hosts[1], offer=full).envelope
+    assert not judged(HOME, envelopes={other.host: other}).capability.passes
 
 
 def test_the_cheapest_host_that_fits_is_the_one() -> None:

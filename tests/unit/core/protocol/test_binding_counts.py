@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.limits import CLOCK_DRIFT
@@ -66,6 +67,32 @@ def test_section_6_an_answer_to_a_heartbeat_from_before_the_present_binding_chan
     until_ms = lease.until_ms(AGENT, NEW)
     lease.acknowledged(0, reply(1))
     assert (until_ms, 0) == (lease.until_ms(AGENT, NEW), lease.until_ms(AGENT, OLD))
+
+
+def test_section_6_an_old_answer_still_renews_the_other_agents_it_was_about() -> None:
+    lease = HostLease(2_000, n=2, quorum=2)
+    other = Claim(agent=digest(b"other"), term=0, binding=1)
+    for sequence, fence, now_ms in ((1, OLD, 100), (2, NEW, 200)):
+        sent = beat(sequence, fence)
+        lease.sent(replace(sent, claims=(*sent.claims, other)), now_ms)
+    lease.acknowledged(0, reply(2))
+    lease.acknowledged(1, reply(1))
+    assert pytest.approx(1_898.2) == lease.until_ms(other.agent, other.fence)
+    assert 0 == lease.until_ms(AGENT, NEW)
+
+
+def test_section_6_who_is_forgotten_has_no_lease_and_all_others_are_as_they_were() -> None:
+    lease = HostLease(2_000, n=1, quorum=1)
+    other = Claim(agent=digest(b"other"), term=0, binding=1)
+    for sequence, declined in ((1, ()), (2, (AGENT, other.agent))):
+        sent = beat(sequence)
+        lease.sent(replace(sent, claims=(*sent.claims, other)), 100)
+        lease.acknowledged(0, reply(sequence, *declined))
+    assert lease.is_held(AGENT, OLD, 100) and lease.is_declined(AGENT, OLD)
+    lease.forget(AGENT)
+    assert 0 == lease.until_ms(AGENT, OLD) and not lease.is_declined(AGENT, OLD)
+    assert lease.is_held(other.agent, other.fence, 100)
+    assert lease.is_declined(other.agent, other.fence)
 
 
 def test_section_6_a_lease_is_withheld_once_those_who_do_not_decline_are_no_quorum() -> None:

@@ -1,5 +1,6 @@
 """Capsules: what holds proves itself with no network; what was touched is rejected, with the place."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.digests import digest
-from sojourn.core.base.encoding import encode_block
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.digests import digest, link_to
+from sojourn.core.base.encoding import digest_of, encode, encode_block
+from sojourn.core.base.errors import Misused, Rejected
+from sojourn.core.base.limits import CHAPTERS_MAX
+from sojourn.core.protocol import capsule as capsules
+from sojourn.core.protocol.admission import departed
 from sojourn.core.protocol.capsule import (
     Capsule,
     Closure,
     VerifiedCapsule,
+    block_names,
+    capsule_head,
     load_capsule,
     make_capsule,
 )
 from sojourn.core.protocol.car import CarReader, car_header, car_section
+from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
+from sojourn.core.quorum.votes import Phase
+from tests.samples import found, propose
 from tests.unit.core.protocol.capsules import made, with_root
 
 replace = msgspec.structs.replace
@@ -43,7 +52,11 @@ def test_a_capsule_proves_where_the_agent_has_been_and_what_it_remembers() -> No
     assert made().head == verified.capsule.head
     assert {"a", "b"} == {manifest.name for manifest in verified.manifests.values()}
     assert ("rules",) == tuple(document.name for document in verified.documents)
-    assert len(made().block_sections) == verified.blocks
+    sections = list(CarReader(io.BytesIO(made().data), what="capsule").sections(1 << 24))[1:]
+    assert (len(sections), sum(len(each.data) for each in sections)) == (
+        verified.blocks,
+        verified.size,
+    )
 
 
 def test_what_stayed_behind_is_named_and_not_in_the_file() -> None:
@@ -217,6 +230,31 @@ def test_a_manifest_of_a_later_epoch_speaks_for_no_zone() -> None:
     assert "bad-epoch" == rejected(data).reason
 
 
+def test_an_agent_on_its_way_is_shown_by_its_departure_and_by_nothing_before() -> None:
+    a, b, head = found("a", 1), found("b", 1, jurisdiction=("US",)), made().head
+    terms = visa_terms(head.record, a.manifest, a.hosts[0].public, size=1, deadline_ms=1)
+    certificate = a.certificate(visa_slot(terms), digest_of(terms), phase=Phase.VISA)
+    visa = Visa(terms=terms, certificate=certificate)
+    record = departed(head.record, head.certificate.slot, visa, a.manifest)
+    gone = b.certified(propose(TransitionKind.DEPART, head, record, b.hosts[0]).transition)
+    *before, last = made().chapters
+    chapters = (*before, replace(last, closed=gone))
+    capsule = make_capsule(chapters, gone, made().manifests, made().documents)
+    assert gone == load(with_root(capsule, made().block_sections)).capsule.head
+    older = with_root(replace(capsule, head=head), made().block_sections)
+    assert "bad-lineage" == rejected(older).reason
+
+
+def test_a_zone_that_lies_gives_no_agent_anothers_past() -> None:
+    """Certified, with this chain's lineage, and in another's name."""
+    head = made().head
+    record = replace(head.record, agent=digest(b"another agent"))
+    lie = found("b", 1, jurisdiction=("US",)).certified(replace(head.transition, record=record))
+    for agent in (made().capsule.agent, record.agent):
+        capsule = replace(made().capsule, agent=agent, head=lie)
+        assert "wrong-agent" == rejected(with_root(capsule, made().block_sections)).reason
+
+
 def test_a_capsule_is_not_made_of_evidence_that_does_not_hold() -> None:
     with pytest.raises(Rejected):
         make_capsule(made().chapters[:1], made().head, made().manifests, made().documents)
@@ -250,5 +288,51 @@ def test_the_closure_takes_each_block_once_where_it_is_first_named() -> None:
     closure = Closure([root, root])
     assert [root] == closure.upcoming(5)
     closure.take(leaf)
-    assert closure.next is None
     assert [] == closure.upcoming(5)
+    assert closure.next is None
+
+
+def test_the_closure_goes_depth_first_and_says_what_comes_soon() -> None:
+    leaf, other, last = encode_block("leaf"), encode_block("other"), encode_block("last")
+    parent = encode_block([link_to(digest(leaf)), link_to(digest(other))])
+    closure = Closure([digest(parent), digest(last), digest(leaf)])
+    assert [digest(parent), digest(last), digest(leaf)] == closure.upcoming(5)
+    assert [digest(parent), digest(last)] == closure.upcoming(2)
+    for block in (parent, leaf, other, last):
+        assert digest(block) == closure.next == closure.upcoming(1)[0]
+        closure.take(block)
+    assert closure.next is None
+
+
+def test_a_file_that_ends_before_its_root_block_is_cut_short() -> None:
+    assert "truncated" == rejected(car_header(digest(b"root"))).reason
+
+
+def test_the_evidence_may_be_eight_kilobytes_for_each_chapter() -> None:
+    assert 8_192 * CHAPTERS_MAX == capsules.ROOT_BYTES_MAX
+
+
+def test_the_evidence_has_a_limit_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(encode(made().capsule))
+    data = made().data
+    monkeypatch.setattr(capsules, "ROOT_BYTES_MAX", size)
+    assert load(data).capsule == made().capsule
+    assert data.startswith(capsule_head(made().capsule))
+    monkeypatch.setattr(capsules, "ROOT_BYTES_MAX", size - 1)
+    assert "too-large" == rejected(data).reason
+    with pytest.raises(Misused, match=f"has {size} bytes, more than {size - 1}"):
+        capsule_head(made().capsule)
+
+
+def test_what_the_zone_holds_where_the_agent_is_is_not_left_behind() -> None:
+    """An honest zone says so by naming no holder; one that names itself hides nothing by it."""
+    head = made().head
+    held = replace(head.record.memory.compartments["clients"], held_by=head.record.custody.zone)
+    compartments = head.record.memory.compartments | {"clients": held}
+    record = replace(head.record, memory=replace(head.record.memory, compartments=compartments))
+    lying = found("b", 1, jurisdiction=("US",)).certified(replace(head.transition, record=record))
+    taken = dataclasses.replace(made(), capsule=replace(made().capsule, head=lying))
+    verified = load(taken.data)
+    assert () == verified.left_behind
+    assert held.root in block_names(verified.record)
+    assert load(made().data).blocks + 1 == verified.blocks

@@ -190,3 +190,11 @@ def test_no_zone_changes_in_the_middle_of_a_term_what_no_transition_may_change()
     with pytest.raises(Rejected) as caught:
         check_head(first, forged, manifests)
     assert ("bad-change", "governance") == (caught.value.reason, caught.value.where)
+
+
+def test_no_zone_that_lies_closes_a_term_in_another_agents_name() -> None:
+    c = Refused()
+    record = replace(c.gone.record, agent=digest(b"another agent"))
+    lie = c.a.sample.certified(replace(c.gone.transition, record=record))
+    assert ("wrong-agent", "chapters[0].closed") == c.why(replace(c.first, closed=lie))
+    check_chain(c.agent, [c.first], c.world.known.manifests)

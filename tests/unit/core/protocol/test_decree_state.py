@@ -5,6 +5,7 @@ import hashlib
 import pytest
 from msgspec.structs import replace
 
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
@@ -179,3 +180,19 @@ def test_rule_2_a_lock_of_a_later_round_begins_that_round_and_is_committed_to(st
     # Asked again with another copy of the lock it says the same, and keeps the one it has.
     copy = stage.certificate(stage.x, round=5, anchors=(1, 2, 3))
     assert (after, cast) == decree.commit_vote(after, copy, stage.x, 2, 9_000)
+
+
+def test_section_6_a_vote_for_a_bind_withholds_the_lease_for_as_long_as_the_slot_is_open(
+    stage: Stage,
+) -> None:
+    step = stage.x
+    bind = replace(step, transition=replace(step.transition, kind=TransitionKind.BIND))
+    fresh = OpenSlot(slot=stage.slot, entered_ms=0)
+    for state, proposal, expected in (
+        (fresh, step, False),
+        (fresh, bind, True),
+        (replace(fresh, lease_withheld=True), step, True),
+    ):
+        ask = Propose(slot=stage.slot, round=0, proposal=proposal)
+        after, _ = decree.lock_vote(state, ask, 0)
+        assert expected is after.lease_withheld

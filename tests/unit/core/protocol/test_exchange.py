@@ -1,14 +1,15 @@
 """What is exchanged beside votes: messages prove who sent them, and every request and reply has a kind of its own."""
 
 import typing
+from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import FieldInfo, replace
 
 from sojourn.core.base.digests import digest, link_to
-from sojourn.core.base.encoding import digest_of, encode, encode_block
+from sojourn.core.base.encoding import Value, digest_of, encode, encode_block
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import BODY_BYTES_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, BODY_BYTES_MAX, MESSAGE_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange
 from sojourn.core.protocol.exchange import (
@@ -23,6 +24,7 @@ from sojourn.core.protocol.exchange import (
     decode_work,
 )
 from tests.samples import key, seal
+from tests.unit.core.protocol.leaving_out import left_out, says_nothing
 
 SENDER, EVE = key("sender"), key("eve")
 MESSAGE = AgentMessage(
@@ -78,6 +80,65 @@ def kinds(union: object) -> list[str]:
 def test_every_request_and_every_reply_has_a_kind_of_its_own() -> None:
     found = kinds(AnyRequest) + kinds(AnyReply)
     assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(("struct", "field"), left_out(exchange))
+def test_what_a_message_leaves_out_says_nothing(struct: type[Value], field: FieldInfo) -> None:
+    """Neither a claim nor a count; but who asks for agents asks for as many as may be."""
+    if (struct, field.name) == (exchange.AskAgents, "limit"):
+        assert 1000 == field.default
+    else:
+        assert says_nothing(field)
+
+
+def test_who_asks_for_a_past_and_says_no_more_asks_for_all_chapters_and_no_history() -> None:
+    asked = exchange.AskPast(agent=digest(b"agent"))
+    assert (0, 0, 0) == (asked.from_term, asked.from_version, asked.limit)
+
+
+MANY = {
+    "put-blocks": ("blocks", b"", 65_536),
+    "blocks": ("blocks", b"", 65_536),
+    "missing": ("digests", bytes(32), 65_536),
+    "ask-missing": ("digests", bytes(32), 65_536),
+    "ask-blocks": ("digests", bytes(32), 65_536),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_a_message_names_so_many_blocks_and_no_more(kind: str) -> None:
+    field, each, most = MANY[kind]
+    read = decode_request if kind.startswith(("put", "ask")) else decode_reply
+    assert most == len(getattr(read(encode_block({"kind": kind, field: [each] * most})), field))
+    with pytest.raises(Rejected) as caught:
+        read(encode_block({"kind": kind, field: [each] * (most + 1)}))
+    assert "bad-field" == caught.value.reason
+
+
+def test_a_block_has_a_limit_to_the_byte() -> None:
+    for size, is_one in ((BLOCK_BYTES_MAX, True), (BLOCK_BYTES_MAX + 1, False)):
+        data = encode_block({"kind": "blocks", "blocks": [bytes(size)]})
+        if is_one:
+            assert isinstance(decode_reply(data), exchange.Blocks)
+            continue
+        with pytest.raises(Rejected) as caught:
+            decode_reply(data)
+        assert "bad-field" == caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [(exchange.AskPast(agent=bytes(32)), 0, 1024), (exchange.AskAgents(), 1, 1000)],
+    ids=["past", "agents"],
+)
+def test_what_is_asked_for_at_once_has_limits(asked: Any, least: int, most: int) -> None:
+    for limit in (least, most):
+        wanted = replace(asked, limit=limit)
+        assert wanted == decode_request(encode(wanted))
+    for limit in (least - 1, most + 1):
+        with pytest.raises(Rejected) as caught:
+            decode_request(encode(replace(asked, limit=limit)))
+        assert "bad-field" == caught.value.reason
 
 
 def test_requests_and_replies_are_not_taken_for_each_other() -> None:

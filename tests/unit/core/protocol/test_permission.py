@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.core.agent.governance import issuer_id
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
@@ -10,7 +11,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Denied
 from sojourn.core.policy.memo import Memo
-from sojourn.core.policy.request import RequestContext
+from sojourn.core.policy.request import AgentEntity, PolicyRequest, RequestContext, ZoneEntity
 from sojourn.core.protocol.permission import (
     agent_policy,
     ask,
@@ -18,8 +19,9 @@ from sojourn.core.protocol.permission import (
     check_trusted,
     entity_of,
     travel_context,
+    zone_policy,
 )
-from sojourn.core.zone.manifest import ZoneManifest
+from sojourn.core.zone.manifest import Attributes, ZoneManifest
 from tests.samples import NOW_MS, PERMIT_ALL, document, endorsement, found, genesis
 
 HOME = found("home")
@@ -58,6 +60,29 @@ def test_section_8_policies_are_told_the_issuers_identifier_and_not_its_name() -
     assert not verdict(when.format('"acme"')).permitted
 
 
+def test_section_4_a_question_is_the_whole_of_who_asks_what_where_and_from_where() -> None:
+    asked = RequestContext(labels=("client",), cost_micros=5)
+    record, ruling = agent(), (document().document,)
+    answer = ask(record, ruling, "travel", EU.manifest, HOME.manifest, asked, Memo(), US.manifest)
+    agent_entity = AgentEntity(
+        id=cid_text(record.agent_id),
+        issuer=cid_text(issuer_id(ruling[0])),
+        code=cid_text(record.capabilities.code),
+        realm=record.realm,
+    )
+    zones = {"zone": entity_of(EU.manifest), "origin": entity_of(US.manifest)}
+    request = PolicyRequest(agent=agent_entity, action="travel", context=asked, **zones)
+    assert {request.digest()} == {each.decision.request_digest for each in answer.decisions}
+    assert ("the agent's policy", "the zone's policy") == tuple(
+        each.party for each in answer.decisions
+    )
+
+
+def test_an_agent_without_documents_has_no_issuer_and_no_permission() -> None:
+    with pytest.raises(Denied, match="the agent's policy cannot be evaluated"):
+        ask(agent(), (), "travel", EU.manifest, HOME.manifest, RequestContext(), Memo())
+
+
 # What a move is judged by
 
 
@@ -91,6 +116,40 @@ def test_a_zone_is_what_its_manifest_says() -> None:
         entity.jurisdiction,
     )
     assert entity.price_micros is None  # 0 in a manifest means that it is not stated
+    attributes = Attributes(
+        provider="acme",
+        region="dublin-1",
+        country="Ireland",
+        jurisdiction=("IE",),
+        certifications=("iso27001",),
+        accelerators=("tpu",),
+        price_micros=7,
+    )
+    manifest = replace(EU.manifest, attributes=attributes, name="other")
+    assert entity_of(manifest) == ZoneEntity(
+        id=cid_text(manifest.zone_id),
+        name="other",
+        provider="acme",
+        region="dublin-1",
+        country="Ireland",
+        anchors=4,
+        operators=1,
+        jurisdiction=("IE",),
+        certifications=("iso27001",),
+        accelerators=("tpu",),
+        price_micros=7,
+    )
+
+
+def test_operators_are_counted_each_once() -> None:
+    first, *others = EU.manifest.anchors
+    manifest = replace(EU.manifest, anchors=(replace(first, operator="somebody"), *others))
+    assert (4, 2) == (entity_of(manifest).anchors, entity_of(manifest).operators)
+
+
+def test_trap_50_what_is_remembered_of_places_is_bounded() -> None:
+    for remembered in (entity_of, zone_policy):
+        assert remembered.cache_parameters()["maxsize"] is not None
 
 
 # Who must permit
@@ -135,6 +194,35 @@ def test_a_denial_says_who_by_which_rule_and_with_which_values() -> None:
     assert "The agent's policy does not permit it" in said
     assert "acme/rules, line 1" in said
     assert 'resource.jurisdiction = ["US"]' in said
+
+
+ORDERS = 'permit (principal, action == Action::"order.place", resource);'
+
+
+def test_section_4_an_action_is_declared_by_the_agents_documents_and_the_zones_policy_judges_it() -> (
+    None
+):
+    """By its name, if the zone declares it as well; as one of any application, if not."""
+    foreign = found(
+        "foreign", policy='permit (principal, action == Action::"application", resource);'
+    )
+    own = found("own", policy=ORDERS)
+    declares = replace(own.manifest, policy_actions=("order.place",))
+    for ruled_by in (HOME.manifest, foreign.manifest, declares):
+        answer = verdict(ORDERS, action="order.place", ruled_by=ruled_by)
+        assert answer.permitted, answer.explain()
+    assert not verdict(ORDERS, action="order.cancel").permitted
+
+
+def test_a_zone_whose_policy_cannot_be_evaluated_denies() -> None:
+    with pytest.raises(Denied, match="the zone's policy cannot be evaluated"):
+        verdict(ruled_by=found("bad", policy="permit (").manifest)
+
+
+def test_rules_are_told_by_issuer_document_and_zone() -> None:
+    agents, zones = verdict().decisions
+    assert ["acme/rules"] == [rule.document for rule in agents.decision.rules]
+    assert ["home"] == [rule.document for rule in zones.decision.rules]
 
 
 def test_two_documents_of_one_name_are_no_policy() -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Refused
-from sojourn.core.base.limits import APPLICATION_KEPT_MS, ARRIVAL_BYTES_MAX
+from sojourn.core.base.limits import APPLICATION_KEPT_MS, APPLICATIONS_MAX, ARRIVAL_BYTES_MAX
 from sojourn.core.protocol import promises
 from sojourn.core.protocol.messages import Declined, Reply, Voted
 from sojourn.core.protocol.promises import PromiseBook
@@ -88,6 +88,12 @@ def test_the_oldest_are_forgotten_where_room_is_short_and_never_one_that_arrived
     assert [] == book.forgettable(APPLICATION_KEPT_MS - 1)
     oldest = [terms(1).agent, terms(2).agent]
     assert oldest == book.forgettable(APPLICATION_KEPT_MS) == book.forgettable(10**9)
+
+
+def test_room_is_short_where_half_of_it_is_taken() -> None:
+    book = holding(APPLICATIONS_MAX // 2 + 2)
+    oldest = [terms(0).agent, terms(1).agent]
+    assert oldest == book.forgettable(APPLICATION_KEPT_MS)
 
 
 def test_a_hosts_slots_are_promised_once() -> None:

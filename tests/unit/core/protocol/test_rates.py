@@ -46,6 +46,36 @@ def test_trap_50_the_book_forgets_whoever_has_rested(monkeypatch: pytest.MonkeyP
     assert 999 // 5 == taken(book, AGENT, 999)  # who has not is not forgiven
 
 
+def test_trap_50_whoever_has_rested_is_forgotten_to_the_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "_BOOK_MAX", 1)
+    each_ms = 1000 // VERSIONS_PER_S
+    for now_ms, kept in ((each_ms - 1, {AGENT, OTHER}), (each_ms, {OTHER})):
+        book = RateBook()
+        book.note(AGENT, 0)
+        book.note(OTHER, now_ms)
+        assert kept == set(book._busy_until_ms)
+
+
+def test_who_has_rested_is_looked_for_only_when_there_are_twice_as_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else every version of a busy anchor would cost a look at all its agents."""
+    monkeypatch.setattr(rates, "_BOOK_MAX", 10)
+    looked: list[int] = []
+
+    class Book(RateBook):
+        def _forget_idle(self, now_ms: int) -> None:
+            looked.append(len(self._busy_until_ms))
+            super()._forget_idle(now_ms)
+
+    book = Book()
+    for number in range(200):
+        book.note(digest(b"%d" % number), 0)
+    assert [11, 23, 47, 95, 191] == looked
+
+
 def exhausted(stage: Stage) -> None:
     """Let the agent have used up its burst at every anchor, except for what time gives it back."""
     for anchor in stage.zone.anchors:

@@ -1,6 +1,5 @@
 """Who has a say before an agent leaves and before it enters, and what they are told (protocol §4, §5)."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -177,7 +176,7 @@ def test_a_block_that_is_no_chapter_is_named_by_its_place_in_the_chain() -> None
             raise Rejected("that is code", reason="wrong-kind", where="block")
 
     c = Crossing()
-    view = dataclasses.replace(c.b.anchors[0].view(), chapters=Blocks())
+    view = replace(c.b.anchors[0].view(), chapters=Blocks())
     with pytest.raises(Rejected) as caught:
         chapter_of(c.ask, 0, view)
     assert ("wrong-kind", "chapters[0]") == (caught.value.reason, caught.value.where)

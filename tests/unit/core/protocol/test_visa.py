@@ -52,6 +52,8 @@ def test_section_5_a_quorum_of_votes_is_a_visa(world: World) -> None:
     visa = world.visa(b, ask)
     visa.check(head.record, b.manifest)
     assert 1 == visa.terms.term and head.record.agent_id == visa.terms.agent
+    slot = replace(head.certificate.slot, group=b.zone, term=1, version=0)
+    assert (slot, Phase.VISA) == (visa.certificate.slot, visa.certificate.phase)
 
 
 def test_a_visa_is_no_custody_and_no_lock(world: World) -> None:
@@ -267,6 +269,7 @@ def test_an_old_host_cannot_apply_for_what_the_agent_has_outgrown(world: World) 
     ask = world.application(b, c, head)
     visa = world.visa(c, ask)
     reply = c.ask(0, stale)
+    assert refused(reply, "closed-term")
     assert isinstance(reply, Declined) and not reply.for_now
     assert ask == c.anchors[0].dossier(head.record.agent_id).application
     gone = world.decide(b, world.depart_proposal(b, c, head, visa), head)
@@ -333,8 +336,21 @@ def test_section_5_later_steps_void_a_visa_only_by_changing_what_was_judged(
         visa.check(later, b.manifest)
 
 
-@pytest.mark.parametrize("spoilt", ["commit", "two votes", "another's", "other terms", "round"])
-def test_section_4_check_8_a_visa_is_the_targets_certificate(world: World, spoilt: str) -> None:
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        ("commit", "wrong-slot"),
+        ("another slot", "wrong-slot"),
+        ("another value", "wrong-value"),
+        ("two votes", "no-quorum"),
+        ("another's", "wrong-key"),
+        ("other terms", "wrong-value"),
+        ("round", "bad-signature"),
+    ],
+)
+def test_section_4_check_8_a_visa_is_the_targets_certificate(
+    world: World, spoilt: str, reason: str
+) -> None:
     a, b, c = world.zones
     head = world.launch(a)
     visa = world.visa(b, world.application(a, b, head))
@@ -342,6 +358,13 @@ def test_section_4_check_8_a_visa_is_the_targets_certificate(world: World, spoil
     longer = replace(visa.terms, deadline_ms=visa.terms.deadline_ms + 1)
     wrong: dict[str, Visa] = {
         "commit": replace(visa, certificate=b.sample.certificate(slot, value)),
+        "another slot": replace(
+            visa,
+            certificate=b.sample.certificate(replace(slot, version=1), value, phase=Phase.VISA),
+        ),
+        "another value": replace(
+            visa, certificate=b.sample.certificate(slot, digest(b"x"), phase=Phase.VISA)
+        ),
         "two votes": replace(
             visa, certificate=replace(visa.certificate, votes=visa.certificate.votes[:2])
         ),
@@ -349,8 +372,9 @@ def test_section_4_check_8_a_visa_is_the_targets_certificate(world: World, spoil
         "other terms": replace(visa, terms=longer),
         "round": replace(visa, certificate=replace(visa.certificate, round=1)),
     }
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejected) as caught:
         wrong[spoilt].check(head.record, b.manifest)
+    assert reason == caught.value.reason
 
 
 def test_trap_9_a_visa_is_named_by_its_terms(world: World) -> None:

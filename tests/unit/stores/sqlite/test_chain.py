@@ -78,3 +78,11 @@ def test_the_total_knows_no_order_and_forgets_what_is_taken_away() -> None:
         link = link.next([], term)
     assert link.total == GENESIS.total
     assert link.seq == 40
+
+
+def test_the_total_has_256_bits_and_no_more() -> None:
+    """Fewer would let some damage pass."""
+    highest = GENESIS.next([], 2**256 - 1)
+    assert b"\xff" * 32 == highest.total
+    assert GENESIS.total == highest.next([], 1).total
+    assert b"\xff" * 32 == GENESIS.next([], -1).total

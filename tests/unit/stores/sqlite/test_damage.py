@@ -20,6 +20,7 @@ from sojourn.runtime.store import Delete, DeleteBlock, Put, PutBlock
 from sojourn.stores.sqlite import SqliteStore
 from sojourn.stores.sqlite.mark import MARK_NAME, Mark
 from sojourn.stores.sqlite.store import DATABASE_NAME, LOCK_NAME
+from sojourn.stores.sqlite.wal import commit_frames
 
 Content = dict[tuple[str, bytes], object]
 Surgery = Callable[[apsw.Connection], object]
@@ -245,6 +246,8 @@ SURGERIES: dict[str, tuple[str | Surgery, str]] = {
     "the chain lost": ("DELETE FROM chain", "chain of commits is gone"),
     "the format unsaid": ("DELETE FROM meta", "header says format 1, its content None"),
     "the format misstated": ("PRAGMA user_version = 2", "header says format 2, its content 1"),
+    "the kind misstated": ("PRAGMA application_id = 7", "header says format 1, its content 1"),
+    "another journal": ("PRAGMA journal_mode = DELETE", "header is not that of its format"),
     "another table": ("CREATE TABLE extra (a)", "tables are not those of its format"),
 }
 
@@ -257,7 +260,7 @@ def test_surgery_is_noticed(copy: Path, surgery: str | Surgery, problem: str) ->
     operate(copy, cut)
     before = (copy / DATABASE_NAME).read_bytes()
     for _ in range(2):  # it stays noticed
-        with pytest.raises(StoreFailed, match=f"is damaged: .*{problem}"):
+        with pytest.raises(StoreFailed, match=f"{copy / DATABASE_NAME} is damaged: .*{problem}"):
             SqliteStore.open(copy)
     assert (copy / DATABASE_NAME).read_bytes() == before
 
@@ -286,8 +289,10 @@ def test_a_row_that_changes_in_service_is_not_served(copy: Path) -> None:
     store = SqliteStore.open(copy)
     key = digest(b"5")
     store._writing.execute("UPDATE rows SET value = zeroblob(9) WHERE key = ?", (key,))
-    with pytest.raises(StoreFailed, match="of table 'small' is not what was written"):
+    with pytest.raises(StoreFailed) as raised:
         store.get("small", key)
+    said = f"row {key!r:.80} of table 'small' is not what was written"
+    assert raised.value.problem == f"the store {copy / DATABASE_NAME} is damaged: {said}"
     assert store.failed is not None
     with pytest.raises(StoreFailed):
         store.get("small", digest(b"6"))
@@ -351,15 +356,39 @@ def test_a_log_that_was_left_is_read(logged: Path) -> None:
 def test_trap_7_a_bit_that_flips_in_the_log_loses_no_commit_in_silence(logged: Path) -> None:
     log = logged / f"{DATABASE_NAME}-wal"
     flip(log, log.stat().st_size // 2)
+    before = [file.read_bytes() for file in (logged / DATABASE_NAME, log)]
     for _ in range(2):  # it stays noticed
-        with pytest.raises(StoreFailed, match=r"log breaks off \d+ commits before its end"):
+        with pytest.raises(
+            StoreFailed, match=r"store.sqlite is damaged: .* log breaks off \d+ commits"
+        ):
             SqliteStore.open(logged)
+    assert [file.read_bytes() for file in (logged / DATABASE_NAME, log)] == before
+
+
+def test_trap_7_two_commits_lost_from_the_log_are_one_too_many_without_a_mark_too(
+    logged: Path,
+) -> None:
+    """The last one may have been torn by a power cut: the one before it was on disk by then."""
+    (logged / MARK_NAME).unlink()
+    log = logged / f"{DATABASE_NAME}-wal"
+    *_, last_but_two, last_but_one, _ = commit_frames(log)
+    flip(log, 32 + last_but_two * (24 + 4096) + 24)  # in the first page after a commit's last
+    assert last_but_two < last_but_one
+    with pytest.raises(StoreFailed, match=r"log breaks off 2 commits before its end"):
+        SqliteStore.open(logged)
+
+
+def test_a_log_is_emptied_before_the_store_is_used(logged: Path) -> None:
+    """So at most one of the commits in it was unfinished whenever the process ends."""
+    store = SqliteStore.open(logged)
+    assert (logged / f"{DATABASE_NAME}-wal").stat().st_size == 0
+    store.close()
 
 
 @pytest.mark.parametrize("offset", [3, 0, 9, 17, 21, 25, 31])
 def test_a_header_of_a_log_that_is_damaged_is_noticed(logged: Path, offset: int) -> None:
     flip(logged / f"{DATABASE_NAME}-wal", offset)
-    with pytest.raises(StoreFailed, match="header of its write-ahead log"):
+    with pytest.raises(StoreFailed, match=r"store.sqlite is damaged: the header of its"):
         SqliteStore.open(logged)
 
 

@@ -44,6 +44,8 @@ def misuse(directory: Path, *, create: bool = False) -> str:
 def test_a_store_is_made_only_when_asked_for(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "down"
     assert misuse(directory) == f"there is no store in {directory}"
+    with pytest.raises(Misused, match="there is no store"):
+        SqliteStore.open(directory)
     assert not directory.exists()
     SqliteStore.open(directory, create=True).close()
     SqliteStore.open(directory).close()
@@ -167,7 +169,8 @@ def test_a_directory_that_may_not_be_written_to_is_the_users_to_mend(tmp_path: P
         path.chmod(0o400)
     directory.chmod(0o500)
     with unprivileged():
-        assert "cannot be used: [Errno 13] Permission denied" in misuse(directory, create=True)
+        said = misuse(directory, create=True)
+    assert f"{directory / DATABASE_NAME} cannot be used: [Errno 13] Permission denied" in said
     directory.chmod(0o700)
     for path in (directory / LOCK_NAME, directory / MARK_NAME, directory / DATABASE_NAME):
         path.chmod(0o600)

@@ -47,14 +47,19 @@ def test_a_lone_commit_has_a_transaction_of_its_own(tmp_path: Path) -> None:
 
 def test_a_group_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "GROUP_COMMITS_MAX", 10)
-    store = SqliteStore.open(tmp_path / "commits", create=True)
-    asyncio.run(commit_all(store, rows(100)))
-    assert groups(store) == 10
+    store = SqliteStore.open(tmp_path, create=True)
+    asyncio.run(commit_all(store, rows(101)))
+    assert groups(store) == 11
     store.close()
 
+
+@pytest.mark.parametrize("size", [500, 600, 999])
+def test_the_commit_that_crosses_a_groups_size_is_its_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     monkeypatch.setattr(writer, "GROUP_BYTES_MAX", 1000)
-    store = SqliteStore.open(tmp_path / "bytes", create=True)
-    data = [bytes([number]) * 600 for number in range(20)]
+    store = SqliteStore.open(tmp_path, create=True)
+    data = [bytes([number]) * size for number in range(20)]
     asyncio.run(commit_all(store, [[PutBlock(digest(block), "raw", block)] for block in data]))
     assert groups(store) == 10
     store.close()
