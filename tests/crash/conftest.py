@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.killing import Enumerator
+from tests.crash.power import Recording, record
 from tests.crash.seccomp import can_watch
 from tests.crash.zygote import Zygote
 
@@ -38,3 +39,9 @@ def zygote() -> Iterator[Zygote]:
 def enumerator(zygote: Zygote, tmp_path: Path) -> Enumerator:
     """Return what sends anchors on errands."""
     return Enumerator(zygote, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def recording(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Return one run of the errand, from the anchor's start to a graceful stop."""
+    return record(Enumerator(zygote, tmp_path_factory.mktemp("recording")))

@@ -23,7 +23,14 @@ from sojourn.runtime.store import Store
 from tests.crash.answered import Answered
 from tests.crash.talk import Talk
 
-__all__ = ["check_answers", "check_litter", "check_store", "opened_and_checked"]
+__all__ = [
+    "check_answers",
+    "check_litter",
+    "check_store",
+    "opened",
+    "opened_and_checked",
+    "store_checked",
+]
 
 _AT_ONCE = 64
 EXPECTED = {
@@ -87,7 +94,17 @@ def check_litter(folder: AnchorFolder) -> None:
 
 def opened_and_checked(folder: AnchorFolder, said: Answered) -> None:
     """Open a folder as the process does, and hold what is in its store against what was answered."""
+    store_checked(opened(folder), said)
+
+
+def opened(folder: AnchorFolder) -> AnchorFolder:
+    """Return a folder that is that of an anchor of its zone."""
     folder.index_in(folder.manifest().manifest)
+    return folder
+
+
+def store_checked(folder: AnchorFolder, said: Answered) -> None:
+    """Open the store of a folder, and hold what is in it against what was answered."""
     store = folder.open_store()
     try:
         check_store(store, said)
@@ -100,9 +117,11 @@ def check_store(store: Store, said: Answered) -> None:
     shelf = Shelf(store)
     counter = int.from_bytes(store.get("meta", b"counter") or b"", "big")
     assert counter >= said.newest, "its counter fell"
+    dossiers = {agent: shelf.dossier(agent) for agent in {slot.agent for slot, _, _ in said.votes}}
     for (slot, round_, phase), value in said.votes.items():
-        dossier = shelf.dossier(slot.agent)
-        assert _remembers(dossier, slot, round_, phase, value), f"a {phase} vote is forgotten"
+        assert _remembers(dossiers[slot.agent], slot, round_, phase, value), (
+            f"a {phase} vote is forgotten"
+        )
     for agent, (term, version) in said.heads.items():
         _check_head(shelf.dossier(agent), term, version)
         assert store.get("history", row_key(agent, version)) is not None

@@ -14,12 +14,22 @@ from tests.crash.answered import Answered
 from tests.crash.errand import Errand
 from tests.crash.judging import check_answers, check_litter
 from tests.crash.scene import Scene
-from tests.crash.talk import Ended, Judge, Talk, go_on
+from tests.crash.talk import Ended, Judge, Talk
 from tests.crash.watching import KILL, Change, Verdict
 from tests.crash.zygote import Zygote
 from tests.system.ground import quiet
 
-__all__ = ["Death", "Enumerator", "fail_once", "full_from", "kill_at", "slice_of"]
+__all__ = [
+    "Death",
+    "Enumerator",
+    "bury",
+    "end_well",
+    "fail_once",
+    "full_from",
+    "kill_at",
+    "slice_of",
+    "was_killed",
+]
 
 _GROWING = {"make", "mkdir", "write", "link"}
 
@@ -90,28 +100,6 @@ class Enumerator:
         """Return what talks to it."""
         return Talk(self._zygote, scene, judge=judge, plants=self._plants)
 
-    def undisturbed(self) -> Talk:
-        """Run the errand to its end and a graceful stop; return the talk, with all its changes."""
-        return asyncio.run(self._undisturbed())
-
-    async def _undisturbed(self) -> Talk:
-        scene = self.scene()
-        talk = self.talk(scene, go_on)
-        with quiet():
-            async with scene.peers():
-                try:
-                    await talk.start()
-                    await Errand(talk).run()
-                    await self._end_well(talk)
-                finally:
-                    _bury(talk)
-        return talk
-
-    async def _end_well(self, talk: Talk) -> None:
-        ended = await talk.end()
-        assert ended.code == 0, ended
-        check_litter(AnchorFolder(talk.scene.folder))
-
     def cut_short(self, judge: Judge, check: Callable[[Ended], None]) -> Death | None:
         """Run the errand under a judge; when the process ends, check how, start it again, and go on to the end.
 
@@ -141,7 +129,7 @@ class Enumerator:
                 try:
                     await self._run_out(talk, errand)
                 finally:
-                    _bury(talk)
+                    bury(talk)
         return deaths[0] if deaths else None
 
     async def _run_out(self, talk: Talk, errand: Errand) -> None:
@@ -159,7 +147,7 @@ class Enumerator:
 
     def killed(self, point: int) -> Death | None:
         """Kill it at one change."""
-        return self.cut_short(kill_at(point), _was_killed)
+        return self.cut_short(kill_at(point), was_killed)
 
     def killed_again(self, death: Death, every: int = 1) -> int:
         """Kill it at each point (or at every so many) of its recovery from a death; return at how many."""
@@ -180,21 +168,30 @@ class Enumerator:
                 try:
                     await talk.start()
                 except Ended as ended:
-                    _was_killed(ended)
+                    was_killed(ended)
                     talk.judge = None
                     await talk.start()
                     await check_answers(talk)
-                    await self._end_well(talk)
+                    await end_well(talk)
                     return True
                 finally:
-                    _bury(talk)
+                    bury(talk)
         return False
 
 
-def _was_killed(ended: Ended) -> None:
+def was_killed(ended: Ended) -> None:
+    """See that a process ended by being killed."""
     assert ended.code == -signal.SIGKILL, ended
 
 
-def _bury(talk: Talk) -> None:
+async def end_well(talk: Talk) -> None:
+    """End a process in good order, and see that it leaves no litter."""
+    ended = await talk.end()
+    assert ended.code == 0, ended
+    check_litter(AnchorFolder(talk.scene.folder))
+
+
+def bury(talk: Talk) -> None:
+    """Kill a process that a test has left."""
     if talk.life is not None:
         talk.life.child.end()

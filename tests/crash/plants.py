@@ -1,6 +1,7 @@
 """What a test changes in a process of ours before it runs: its pace; and bugs that the checks must find."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 __all__ = ["plant"]
@@ -73,6 +74,37 @@ def names_unsynced() -> None:
         module.sync_directory = sync_nothing  # type: ignore[attr-defined]
 
 
+def start_unsynced() -> None:
+    """Sync nothing while a store is opened, when what is in its log is copied; everything after that (trap 5)."""
+    from sojourn.stores.sqlite.store import SqliteStore
+
+    _synchronous("OFF")
+    open_ = SqliteStore.open
+
+    def open_so(*args: object, **named: object) -> SqliteStore:
+        opened = open_(*args, **named)  # type: ignore[arg-type]
+        opened._writing.execute("PRAGMA synchronous = FULL")
+        return opened
+
+    SqliteStore.open = open_so  # type: ignore[method-assign,assignment]
+
+
+def log_written_anew() -> None:
+    """Write the log anew before a store is opened."""
+    from sojourn.stores.sqlite import wal
+
+    is_damaged = wal.header_is_damaged
+
+    def written_anew(log: Path) -> bool:
+        if log.exists():
+            data = log.read_bytes()
+            log.unlink()
+            log.write_bytes(data)
+        return is_damaged(log)
+
+    wal.header_is_damaged = written_anew
+
+
 def error_logged() -> None:
     """Log an error of a commit, and answer (trap 6)."""
     from sojourn.stores.sqlite.writer import Writer
@@ -119,6 +151,8 @@ _PLANTS: Final[dict[str, Callable[[], None]]] = {
     "synchronous normal": synchronous_normal,
     "synchronous off": synchronous_off,
     "names unsynced": names_unsynced,
+    "start unsynced": start_unsynced,
+    "log written anew": log_written_anew,
     "error logged": error_logged,
     "chain unchecked": chain_unchecked,
     "vote forgotten": vote_forgotten,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.crash.killing import Enumerator, fail_once, full_from, slice_of
+from tests.crash.power import Recording
 from tests.crash.talk import Ended, Judge
-from tests.crash.test_kill_points import changes_of
 
 STORE_FAILED = 74
 
@@ -29,9 +29,9 @@ def cut_short(enumerator: Enumerator, judge: Callable[[int], Judge], points: lis
 
 @pytest.mark.parametrize("judge", [fail_once, full_from])
 def test_trap_6_a_change_that_fails_ends_the_anchor_and_loses_no_answer(
-    enumerator: Enumerator, judge: Callable[[int], Judge]
+    enumerator: Enumerator, recording: Recording, judge: Callable[[int], Judge]
 ) -> None:
-    points = slice_of(changes_of(enumerator), every=300)[::2]
+    points = slice_of(recording.changes, every=300)[::2]
     assert cut_short(enumerator, judge, points) >= len(points) // 2
 
 
@@ -40,11 +40,12 @@ def test_trap_6_a_change_that_fails_ends_the_anchor_and_loses_no_answer(
 @pytest.mark.parametrize("part", range(5))
 def test_trap_6_every_change_that_fails(
     enumerator: Enumerator,
+    recording: Recording,
     tell: Callable[[str], None],
     judge: Callable[[int], Judge],
     part: int,
 ) -> None:
-    count = len(changes_of(enumerator))
+    count = len(recording.changes)
     points = list(range(1 + part, count + 1, 5))
     ended = cut_short(enumerator, judge, points)
     tell(f"{len(points)} changes failed, {ended} of them ended the process")

@@ -5,20 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.crash.killing import Enumerator, slice_of
-from tests.crash.watching import Change
+from tests.crash.power import Recording
 
 EXPECTED = {
     ("make", "pid"), ("write", "pid"), ("make", "store.sqlite-wal"), ("write", "store.sqlite-wal"),
     ("sync", "store.sqlite-wal"), ("write", "store.sqlite"), ("sync", "store.sqlite"), ("make", "store.sqlite-shm"),
     ("write", "store.mark"), ("unlink", "store.sqlite-wal"), ("unlink", "store.sqlite-shm"), ("sync", "store"),
 }  # fmt: skip
-
-
-def changes_of(enumerator: Enumerator) -> list[Change]:
-    """Return all changes of an undisturbed run, from its start to a graceful stop."""
-    life = enumerator.undisturbed().life
-    assert life is not None and life.watch is not None
-    return life.watch.changes
 
 
 def check_killed(enumerator: Enumerator, points: list[int]) -> int:
@@ -31,36 +24,31 @@ def check_killed(enumerator: Enumerator, points: list[int]) -> int:
 
 
 def test_trap_5_an_anchor_killed_at_a_change_of_a_file_has_lost_no_answer(
-    enumerator: Enumerator,
+    enumerator: Enumerator, recording: Recording
 ) -> None:
-    changes = changes_of(enumerator)
+    changes = recording.changes
     assert {(change.kind, change.path.name) for change in changes} >= EXPECTED
     points = slice_of(changes, every=250)
     assert check_killed(enumerator, points) >= len(points) - 3  # the last ones are not always there
 
 
-def test_an_anchor_killed_while_it_recovers_recovers_all_the_same(enumerator: Enumerator) -> None:
-    changes = changes_of(enumerator)
+def test_an_anchor_killed_while_it_recovers_recovers_all_the_same(
+    enumerator: Enumerator, recording: Recording
+) -> None:
+    changes = recording.changes
     copying = next(n for n, c in enumerate(changes, 1) if n > 60 and c.path.suffix == ".sqlite")
-    for point in (len(changes) // 2, copying + 2):
-        death = enumerator.killed(point)
-        assert death is not None
-        assert enumerator.killed_again(death, every=4) >= 2
+    death = enumerator.killed(copying + 2)
+    assert death is not None
+    assert enumerator.killed_again(death, every=5) >= 2
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(10))
-def test_every_kill_point(enumerator: Enumerator, tell: Callable[[str], None], part: int) -> None:
-    """A tenth of all points; of each tenth of these, every point of the recovery as well."""
-    count = len(changes_of(enumerator))
-    killed = again = 0
-    for number, point in enumerate(range(1 + part, count + 1, 10)):
-        death = enumerator.killed(point)
-        if death is None:
-            continue
-        killed += 1
-        again += enumerator.killed_again(death) if number % 10 == 0 else 0
-        death.bury()
-    tell(f"{killed} of {count} kill points, {again} points of recoveries")
+def test_every_kill_point(
+    enumerator: Enumerator, recording: Recording, tell: Callable[[str], None], part: int
+) -> None:
+    """A tenth of all points."""
+    count = len(recording.changes)
+    killed = check_killed(enumerator, list(range(1 + part, count + 1, 10)))
+    tell(f"{killed} of {count} kill points")
     assert killed >= count // 10 - 5
-    assert again >= 10 * (killed // 10)

@@ -8,15 +8,15 @@ import pytest
 
 from tests.crash.disk import MANNERS, Disk
 from tests.crash.killing import Enumerator
-from tests.crash.power import Verdicts, record
+from tests.crash.power import Recording, Verdicts, record
 from tests.crash.watching import Change
 
 QUICK, LONG = 400, 10_000
 
 
-def test_trap_5_no_power_cut_takes_what_was_answered(enumerator: Enumerator) -> None:
+def test_trap_5_no_power_cut_takes_what_was_answered(recording: Recording) -> None:
     verdicts = Verdicts()
-    verdicts.take(record(enumerator), Random(5), QUICK)
+    verdicts.take(recording, Random(5), QUICK)
     assert verdicts.counts == {"held": QUICK}, verdicts.first
 
 
@@ -25,10 +25,10 @@ def test_trap_5_no_power_cut_takes_what_was_answered(enumerator: Enumerator) -> 
 def test_trap_5_no_power_cut_of_many(
     enumerator: Enumerator, tell: Callable[[str], None], seed: int
 ) -> None:
-    """Each seed is another run of the errand, and 10,000 images of it."""
+    """Each seed is another run of the errand, and 10,000 images of it, no two of them the same."""
     verdicts = Verdicts()
     verdicts.take(record(enumerator), Random(seed), LONG)
-    tell(f"seed {seed}: {verdicts.counts.total()} images")
+    tell(f"seed {seed}: {verdicts.counts.total()} different images")
     assert verdicts.counts == {"held": LONG}, verdicts.first
 
 

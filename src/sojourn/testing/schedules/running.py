@@ -130,9 +130,7 @@ def _swept(seeds: Iterable[int]) -> Iterator[int]:
     try:
         for seed in seeds:
             yield seed
-            gc.collect(
-                0
-            )  # at once, while it is in the processor's cache: that is cheaper than every other time
+            gc.collect(0)  # at once, while it is in the processor's cache
     finally:
         if was_enabled:
             gc.enable()
