@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.core.agent.eligibility import ACTING, Status
+from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
@@ -123,8 +123,10 @@ class AgentRun:
     def _has_work(self) -> bool:
         """Tell whether there is anything to execute: the agent acts, or one of its wake triggers is due."""
         eligibility = self.custody.record.eligibility
+        if not eligibility.is_acting:
+            return False
         if eligibility.status is not Status.DORMANT:
-            return eligibility.status in ACTING
+            return True
         now_ms = clock.wall_ms()
         return any(
             (wake.at_ms is not None and wake.at_ms <= now_ms)
