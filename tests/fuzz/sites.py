@@ -167,6 +167,8 @@ OURS: Final[dict[str, str]] = {
     "stores/sqlite/mark.py:Mark._read:_SEQUENCE.unpack": "eight bytes, held against their digest",
     "substrates/local.py:_ProcessChannel.receive:HEADER.unpack": _FIXED,
     "substrates/local_child.py:_read:HEADER.unpack": _FIXED,
+    "substrates/confinement/entry.py:main:json.loads": "its host's plan, on the command line",
+    "substrates/confinement/layers.py:Plan.of:json.loads": "its host's plan, on the command line",
     "transports/identity.py:_certificate:int.from_bytes": "our own serial number",
 }
 """What reads nothing from outside, and why."""
