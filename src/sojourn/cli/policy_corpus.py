@@ -15,7 +15,7 @@ from sojourn.core.policy.cedar import Foreign
 from sojourn.core.policy.source import depth_of
 from sojourn.runtime.files import read_bounded
 
-__all__ = ["corpus"]
+__all__ = ["corpus", "read_test", "read_text"]
 
 _FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 _DEPTH_MAX: Final = 400
@@ -107,14 +107,20 @@ def _tests(folder: Path) -> Iterator[tuple[Path, Test]]:
     """Yield the tests below a folder: each JSON object that has requests."""
     for path in sorted(folder.rglob("*.json")):
         data = read_bounded(path, what="test", limit=_FILE_BYTES_MAX)
-        try:
-            value = json.loads(data)
-            if isinstance(value, dict) and "requests" in value:
-                yield path, msgspec.convert(value, Test)
-        except RecursionError:
-            raise _wrong(path, "it nests too deep") from None
-        except (ValueError, msgspec.ValidationError) as error:
-            raise _wrong(path, str(error)) from None
+        if (test := read_test(path, data)) is not None:
+            yield path, test
+
+
+def read_test(path: Path, data: bytes) -> Test | None:
+    """Return the test that a file holds; None for JSON that has no requests. Raises `Misused`."""
+    try:
+        value = json.loads(data)
+        is_test = isinstance(value, dict) and "requests" in value
+        return msgspec.convert(value, Test) if is_test else None
+    except RecursionError:
+        raise _wrong(path, "it nests too deep") from None
+    except (ValueError, msgspec.ValidationError) as error:
+        raise _wrong(path, str(error)) from None
 
 
 def _wrong(path: Path, problem: str) -> Misused:
@@ -172,12 +178,17 @@ def _text(folder: Path, path: Path, name: str) -> str:
     found = next((file for base in bases if (file := _within(base, name))), None)
     if found is None:
         raise _wrong(path, f"there is no file {name[:200]}")
+    return read_text(found, read_bounded(found, what="file of the corpus", limit=_FILE_BYTES_MAX))
+
+
+def read_text(path: Path, data: bytes) -> str:
+    """Return a file's text, which nests no deeper than Cedar's parser can stand. Raises `Misused`."""
     try:
-        text = read_bounded(found, what="file of the corpus", limit=_FILE_BYTES_MAX).decode()
+        text = data.decode()
     except UnicodeDecodeError:
-        raise _wrong(found, "it is not text in UTF-8") from None
-    if (depth := depth_of(text)) > _DEPTH_MAX and found.suffix != ".json":
-        raise _wrong(found, f"it nests {depth} deep, more than {_DEPTH_MAX}")
+        raise _wrong(path, "it is not text in UTF-8") from None
+    if (depth := depth_of(text)) > _DEPTH_MAX and path.suffix != ".json":
+        raise _wrong(path, f"it nests {depth} deep, more than {_DEPTH_MAX}")
     return text
 
 
