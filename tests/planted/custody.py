@@ -145,7 +145,7 @@ PLANTS: Final = (
         "two-slots",
         19,
         "admission and refusal are decided in two slots",
-        Schedules("strangers"),
+        Schedules("lone anchors"),
         "no fork",
         all_of(
             instead(validate, "slot_for", _another_slot),

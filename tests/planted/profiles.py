@@ -46,4 +46,17 @@ OWN: Final[dict[str, Profile]] = {
         liars=(0,),
         lying_hosts=(0,),
     ),
+    "lone anchors": Profile(
+        about="agents that move all the time between zones of one anchor, whose hosts stop on the way",
+        sizes=(1,),
+        wishes={"step": 1, "travel": 9},
+        loss=(0,),
+        slow=(0.3,),
+        repeat=(0.2, 0.5),
+        mishaps=(2, 4, 8),
+        events=(400, 800),
+        kinds={"host stops midway": 4, "host pause": 4, "zones cut": 2},
+        liars=(0,),
+        lying_hosts=(0,),
+    ),
 }

@@ -23,7 +23,6 @@ from sojourn.runtime.records import Failure, Intended, Raised, parse_record
 __all__ = ["Proposer"]
 
 
-
 class Proposer:
     """Proposes one agent's transitions. `journal` is the final one; `holdings` says what is the agent's."""
 

@@ -58,7 +58,9 @@ def test_section_8_an_agent_in_quarantine_acts_on_nothing_until_it_is_lifted() -
         assert not world.broken_promises()
 
 
-@pytest.mark.parametrize(("act", "status"), [("retire", Status.RETIRED), ("revoke", Status.REVOKED)])
+@pytest.mark.parametrize(
+    ("act", "status"), [("retire", Status.RETIRED), ("revoke", Status.REVOKED)]
+)
 def test_section_2_an_agent_that_was_ended_never_acts_again(act: str, status: Status) -> None:
     with simulate(seed=3) as world:
         agent = begun(world, world.zone("a", hosts=2))

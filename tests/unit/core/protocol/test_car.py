@@ -129,6 +129,9 @@ def test_a_block_and_a_file_have_a_limit_to_the_byte(monkeypatch: pytest.MonkeyP
     assert "1" == reason(LIMIT)
     monkeypatch.setattr(car, "CAPSULE_BYTES_MAX", len(data) - 1)
     assert "too-large" == reason(LIMIT)
+    with pytest.raises(Rejected) as caught:
+        list(CarReader(io.BytesIO(data), what="file").sections(LIMIT))
+    assert f"file, byte {len(car_header(digest(BLOCK)))}" == caught.value.where
 
 
 @pytest.mark.parametrize(
