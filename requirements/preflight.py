@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 OLDEST = (3, 11)
 
@@ -34,12 +35,21 @@ LACKS = [
 ]
 
 
+def lacks_bubblewrap() -> bool:
+    """Whether agents cannot be confined here: whoever runs none of strangers does without, CI does not."""
+    return sys.platform == "linux" and which("bwrap") is None
+
+
+LACKS_FOR_TESTS = [(lacks_bubblewrap, "bubblewrap")]
+
+
 def main() -> int:
-    """Print what is missing and return 1, or return 0; `--packages` prints Debian's names alone."""
+    """Print what is missing and return 1, or return 0; `--packages` prints Debian's names of all CI needs."""
     missing = [(what, package) for lacks, what, package in LACKS if lacks()]
     packages = " ".join(package for _, package in missing)
     if "--packages" in sys.argv:
-        sys.stdout.write(packages)
+        for_tests = [package for lacks, package in LACKS_FOR_TESTS if lacks()]
+        sys.stdout.write(" ".join([package for _, package in missing] + for_tests))
         return 0
     if missing:
         what = ", ".join(what for what, _ in missing)

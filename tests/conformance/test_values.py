@@ -15,7 +15,9 @@ from sojourn.core.base.encoding import Value
 def _values(base: type[Value] = Value) -> list[type[Value]]:
     below = [found for each in base.__subclasses__() for found in _values(each)]
     return [
-        each for each in (*base.__subclasses__(), *below) if each.__module__.startswith("sojourn.")
+        each
+        for each in (*base.__subclasses__(), *below)
+        if each.__module__.startswith("sojourn.core.")
     ]
 
 

@@ -95,6 +95,8 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "cli/founding.py:read_draft:decode": ("draft",),
     "cli/founding.py:read_seal:decode": ("seal",),
     "cli/governing.py:_document:decode": ("document",),
+    "cli/policy_corpus.py:read_test:json.loads": ("corpus test",),
+    "cli/policy_corpus.py:read_test:msgspec.convert": ("corpus test",),
     "cli/options.py:_Moment.convert:datetime.fromisoformat": ("date",),
     "core/agent/memory/blocks.py:links:decode_block": ("block links",),
     "core/agent/memory/blocks.py:load_block:decode_block": ("mapping", "log", "chunks"),
@@ -103,6 +105,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "core/base/encoding.py:_check_claims:int.from_bytes": ("block",),
     "core/base/encoding.py:decode:msgspec.convert": ("request",),
     "core/policy/cedar.py:Compiled.of:PolicySet.from_str": ("policy rules",),
+    "core/policy/cedar.py:Foreign.of:PolicySet.from_str": ("corpus policies",),
     "core/policy/cedar.py:parse:PolicySet.from_str": ("policy rules",),
     "core/policy/cedar.py:syntax_error:PolicySet.from_str": ("policy rules",),
     "core/policy/document.py:_parse:cedar.parse": ("policy rules", "policy scanner"),
@@ -158,6 +161,7 @@ OURS: Final[dict[str, str]] = {
     "cli/showing/show.py:_verified:msgspec.json.decode": _OWN_LOG,
     "core/base/encoding.py:encode:msgspec.msgpack.decode": _ENCODED_HERE,
     "core/policy/cedar.py:Compiled.of:Schema.from_str": "our own schema",
+    "core/policy/cedar.py:trees:json.loads": "reads what Cedar has written",
     "core/policy/cedar.py:validate:Schema.from_str": "our own schema",
     "demo/places.py:_prices:msgspec.json.decode": _SHIPPED,
     "demo/places.py:_regions:msgspec.json.decode": _SHIPPED,
@@ -167,6 +171,8 @@ OURS: Final[dict[str, str]] = {
     "stores/sqlite/mark.py:Mark._read:_SEQUENCE.unpack": "eight bytes, held against their digest",
     "substrates/local.py:_ProcessChannel.receive:HEADER.unpack": _FIXED,
     "substrates/local_child.py:_read:HEADER.unpack": _FIXED,
+    "substrates/confinement/entry.py:main:json.loads": "its host's plan, on the command line",
+    "substrates/confinement/layers.py:Plan.of:json.loads": "its host's plan, on the command line",
     "transports/identity.py:_certificate:int.from_bytes": "our own serial number",
 }
 """What reads nothing from outside, and why."""

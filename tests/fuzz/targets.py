@@ -19,6 +19,7 @@ from sojourn.cli.address_book import AgentEntry
 from sojourn.cli.agent_file import AgentFile, outside_steps, read_agent_file
 from sojourn.cli.options import MOMENT, milliseconds
 from sojourn.cli.policy import _thresholds
+from sojourn.cli.policy_corpus import read_test, read_text
 from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
@@ -46,7 +47,9 @@ from sojourn.core.base.limits import (
 )
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.base.seals import Seal
+from sojourn.core.policy.cedar import Foreign
 from sojourn.core.policy.document import PolicyDocument, read_rules
+from sojourn.core.policy.schema import schema_text
 from sojourn.core.policy.source import Source
 from sojourn.core.protocol.capsule import ROOT_BYTES_MAX, Capsule, load_capsule
 from sojourn.core.protocol.car import CarReader, car_header, car_section
@@ -513,6 +516,15 @@ def _rules(data: bytes) -> Any:
     return read_rules(PolicyDocument(name="policy", text=data.decode()))
 
 
+def _foreign(data: bytes) -> Any:
+    """Take policies of somebody's corpus as far as Cedar."""
+    text = read_text(Path("x.cedar"), data)
+    try:
+        return Foreign.of(text, schema_text(), "[]")
+    except ValueError as error:
+        raise Misused("Cedar does not read it") from error
+
+
 def _scanned(data: bytes) -> Any:
     text = data.decode()
     source = Source(text, name="policy")
@@ -551,6 +563,12 @@ CEDAR: Final = (
     ),
     'permit (principal, action in [Action::"travel"], resource) when { ' + "!" * 4 + "true };",
 )
+CORPUS_TEST: Final = """\
+{"policies": "a.cedar", "entities": "e.json", "schema": "s.cedarschema", "shouldValidate": true, "requests": [
+{"principal": {"type": "Agent", "id": "a"}, "action": {"type": "Action", "id": "travel"}, "description": "d",
+"resource": {"type": "Zone", "id": "z"}, "context": {"x": 1}, "decision": "allow", "reason": ["policy0"],
+"errors": [], "validateRequest": false}]}
+"""
 SCHEDULES: Final = (
     """\
 title = "t"
@@ -595,6 +613,8 @@ PEOPLE: Final = (
     _person("schedule", lambda data: parse_schedule(data.decode(), name="x"), *SCHEDULES),
     _person("policy scanner", _scanned, *CEDAR),
     _person("policy rules", _rules, *CEDAR),
+    _person("corpus test", lambda data: read_test(Path("x.json"), data), CORPUS_TEST, '{"a": 1}'),
+    _person("corpus policies", _foreign, *CEDAR),
     _person("place", lambda data: parse_place(data.decode(), what="x"), "10.0.0.7:7400", "[::1]:1"),
     _person("public key", lambda data: parse_public_key(data.decode(), what="x"), _HEX),
     _person("agent source", lambda data: list(_imported(data, "a.py")), "import a.b\nfrom c import d\n"),

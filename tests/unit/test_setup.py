@@ -2,6 +2,7 @@
 
 import importlib.util
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
@@ -114,3 +115,16 @@ def test_headers_that_are_missing_are_named_in_one_line(
     said = capsys.readouterr().err
     assert "Python's C headers" in said
     assert said.endswith("apt-get install python3-dev\n") and 1 == said.count("\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can confine")
+def test_ci_installs_what_confines_and_a_set_up_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preflight: Any = loaded("preflight")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert 0 == preflight.main()
+    monkeypatch.setattr(sys, "argv", ["preflight.py", "--packages"])
+    assert 0 == preflight.main()
+    said = capsys.readouterr()
+    assert ("bubblewrap", "") == (said.out, said.err)

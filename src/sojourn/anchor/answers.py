@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.anchor.gossiping import fitting
-from sojourn.anchor.hosts import GONE
 from sojourn.anchor.loose import Share
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.base.encoding import encode
@@ -128,7 +127,7 @@ class Answers:
             return None
         eligibility = head.record.eligibility
         bound, has_mail = head.record.custody.host, self._anchor.mail.waits_for(dossier.agent)
-        if eligibility.status in GONE:
+        if not eligibility.is_acting:
             return None
         if bound not in (None, host) and not (
             has_mail and not self._anchor.hosts.is_connected(bound)

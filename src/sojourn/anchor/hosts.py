@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.agent.record import Fence
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import SojournError
@@ -19,8 +19,8 @@ from sojourn.runtime.transport import Connection
 
 __all__ = ["GONE", "Hosts", "Wanted"]
 
-GONE: Final = frozenset({Status.DEPARTED, Status.RETIRED, Status.REVOKED})
-"""Statuses in which no host here has anything to do for an agent."""
+GONE: Final = frozenset({Status.DEPARTED, *ENDED})
+"""Statuses in which an agent is no longer here, or no longer at all."""
 _ANY: Final = b""
 
 
@@ -100,7 +100,7 @@ def _want(dossier: Dossier, zone: bytes) -> tuple[bytes, Fence | None] | None:
     if head is None or head.record.custody.zone != zone:
         return None
     eligibility, custody = head.record.eligibility, head.record.custody
-    if eligibility.status in GONE:
+    if not eligibility.is_acting:
         return None
     if eligibility.status is Status.DORMANT and all(w.at_ms is None for w in eligibility.wake):
         return None

@@ -1,4 +1,4 @@
-"""`sojourn agent`: launch agents; watch, find, show, message, export and retire them."""
+"""`sojourn agent`: launch agents; watch, find, show, message, export and order them about."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,11 @@ from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
+from sojourn.cli.ordering import Ordered, order
 from sojourn.cli.output import emit, note, say, say_json, table, when
 from sojourn.cli.reach import perform, reaching
-from sojourn.cli.retiring import Retired, retire
 from sojourn.cli.watching import Seen, Watch, read_journal
+from sojourn.core.agent.orders import Act
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.assessment import Assessment
@@ -36,7 +37,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group(cls=Group)
 def agent() -> None:
-    """Launch agents; watch, find, message, export and retire them.
+    """Launch agents; watch, find, message, export and order them about.
 
     An agent has a local name here, in the address book; its identifier is the digest of its genesis. Where it
     is now is found by following its admission certificates.
@@ -280,38 +281,67 @@ def send_message(home: Home, *, name: str, body: str, key: str | None, as_json: 
     emit(perform(work()), as_json, render)
 
 
-@agent.command("retire")
-@click.argument("name")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    help="An officer's key that orders it; may be repeated.  [default: the only one here]",
+def _ordered_by(act: Act, about: str, example: str) -> None:
+    """Add the command that has an act done to an agent by order of its officers."""
+
+    @agent.command(str(act), help=f"{about}\n\nExample:\n  sojourn agent {act} {example}")
+    @click.argument("name")
+    @click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        help="An officer's key that orders it; may be repeated.  [default: the only one here]",
+    )
+    @click.option("--reason", default="", help="Why, for its lineage.")
+    @json_option
+    @with_home
+    def command(
+        home: Home, *, name: str, keys: tuple[str, ...], reason: str, as_json: bool
+    ) -> None:
+        officers = [officer.key for officer in _officers(home, keys)]
+
+        async def work() -> Ordered:
+            async with reaching() as reach:
+                return await order(reach, home, name, act, officers, reason)
+
+        def render(done: Ordered) -> None:
+            already = " already" if done.before else ""
+            say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
+
+        emit(perform(work()), as_json, render)
+
+
+_ordered_by(
+    Act.SUSPEND,
+    "Suspend the agent NAME by order of its officers: it takes no step until it is resumed.",
+    'risk-desk --reason "until the audit"',
 )
-@click.option("--reason", default="", help="Why, for its lineage.")
-@json_option
-@with_home
-def retire_agent(
-    home: Home, *, name: str, keys: tuple[str, ...], reason: str, as_json: bool
-) -> None:
-    """Retire the agent NAME by order of its officers. Nothing follows: it never acts again.
-
-    Its record, memory and lineage stay, and can be shown and exported.
-
-    Example:
-      sojourn agent retire risk-desk --reason "the book is closed"
-    """
-    officers = [officer.key for officer in _officers(home, keys)]
-
-    async def work() -> Retired:
-        async with reaching() as reach:
-            return await retire(reach, home, name, officers, reason)
-
-    def render(done: Retired) -> None:
-        already = " already" if done.before else ""
-        say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
-
-    emit(perform(work()), as_json, render)
+_ordered_by(
+    Act.RESUME,
+    "Resume the agent NAME, which was suspended, by order of its officers.",
+    "risk-desk",
+)
+_ordered_by(
+    Act.QUARANTINE,
+    "Put the agent NAME in quarantine by order of its officers.\n\nIt goes on taking steps, but acts on nothing "
+    "and goes nowhere, until that is lifted.",
+    'risk-desk --reason "it wrote to a stranger"',
+)
+_ordered_by(
+    Act.LIFT, "Lift the quarantine of the agent NAME by order of its officers.", "risk-desk"
+)
+_ordered_by(
+    Act.RETIRE,
+    "Retire the agent NAME by order of its officers. Nothing follows: it never acts again.\n\nIts record, memory "
+    "and lineage stay, and can be shown and exported.",
+    'risk-desk --reason "the book is closed"',
+)
+_ordered_by(
+    Act.REVOKE,
+    "Revoke the agent NAME by order of its officers: it is not to be trusted, and never acts again.\n\nIts record, "
+    "memory and lineage stay, and can be shown and exported.",
+    'risk-desk --reason "its code was stolen"',
+)
 
 
 @agent.command()

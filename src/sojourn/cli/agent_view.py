@@ -78,7 +78,7 @@ def agent_shown(
         agent=cid_text(record.agent_id),
         realm=record.realm,
         version=record.version,
-        status=str(record.eligibility.status),
+        status=record.eligibility.describe(),
         zone=cid_text(custody.zone),
         zone_name=zone_name,
         term=custody.term,

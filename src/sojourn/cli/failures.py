@@ -26,6 +26,7 @@ Exit codes:
     3  denied by a policy, or refused by a zone
     4  rejected: bytes that are malformed, forged or not what they claim to be
     5  unreachable or stalled: too few anchors answer; it may be asked again
+10-12  what `policy diff` found: the new policy narrows, widens, or could not be tried in full
    74  a process ended because its store failed
   130  interrupted
 """

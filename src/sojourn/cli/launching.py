@@ -21,12 +21,11 @@ from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.reach import Reach
-from sojourn.cli.remote_blocks import NoBlocks
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
 from sojourn.core.agent.lineage import Lineage
-from sojourn.core.agent.memory.blocks import NewBlocks
+from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping

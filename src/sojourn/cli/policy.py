@@ -18,6 +18,8 @@ from sojourn.cli.help import Group
 from sojourn.cli.home import Home
 from sojourn.cli.options import MOMENT, is_number, json_option, milliseconds, with_home
 from sojourn.cli.output import counted, emit, say, when
+from sojourn.cli.policy_corpus import corpus
+from sojourn.cli.policy_diff import diff
 from sojourn.cli.policy_text import read_policy
 from sojourn.core.agent.governance import (
     Document,
@@ -87,6 +89,10 @@ def policy() -> None:
     """
 
 
+policy.add_command(corpus)
+policy.add_command(diff)
+
+
 def _actions(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -114,7 +120,7 @@ def check(file: Path, actions: str, as_json: bool) -> None:
         RuleShown(
             rule.line, rule.id, "permit" if rule.permits else "forbid", rule.actions, rule.text
         )
-        for rule, _ in read_rules(document)
+        for rule, *_ in read_rules(document)
     )
 
     def render(_: PolicyChecked) -> None:

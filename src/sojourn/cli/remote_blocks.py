@@ -9,19 +9,11 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import SojournError, Unreachable
 from sojourn.runtime.zone_client import ZoneClient
 
-__all__ = ["NoBlocks", "RemoteBlocks"]
+__all__ = ["RemoteBlocks"]
 
 T = TypeVar("T")
 
 _BYTES_MAX: Final = 64 * 1024 * 1024
-
-
-class NoBlocks:
-    """A source without blocks: for what is made anew, or brings nothing."""
-
-    def get(self, named: bytes) -> bytes:
-        """Raise `MissingBlock`."""
-        raise MissingBlock(named)
 
 
 class RemoteBlocks:

@@ -13,7 +13,7 @@ from sojourn.cli.help import Group
 __all__ = ["main", "sojourn"]
 
 _GROUPS: Final = {
-    "agent": "Launch agents; watch, find, message, export and retire them.",
+    "agent": "Launch agents; watch, find, message, export and order them about.",
     "anchor": "Make and run one anchor of a zone.",
     "capsule": "Verify and show exported agents, with no network.",
     "demo": "An agent crosses trust zones on real data, on this machine.",

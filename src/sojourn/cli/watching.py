@@ -189,7 +189,7 @@ def _told(certified: Certified) -> str:
 
 
 def _status(record: AgentRecord) -> str:
-    return f"is {record.eligibility.status}"
+    return f"is {record.eligibility.describe()}"
 
 
 def _left(record: AgentRecord) -> str:
@@ -208,5 +208,10 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.DEPART: _left,
     TransitionKind.ADMIT: lambda r: f"was admitted, term {r.custody.term}, {_host(r)}",
     TransitionKind.RETURN: lambda r: f"came back, term {r.custody.term}",
+    TransitionKind.SUSPEND: lambda _: "was suspended",
+    TransitionKind.RESUME: lambda _: "was resumed",
+    TransitionKind.QUARANTINE: lambda _: "was put in quarantine",
+    TransitionKind.LIFT: lambda _: "was released from quarantine",
     TransitionKind.RETIRE: lambda _: "was retired",
+    TransitionKind.REVOKE: lambda _: "was revoked",
 }

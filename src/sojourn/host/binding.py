@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.limits import RANK_STEP_MS
@@ -84,7 +83,7 @@ def _if_ours(host: "Host", head: Certified | None) -> Certified | None:
 def _may_bind(host: "Host", record: AgentRecord) -> bool:
     custody = record.custody
     is_another = custody.zone == host.zone_id and custody.host != host.key.public
-    return is_another and record.eligibility.status in ACTING and not host.outlook.lacks(record)
+    return is_another and record.eligibility.is_acting and not host.outlook.lacks(record)
 
 
 def rank(host: "Host", record: AgentRecord) -> int:

@@ -14,7 +14,7 @@ import structlog
 
 from sojourn.core.agent.eligibility import Eligibility
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.transition import Transition, TransitionKind, check_unhindered
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
@@ -123,6 +123,8 @@ class AgentCustody:
     async def _ask_gate(self, intent: Intent) -> ports.Permit:
         """Judge an intent as the anchors will: policies of agent and zone, then trust."""
         host, record, now_ms = self._host, self.record, clock.wall_ms()
+        if record.eligibility.is_quarantined:
+            raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
         documents = await host.outlook.documents(record)
         record.governance.check_documents(documents, now_ms)
         context = RequestContext(
@@ -150,6 +152,7 @@ class AgentCustody:
 
     async def depart(self, zone: bytes) -> None:
         """Move the agent to `zone`; return once the departure is decided and shown to the target."""
+        check_unhindered(TransitionKind.DEPART, self.record)
         await Departure(self._host, self, zone).go()
 
     async def receive(self, index: int) -> ports.Message:

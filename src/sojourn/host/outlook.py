@@ -64,10 +64,11 @@ class Outlook:
             self._state(offering)
 
     def _current(self) -> Offering:
-        """Return what is offered now: the slots that running agents hold are not free."""
+        """Return what is offered now: slots that running agents hold are not free, and it confines if it can."""
         offer, price_micros = self._offering()
         free = max(0, offer.slots - self._host.running)
-        return msgspec.structs.replace(offer, slots=free), price_micros
+        confines = self._host.substrate.confines
+        return msgspec.structs.replace(offer, slots=free, confines=confines), price_micros
 
     def lacks(self, record: AgentRecord) -> list[str]:
         """Return, as sentences, what an agent requires that is not offered here now, a free slot among it."""

@@ -11,12 +11,14 @@ from pathlib import Path
 import structlog
 
 from sojourn.core.base.digests import cid_text
+from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import key_text
 from sojourn.host.folder import HostFolder
 from sojourn.host.server import Host
 from sojourn.runtime.pidfile import PidFile
 from sojourn.runtime.process import configure_log, serve_until_ended
 from sojourn.runtime.transport import Connection
+from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.local import LocalSubstrate
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
@@ -41,7 +43,7 @@ async def run_host(path: Path) -> None:
     with ExitStack() as held:
         held.callback(PidFile(path).release)
         async with AsyncExitStack() as ending:
-            substrate = LocalSubstrate()
+            substrate = LocalSubstrate(confiner=_confiner())
             ending.push_async_callback(substrate.close)
             transport = TlsTransport(key.seed, f"spiffe://{cid_text(zone.zone_id)}/host/{name}")
 
@@ -56,3 +58,12 @@ async def run_host(path: Path) -> None:
             log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
             await serve_until_ended()
         log.info("stopped")  # before the folder is let go of: who waits for that reads the log
+
+
+def _confiner() -> Confiner | None:
+    """Return what confines agents' code here, or say in the log, in one line, why nothing does."""
+    try:
+        return Confiner()
+    except Misused as error:
+        log.warning("confines nothing", problem=str(error))
+        return None

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.core.agent.eligibility import ACTING, Status
+from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
+from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.binding import away_ms
@@ -49,6 +50,13 @@ def source_of(code: bytes) -> Mapping[str, bytes]:
     if not is_source:
         raise Rejected("a code block maps paths to bytes", reason="malformed", where="code")
     return dict(plain)
+
+
+def _mode(circumstances: RequestContext) -> Mode:
+    """Return where code runs under circumstances that were permitted."""
+    if circumstances.confined:
+        return "confined"
+    return "process" if circumstances.own_process else "inside"
 
 
 class _Pause:
@@ -123,8 +131,10 @@ class AgentRun:
     def _has_work(self) -> bool:
         """Tell whether there is anything to execute: the agent acts, or one of its wake triggers is due."""
         eligibility = self.custody.record.eligibility
+        if not eligibility.is_acting:
+            return False
         if eligibility.status is not Status.DORMANT:
-            return eligibility.status in ACTING
+            return True
         now_ms = clock.wall_ms()
         return any(
             (wake.at_ms is not None and wake.at_ms <= now_ms)
@@ -183,18 +193,22 @@ class AgentRun:
             await ended([executing])
 
     async def _permitted_mode(self, record: AgentRecord) -> Mode:
-        """Return where the code may run: inside this process if the policies trust it that far.
+        """Return where the code may run: inside this process if the policies trust it that far, else apart.
 
-        Raises `Denied` if the agent may not execute here at all: by policy or for want of trust.
+        An agent that requires confinement is confined, whatever they say. Raises `Denied` if the agent may not
+        execute here at all: by policy or for want of trust.
         """
         host, now_ms = self._host, clock.wall_ms()
         documents = await host.outlook.documents(record)
         record.governance.check_documents(documents, now_ms)
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
-        verdict, own_process = ask_to_execute(record, documents, host.manifest, host.memo)
+        confines = host.substrate.confines
+        verdict, circumstances = ask_to_execute(
+            record, documents, host.manifest, host.memo, confines=confines
+        )
         permission.check_permitted(verdict)
-        return "process" if own_process else "inside"
+        return _mode(circumstances)
 
     async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
         capabilities = record.capabilities

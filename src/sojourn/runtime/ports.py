@@ -160,12 +160,18 @@ class Channel(ABC):
         """End the agent's side, whatever it does, and return once it is gone."""
 
 
-Mode = Literal["inside", "process"]
-"""Inside the host's process, which is for code that the zone's policy trusts, or in a process of its own."""
+Mode = Literal["inside", "process", "confined"]
+"""Inside the host's process, which is for code that the zone's policy trusts; in a process of its own, which keeps
+crashes and memory apart; or in one that the operating system keeps from network, files and privileges as well."""
 
 
 class Substrate(ABC):
     """Where agents' code runs."""
+
+    @property
+    def confines(self) -> bool:
+        """Whether it can run code `confined`; asked for that where it cannot, `start` raises `Failed`."""
+        return False
 
     @abstractmethod
     async def start(

@@ -6,7 +6,6 @@ live lease (protocol §10).
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Final
 
 import msgspec
 
@@ -22,8 +21,6 @@ from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import Failure, Intended, Raised, parse_record
 
 __all__ = ["Proposer"]
-
-_AWAKE: Final = (Status.ACTIVE, Status.QUARANTINED)
 
 
 class Proposer:
@@ -186,7 +183,7 @@ class Proposer:
         return Status.DORMANT if frame.resume.ended else self._awake()
 
     def _awake(self) -> Status | None:
-        return None if self._custodian.record.eligibility.status in _AWAKE else Status.ACTIVE
+        return None if self._custodian.record.eligibility.status is Status.ACTIVE else Status.ACTIVE
 
     @property
     def _memory(self) -> Memory:

@@ -2,9 +2,10 @@
 
     inside     one thread for all agents, with its own event loop; for code that the zone's policy trusts
     process    a process for each agent, over a socket pair; it dies with its host
+    confined   such a process, which the operating system keeps from all else (`substrates.confinement`)
 
-Neither confines the code: a process of its own keeps an agent's crash, memory and threads away from the host,
-but it has the host's files, network and user. What it says on the line is not trusted in either mode.
+A process of its own alone keeps an agent's crash, memory and threads away from the host, but it has the host's
+files, network and user. What comes over the line is not trusted in any mode.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from sojourn.runtime.frames import (
 )
 from sojourn.runtime.ports import Channel, LogSink, Mode, Substrate
 from sojourn.runtime.serving import Server
+from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.local_child import HEADER
 
 __all__ = ["AgentsSide", "LocalSubstrate"]
@@ -48,18 +50,26 @@ _PASSED_ON: Final = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ", "VIRTUAL_
 
 
 class LocalSubstrate(Substrate):
-    """Runs agents on this machine. `now_ms` is the clock of inside agents."""
+    """Runs agents on this machine. `now_ms` is the clock of inside agents; without a confiner none is confined."""
 
-    def __init__(self, *, now_ms: Callable[[], int] = wall_ms) -> None:
+    def __init__(
+        self, *, now_ms: Callable[[], int] = wall_ms, confiner: Confiner | None = None
+    ) -> None:
         self._now_ms = now_ms
+        self._confiner = confiner
         self._agents: AgentsSide | None = None
         self._channels: set[Channel] = set()
+
+    @property
+    def confines(self) -> bool:
+        """Whether it can run code `confined`."""
+        return self._confiner is not None
 
     async def start(
         self, source: Mapping[str, bytes], entry: str, mode: Mode, *, log: LogSink
     ) -> Channel:
         """Load an agent's code, inside or in a new process, and return the line to it."""
-        channel = await (self._open_inside(log) if mode == "inside" else _open_process(log))
+        channel = await self._open(mode, log)
         try:
             await channel.send(encode_frame(Load(source=dict(source), entry=entry)))
             await _wait_loaded(channel)
@@ -73,6 +83,15 @@ class LocalSubstrate(Substrate):
         if self._agents is not None:
             await self._agents.close()
             self._agents = None
+
+    async def _open(self, mode: Mode, log: LogSink) -> Channel:
+        if mode == "inside":
+            return await self._open_inside(log)
+        if mode == "process":
+            return await _open_process(_own_command, _environment(), log)
+        if self._confiner is None:
+            raise Failed("no process can be confined here")
+        return await _open_process(self._confiner.command, self._confiner.environment, log)
 
     async def _open_inside(self, log: LogSink) -> Channel:
         if self._agents is None:
@@ -192,32 +211,33 @@ class _InsideChannel(Channel):
         self._log("runtime", "the agent's code does not come to rest; it is left behind")
 
 
-async def _open_process(log: LogSink) -> "_ProcessChannel":
-    """Start a process that serves a line."""
+async def _open_process(
+    command: Callable[[int], Sequence[str]], environment: Mapping[str, str], log: LogSink
+) -> "_ProcessChannel":
+    """Start the process of a command that serves the line with this descriptor."""
     ours, theirs = socket.socketpair()
     with theirs:
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-u",
-                "-m",
-                "sojourn.substrates.local_child",
-                str(theirs.fileno()),
-                str(os.getpid()),
+                *command(theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
                 cwd="/",
-                env=_environment(),
+                env=environment,
             )
         except OSError as error:
             ours.close()
             raise Failed(f"no process can be started for an agent: {error}") from error
     reader, writer = await asyncio.open_connection(sock=ours)
     return _ProcessChannel(process, reader, writer, log)
+
+
+def _own_command(line: int) -> Sequence[str]:
+    child = "sojourn.substrates.local_child"
+    return (sys.executable, "-P", "-u", "-m", child, str(line), str(os.getpid()))
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from sojourn.runtime.serving import Server
 
-__all__ = ["HEADER", "main"]
+__all__ = ["HEADER", "main", "serve"]
 
 HEADER: Final = struct.Struct(">I")
 STEP_THREADS_MAX: Final = 8
@@ -26,7 +26,11 @@ _PR_SET_PDEATHSIG: Final = 1
 def main() -> None:
     """Serve the line until it is closed."""
     _die_with(int(sys.argv[2]))
-    line = socket.socket(fileno=int(sys.argv[1]))
+    serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+def serve(line: socket.socket) -> None:
+    """Serve an agent's line until it is closed, and end the process."""
     asyncio.run(_serve(line))
     os._exit(0)  # a step may still be running in a thread; nobody waits for it any more
 

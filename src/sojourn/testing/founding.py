@@ -13,7 +13,7 @@ from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
 from sojourn.core.agent.lineage import Lineage
-from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
+from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping as MemoryMapping
@@ -167,13 +167,6 @@ class Keep:
     residency: tuple[str, ...] = ()
 
 
-class _NoBlocks:
-    """A source without blocks: what is new is made from nothing."""
-
-    def get(self, named: bytes) -> bytes:
-        raise MissingBlock(named)
-
-
 @dataclass(frozen=True, slots=True)
 class Born:
     """A genesis that is ready to be proposed, and the blocks that it names."""
@@ -202,7 +195,7 @@ def genesis(
     requires: Requirements,
 ) -> Born:
     """Return the genesis of an agent, signed by the issuer. `nonce` (32 bytes) makes it one of its kind."""
-    blocks = NewBlocks(_NoBlocks())
+    blocks = NewBlocks(NoBlocks())
     signed = _document(policy, actions, outside=outside)
     ruled_by = blocks.add(encode(signed.document))
     record = AgentRecord(

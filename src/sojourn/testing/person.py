@@ -1,9 +1,11 @@
-"""What a person does in a simulated world, by the wire: tell of zones, launch agents, write to them."""
+"""What people do in a simulated world, by the wire: tell of zones, launch agents, write to them, order them about."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from sojourn.core.agent.memory.blocks import NoBlocks
+from sojourn.core.agent.orders import Order
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.seals import Kind, Role, Seal, statement
@@ -11,14 +13,15 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AgentMessage, PutMessage, SignedMessage
 from sojourn.core.protocol.gossip import News, Tell
 from sojourn.core.protocol.messages import Applied
+from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
-from sojourn.testing.founding import Born, endorsement, key
+from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 
-__all__ = ["introduce", "launch", "message", "send"]
+__all__ = ["introduce", "launch", "message", "order", "send"]
 
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.25
@@ -95,4 +98,25 @@ async def send(pool: ConnectionPool, zone: Callable[[], ZoneManifest], said: Sig
         took = await client.ask_all(PutMessage(message=said), Applied, timeout_s=_ASK_S)
         if len(took) > client.manifest.f:
             return
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def order(
+    pool: ConnectionPool, look: Callable[[], tuple[ZoneManifest, Certified]], given: Order
+) -> Certified:
+    """Carry an order of the agent's issuer to where it is, after whatever it does next, until it is carried out."""
+    signed = sealed(given, [ISSUER])
+    while True:
+        zone, head = look()
+        proposal = carrying(signed, head, key("person"), at_ms=given.issued_ms)
+        slot = slot_for(head, proposal.transition, zone)
+        try:
+            client = ZoneClient(zone, pool)
+            proposer = Proposer(proposal, slot, zone, parent=head)
+            return await client.decide(proposer, NoBlocks(), timeout_s=_ASK_S, until_applied=True)
+        except Overtaken:
+            continue
+        except Stalled as stalled:
+            if _is_final(stalled, zone):
+                raise
         await asyncio.sleep(_PAUSE_S)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer, Requirements
+from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
@@ -201,6 +202,23 @@ class World:
         self.perform(
             lambda: person.send(self._person.pool, lambda: agent.zone.manifest, message),
             f"write to {agent.name}",
+            within,
+        )
+
+    def order(self, agent: LaunchedAgent, act: Act | str, within: float = WITHIN_S) -> None:
+        """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
+
+        `act` is "suspend", "resume", "quarantine", "lift", "retire" or "revoke".
+        """
+        now_ms = self._person.clock.wall_ms()
+        given = Order(
+            agent=agent.id, act=Act(act), issued_ms=now_ms, expires_ms=now_ms + int(within * 1000)
+        )
+        self.perform(
+            lambda: person.order(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), given
+            ),
+            f"{given.act} {agent.name}",
             within,
         )
 

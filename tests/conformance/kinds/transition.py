@@ -84,7 +84,12 @@ def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
     fewer = {"risk": memory.compartments["risk"]}
     budgets = STEP.record.eligibility.budgets
     steps: list[tuple[str, dict[str, Any], str, str]] = [
-        ("a step that changes the policy", {"governance__version": 2}, "bad-change", "governance"),
+        (
+            "a step that changes the policy",
+            {"governance__version": 2},
+            "bad-change",
+            "governance.version",
+        ),
         (
             "a step that changes its code",
             {"capabilities__code": ZERO},

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.anchor import answers, gossiping
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode_block
@@ -16,13 +17,12 @@ from sojourn.core.base.errors import Refused
 from sojourn.core.base.limits import BODY_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange, gossip
+from sojourn.core.protocol.admission import ordered
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import (
     Applied,
     Declined,
     Evidence,
-    Order,
-    SignedOrder,
 )
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import ZoneClient
@@ -159,16 +159,17 @@ def test_only_the_bound_host_drops_messages() -> None:
 
 async def retire(v: Village, house: House, head: Certified) -> None:
     """Have the issuer retire an agent."""
-    order = Order(agent=head.record.agent_id, act="retire", issued_ms=1)
+    now_ms = clock.wall_ms()
+    order = Order(
+        agent=head.record.agent_id, act=Act.RETIRE, issued_ms=now_ms, expires_ms=now_ms + 60_000
+    )
     sealed = SignedOrder(
         order=order, seals=(seal(v.issuer, Kind.ORDER, Role.ISSUER, digest_of(order)),)
     )
-    ended = replace(head.record.eligibility, status=Status.RETIRED)
-    record = v.step_proposal(house, head, eligibility=ended).transition.record
     proposal = v.proposal(
         TransitionKind.RETIRE,
         head,
-        record,
+        ordered(head.record, head.certificate.slot, order),
         v.issuer,
         role=Role.PERSON,
         evidence=Evidence(order=sealed),

@@ -53,7 +53,10 @@ class SilentChannel(Channel):
 class SilentSubstrate(Substrate):
     """Starts silent agents."""
 
-    def __init__(self) -> None:
+    confines = False
+
+    def __init__(self, *, confines: bool = False) -> None:
+        self.confines = confines  # type: ignore[misc]
         self.started: list[SilentChannel] = []
         self.modes: list[Mode] = []
 
@@ -205,18 +208,20 @@ async def ruled_by(v: Village, house: House, head: Certified, cedar: str) -> Cer
 
 
 @pytest.mark.parametrize(
-    ("condition", "modes"),
+    ("condition", "confines", "modes"),
     [
-        ("true", ["inside"]),
-        ("context.own_process", ["process"]),
-        ("context.confined", []),
-        ("!context.confined", ["inside"]),
+        ("true", True, ["inside"]),
+        ("context.own_process", True, ["process"]),
+        ("context.confined", True, ["confined"]),
+        ("context.confined", False, []),
+        ("!context.confined", True, ["inside"]),
+        ("context.own_process && !context.confined", True, ["process"]),
     ],
 )
-def test_nothing_is_confined_and_a_process_of_its_own_is_said_to_be_just_that(
-    condition: str, modes: list[Mode]
+def test_code_runs_where_the_policies_let_it_and_a_host_says_confined_of_what_is(
+    condition: str, confines: bool, modes: list[Mode]
 ) -> None:
-    substrate = SilentSubstrate()
+    substrate = SilentSubstrate(confines=confines)
 
     async def test(v: Village, house: House, host: Host, head: Certified) -> None:
         host._begin(host.leases.run)
@@ -229,6 +234,15 @@ def test_nothing_is_confined_and_a_process_of_its_own_is_said_to_be_just_that(
         assert modes == substrate.modes
 
     run(test, substrate=substrate)
+
+
+@pytest.mark.parametrize("confines", [True, False])
+def test_a_host_offers_to_confine_if_its_substrate_does(confines: bool) -> None:
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        offer, _ = host.outlook._current()
+        assert confines is offer.confines
+
+    run(test, substrate=SilentSubstrate(confines=confines))
 
 
 def test_an_agent_that_may_not_execute_is_not_started() -> None:

@@ -20,15 +20,13 @@ class Status(StrEnum):
 
     ACTIVE = "active"
     DORMANT = "dormant"
-    SUSPENDED = "suspended"
-    QUARANTINED = "quarantined"
     DEPARTED = "departed"
     RETIRED = "retired"
     REVOKED = "revoked"
 
 
-ACTING = frozenset({Status.ACTIVE, Status.DORMANT, Status.QUARANTINED})
-"""Statuses in which the bound host may take steps."""
+ACTING = frozenset({Status.ACTIVE, Status.DORMANT})
+"""Statuses in which the bound host may take steps, unless officers suspended the agent."""
 ENDED = frozenset({Status.RETIRED, Status.REVOKED})
 """Statuses that nothing follows."""
 
@@ -48,12 +46,34 @@ class Budget(Value):
 
 
 class Eligibility(Value):
-    """The field: status, wake triggers, budgets by name, and the digest of the last decision."""
+    """The field: status, wake triggers, budgets by name, and the digest of the last decision.
+
+    Beside the status stands what officers ordered: a suspended agent takes no step; one in quarantine takes steps,
+    and neither acts on anything nor goes anywhere. It goes on with its status when the order is lifted.
+    """
 
     status: Status
+    is_suspended: bool = False
+    is_quarantined: bool = False
     wake: Annotated[tuple[Wake, ...], Meta(max_length=16)] = ()
     budgets: Annotated[dict[Name, Budget], Meta(max_length=32)] = {}
     last_decision: Digest | None = None
+
+    @property
+    def is_acting(self) -> bool:
+        """Whether the bound host may take steps."""
+        return self.status in ACTING and not self.is_suspended
+
+    @property
+    def is_held(self) -> bool:
+        """Whether officers have suspended it, or put it in quarantine."""
+        return self.is_suspended or self.is_quarantined
+
+    def describe(self) -> str:
+        """Return, for people, the status and what officers ordered, such as `active, in quarantine`."""
+        suspended = ["suspended"] if self.is_suspended else []
+        quarantined = ["in quarantine"] if self.is_quarantined else []
+        return ", ".join([self.status, *suspended, *quarantined])
 
 
 def check_budgets(old: Mapping[str, Budget], new: Mapping[str, Budget]) -> None:

@@ -158,13 +158,13 @@ def check_threshold(
 class Governance(Value):
     """The field: which documents rule, by digest, in order; and how often they changed.
 
-    `version` rises by one with every change of documents. `revocations` is the highest sequence number of a
-    revocation that has been applied.
+    `version` rises by one with every change of documents. `ordered_ms` is when the newest order that was carried
+    out was issued (milliseconds since 1970; 0: none was).
     """
 
     documents: Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
     version: Count
-    revocations: Count = 0
+    ordered_ms: Count = 0
 
     def check_documents(self, documents: Sequence[Document], now_ms: int) -> None:
         """Raise `Rejected` unless these are exactly the documents named, in order, inside their windows."""

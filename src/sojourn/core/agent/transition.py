@@ -15,11 +15,12 @@ from msgspec import Meta
 from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
 from sojourn.core.agent.memory.field import check_compartments
+from sojourn.core.agent.orders import Act, carried_out
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.trust import check_events
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.quorum.votes import Slot
 
 __all__ = [
@@ -31,13 +32,17 @@ __all__ = [
     "check_change",
     "check_constant",
     "check_genesis",
+    "check_unhindered",
     "next_lineage",
     "open_custody",
 ]
 
 
 class TransitionKind(StrEnum):
-    """The rows of the change table that exist today; guardians' and amendments' come with their code."""
+    """The rows of the change table that exist today; guardians' and amendments' come with their code.
+
+    The last six carry out an order of officers, and are named after its act.
+    """
 
     GENESIS = "genesis"
     STEP = "step"
@@ -47,7 +52,12 @@ class TransitionKind(StrEnum):
     ADMIT = "admit"
     REFUSE = "refuse"
     RETURN = "return"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    QUARANTINE = "quarantine"
+    LIFT = "lift"
     RETIRE = "retire"
+    REVOKE = "revoke"
 
 
 class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
@@ -83,44 +93,57 @@ _SPEND = frozenset({"eligibility.budgets", "eligibility.last_decision"})
 _CUSTODY = frozenset({"custody.zone", "custody.term", "custody.binding", "custody.host"})
 _ACTIVE = frozenset({Status.ACTIVE})
 _DEPARTED = frozenset({Status.DEPARTED})
-_AWAKE = frozenset({Status.ACTIVE, Status.DORMANT})
+_ORDERED: Final = frozenset({"governance.ordered_ms"})
+_SUSPENSION: Final = Change(
+    fields=_ORDERED | {"eligibility.is_suspended"}, before=ACTING, after=ACTING
+)
+_QUARANTINE: Final = Change(
+    fields=_ORDERED | {"eligibility.is_quarantined"}, before=ACTING, after=ACTING
+)
+_END: Final = Change(
+    fields=_ORDERED | {"eligibility.status", "eligibility.wake"}, before=ACTING, after=ENDED
+)
 
 CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.STEP: Change(
         fields=_SPEND | {"memory", "eligibility.status", "eligibility.wake", "trust.events"},
         before=ACTING,
-        after=_AWAKE | {Status.QUARANTINED},
+        after=ACTING,
     ),
     TransitionKind.INTEND: Change(
         fields=_SPEND | {"memory.outbox", "memory.journal"}, before=_ACTIVE, after=_ACTIVE
     ),
     TransitionKind.BIND: Change(
         fields=frozenset({"custody.binding", "custody.host"}),
-        before=frozenset(Status) - ENDED - _DEPARTED,
-        after=frozenset(Status) - ENDED - _DEPARTED,
+        before=ACTING,
+        after=ACTING,
     ),
     TransitionKind.DEPART: Change(
-        fields=frozenset({"eligibility.status", "migration"}), before=_AWAKE, after=_DEPARTED
+        fields=frozenset({"eligibility.status", "migration"}), before=ACTING, after=_DEPARTED
     ),
     TransitionKind.ADMIT: Change(
         fields=_CUSTODY | {"eligibility.status", "migration", "memory.held"},
         before=_DEPARTED,
-        after=_AWAKE,
+        after=ACTING,
     ),
     TransitionKind.REFUSE: Change(fields=frozenset(), before=_DEPARTED, after=_DEPARTED),
     TransitionKind.RETURN: Change(
         fields=_CUSTODY - {"custody.zone"} | {"eligibility.status", "migration"},
         before=_DEPARTED,
-        after=_AWAKE,
+        after=ACTING,
     ),
-    TransitionKind.RETIRE: Change(
-        fields=frozenset({"eligibility.status", "eligibility.wake"}),
-        before=frozenset(Status) - ENDED - _DEPARTED,
-        after=frozenset({Status.RETIRED}),
-    ),
+    TransitionKind.SUSPEND: _SUSPENSION,
+    TransitionKind.RESUME: _SUSPENSION,
+    TransitionKind.QUARANTINE: _QUARANTINE,
+    TransitionKind.LIFT: _QUARANTINE,
+    TransitionKind.RETIRE: _END,
+    TransitionKind.REVOKE: _END,
 }
 
-_PARTS: Final = ("custody", "memory", "eligibility", "trust")
+_REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.DEPART})
+_STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
+_ACTS: Final = {TransitionKind(act): act for act in Act}
+_PARTS: Final = ("custody", "governance", "memory", "eligibility", "trust")
 _RULED: Final = frozenset({"agent", "version", "parent", "lineage"})
 _COMPARED: Final = tuple(name for name in AgentRecord.__struct_fields__ if name not in _RULED)
 _CHANGEABLE: Final = frozenset[str]().union(*(row.fields for row in CHANGES.values()))
@@ -155,6 +178,7 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     _check_succession(old, new, slot)
     row = CHANGES[kind]
     _check_status(kind, row, old.eligibility.status, new.eligibility.status)
+    check_unhindered(kind, old)
     for name in sorted(changed_fields(old, new)):
         if not _covers(row, name, old, new):
             raise _bad(f"{kind} may not change {name}", name)
@@ -162,6 +186,8 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     check_events(old.trust.events, new.trust.events)
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
+    if kind in _ACTS:
+        _check_carried_out(_ACTS[kind], old, new)
     _check_custody(kind, old, new)
 
 
@@ -170,11 +196,34 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
     for name in sorted(changed_fields(old, new)):
         if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
             raise _bad(f"no transition may change {name}", name)
+    before, after = old.governance.ordered_ms, new.governance.ordered_ms
+    if after < before:
+        problem = f"an order issued at {before} was carried out before one of {after}"
+        raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
+
+
+def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:
+    """Raise `Denied` if officers ordered what keeps this agent from a transition of `kind`."""
+    eligibility = record.eligibility
+    is_still = kind in _STEPPING and eligibility.is_suspended
+    is_alone = kind in _REACHING_OUT and eligibility.is_quarantined
+    if is_still or is_alone:
+        ordered = "has been suspended" if is_still else "is in quarantine"
+        raise Denied(f"no {kind}: by order of its officers the agent {ordered}")
+
+
+def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
+    """Check that an order was carried out, to the letter, and that it is newer than those before."""
+    if new.eligibility != carried_out(act, old.eligibility):
+        raise _bad(f"to {act} an agent changes something else", "eligibility")
+    before, after = old.governance.ordered_ms, new.governance.ordered_ms
+    if after <= before:
+        problem = f"an order issued at {before} was carried out before this one, of {after}"
+        raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
 
 
 def _check_status(kind: TransitionKind, row: Change, before: Status, after: Status) -> None:
-    is_lifted = kind is TransitionKind.STEP and Status.QUARANTINED in {before, after}
-    if before not in row.before or after not in row.after or (is_lifted and before is not after):
+    if before not in row.before or after not in row.after:
         problem = f"{kind} cannot lead from {before} to {after}"
         raise Rejected(problem, reason="bad-status", where="eligibility.status")
 
@@ -268,7 +317,7 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
-    if record.eligibility.status not in _AWAKE:
+    if record.eligibility.status not in ACTING:
         raise Rejected(
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
@@ -281,3 +330,5 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
     if record.eligibility.last_decision is not None:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
+    if record.governance.ordered_ms or record.eligibility.is_held:
+        raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")

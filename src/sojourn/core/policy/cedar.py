@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, NamedTuple
 
-from cedarpy import AuthzResult, PolicySet, Schema, is_authorized, pst, validate_policies
+from cedarpy import (
+    AuthzResult,
+    Entities,
+    PolicySet,
+    Schema,
+    is_authorized,
+    policies_from_json_str,
+    policies_to_json_str,
+    pst,
+    validate_policies,
+)
+from cedarpy import Decision as CedarDecision
 
 from sojourn.core.base.encoding import Value
 from sojourn.core.policy.request import PolicyRequest
@@ -18,18 +29,32 @@ from sojourn.core.policy.request import PolicyRequest
 __all__ = [
     "Answer",
     "Compiled",
+    "Foreign",
+    "ForeignAnswer",
     "Parsed",
     "Path",
     "attributes",
     "authorize",
+    "constant",
     "parse",
     "syntax_error",
+    "trees",
     "validate",
 ]
 
 _NUMBERED: Final = re.compile(r"policy(\d+)")
 _ABOUT: Final = re.compile(r"(?:for|error while evaluating) policy `policy(\d+)`[,:] ")
 
+
+_NAMED: Final = re.compile(r"policy `(.*?)`", re.DOTALL)
+_ANY_REQUEST: Final = {
+    "effect": "permit",
+    "principal": {"op": "All"},
+    "action": {"op": "All"},
+    "resource": {"op": "All"},
+}
+_NO_POLICIES: Final[dict[str, Any]] = {"templates": {}, "templateLinks": []}
+_NO_REQUEST: Final = {"principal": 'A::"a"', "action": 'Action::"a"', "resource": 'A::"a"'}
 
 Path = tuple[str, ...]
 """How a rule names a value: principal, resource or context, then the attributes in turn."""
@@ -38,12 +63,14 @@ Path = tuple[str, ...]
 class Parsed(NamedTuple):
     """One policy as Cedar read it. `actions` is None for a rule about every action.
 
+    `below` says whether its scope covers, beside the actions it names, those in a group it names.
     `paths` are the values its conditions name, such as ("resource", "jurisdiction"), sorted.
     """
 
     permits: bool
     annotations: dict[str, str]
     actions: tuple[str, ...] | None
+    below: bool
     paths: tuple[Path, ...]
 
 
@@ -53,6 +80,14 @@ class Answer(NamedTuple):
     permitted: bool
     reasons: tuple[int, ...]
     errors: tuple[tuple[int | None, str], ...]
+
+
+class ForeignAnswer(NamedTuple):
+    """What Cedar alone said: `reasons` and `errors` name policies as Cedar does, sorted."""
+
+    permitted: bool
+    reasons: tuple[str, ...]
+    errors: tuple[str, ...]
 
 
 class Compiled(NamedTuple):
@@ -74,6 +109,62 @@ def parse(text: str) -> tuple[Parsed, ...]:
     """
     policies = PolicySet.from_str(text).to_pst().static_policies
     return tuple(_parsed(policies[key]) for key in sorted(policies, key=_number))
+
+
+class Foreign(NamedTuple):
+    """Policies, schema and entities that need not be ours, as Cedar alone reads them.
+
+    What Cedar alone says is no permission here: it skips a policy that errors.
+    """
+
+    policies: PolicySet
+    text: str
+    schema: Schema
+    entities: Entities
+
+    @classmethod
+    def of(cls, policies: str, schema: str, entities: str) -> "Foreign":
+        """Parse texts: policies and schema as Cedar or JSON, entities as JSON. Raises `ValueError`."""
+        text = policies_from_json_str(policies) if policies.lstrip()[:1] == "{" else policies
+        read = Schema.from_json_str if schema.lstrip()[:1] == "{" else Schema.from_str
+        parsed = read(schema)
+        # By its JSON, so that policies keep the names they have there.
+        kept = PolicySet.from_str(text) if text is policies else PolicySet.from_json_str(policies)
+        return cls(kept, text, parsed, Entities.from_json_str(entities, parsed))
+
+    def is_valid(self) -> bool:
+        """Whether Cedar finds the policies valid by the schema. Raises `ValueError`."""
+        return bool(validate_policies(self.text, self.schema).validation_passed)
+
+    def ask(self, question: Mapping[str, Any], *, validate: bool) -> ForeignAnswer:
+        """Ask Cedar; with `validate`, the request has to fit the schema. Raises `ValueError`."""
+        schema = self.schema if validate else None
+        result = is_authorized(dict(question), self.policies, self.entities, schema)
+        erred = [_NAMED.search(error) for error in result.diagnostics.errors]
+        if result.decision is CedarDecision.NoDecision or not all(erred):
+            raise ValueError("; ".join(result.diagnostics.errors))
+        return ForeignAnswer(
+            bool(result.allowed),
+            tuple(sorted(result.diagnostics.reasons)),
+            tuple(sorted({each[1] for each in erred if each})),
+        )
+
+
+def trees(text: str) -> tuple[dict[str, Any], ...]:
+    """Return the policies of a checked text in order, each as Cedar's JSON policy format has it."""
+    policies = json.loads(policies_to_json_str(text))["staticPolicies"]
+    return tuple(policies[key] for key in sorted(policies, key=_number))
+
+
+def constant(condition: dict[str, Any]) -> bool | None:
+    """Return what a condition that names nothing of a request is; None if evaluating it errors.
+
+    `condition` is an expression of the JSON policy format.
+    """
+    policy = _ANY_REQUEST | {"conditions": [{"kind": "when", "body": condition}]}
+    text = policies_from_json_str(json.dumps({**_NO_POLICIES, "staticPolicies": {"it": policy}}))
+    result = is_authorized(_NO_REQUEST, text, [])
+    return None if result.diagnostics.errors else bool(result.allowed)
 
 
 def syntax_error(text: str) -> str:
@@ -176,6 +267,7 @@ def _parsed(policy: pst.Template) -> Parsed:
         permits=policy.effect == "permit",
         annotations=dict(policy.annotations),
         actions=_actions(policy.action),
+        below=not isinstance(policy.action, pst.ActionEq),
         paths=tuple(sorted(named - {("context",)})),
     )
 

@@ -44,17 +44,21 @@ class PolicyDocument(Value):
 
 
 class DocumentRule(NamedTuple):
-    """A rule, and the values of a request that its conditions name."""
+    """A rule, and the values of a request that its conditions name.
+
+    `below` says whether its scope covers, beside the actions it names, those in a group it names.
+    """
 
     rule: Rule
     paths: tuple[cedar.Path, ...]
+    below: bool
 
     def is_about(self, action: str) -> bool:
         """Whether the rule's scope covers `action`."""
         actions = self.rule.actions
         if not actions or action in actions:
             return True
-        return APPLICATION in actions and action not in STANDARD_ACTIONS
+        return self.below and APPLICATION in actions and action not in STANDARD_ACTIONS
 
 
 def check_policy(text: str, actions: Iterable[str] = (), *, name: str = "policy") -> None:
@@ -179,12 +183,12 @@ def _rule(source: Source, statement: Statement, parsed: cedar.Parsed) -> Documen
         annotations=parsed.annotations,
         text=text if len(text) <= _RULE_TEXT_MAX else text[: _RULE_TEXT_MAX - 1] + "…",
     )
-    return DocumentRule(rule, parsed.paths)
+    return DocumentRule(rule, parsed.paths, parsed.below)
 
 
 def _check_ids(source: Source, rules: tuple[DocumentRule, ...]) -> None:
     seen: set[str] = set()
-    for statement, (rule, _) in zip(source.statements, rules, strict=True):
+    for statement, (rule, *_) in zip(source.statements, rules, strict=True):
         if rule.id and rule.id in seen:
             problem = f'two rules have the id "{rule.id}"'
             raise source.misused(statement.offset, problem, remedy="Give each rule its own @id")

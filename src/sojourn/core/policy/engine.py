@@ -22,7 +22,7 @@ from sojourn.core.policy.request import PolicyRequest
 from sojourn.core.policy.schema import APPLICATION, STANDARD_ACTIONS, check_actions, schema_text
 from sojourn.core.policy.source import RULES_MAX
 
-__all__ = ["PreparedPolicy", "evaluate", "evaluate_all", "prepare"]
+__all__ = ["PreparedPolicy", "evaluate", "evaluate_all", "judged_as", "prepare"]
 
 _RULES_KEPT_MAX: Final = 16
 _PREPARED_MAX: Final = 128
@@ -58,7 +58,7 @@ def prepare(documents: Iterable[PolicyDocument], *, judges_foreign: bool = False
 
 def evaluate(policy: PreparedPolicy, request: PolicyRequest) -> Decision:
     """Return what one party's policy says to a request; whatever goes wrong is a denial."""
-    action = _action(policy, request.action)
+    action = judged_as(policy, request.action)
     if action is None:
         problem = f'the action "{request.action}" is not declared by these policy documents'
         return _decision(policy, request, "error", (), (problem,))
@@ -131,7 +131,8 @@ def _check_count(rules: Sequence[DocumentRule]) -> None:
         raise Misused(problem, remedy="Join rules by sets of values")
 
 
-def _action(policy: PreparedPolicy, asked: str) -> str | None:
+def judged_as(policy: PreparedPolicy, asked: str) -> str | None:
+    """Return the name under which a policy judges an action; None if it denies it unseen."""
     if asked in STANDARD_ACTIONS or asked in policy.actions:
         return asked
     return APPLICATION if policy.judges_foreign else None

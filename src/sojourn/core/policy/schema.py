@@ -86,8 +86,8 @@ type Circumstances = {
                                    //   currency unit of the agent's budget
   own_process: Bool,               // for "execute": the code runs in a process of its own, which keeps
                                    //   crashes and memory apart and no more
-  confined: Bool,                  // for "execute": the operating system keeps the code from network, files
-                                   //   and new privileges; false in this version, which confines nothing
+  confined: Bool,                  // for "execute": the operating system keeps the code from network, files,
+                                   //   programs, other processes and new privileges
   counterpart?: String,            // the other party: the agent written to or spawned, the receiver
                                    //   of an effect; absent if there is none
   origin?: Zone,                   // for "travel": the zone it would leave

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.limits import NESTING_DEPTH_MAX
 
-__all__ = ["RULES_MAX", "TEXT_LENGTH_MAX", "Source", "Statement", "Token"]
+__all__ = ["RULES_MAX", "TEXT_LENGTH_MAX", "Source", "Statement", "Token", "depth_of"]
 
 TEXT_LENGTH_MAX: Final = 65_536
 """Characters of one policy document, as in `encoding.Text`."""
@@ -193,6 +193,19 @@ class Source:
         return Statement(tuple(tokens))
 
 
+def depth_of(text: str) -> int:
+    """Return an upper bound of the depth of a text's syntax trees, whatever the text is."""
+    levels, deepest = [_Level()], 0
+    for match in _LEXEME.finditer(text):
+        lexeme = match["token"]
+        if lexeme == ";":
+            levels = [_Level()]
+        elif lexeme:
+            _measure(levels, lexeme)
+            deepest = max(deepest, sum(each.depth_so_far() for each in levels))
+    return deepest
+
+
 def _closing(tokens: Iterable[Token]) -> str:
     """Return the brackets that close those which `tokens` leave open."""
     closing: list[str] = []
@@ -231,22 +244,31 @@ class _Level:
         self.end_element()
         return self.element
 
+    def depth_so_far(self) -> int:
+        return max(self.element, self.operators + max(self.operand, self.chain + self.bracket))
+
 
 def _nesting(tokens: Iterable[str]) -> int:
     """Return an upper bound of the depth of the syntax tree of tokens whose brackets balance."""
     levels = [_Level()]
     for text in tokens:
-        level = levels[-1]
-        if text in _CHAINED:
-            level.chain += 1
-        if text in _CLOSES:
-            levels.append(_Level())
-        elif text in _CLOSES.values():
+        _measure(levels, text)
+    return levels[0].depth()
+
+
+def _measure(levels: list[_Level], text: str) -> None:
+    """Read one more token; `levels` are those of the brackets open around it."""
+    level = levels[-1]
+    if text in _CHAINED:
+        level.chain += 1
+    if text in _CLOSES:
+        levels.append(_Level())
+    elif text in _CLOSES.values():
+        if len(levels) > 1:
             depth = levels.pop().depth()
             levels[-1].bracket = max(levels[-1].bracket, depth)
-        elif text in _BINARY:
-            level.end_operand()
-            level.operators += 1
-        elif text == ",":
-            level.end_element()
-    return levels[0].depth()
+    elif text in _BINARY:
+        level.end_operand()
+        level.operators += 1
+    elif text == ",":
+        level.end_element()

@@ -1,4 +1,4 @@
-"""What a record looks like on the other side of a border: departed, admitted, returned (protocol §5).
+"""What a record looks like after a transition that leaves no choice: bound, departed, admitted, returned, ordered.
 
 Host, target and anchors all compute these the same way, so that the new record is determined by the old one
 and the evidence, and a vote is a comparison.
@@ -8,13 +8,14 @@ import msgspec
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.memory.field import Compartment, Memory, may_reside
+from sojourn.core.agent.orders import Order, carried_out
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import next_lineage
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["admitted", "bound", "child", "departed", "memory_in", "returned"]
+__all__ = ["admitted", "bound", "child", "departed", "memory_in", "ordered", "returned"]
 
 
 def child(parent: AgentRecord, slot: Slot, **changes: object) -> AgentRecord:
@@ -71,6 +72,13 @@ def returned(gone: AgentRecord, slot: Slot) -> AgentRecord:
     return child(
         gone, slot, custody=custody, migration=None, eligibility=_with(gone, Status.ACTIVE)
     )
+
+
+def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
+    """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status."""
+    governance = msgspec.structs.replace(parent.governance, ordered_ms=order.issued_ms)
+    eligibility = carried_out(order.act, parent.eligibility)
+    return child(parent, slot, governance=governance, eligibility=eligibility)
 
 
 def _with(record: AgentRecord, status: Status) -> object:

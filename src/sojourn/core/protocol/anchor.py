@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 
 from sojourn.core.agent.capabilities import mismatches
-from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.transition import TransitionKind, check_change
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Refused, Rejected, SojournError
@@ -82,7 +81,7 @@ def renews(dossier: Dossier, host: bytes, claim: Claim) -> bool:
     head = dossier.head
     if head is None or head.record.custody.host != host:
         return False
-    if head.record.custody.fence != claim.fence or head.record.eligibility.status not in ACTING:
+    if head.record.custody.fence != claim.fence or not head.record.eligibility.is_acting:
         return False
     if dossier.high_term > claim.term:
         return False

@@ -6,6 +6,9 @@ refusal is as much evidence as an approval.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
 
 from sojourn.core.agent import trust
 from sojourn.core.agent.capabilities import mismatches
@@ -22,6 +25,11 @@ from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = ["Assessment", "Finding", "ask_to_execute", "assess"]
+
+_INSIDE: Final = RequestContext()
+_APART: Final = RequestContext(own_process=True)
+_CONFINED: Final = RequestContext(own_process=True, confined=True)
+"""The circumstances of running an agent's code (decisions 0019 and 0025)."""
 
 
 class Finding(Value):
@@ -72,11 +80,13 @@ def assess(
     """
     is_here = place.zone_id == home.zone_id
     operations = ("execute",) if is_here else ("travel", "execute")
-    capability, best = _capability(record, envelopes, is_here=is_here)
+    confines = any(envelope.offer.confines for envelope in envelopes.values())
+    governance, confined = _governance(record, documents, place, home, memo, confines=confines)
+    capability, best = _capability(record, envelopes, is_here=is_here, confined=confined)
     return Assessment(
         zone=place.zone_id,
         name=place.name,
-        governance=_governance(record, documents, place, home, memo),
+        governance=governance,
         capability=capability,
         trust=_trust(record, place, endorsements, operations, now_ms),
         price_micros=best.price_micros if best else None,
@@ -91,18 +101,31 @@ def assess(
 
 
 def ask_to_execute(
-    record: AgentRecord, documents: Sequence[Document], place: ZoneManifest, memo: Memo
-) -> tuple[Verdict, bool]:
-    """Return what is said to running the agent's code at `place`, and whether in a process of its own.
+    record: AgentRecord,
+    documents: Sequence[Document],
+    place: ZoneManifest,
+    memo: Memo,
+    *,
+    confines: bool,
+) -> tuple[Verdict, RequestContext]:
+    """Return what is said to running the agent's code at `place`, and to which circumstances.
 
-    That is asked only if running it inside the host's process is denied. Raises `Denied` for a policy that
-    cannot be evaluated.
+    The least is asked for first: inside the host's process, then in one of its own, then in one that is confined,
+    but that only if a host there `confines`. An agent that requires to be confined asks for nothing less. The
+    first that is permitted is the answer, or the last that is not. Raises `Denied` for a policy that cannot be
+    evaluated.
     """
-    inside, apart = RequestContext(), RequestContext(own_process=True)
-    verdict = permission.ask(record, documents, "execute", place, place, inside, memo)
-    if verdict.permitted:
-        return verdict, False
-    return permission.ask(record, documents, "execute", place, place, apart, memo), True
+
+    def ask(circumstances: RequestContext) -> Verdict:
+        return permission.ask(record, documents, "execute", place, place, circumstances, memo)
+
+    if record.capabilities.requires.confined:
+        return ask(_CONFINED), _CONFINED
+    *others, last = (_INSIDE, _APART, _CONFINED) if confines else (_INSIDE, _APART)
+    for circumstances in others:
+        if (verdict := ask(circumstances)).permitted:
+            return verdict, circumstances
+    return ask(last), last
 
 
 def _governance(
@@ -111,16 +134,21 @@ def _governance(
     place: ZoneManifest,
     home: ZoneManifest,
     memo: Memo,
-) -> Finding:
+    *,
+    confines: bool,
+) -> tuple[Finding, bool]:
+    """Judge by the policies; also tell whether they let its code run where it is confined, and not otherwise."""
     permits: dict[str, None] = {}
+    confined = False
     try:
-        for verdict in _verdicts(record, documents, place, home, memo):
+        for verdict, circumstances in _verdicts(record, documents, place, home, memo, confines):
             if not verdict.permitted:
-                return Finding(passes=False, reasons=(verdict.explain(),))
+                return Finding(passes=False, reasons=(verdict.explain(),)), False
             permits |= dict.fromkeys(_rules(verdict))
+            confined = circumstances.confined
     except SojournError as error:  # a policy that cannot be evaluated denies
-        return Finding(passes=False, reasons=(str(error),))
-    return Finding(passes=True, reasons=(f"permitted by {', '.join(permits)}",))
+        return Finding(passes=False, reasons=(str(error),)), False
+    return Finding(passes=True, reasons=(f"permitted by {', '.join(permits)}",)), confined
 
 
 def _verdicts(
@@ -129,14 +157,17 @@ def _verdicts(
     place: ZoneManifest,
     home: ZoneManifest,
     memo: Memo,
-) -> Iterator[Verdict]:
+    confines: bool,
+) -> Iterator[tuple[Verdict, RequestContext]]:
     """Yield what is said to each operation: to `travel` by both zones, to `execute` by the place's (protocol §4)."""
     if place.zone_id != home.zone_id:
         context = permission.travel_context(record, place)
         for ruled_by in (home, place):
-            yield permission.ask(record, documents, "travel", place, ruled_by, context, memo, home)
-    verdict, _ = ask_to_execute(record, documents, place, memo)
-    yield verdict
+            verdict = permission.ask(
+                record, documents, "travel", place, ruled_by, context, memo, home
+            )
+            yield verdict, context
+    yield ask_to_execute(record, documents, place, memo, confines=confines)
 
 
 def _rules(verdict: Verdict) -> list[str]:
@@ -145,16 +176,18 @@ def _rules(verdict: Verdict) -> list[str]:
 
 
 def _capability(
-    record: AgentRecord, envelopes: Mapping[bytes, Envelope], *, is_here: bool
+    record: AgentRecord, envelopes: Mapping[bytes, Envelope], *, is_here: bool, confined: bool
 ) -> tuple[Finding, Envelope | None]:
-    """Judge the hosts' offers; the agent's own host has its slot already."""
+    """Judge the hosts' offers; the agent's own host has its slot already. Policies may want it `confined`."""
+    requires = record.capabilities.requires
+    requires = replace(requires, confined=requires.confined or confined)
     if not envelopes:
         return Finding(passes=False, reasons=("no host there offers anything now",)), None
     ranked = sorted(envelopes.values(), key=lambda envelope: (envelope.price_micros, envelope.host))
     lacks: list[str] = []
     for envelope in ranked:
         has_slot = is_here and envelope.host == record.custody.host
-        found = mismatches(record.capabilities.requires, envelope.offer, has_slot=has_slot)
+        found = mismatches(requires, envelope.offer, has_slot=has_slot)
         if not found:
             return Finding(
                 passes=True, reasons=("a host there offers all that is required",)

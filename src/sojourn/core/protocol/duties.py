@@ -145,9 +145,10 @@ def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
 
 def _wants_host(eligibility: Eligibility) -> bool:
     """Tell whether an agent needs a host now or at a known time: it is active, or will wake by a timer."""
-    if eligibility.status in (Status.ACTIVE, Status.QUARANTINED):
-        return True
-    return any(wake.at_ms is not None for wake in eligibility.wake)
+    if not eligibility.is_acting:
+        return False
+    wakes_by_time = any(wake.at_ms is not None for wake in eligibility.wake)
+    return eligibility.status is Status.ACTIVE or wakes_by_time
 
 
 def _unhosted_ms(record: AgentRecord, view: View, place: int) -> int:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from sojourn.core.agent.governance import Officers, SignedDocument, check_threshold
+from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.transition import Transition
-from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.limits import ANCHORS_MAX, ATTACHMENTS_MAX, CHAPTERS_MAX
-from sojourn.core.base.seals import Kind, Seal
+from sojourn.core.base.seals import Seal
 from sojourn.core.policy.request import Effect
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
@@ -32,7 +33,6 @@ __all__ = [
     "Intent",
     "Nack",
     "Need",
-    "Order",
     "Proposal",
     "Propose",
     "Reply",
@@ -40,32 +40,8 @@ __all__ = [
     "RoundVoted",
     "ShowCommit",
     "ShowLock",
-    "SignedOrder",
     "Voted",
 ]
-
-
-class Order(Value, tag_field="kind", tag="order/1"):
-    """What officers order an agent's custodians to do. `act` is `retire`; later issues add more.
-
-    Officers sign an order, never a parent digest that the agent's next step would outrun (protocol §2).
-    """
-
-    agent: Digest
-    act: Name
-    issued_ms: Count
-
-
-class SignedOrder(Value):
-    """An order with its officers' seals."""
-
-    order: Order
-    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
-
-    def check(self, officers: Officers, threshold: int) -> None:
-        """Raise `Rejected` unless at least `threshold` distinct officers sealed the order."""
-        digest = digest_of(self.order)
-        check_threshold(Kind.ORDER, digest, self.seals, officers, threshold, where="order")
 
 
 class Intent(Value, tag_field="kind", tag="intent/1"):

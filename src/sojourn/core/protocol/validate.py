@@ -15,6 +15,7 @@ from typing import Final
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Document, Warrant
 from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_change, check_genesis
 from sojourn.core.base.digests import ZERO
@@ -25,7 +26,7 @@ from sojourn.core.base.limits import CLOCK_SKEW_MS, RECORD_BYTES_MAX, TRANSITION
 from sojourn.core.base.seals import Kind, Role, check_seal
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
-from sojourn.core.protocol.admission import admitted, departed, returned
+from sojourn.core.protocol.admission import admitted, departed, ordered, returned
 from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_refusal
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.messages import AskVisa, Proposal
@@ -227,12 +228,16 @@ def governing(record: AgentRecord, at_ms: int, view: View) -> tuple[Document, ..
 
     Raises `Missing` ("blocks") if one is not, `Rejected` outside a document's window.
     """
+    documents = _documents(record, view)
+    record.governance.check_documents(documents, at_ms)
+    return documents
+
+
+def _documents(record: AgentRecord, view: View) -> tuple[Document, ...]:
     missing = tuple(d for d in record.governance.documents if d not in view.documents)
     if missing:
         raise Missing("blocks", missing)
-    documents = tuple(view.documents[digest] for digest in record.governance.documents)
-    record.governance.check_documents(documents, at_ms)
-    return documents
+    return tuple(view.documents[digest] for digest in record.governance.documents)
 
 
 def _permit(
@@ -441,19 +446,24 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         )
 
 
-def _check_retire(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    signed = proposal.evidence.order
-    agent = parent.record.agent_id
-    if signed is None or (signed.order.agent, signed.order.act) != (agent, "retire"):
+def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that officers ordered it. Their order counts also where the window of their document is over."""
+    signed, transition = proposal.evidence.order, proposal.transition
+    named = (parent.record.agent_id, transition.kind.value)
+    if signed is None or (signed.order.agent, signed.order.act.value) != named:
+        problem = f"it shows no order to {transition.kind} this agent"
+        raise Rejected(problem, reason="no-order", where="evidence.order")
+    officers = _documents(parent.record, view)[0].officers
+    ordered_ms = parent.record.governance.ordered_ms
+    signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
+    if transition.record != ordered(parent.record, parent.certificate.slot, signed.order):
         raise Rejected(
-            "it shows no order to retire this agent", reason="no-order", where="evidence.order"
+            "the record is not the one that follows", reason="bad-change", where="record"
         )
-    first = governing(parent.record, proposal.transition.at_ms, view)[0]
-    signed.check(first.officers, first.officers.retire)
-    if len(proposal.seals) != 1 or proposal.seals[0].signer != proposal.transition.author:
+    if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
         raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
-    digest = proposal.transition.digest
-    check_seal(Kind.TRANSITION, Role.PERSON, digest, proposal.seals[0], where="seals[0]")
+    seal = proposal.seals[0]
+    check_seal(Kind.TRANSITION, Role.PERSON, transition.digest, seal, where="seals[0]")
 
 
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
@@ -464,5 +474,5 @@ _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View
     TransitionKind.ADMIT: _check_admit,
     TransitionKind.REFUSE: _check_refuse,
     TransitionKind.RETURN: _check_return,
-    TransitionKind.RETIRE: _check_retire,
+    **{TransitionKind(act): _check_ordered for act in Act},
 }

@@ -101,7 +101,7 @@ class Run:
         if not self.host.holds(self.record):
             self._lose()
             return
-        if self.record.eligibility.status not in (Status.ACTIVE, Status.QUARANTINED):
+        if self.record.eligibility.status is not Status.ACTIVE:
             self.end()
             return
         host, fence = self.host, self.record.custody.fence

@@ -73,6 +73,8 @@ ACTIVE = following(
     },
     trust__events={"some zone": 2},
 )
+SUSPENDED = following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5)
+QUARANTINED = following(ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms=5)
 TO_AWAY = Migration(
     to_zone=AWAY.zone, to_manifest=AWAY.manifest.digest, visa=digest(b"visa"), next_term=1
 )
@@ -101,5 +103,38 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             eligibility__status=Status.ACTIVE,
         ),
     ),
-    TransitionKind.RETIRE: (ACTIVE, following(ACTIVE, eligibility__status=Status.RETIRED)),
+    TransitionKind.SUSPEND: (
+        ACTIVE,
+        following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5),
+    ),
+    TransitionKind.RESUME: (
+        SUSPENDED,
+        following(SUSPENDED, eligibility__is_suspended=False, governance__ordered_ms=6),
+    ),
+    TransitionKind.QUARANTINE: (
+        ACTIVE,
+        following(ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms=5),
+    ),
+    TransitionKind.LIFT: (
+        QUARANTINED,
+        following(QUARANTINED, eligibility__is_quarantined=False, governance__ordered_ms=6),
+    ),
+    TransitionKind.RETIRE: (
+        ACTIVE,
+        following(
+            ACTIVE,
+            eligibility__status=Status.RETIRED,
+            eligibility__wake=(),
+            governance__ordered_ms=5,
+        ),
+    ),
+    TransitionKind.REVOKE: (
+        ACTIVE,
+        following(
+            ACTIVE,
+            eligibility__status=Status.REVOKED,
+            eligibility__wake=(),
+            governance__ordered_ms=5,
+        ),
+    ),
 }

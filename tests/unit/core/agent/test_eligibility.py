@@ -43,4 +43,4 @@ def test_section_4_check_12_spending_may_rise_to_the_limit(
 def test_no_status_both_acts_and_has_ended() -> None:
     assert not ACTING & ENDED
     others = set(Status) - ACTING - ENDED
-    assert {Status.SUSPENDED, Status.DEPARTED} == others
+    assert {Status.DEPARTED} == others

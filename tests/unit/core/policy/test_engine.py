@@ -219,6 +219,13 @@ def test_a_zone_judges_what_it_has_not_declared_as_an_application_action() -> No
     assert "order.place" == evaluate(guests, request("order.place")).action
 
 
+def test_a_rule_for_the_group_alone_is_not_about_the_actions_in_it() -> None:
+    text = 'permit (principal, action == Action::"application", resource);'
+    prepared = policy(text, "order.place", judges_foreign=True)
+    assert "no-permit" == evaluate(prepared, request("order.place")).basis
+    assert "permit" == evaluate(prepared, request("order.cancel")).basis
+
+
 def test_declared_actions_are_application_actions() -> None:
     text = 'permit (principal, action in Action::"application", resource);'
     assert evaluate(policy(text, "order.place"), request("order.place")).permitted

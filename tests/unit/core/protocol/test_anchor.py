@@ -330,7 +330,11 @@ def test_a_retired_agent_is_over(world: World) -> None:
     made = world.propose(
         TransitionKind.RETIRE,
         head,
-        replace(next_of(head), eligibility=eligibility),
+        replace(
+            next_of(head),
+            eligibility=eligibility,
+            governance=replace(head.record.governance, ordered_ms=1),
+        ),
         world.host_of(a, head),
     )
     reply = a.ask(0, Propose(slot=a.slot(made, head), round=0, proposal=made))

@@ -182,16 +182,63 @@ def test_section_4_both_zones_are_asked_about_travel_and_the_place_alone_about_w
     assert (permitted, True, True) == answers(there)
 
 
-@pytest.mark.parametrize(
-    ("policy", "permitted", "apart"),
-    [(PERMIT_ALL, True, False), (APART, True, True), (NO_EXECUTE, False, True)],
+CONFINED = (
+    PERMIT_ALL
+    + 'forbid (principal, action == Action::"execute", resource) unless { context.confined };'
 )
-def test_section_4_a_process_of_its_own_is_asked_for_only_if_the_hosts_is_denied(
-    policy: str, permitted: bool, apart: bool
+
+
+@pytest.mark.parametrize(
+    ("policy", "confines", "permitted", "circumstances"),
+    [
+        (PERMIT_ALL, True, True, ""),
+        (APART, True, True, "own_process"),
+        (CONFINED, True, True, "own_process confined"),
+        (CONFINED, False, False, "own_process"),
+        (NO_EXECUTE, True, False, "own_process confined"),
+        (NO_EXECUTE, False, False, "own_process"),
+    ],
+)
+def test_section_4_more_is_asked_for_only_if_less_is_denied_and_confinement_where_it_is_to_be_had(
+    policy: str, confines: bool, permitted: bool, circumstances: str
 ) -> None:
     place = found("place", policy=policy)
-    answer, is_apart = ask_to_execute(BOUND, (document().document,), place.manifest, Memo())
-    assert (permitted, apart) == (answer.permitted, is_apart)
+    answer, asked = ask_to_execute(
+        BOUND, (document().document,), place.manifest, Memo(), confines=confines
+    )
+    named = [name for name in ("own_process", "confined") if getattr(asked, name)]
+    assert (permitted, circumstances) == (answer.permitted, " ".join(named))
+
+
+@pytest.mark.parametrize(("policy", "permitted"), [(PERMIT_ALL, True), (NO_EXECUTE, False)])
+@pytest.mark.parametrize("confines", [True, False])
+def test_an_agent_that_requires_to_be_confined_asks_for_nothing_less(
+    policy: str, permitted: bool, confines: bool
+) -> None:
+    needs = replace(BOUND.capabilities, requires=Requirements(confined=True))
+    place = found("place", policy=policy)
+    answer, asked = ask_to_execute(
+        replace(BOUND, capabilities=needs),
+        (document().document,),
+        place.manifest,
+        Memo(),
+        confines=confines,
+    )
+    assert (permitted, True) == (answer.permitted, asked.confined)
+
+
+def test_where_policies_want_it_confined_only_a_host_that_confines_will_do() -> None:
+    away = found("away", policy=CONFINED)
+    first, second = away.hosts
+    cheap = envelope(away, first, price_micros=1, offer=Offer(slots=1)).envelope
+    dear = envelope(away, second, price_micros=900, offer=Offer(slots=1, confines=True)).envelope
+    settings = {"endorsements": [endorsement(HOME.zone), endorsement(away.zone)]}
+    there = judged(away, envelopes={cheap.host: cheap, dear.host: dear}, **settings)
+    assert ((True, True, True), second.public) == (answers(there), there.host)
+    alone = judged(away, envelopes={cheap.host: cheap}, **settings)
+    assert not alone.governance.passes
+    free = judged(AWAY, envelopes=offers(AWAY, offer=Offer(slots=1)))
+    assert (True, True, True) == answers(free)
 
 
 def test_what_another_zone_holds_is_not_at_hand_in_a_third() -> None:

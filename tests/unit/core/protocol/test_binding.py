@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,12 +11,13 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.limits import CLOCK_DRIFT
 from sojourn.core.base.seals import Kind, Role
-from sojourn.core.protocol.admission import child
+from sojourn.core.protocol.admission import ordered
 from sojourn.core.protocol.binding import (
     Claim,
     Heartbeat,
@@ -30,12 +32,10 @@ from sojourn.core.protocol.messages import (
     Declined,
     Evidence,
     Nack,
-    Order,
     Proposal,
     Propose,
     ShowCommit,
     ShowLock,
-    SignedOrder,
     Voted,
 )
 from sojourn.core.protocol.proposer import Progress, Proposer
@@ -428,12 +428,18 @@ def test_section_6_only_the_heads_fence_of_the_bound_host_is_renewed(world: Worl
 
 
 @pytest.mark.parametrize(
-    "status", [Status.SUSPENDED, Status.RETIRED, Status.DEPARTED, Status.REVOKED]
+    "ordered",
+    [
+        {"status": Status.RETIRED},
+        {"status": Status.DEPARTED},
+        {"status": Status.REVOKED},
+        {"is_suspended": True},
+    ],
 )
-def test_an_agent_that_may_not_act_is_not_renewed(world: World, status: Status) -> None:
+def test_an_agent_that_may_not_act_is_not_renewed(world: World, ordered: dict[str, Any]) -> None:
     a = world.zones[0]
     head = world.launch(a)
-    record = replace(head.record, eligibility=replace(head.record.eligibility, status=status))
+    record = replace(head.record, eligibility=replace(head.record.eligibility, **ordered))
     ended = replace(head, transition=replace(head.transition, record=record))
     dossier = a.anchors[0].dossier(head.record.agent_id)
     a.anchors[0].dossiers[head.record.agent_id] = replace(dossier, head=ended)
@@ -457,16 +463,17 @@ def test_trap_27_an_anchor_that_voted_to_bind_declines_the_old_hosts_heartbeats(
 
 def retirement(world: World, head: Certified) -> Proposal:
     """Return the order of the officers to retire an agent, as a proposal."""
-    order = Order(agent=head.record.agent_id, act="retire", issued_ms=world.clock.wall_ms)
+    now_ms = world.clock.wall_ms
+    order = Order(
+        agent=head.record.agent_id, act=Act.RETIRE, issued_ms=now_ms, expires_ms=now_ms + 1_000
+    )
     signed = SignedOrder(
         order=order, seals=(seal(ISSUER, Kind.ORDER, Role.ISSUER, digest_of(order)),)
     )
-    eligibility = replace(head.record.eligibility, status=Status.RETIRED)
-    record = child(head.record, head.certificate.slot, eligibility=eligibility)
     return world.propose(
         TransitionKind.RETIRE,
         head,
-        record,
+        ordered(head.record, head.certificate.slot, order),
         ISSUER,
         role=Role.PERSON,
         evidence=Evidence(order=signed),

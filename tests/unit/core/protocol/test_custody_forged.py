@@ -189,7 +189,7 @@ def test_no_zone_changes_in_the_middle_of_a_term_what_no_transition_may_change()
     check_head(first, honest, manifests)
     with pytest.raises(Rejected) as caught:
         check_head(first, forged, manifests)
-    assert ("bad-change", "governance") == (caught.value.reason, caught.value.where)
+    assert ("bad-change", "governance.documents") == (caught.value.reason, caught.value.where)
 
 
 def test_no_zone_that_lies_closes_a_term_in_another_agents_name() -> None:

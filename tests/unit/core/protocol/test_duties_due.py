@@ -145,7 +145,6 @@ def test_section_6_when_the_lease_has_run_out_an_agent_is_offered_at_once(world:
         (Status.DORMANT, (), None),
         (Status.ACTIVE, (60_000,), 0),
         (Status.ACTIVE, (), 0),
-        (Status.QUARANTINED, (), 0),
         (Status.RETIRED, (), None),
     ],
 )

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import Officers
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO, digest
@@ -19,17 +20,15 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import RECORD_BYTES_MAX, TRANSITION_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
-from sojourn.core.protocol.admission import child
+from sojourn.core.protocol.admission import child, ordered
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import (
     Declined,
     Evidence,
     Intent,
     Need,
-    Order,
     Proposal,
     ShowLock,
-    SignedOrder,
     Voted,
 )
 from sojourn.core.protocol.validate import check_size
@@ -274,32 +273,39 @@ def test_an_intent_of_extreme_values_has_an_answer(world: World) -> None:
 # Retiring
 
 
-def ordered(agent: bytes, act: str = "retire", by: Any = ISSUER, **fields: Any) -> SignedOrder:
-    order = Order(agent=agent, act=act, issued_ms=0)
-    role, kind = fields.get("role", Role.ISSUER), fields.get("kind", Kind.ORDER)
+def order_of(
+    world: World, agent: bytes, act: Act = Act.RETIRE, by: Any = ISSUER, **fields: Any
+) -> SignedOrder:
+    now_ms = world.clock.wall_ms
+    times = {"issued_ms": now_ms, "expires_ms": now_ms + 60_000}
+    role, kind = fields.pop("role", Role.ISSUER), fields.pop("kind", Kind.ORDER)
+    order = Order(agent=agent, act=act, **(times | fields))
     return SignedOrder(order=order, seals=(seal(by, kind, role, digest_of(order)),))
 
 
-def retired(
+def carrying(
     world: World,
     head: Certified,
-    order: SignedOrder | None,
+    signed: SignedOrder | None,
     by: Any = EVE,
     role: Role = Role.PERSON,
+    act: Act = Act.RETIRE,
 ) -> Proposal:
-    eligibility = replace(head.record.eligibility, status=Status.RETIRED, wake=())
-    record = child(head.record, head.certificate.slot, eligibility=eligibility)
-    return world.propose(
-        TransitionKind.RETIRE, head, record, by, role=role, evidence=Evidence(order=order)
-    )
+    """Return the proposal of somebody who carries an order, or pretends to."""
+    now_ms = world.clock.wall_ms
+    named = signed.order.issued_ms if signed is not None else now_ms
+    order = Order(agent=head.record.agent_id, act=act, issued_ms=named, expires_ms=now_ms + 1)
+    record = ordered(head.record, head.certificate.slot, order)
+    evidence = Evidence(order=signed)
+    return world.propose(TransitionKind(act), head, record, by, role=role, evidence=evidence)
 
 
 def test_section_2_anybody_may_bring_the_officers_order(world: World) -> None:
     a = world.zones[0]
     head = world.launch(a)
-    order = ordered(head.record.agent_id)
+    order = order_of(world, head.record.agent_id)
     later = world.step(a, head)  # officers sign no parent digest that a step outruns
-    done = world.decide(a, retired(world, later, order), later)
+    done = world.decide(a, carrying(world, later, order), later)
     assert Status.RETIRED is done.record.eligibility.status
 
 
@@ -307,7 +313,7 @@ def test_section_2_anybody_may_bring_the_officers_order(world: World) -> None:
     "changes",
     [
         {"agent": digest(b"another agent")},
-        {"act": "suspend"},
+        {"act": Act.REVOKE},
         {"by": EVE},
         {"role": Role.OPERATOR},
         {"kind": Kind.DOCUMENT},
@@ -318,22 +324,22 @@ def test_section_2_the_order_is_the_officers_and_for_this(
     world: World, changes: dict[str, Any]
 ) -> None:
     head = world.launch(world.zones[0])
-    order = ordered(**({"agent": head.record.agent_id} | changes))
-    assert isinstance(proposed(world, retired(world, head, order), head), Declined)
+    order = order_of(world, **({"agent": head.record.agent_id} | changes))
+    assert isinstance(proposed(world, carrying(world, head, order), head), Declined)
 
 
 def test_trap_11_the_bringer_seals_as_a_person(world: World) -> None:
     head = world.launch(world.zones[0])
-    order = ordered(head.record.agent_id)
+    order = order_of(world, head.record.agent_id)
     for role in (Role.HOST, Role.ISSUER, Role.ANCHOR):
-        wrong = retired(world, head, order, role=role)
+        wrong = carrying(world, head, order, role=role)
         assert "bad-signature" == reason_of(proposed(world, wrong, head))
-    assert "no-order" == reason_of(proposed(world, retired(world, head, None), head))
+    assert "no-order" == reason_of(proposed(world, carrying(world, head, None), head))
 
 
 def test_section_4_check_4_an_order_is_brought_under_its_authors_seal_alone(world: World) -> None:
     head = world.launch(world.zones[0])
-    good = retired(world, head, ordered(head.record.agent_id))
+    good = carrying(world, head, order_of(world, head.record.agent_id))
     for wrong in (
         resealed(good, EVE, EVE, role=Role.PERSON),
         resealed(good, ISSUER, role=Role.PERSON),
@@ -346,10 +352,12 @@ def test_section_4_check_4_an_order_is_brought_under_its_authors_seal_alone(worl
 def test_retiring_needs_the_threshold_of_the_first_document(world: World) -> None:
     officers = Officers(keys=(ISSUER.public, EVE.public), retire=2)
     head = world.launch(world.zones[0], document(officers=officers))
-    order = ordered(head.record.agent_id)
-    assert "below-threshold" == reason_of(proposed(world, retired(world, head, order), head))
-    both = replace(order, seals=(*order.seals, *ordered(head.record.agent_id, by=EVE).seals))
-    assert isinstance(proposed(world, retired(world, head, both), head), Voted)
+    order = order_of(world, head.record.agent_id)
+    assert "below-threshold" == reason_of(proposed(world, carrying(world, head, order), head))
+    both = replace(
+        order, seals=(*order.seals, *order_of(world, head.record.agent_id, by=EVE).seals)
+    )
+    assert isinstance(proposed(world, carrying(world, head, both), head), Voted)
 
 
 # Determinism

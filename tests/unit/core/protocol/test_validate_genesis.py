@@ -108,7 +108,9 @@ def test_a_genesis_is_governed_by_something(world: World) -> None:
         ({"custody": None}, "wrong-slot"),
         ({"realm": "production"}, "wrong-realm"),
         ({"version": 1}, "bad-change"),
-        ({"eligibility": Eligibility(status=Status.SUSPENDED)}, "bad-status"),
+        ({"eligibility": Eligibility(status=Status.RETIRED)}, "bad-status"),
+        ({"eligibility": Eligibility(status=Status.ACTIVE, is_suspended=True)}, "bad-change"),
+        ({"eligibility": Eligibility(status=Status.ACTIVE, is_quarantined=True)}, "bad-change"),
     ],
 )
 def test_a_genesis_is_a_first_record_of_this_zone(

@@ -25,6 +25,7 @@ __all__ = [
     "BlockSource",
     "MissingBlock",
     "NewBlocks",
+    "NoBlocks",
     "levels",
     "links",
     "links_in",
@@ -57,6 +58,14 @@ class BlockSource(Protocol):
 
     def get(self, named: bytes) -> bytes:
         """Return the bytes of the block with this digest. Raises `MissingBlock`."""
+
+
+class NoBlocks:
+    """A source without blocks: for what is made anew, or brings nothing."""
+
+    def get(self, named: bytes) -> bytes:
+        """Raise `MissingBlock`."""
+        raise MissingBlock(named)
 
 
 class NewBlocks:

@@ -1,0 +1,123 @@
+"""Orders: what an agent's officers may have done to it, whoever its custodian is, and what each leads to.
+
+Officers sign an order, never a parent digest that the agent's next step would outrun (protocol §2). Whoever comes
+by it may carry it to the agent's zone, once: a record remembers when the newest order that was carried out was
+issued, and no older one is carried out after it. So nobody who kept a suspension can repeat it after the agent has
+been resumed.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from sojourn.core.agent.eligibility import ACTING, Eligibility, Status
+from sojourn.core.agent.governance import Officers, check_threshold
+from sojourn.core.base.encoding import Count, Digest, Value, digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.base.seals import Kind, Seal
+
+__all__ = ["THRESHOLDS", "Act", "Order", "SignedOrder", "carried_out", "is_carried_out"]
+
+
+class Act(StrEnum):
+    """What officers may order.
+
+    suspend      it takes no step until it is resumed
+    resume       it takes steps again
+    quarantine   it takes steps, and acts on nothing and goes nowhere
+    lift         it may act and travel again
+    retire       it has ended, in honour: nothing follows
+    revoke       it has ended, for it may not be trusted: nothing follows
+    """
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    QUARANTINE = "quarantine"
+    LIFT = "lift"
+    RETIRE = "retire"
+    REVOKE = "revoke"
+
+
+THRESHOLDS: Final[Mapping[Act, str]] = {
+    Act.SUSPEND: "revoke",
+    Act.RESUME: "amend",
+    Act.QUARANTINE: "revoke",
+    Act.LIFT: "amend",
+    Act.RETIRE: "retire",
+    Act.REVOKE: "revoke",
+}
+"""By which of the officers' thresholds each act is ordered: to restrain an agent is quick, to set it free takes as
+many of them as a change of its policy."""
+
+
+class Order(Value, tag_field="kind", tag="order/1"):
+    """What officers order an agent's custodians to do.
+
+    Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order that
+    was issued before it: a later one voids it.
+    """
+
+    agent: Digest
+    act: Act
+    issued_ms: Count
+    expires_ms: Count
+
+
+class SignedOrder(Value):
+    """An order with its officers' seals."""
+
+    order: Order
+    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+
+    def check(self, officers: Officers, *, ordered_ms: int, at_ms: int) -> None:
+        """Raise `Rejected` unless enough officers sealed the order, and it may be carried out at `at_ms`.
+
+        `ordered_ms` is when the newest order that was carried out was issued (`Governance.ordered_ms`).
+        """
+        order = self.order
+        if order.issued_ms <= ordered_ms:
+            problem = (
+                f"an order issued at {ordered_ms} was carried out, this one is of {order.issued_ms}"
+            )
+            raise Rejected(problem, reason="rollback", where="order.issued_ms")
+        if not order.issued_ms - CLOCK_SKEW_MS <= at_ms < order.expires_ms:
+            problem = f"it holds from {order.issued_ms} until {order.expires_ms}, it is {at_ms}"
+            raise Rejected(problem, reason="outside-window", where="order")
+        threshold = getattr(officers, THRESHOLDS[order.act])
+        check_threshold(
+            Kind.ORDER, digest_of(order), self.seals, officers, threshold, where="order"
+        )
+
+
+def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:
+    """Return an agent's eligibility after an act was carried out.
+
+    Raises `Rejected` ("bad-status") if there is nothing to do: it has ended or is between zones, or is so already.
+    """
+    if eligibility.status not in ACTING or is_carried_out(act, eligibility):
+        raise _idle(act, eligibility)
+    return msgspec.structs.replace(eligibility, **_CHANGED[act])
+
+
+def is_carried_out(act: Act, eligibility: Eligibility) -> bool:
+    """Tell whether an agent is what an act makes of it, by whatever order."""
+    return all(getattr(eligibility, name) == value for name, value in _CHANGED[act].items())
+
+
+def _idle(act: Act, eligibility: Eligibility) -> Rejected:
+    problem = f"there is nothing to {act}: the agent is {eligibility.describe()}"
+    return Rejected(problem, reason="bad-status", where="eligibility.status")
+
+
+_CHANGED: Final[Mapping[Act, Mapping[str, object]]] = {
+    Act.SUSPEND: {"is_suspended": True},
+    Act.RESUME: {"is_suspended": False},
+    Act.QUARANTINE: {"is_quarantined": True},
+    Act.LIFT: {"is_quarantined": False},
+    Act.RETIRE: {"status": Status.RETIRED, "wake": ()},
+    Act.REVOKE: {"status": Status.REVOKED, "wake": ()},
+}

@@ -1,0 +1,186 @@
+"""Orders of officers: what each leads to, who may give it, and that none is repeated."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.governance import Officers
+from sojourn.core.agent.orders import (
+    THRESHOLDS,
+    Act,
+    Order,
+    SignedOrder,
+    carried_out,
+    is_carried_out,
+)
+from sojourn.core.agent.transition import TransitionKind, check_unhindered
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.base.seals import Kind, Role
+from tests.samples import key, seal
+from tests.unit.core.agent.records import ACTIVE, changed
+
+ASLEEP = Eligibility(
+    status=Status.DORMANT,
+    wake=(Wake(at_ms=5),),
+    budgets={"calls": Budget(limit=2, spent=1)},
+    last_decision=digest(b"decision"),
+)
+SUSPENDED = replace(ASLEEP, is_suspended=True)
+QUARANTINED = replace(ASLEEP, is_quarantined=True)
+BOTH = replace(SUSPENDED, is_quarantined=True)
+OFFICERS = [key(f"officer {number}") for number in range(3)]
+NOW_MS = 1_000_000
+
+
+# What each leads to
+
+
+@pytest.mark.parametrize(
+    ("act", "before", "after"),
+    [
+        (Act.SUSPEND, ASLEEP, SUSPENDED),
+        (Act.SUSPEND, QUARANTINED, BOTH),
+        (Act.RESUME, SUSPENDED, ASLEEP),
+        (Act.RESUME, BOTH, QUARANTINED),  # who resumes it does not set it free
+        (Act.QUARANTINE, ASLEEP, QUARANTINED),
+        (Act.QUARANTINE, SUSPENDED, BOTH),
+        (Act.LIFT, QUARANTINED, ASLEEP),
+        (Act.LIFT, BOTH, SUSPENDED),
+        (Act.RETIRE, BOTH, replace(BOTH, status=Status.RETIRED, wake=())),
+        (Act.REVOKE, ASLEEP, replace(ASLEEP, status=Status.REVOKED, wake=())),
+    ],
+)
+def test_section_2_an_order_changes_what_it_says_and_nothing_else(
+    act: Act, before: Eligibility, after: Eligibility
+) -> None:
+    assert not is_carried_out(act, before)
+    assert after == carried_out(act, before)
+    assert is_carried_out(act, after)
+
+
+@pytest.mark.parametrize(
+    ("act", "eligibility", "said"),
+    [
+        (Act.SUSPEND, SUSPENDED, "nothing to suspend: the agent is dormant, suspended"),
+        (Act.RESUME, QUARANTINED, "nothing to resume: the agent is dormant, in quarantine"),
+        (Act.QUARANTINE, BOTH, "the agent is dormant, suspended, in quarantine"),
+        (Act.LIFT, ASLEEP, "nothing to lift: the agent is dormant"),
+    ],
+)
+def test_what_is_so_already_is_not_ordered_again(
+    act: Act, eligibility: Eligibility, said: str
+) -> None:
+    with pytest.raises(Rejected, match=said) as caught:
+        carried_out(act, eligibility)
+    assert "bad-status" == caught.value.reason
+
+
+@pytest.mark.parametrize("status", [Status.DEPARTED, Status.RETIRED, Status.REVOKED])
+@pytest.mark.parametrize("act", Act)
+def test_section_4_check_6_nothing_is_ordered_of_who_is_between_zones_or_has_ended(
+    act: Act, status: Status
+) -> None:
+    with pytest.raises(Rejected):
+        carried_out(act, replace(BOTH, status=status))
+
+
+# What it keeps the agent from
+
+
+@pytest.mark.parametrize(
+    ("held", "denied"),
+    [
+        ({}, set()),
+        ({"is_suspended": True}, {"step", "intend", "depart"}),
+        ({"is_quarantined": True}, {"intend", "depart"}),
+    ],
+)
+def test_section_8_a_suspended_agent_is_still_and_one_in_quarantine_is_alone(
+    held: dict[str, bool], denied: set[str]
+) -> None:
+    record = changed(ACTIVE, eligibility=replace(ACTIVE.eligibility, **held))
+    found = set()
+    for kind in TransitionKind:
+        try:
+            check_unhindered(kind, record)
+        except Denied:
+            found.add(str(kind))
+    assert denied == found
+    assert bool(held) == record.eligibility.is_held
+    assert ("is_suspended" not in held) == record.eligibility.is_acting
+
+
+# Who gives it, and when
+
+
+def order(**fields: Any) -> Order:
+    plain = {
+        "agent": digest(b"agent"),
+        "act": Act.SUSPEND,
+        "issued_ms": NOW_MS,
+        "expires_ms": NOW_MS + 60_000,
+    }
+    return Order(**(plain | fields))
+
+
+def signed(given: Order, by: int = 3) -> SignedOrder:
+    seals = [seal(each, Kind.ORDER, Role.ISSUER, digest_of(given)) for each in OFFICERS[:by]]
+    return SignedOrder(order=given, seals=tuple(seals))
+
+
+def check(given: SignedOrder, ordered_ms: int = 0, at_ms: int = NOW_MS, **needed: int) -> str:
+    """Return why an order is refused, or nothing."""
+    officers = Officers(keys=tuple(each.public for each in OFFICERS), **needed)
+    try:
+        given.check(officers, ordered_ms=ordered_ms, at_ms=at_ms)
+    except Rejected as rejected:
+        return rejected.reason
+    return ""
+
+
+@pytest.mark.parametrize("act", Act)
+def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
+    given = order(act=act)
+    for name in ("amend", "revoke", "move", "retire"):
+        needed = {name: 3}
+        expected = "below-threshold" if name == THRESHOLDS[act] else ""
+        assert expected == check(signed(given, by=2), **needed), name
+        assert not check(signed(given), **needed)
+
+
+def test_section_8_to_restrain_is_quick_and_to_set_free_takes_those_who_change_the_policy() -> None:
+    assert {Act.SUSPEND, Act.QUARANTINE, Act.REVOKE} == by("revoke")
+    assert {Act.RESUME, Act.LIFT} == by("amend")
+    assert {Act.RETIRE} == by("retire")
+
+
+def by(threshold: str) -> set[Act]:
+    return {act for act, name in THRESHOLDS.items() if name == threshold}
+
+
+def test_section_8_an_order_is_not_carried_out_after_a_later_one() -> None:
+    """Whoever kept a suspension could else repeat it when the agent has been resumed."""
+    assert not check(signed(order()), ordered_ms=NOW_MS - 1)
+    assert "rollback" == check(signed(order()), ordered_ms=NOW_MS)
+    assert "rollback" == check(signed(order()), ordered_ms=NOW_MS + 1)
+
+
+def test_section_8_an_order_has_its_time() -> None:
+    given = signed(order())
+    for at_ms, expected in (
+        (NOW_MS - CLOCK_SKEW_MS - 1, "outside-window"),
+        (NOW_MS - CLOCK_SKEW_MS, ""),
+        (NOW_MS + 59_999, ""),
+        (NOW_MS + 60_000, "outside-window"),
+    ):
+        assert expected == check(given, at_ms=at_ms), at_ms
+
+
+def test_an_order_for_another_thing_is_no_order() -> None:
+    other = replace(signed(order()), order=order(act=Act.RESUME))
+    assert "bad-signature" == check(other)
