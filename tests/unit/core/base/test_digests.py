@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sojourn.core.base.digests import (
     ZERO,
+    Digest,
     Link,
     cid_text,
     digest,
@@ -16,6 +17,7 @@ from sojourn.core.base.digests import (
     parse_cid_text,
     short,
 )
+from sojourn.core.base.encoding import Value, decode, encode_block
 from sojourn.core.base.errors import Rejected
 
 DIGESTS = st.binary(min_size=32, max_size=32)
@@ -111,3 +113,18 @@ def test_links_of_any_other_kind_are_rejected(data: bytes) -> None:
     with pytest.raises(Rejected) as caught:
         link_digest(Link(data))
     assert "bad-link" == caught.value.reason
+
+
+@pytest.mark.parametrize("size", [0, 31, 32, 33])
+def test_a_digest_has_32_bytes(size: int) -> None:
+    class Naming(Value):
+        named: Digest
+
+    data = encode_block({"named": bytes(size)})
+    assert digest(data) != bytes(32)
+    if size == 32:
+        assert Naming(named=bytes(32)) == decode(data, Naming, what="x", limit=100)
+        return
+    with pytest.raises(Rejected) as caught:
+        decode(data, Naming, what="x", limit=100)
+    assert "bad-field" == caught.value.reason

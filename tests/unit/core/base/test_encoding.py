@@ -501,3 +501,21 @@ def test_links_are_the_codecs_own() -> None:
     decoded = decode_block(encode_block({"next": LINK}), what="block", limit=LIMIT)
     assert {"next": LINK} == decoded
     assert isinstance(decoded["next"], Link)
+
+
+def test_a_value_is_frozen_named_and_closed() -> None:
+    """Declared here, since how a value is made is at work when its class is."""
+
+    class Point(Value):
+        x: int
+        y: int = 0
+
+    made: Any = Point
+    with pytest.raises(TypeError):
+        made(1)
+    point = made(x=1)
+    with pytest.raises(AttributeError):
+        point.x = 2
+    with pytest.raises(Rejected) as caught:
+        decode(encode_block({"x": 1, "y": 2, "z": 3}), Point, what="point", limit=100)
+    assert "unknown-field" == caught.value.reason
