@@ -132,3 +132,14 @@ def test_section_6_a_host_stays_away_twice_as_long_each_time_up_to_the_longest_r
     assert [once_ms, 2 * once_ms, 4 * once_ms] == [away_ms(3_000, times) for times in range(3)]
     assert 64_000 == away_ms(3_000, 5) == away_ms(3_000, 10**6)
     assert 100_000 * (1 + 2 * CLOCK_DRIFT) == away_ms(100_000, 0) == away_ms(100_000, 9)
+
+
+def test_section_6_an_agent_that_was_let_go_is_not_held_again_by_a_late_answer() -> None:
+    """The answer to an earlier heartbeat brings it back; the next one, which does not claim it, drops it."""
+    lease = HostLease(2_000, n=1, quorum=1)
+    lease.sent(beat(1), 500)
+    lease.forget(AGENT)
+    lease.acknowledged(0, reply(1))
+    assert lease.is_held(AGENT, OLD, 600)
+    lease.sent(replace(beat(2), claims=()), 600)
+    assert not lease.is_held(AGENT, OLD, 600)
