@@ -86,7 +86,7 @@ def test_each_anchor_in_turn_is_lost_and_comes_back(tmp_path: Path) -> None:
         async with ground(tmp_path) as g:
             g.found("a")
             await g.up("a")
-            plan = {"plan": {"turns": 1000, "pace_ms": 10}, "sums": None}
+            plan = {"plan": {"turns": 10_000, "pace_ms": 10}, "sums": None}
             follower = await g.launch("a", "counter:Counter", plan)
             for index in (0, 1, 2, 3, 0):
                 g.kill("anchor", "a", index)
