@@ -24,8 +24,8 @@ setup: $(VENV)/.dev ## make .venv and install all that is locked (every other ta
 demo: $(VENV)/.run ## an agent crosses trust zones on real data: sojourn demo (ARGS="--report desk.html")
 	@$(VENV)/bin/sojourn demo $(ARGS)
 
-test: $(VENV)/.dev ## the tests (ARGS="-k quorum" for some of them)
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## the tests, as many at a time as there are processors (ARGS="-k quorum" for some of them)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: lint types layers test ## exactly what CI runs: lint, types, layers, tests
 
