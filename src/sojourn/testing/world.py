@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer, Requirements
+from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.orders import Act, Order
+from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
@@ -18,7 +20,7 @@ from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.facts import Happening, Performed
 from sojourn.testing.faults import Faults, Storm
-from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis
+from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis, policy_of, successor
 from sojourn.testing.loop import Complaints
 from sojourn.testing.network import Network
 from sojourn.testing.processes import AnchorProcess, Client, HostProcess, MakeAnchor, Process
@@ -55,6 +57,7 @@ class World:
         self.complaints: list[str] = []
         self._zones: dict[str, Zone] = {}
         self._agents: list[LaunchedAgent] = []
+        self._policies: dict[bytes, Document] = {}
         self._changes: Counter[bytes] = Counter()
         self._draw = self._chance("world")
         self._storm: Storm | None = None
@@ -159,13 +162,16 @@ class World:
         budgets: Mapping[str, int] | None = None,
         requires: Requirements | None = None,
         actions: Sequence[str] = (),
+        cool_down: float = 0.0,
+        holds: float | None = None,
     ) -> LaunchedAgent:
         """Launch an agent into a zone, as `sojourn agent launch` does; return when its genesis is decided.
 
         `agent` is a class of a module, or "module:Class" with the `folder` where that is: its source travels, so
         that every host loads it anew. `memory` gives each compartment its first values: a dictionary makes a
         mapping, a list or None a log, `Keep` says more. `policy` is the agent's own, in Cedar; the actions of its
-        steps are declared.
+        steps are declared. It holds for so many seconds from now, for ever by default; when it was amended, it rules
+        beside what took its place for `cool_down` seconds.
         """
         source, entry = _source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
@@ -176,15 +182,20 @@ class World:
             nonce=self._draw.randbytes(32),
             now_ms=self._person.clock.wall_ms(),
             memory={name: _kept(values) for name, values in (memory or {}).items()},
-            policy=policy,
-            actions=tuple(sorted(declared)),
-            outside=bool(declared),
+            policy=policy_of(
+                policy,
+                tuple(sorted(declared)),
+                outside=bool(declared),
+                cool_down_ms=round(cool_down * 1000),
+                **self._window(holds),
+            ),
             budgets=budgets or {},
             requires=requires or Requirements(),
         )
         certified = self.perform(
             lambda: person.launch(self._person.pool, zone.manifest, born), "launch an agent"
         )
+        self._know(born.proposal.evidence.documents)
         name = f"agent {len(self._agents)}"
         launched = LaunchedAgent(self, name, certified)
         self._agents.append(launched)
@@ -221,6 +232,46 @@ class World:
             f"{given.act} {agent.name}",
             within,
         )
+
+    def amend(
+        self,
+        agent: LaunchedAgent,
+        *policies: str,
+        cool_down: float = 0.0,
+        holds: float | None = None,
+        within: float = WITHIN_S,
+    ) -> None:
+        """Amend an agent's policy, as the officers of its issuer do; return when that is decided where it is.
+
+        Each policy, in Cedar, succeeds the one before, and the last one rules from then on. `cool_down` and `holds`
+        say of all of them what they say of the first one in `launch`.
+        """
+        old = before = self._policies[agent.record.governance.documents[0]]
+        cools, run = round(cool_down * 1000), list[SignedDocument]()
+        for cedar in policies:
+            run.append(successor(before, cedar, cool_down_ms=cools, **self._window(holds)))
+            before = run[-1].document
+        self._know(run)
+        self.perform(
+            lambda: person.amend(
+                self._person.pool,
+                lambda: (agent.zone.manifest, agent.head),
+                old,
+                run,
+                self._person.clock.wall_ms,
+            ),
+            f"amend {agent.name}",
+            within,
+        )
+
+    def _know(self, policies: Sequence[SignedDocument]) -> None:
+        """Remember policy documents, to sign their successors."""
+        self._policies |= {digest_of(signed.document): signed.document for signed in policies}
+
+    def _window(self, holds: float | None) -> dict[str, int]:
+        if holds is None:
+            return {}
+        return {"not_after_ms": self._person.clock.wall_ms() + round(holds * 1000)}
 
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.
