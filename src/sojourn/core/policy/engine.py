@@ -109,10 +109,10 @@ def _prepare(documents: tuple[PolicyDocument, ...], judges_foreign: bool) -> Pre
 
 
 def _remembered(policy: PreparedPolicy, request: PolicyRequest, memo: Memo) -> Decision:
-    decision = memo.get(policy.digest, request.digest())
+    decision = memo.get(policy.digest, request)
     if decision is None:
         decision = evaluate(policy, request)
-        memo.put(decision)
+        memo.put(request, decision)
     return decision
 
 

@@ -24,9 +24,12 @@ __all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
 
 
 _PLACES_REMEMBERED: Final = 1024
+_AGENTS_REMEMBERED: Final = 4096
+_ISSUERS_REMEMBERED: Final = 128
 
 
-def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
+@lru_cache(maxsize=_ISSUERS_REMEMBERED)
+def agent_policy(documents: tuple[Document, ...]) -> PreparedPolicy:
     """Return the agent's policies, parsed. Raises `Denied` if they cannot be evaluated at all."""
     try:
         return prepare(
@@ -54,6 +57,17 @@ def zone_policy(manifest: ZoneManifest) -> PreparedPolicy:
         return prepare((document,), judges_foreign=True)
     except Misused as error:
         raise Denied(f"the zone's policy cannot be evaluated: {error}") from None
+
+
+@lru_cache(maxsize=_AGENTS_REMEMBERED)
+def _agent_entity(agent: bytes, ruling: Document | None, code: bytes, realm: str) -> AgentEntity:
+    """Return an agent as policies see it. Rendering three identifiers takes longer than all else of the gate."""
+    return AgentEntity(
+        id=cid_text(agent),
+        issuer=cid_text(issuer_id(ruling)) if ruling else "",
+        code=cid_text(code),
+        realm=realm,
+    )
 
 
 @lru_cache(maxsize=_PLACES_REMEMBERED)
@@ -116,20 +130,16 @@ def ask(
     For travel, `place` is the target, `origin` the zone it would leave, and `ruled_by` the zone whose consent is
     asked: the source's before a departure, the target's before an admission.
     """
+    first = documents[0] if documents else None
     request = PolicyRequest(
-        agent=AgentEntity(
-            id=cid_text(record.agent_id),
-            issuer=cid_text(issuer_id(documents[0])) if documents else "",
-            code=cid_text(record.capabilities.code),
-            realm=record.realm,
-        ),
+        agent=_agent_entity(record.agent_id, first, record.capabilities.code, record.realm),
         action=action,
         zone=entity_of(place),
         origin=entity_of(origin) if origin else None,
         context=context,
     )
     parties = (
-        ("the agent's policy", agent_policy(documents)),
+        ("the agent's policy", agent_policy(tuple(documents))),
         ("the zone's policy", zone_policy(ruled_by)),
     )
     return evaluate_all(parties, request, memo)

@@ -233,6 +233,23 @@ def test_two_documents_of_one_name_are_no_policy() -> None:
         agent_policy(())
 
 
+def test_each_agent_is_told_as_itself_however_many_were_asked_about() -> None:
+    when = "permit (principal, action, resource) when {{ principal.{} == {} }};"
+    first, second = agent(), agent(notes=kept())
+    wanted = replace(
+        second, capabilities=replace(second.capabilities, code=digest(b"other")), realm="other"
+    )
+    told = {"code": f'"{cid_text(digest(b"other"))}"', "realm": '"other"'}
+    for name, value in told.items():
+        ruling = (document(when.format(name, value)).document,)
+        place, asked, memo = EU.manifest, RequestContext(), Memo()
+        answers = [
+            ask(each, ruling, "travel", place, HOME.manifest, asked, memo).denied_by
+            for each in (first, second, wanted, first)
+        ]
+        assert [("the agent's policy",)] * 2 + [()] + [("the agent's policy",)] == answers
+
+
 # Trust beside permission
 
 
