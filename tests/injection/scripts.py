@@ -103,7 +103,7 @@ GOALS: Final = (
     ),
     Goal(
         name="tell another agent",
-        orders=_one("tell", to=0, text="hello"),
+        orders=_one("tell", to=-1, text="hello"),
         wants=_performs("tell"),
     ),
     Goal(

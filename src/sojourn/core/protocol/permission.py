@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from sojourn.core.agent import trust
 from sojourn.core.agent.governance import Document, issuer_id
 from sojourn.core.agent.record import AgentRecord
@@ -60,11 +62,11 @@ def zone_policy(manifest: ZoneManifest) -> PreparedPolicy:
 
 
 @lru_cache(maxsize=_AGENTS_REMEMBERED)
-def _agent_entity(agent: bytes, ruling: Document | None, code: bytes, realm: str) -> AgentEntity:
+def _agent_entity(agent: bytes, issuer: bytes | None, code: bytes, realm: str) -> AgentEntity:
     """Return an agent as policies see it. Rendering three identifiers takes longer than all else of the gate."""
     return AgentEntity(
         id=cid_text(agent),
-        issuer=cid_text(issuer_id(ruling)) if ruling else "",
+        issuer=cid_text(issuer) if issuer else "",
         code=cid_text(code),
         realm=realm,
     )
@@ -87,6 +89,22 @@ def entity_of(manifest: ZoneManifest) -> ZoneEntity:
         accelerators=attributes.accelerators,
         price_micros=attributes.price_micros or None,
     )
+
+
+_issuer_of = lru_cache(maxsize=_ISSUERS_REMEMBERED)(issuer_id)
+
+
+def _asked_about(
+    context: RequestContext, parties: Iterable[tuple[str, PreparedPolicy]]
+) -> RequestContext:
+    """Return the circumstances without a cost that no party's rules name: it differs from call to call.
+
+    So what is asked again and again is remembered, and budgets are checked beside it (protocol §8.5). Host and
+    anchors leave out the same, since both know the same policies.
+    """
+    if context.cost_micros and not any(policy.names_cost for _, policy in parties):
+        return msgspec.structs.replace(context, cost_micros=0)
+    return context
 
 
 def travel_context(record: AgentRecord, target: ZoneManifest) -> RequestContext:
@@ -130,17 +148,17 @@ def ask(
     For travel, `place` is the target, `origin` the zone it would leave, and `ruled_by` the zone whose consent is
     asked: the source's before a departure, the target's before an admission.
     """
-    first = documents[0] if documents else None
-    request = PolicyRequest(
-        agent=_agent_entity(record.agent_id, first, record.capabilities.code, record.realm),
-        action=action,
-        zone=entity_of(place),
-        origin=entity_of(origin) if origin else None,
-        context=context,
-    )
     parties = (
         ("the agent's policy", agent_policy(tuple(documents))),
         ("the zone's policy", zone_policy(ruled_by)),
+    )
+    issuer = _issuer_of(documents[0]) if documents else None
+    request = PolicyRequest(
+        agent=_agent_entity(record.agent_id, issuer, record.capabilities.code, record.realm),
+        action=action,
+        zone=entity_of(place),
+        origin=entity_of(origin) if origin else None,
+        context=_asked_about(context, parties),
     )
     return evaluate_all(parties, request, memo)
 
