@@ -1,20 +1,27 @@
 """The gate: what it costs to ask the agent's policies and the zone's whether an action is permitted.
 
 Each of the two parties has 24 rules. A question is cold if nobody has asked it before, as when an agent does
-something for the first time; the answer to one that was asked before is remembered. The third case is the
-first sight of an agent's policy: its text is checked and parsed too.
+something for the first time; the answer to one that was asked before is remembered. What a host asks before
+an intent is more than that: windows of documents, and trust, which is recomputed from endorsements each time.
+The first sight of an agent's policy checks and parses its text too.
+
+The peer is the least that such a check can be: 24 rules of one party as Python functions, asked in turn, with
+no schema, no second party, no reasons and nothing to prove by.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 from benchmarks.measuring import Case, Result, Scale, quantile
-from benchmarks.samples import document, manifest, record
+from benchmarks.samples import document, issuer, manifest, record
 from benchmarks.suite import Benchmark
 from sojourn.core.agent.governance import Governing
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.trust import Endorsement, SignedEndorsement
+from sojourn.core.base.seals import Seal
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
@@ -24,6 +31,8 @@ _COUNTRIES: Final = ("Ireland", "Germany", "France", "Spain", "Italy", "Poland",
 _KNOWN: Final = 64
 """Questions that come again and again: an agent has few, since time and budgets are no part of them."""
 _BATCH: Final = 64
+_ENDORSEMENTS: Final = 16
+"""Zones that the agent's issuer vouches for; one of them is asked about."""
 _UNITS: Final = {"decisions": "1/s", "p50": "µs", "p99": "µs"}
 
 
@@ -66,7 +75,20 @@ def _run(scale: Scale, folder: Path) -> Result:
     known, fresh = Memo(), Memo()
     for cost in range(_KNOWN):
         ask(known, cost)
-    new_costs, versions = iter(range(10**6 - 1)), iter(range(10**6))
+    asked, new_costs, versions = count(), count(_KNOWN), count()
+
+    endorsements = _endorsements(place.zone_id)
+
+    def ask_all(cost_micros: int) -> None:
+        agent.governance.governing((governing,), 1)
+        ask(known, cost_micros)
+        permission.check_trusted(agent, place.zone_id, _ACTION, endorsements, 1)
+
+    plain = _plain_rules()
+
+    def ask_plainly(cost_micros: int) -> None:
+        labels = ("client", "trade")
+        assert any(rule(_ACTION, "Ireland", labels, cost_micros) for rule in plain)
 
     def first_sight() -> None:
         text = f"// edition {next(versions)}\n{rules()}"
@@ -75,14 +97,50 @@ def _run(scale: Scale, folder: Path) -> Result:
         ask(Memo(), 0, asked, asked.governance.governing((edition,), 0))
 
     cases = {
-        "remembered": lambda: ask(known, next(new_costs) % _KNOWN),
-        "cold": lambda: ask(fresh, _KNOWN + next(new_costs)),
+        "remembered": lambda: ask(known, next(asked) % _KNOWN),
+        "remembered, with windows and trust": lambda: ask_all(next(asked) % _KNOWN),
+        "cold": lambda: ask(fresh, next(new_costs)),
         "cold, policy never seen": first_sight,
+        "peer: 24 functions in a row": lambda: ask_plainly(next(asked) % _KNOWN),
     }
     return Result(
         [_case(name, once, scale) for name, once in cases.items()],
-        {"rules of each party": rules().count("@id"), "parties": 2},
+        {"rules of each party": rules().count("@id"), "parties": 2, "endorsements": _ENDORSEMENTS},
     )
+
+
+def _endorsements(place: bytes) -> tuple[SignedEndorsement, ...]:
+    """Return endorsements of a place and of others, as they are kept once their seals were checked."""
+    subjects = [place, *(bytes([n]) * 32 for n in range(1, _ENDORSEMENTS))]
+    return tuple(
+        SignedEndorsement(
+            endorsement=Endorsement(
+                issuer=issuer().public, subject=each, level=5, not_before_ms=0, not_after_ms=2**53
+            ),
+            seal=Seal(signer=issuer().public, signature=bytes(64)),
+        )
+        for each in subjects
+    )
+
+
+_Rule = Callable[[str, str, tuple[str, ...], int], bool]
+
+
+def _plain_rules() -> list[_Rule]:
+    """Return one party's permits as functions, the one that applies last, after those that do not."""
+
+    def rule(country: str, limit: int) -> _Rule:
+        def permits(action: str, where: str, labels: tuple[str, ...], cost_micros: int) -> bool:
+            return (
+                action == _ACTION
+                and where == country
+                and "secret" not in labels
+                and cost_micros < limit * 1_000_000
+            )
+
+        return permits
+
+    return [*(rule("elsewhere", limit) for limit in range(1, 24)), rule("Ireland", 24)]
 
 
 def _case(name: str, once: Callable[[], None], scale: Scale) -> Case:

@@ -21,6 +21,7 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
 from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
 from sojourn.core.protocol.admission import admitted, departed
+from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.chains import ChainMemo, check_onward
 from sojourn.core.protocol.custody import (
     Certified,
@@ -80,6 +81,7 @@ class Departure:
         target = self._host.places.manifests.get(self._zone)
         if place is None or target is None or place.host is None:
             raise Refused("no host of that zone offers anything now")
+        _check_eligible(place)
         client = self._host.peer(target)
         record = self._custody.record
         terms = visa_terms(record, target, place.host, self._size(record), VISA_DEADLINE_MS)
@@ -271,6 +273,23 @@ class Departure:
         except SojournError as error:
             log.info("no visa vote", anchor=anchor, problem=str(error))
         return None
+
+
+def _check_eligible(place: Assessment) -> None:
+    """Raise unless the agent may go to a place, could run there and trusts it, as far as is known here.
+
+    The anchors of both zones judge the journey too, but the target's are asked when the agent's memory is already
+    with them. Raises `Denied`, or `Refused` for a want of capability, which may pass.
+    """
+    if place.current:
+        raise Refused("the agent is there already")
+    for finding, error in (
+        (place.governance, Denied),
+        (place.trust, Denied),
+        (place.capability, Refused),
+    ):
+        if not finding.passes:
+            raise error(f"not to {place.name}: {'; '.join(finding.reasons)}")
 
 
 async def admit(host: "Host", item: WorkItem) -> Certified | None:

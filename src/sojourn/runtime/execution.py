@@ -317,7 +317,7 @@ class Execution:
     async def _answer_one(self, question: Question) -> None:
         match question:
             case Perform():
-                self._proposer.check_lease()
+                self._proposer.check_may_act()
                 answer: Answer = Done()
             case Fetch():
                 self._holdings.check_own((question.digest,))

@@ -37,6 +37,15 @@ class Proposer:
         if not self._custodian.lease_valid():
             raise LeaseLost("the lease of this host for the agent has run out")
 
+    def check_may_act(self) -> None:
+        """Raise `LeaseLost` unless an effect whose intent is final may be had at this moment.
+
+        The gate is not asked again for it; in quarantine it waits all the same (protocol §8.7).
+        """
+        self.check_lease()
+        if self._custodian.record.eligibility.is_quarantined:
+            raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
+
     async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
         """Make a batch final, with the new blocks that came with it.
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.agent.capabilities import Offer
+from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Denied, Refused
@@ -22,7 +23,7 @@ from sojourn.core.quorum.votes import Vote
 from sojourn.host.custody import AgentCustody
 from sojourn.host.travel import Departure, admit
 from sojourn.runtime import clock
-from tests.samples import found, genesis
+from tests.samples import ISSUER, PERMIT_ALL, found, genesis
 from tests.unit.anchor.standing_in import hang, stand_in, until
 from tests.unit.host.hosting import hosted, taken_up
 from tests.village import Village, key, seal, village
@@ -56,13 +57,17 @@ class Scene:
 
 
 def run(
-    test: Callable[[Scene], Awaitable[None]], *, jurisdiction: str = "EU", **fields: Any
+    test: Callable[[Scene], Awaitable[None]],
+    *,
+    jurisdiction: str = "EU",
+    policy: str = PERMIT_ALL,
+    **fields: Any,
 ) -> None:
-    """Run a test with an agent whose record has these fields; the second zone is in that jurisdiction."""
+    """Run a test with an agent whose record has these fields; the second zone has that jurisdiction and policy."""
 
     async def main() -> None:
         async with village("a") as v:
-            await v.open(v.found("b", jurisdiction=(jurisdiction,)))
+            await v.open(v.found("b", jurisdiction=(jurisdiction,), policy=policy))
             v.introduce()
             a = v.houses["a"]
             await v.client(a).put_all([EU_DATA, FREE_DATA, OTHERS_DATA])
@@ -227,6 +232,65 @@ def test_10_10_an_anchor_of_the_target_is_given_only_what_travels(wanted: bytes)
             assert {digest(FREE_DATA)} == stored
 
     run(test, jurisdiction="US", memory=residing())
+
+
+NO_ENTRY = PERMIT_ALL + 'forbid (principal, action == Action::"travel", resource);'
+NO_WORK = PERMIT_ALL + 'forbid (principal, action == Action::"execute", resource);'
+
+
+async def stays_unseen(s: Scene, error: type[Denied | Refused], why: str) -> None:
+    """The agent stays, and no anchor of the target was shown anything of it."""
+    shown: list[str] = []
+
+    async def watch(request: Any, honest: Any) -> Any:
+        shown.append(type(request).__name__)
+        return honest
+
+    for index in s.b.anchors:
+        await stand_in(s.v, s.b, index, watch)
+    with pytest.raises(error, match=why):
+        await s.depart()
+    assert shown == []
+    assert TransitionKind.BIND is s.custody.head.transition.kind
+
+
+@pytest.mark.parametrize(("policy", "why"), [(NO_ENTRY, '"travel"'), (NO_WORK, '"execute"')])
+def test_section_4_nothing_goes_ahead_of_a_journey_that_a_policy_forbids(
+    policy: str, why: str
+) -> None:
+    """Memory is copied before the target's anchors are asked: the host has to ask before that."""
+
+    async def test(s: Scene) -> None:
+        await stays_unseen(s, Denied, why)
+
+    run(test, policy=policy, memory=residing())
+
+
+def test_section_4_nothing_goes_ahead_of_a_journey_to_a_place_that_is_not_trusted() -> None:
+    async def test(s: Scene) -> None:
+        await stays_unseen(s, Denied, "travel needs 6")
+
+    trust = Trust(issuers=(TrustedIssuer(name="acme", key=ISSUER.public),), minimum={"travel": 6})
+    run(test, memory=residing(), trust=trust)
+
+
+def test_section_4_nothing_goes_ahead_of_a_journey_to_where_the_agent_cannot_run() -> None:
+    async def test(s: Scene) -> None:
+        head = s.custody.head
+        capabilities = replace(head.record.capabilities, requires=Requirements(gpus=2))
+        wanting = replace(head.record, capabilities=capabilities)
+        s.custody.head = replace(head, transition=replace(head.transition, record=wanting))
+        await stays_unseen(s, Refused, "needs 2 GPUs")
+
+    run(test, memory=residing())
+
+
+def test_an_agent_does_not_depart_for_where_it_is() -> None:
+    async def test(s: Scene) -> None:
+        with pytest.raises(Refused, match="there already"):
+            await s.custody.depart(s.a.zone)
+
+    run(test)
 
 
 def test_10_10_only_what_is_here_and_may_be_there_goes_along() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.core.agent.record import AgentRecord
 from sojourn.runtime.errors import LeaseLost
@@ -100,6 +101,35 @@ def test_an_interrupted_effect_that_is_idempotent_is_repeated_under_its_key() ->
     assert outside.effects == [f"5 under {zone.keys[0]}"] * 2
     assert ending.result == ["placed", zone.keys[0]]
     assert len(zone.keys) == 1
+
+
+def test_section_8_an_effect_whose_intent_is_final_waits_while_the_agent_is_in_quarantine() -> None:
+    """Nobody asks the gate again for what was permitted, so that the order has to be looked at by itself."""
+
+    async def act(stage: Stage) -> tuple[Ending | None, list[str], Ending | None]:
+        first = FakeCustodian(stage.zone)
+        crash_after_effect(first)
+        assert await stage.execute_desk(IDEMPOTENT, 5, custodian=first) is None
+        outside.forget()
+        quarantine(stage.zone, ordered=True)
+        held = await stage.execute_desk(IDEMPOTENT)
+        meanwhile = list(outside.effects)
+        quarantine(stage.zone, ordered=False)
+        return held, meanwhile, await stage.execute_desk(IDEMPOTENT)
+
+    zone = Zone()
+    held, meanwhile, ending = on_stage(act, zone=zone)
+    assert held.how is How.LEASE_LOST
+    assert "quarantine" in held.text
+    assert [] == meanwhile
+    assert [f"5 under {zone.keys[0]}"] == outside.effects
+    assert ending.result == ["placed", zone.keys[0]]
+
+
+def quarantine(zone: Zone, *, ordered: bool) -> None:
+    """Let officers order it, or lift it."""
+    eligibility = replace(zone.record.eligibility, is_quarantined=ordered)
+    zone.record = replace(zone.record, eligibility=eligibility)
 
 
 def test_an_interrupted_effect_that_is_once_is_not_repeated_and_the_agent_decides() -> None:

@@ -64,7 +64,8 @@ class Parsed(NamedTuple):
     """One policy as Cedar read it. `actions` is None for a rule about every action.
 
     `below` says whether its scope covers, beside the actions it names, those in a group it names.
-    `paths` are the values its conditions name, such as ("resource", "jurisdiction"), sorted.
+    `paths` are the values its conditions name, such as ("resource", "jurisdiction"), sorted;
+    `is_whole` says whether they name the circumstances as a whole, too.
     """
 
     permits: bool
@@ -72,6 +73,7 @@ class Parsed(NamedTuple):
     actions: tuple[str, ...] | None
     below: bool
     paths: tuple[Path, ...]
+    is_whole: bool
 
 
 class Answer(NamedTuple):
@@ -269,6 +271,7 @@ def _parsed(policy: pst.Template) -> Parsed:
         actions=_actions(policy.action),
         below=not isinstance(policy.action, pst.ActionEq),
         paths=tuple(sorted(named - {("context",)})),
+        is_whole=("context",) in named,
     )
 
 

@@ -46,12 +46,18 @@ class PolicyDocument(Value):
 class DocumentRule(NamedTuple):
     """A rule, and the values of a request that its conditions name.
 
-    `below` says whether its scope covers, beside the actions it names, those in a group it names.
+    `below` says whether its scope covers, beside the actions it names, those in a group it names;
+    `is_whole` whether a condition names the circumstances as a whole, and so each of them.
     """
 
     rule: Rule
     paths: tuple[cedar.Path, ...]
     below: bool
+    is_whole: bool
+
+    def names(self, path: cedar.Path) -> bool:
+        """Whether a condition can depend on the value at `path`, one of the circumstances."""
+        return self.is_whole or path in self.paths
 
     def is_about(self, action: str) -> bool:
         """Whether the rule's scope covers `action`."""
@@ -183,7 +189,7 @@ def _rule(source: Source, statement: Statement, parsed: cedar.Parsed) -> Documen
         annotations=parsed.annotations,
         text=text if len(text) <= _RULE_TEXT_MAX else text[: _RULE_TEXT_MAX - 1] + "…",
     )
-    return DocumentRule(rule, parsed.paths, parsed.below)
+    return DocumentRule(rule, parsed.paths, parsed.below, parsed.is_whole)
 
 
 def _check_ids(source: Source, rules: tuple[DocumentRule, ...]) -> None:

@@ -26,6 +26,7 @@ __all__ = ["PreparedPolicy", "evaluate", "evaluate_all", "judged_as", "prepare"]
 
 _RULES_KEPT_MAX: Final = 16
 _PREPARED_MAX: Final = 128
+_COST: Final = ("context", "cost_micros")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +34,15 @@ class PreparedPolicy:
     """One party's policy documents, checked and parsed: made by `prepare`.
 
     `digest` names the documents and how they are read; it does not depend on their order. `actions`
-    are those that the documents declare.
+    are those that the documents declare. `names_cost` tells whether any rule can depend on what an
+    action costs.
     """
 
     digest: bytes
     rules: tuple[DocumentRule, ...]
     actions: frozenset[str]
     judges_foreign: bool
+    names_cost: bool
     compiled: cedar.Compiled
 
 
@@ -104,15 +107,16 @@ def _prepare(documents: tuple[PolicyDocument, ...], judges_foreign: bool) -> Pre
         rules=rules,
         actions=frozenset(actions),
         judges_foreign=judges_foreign,
+        names_cost=any(each.names(_COST) for each in rules),
         compiled=cedar.Compiled.of(text, schema_text(actions)),
     )
 
 
 def _remembered(policy: PreparedPolicy, request: PolicyRequest, memo: Memo) -> Decision:
-    decision = memo.get(policy.digest, request.digest())
+    decision = memo.get(policy.digest, request)
     if decision is None:
         decision = evaluate(policy, request)
-        memo.put(decision)
+        memo.put(request, decision)
     return decision
 
 

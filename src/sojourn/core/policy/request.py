@@ -13,7 +13,15 @@ from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Name, Value, digest_of
 
-__all__ = ["AgentEntity", "Effect", "PolicyRequest", "RequestContext", "StringSet", "ZoneEntity"]
+__all__ = [
+    "AgentEntity",
+    "Effect",
+    "PolicyRequest",
+    "RequestContext",
+    "RequestKey",
+    "StringSet",
+    "ZoneEntity",
+]
 
 Effect = Literal["none", "idempotent", "once"]
 """What an action does to the outside world (protocol §10)."""
@@ -92,6 +100,10 @@ class RequestContext(Value):
         _sort(self, ("labels", "labels_dropped", "residency", "residency_dropped"))
 
 
+RequestKey = tuple[bytes, str, bytes, bytes | None, RequestContext]
+"""Digest of the agent, action, digest of the zone, digest of the origin if there is one, circumstances."""
+
+
 class PolicyRequest(Value, dict=True):
     """One question to every policy that has a say.
 
@@ -105,6 +117,12 @@ class PolicyRequest(Value, dict=True):
     origin: ZoneEntity | None = None
     context: RequestContext = RequestContext()
 
+    @cached_property
+    def key(self) -> RequestKey:
+        """What equal requests have in common and no others do: for memories, and never stored."""
+        origin = self.origin.digest() if self.origin else None
+        return (self.agent.digest(), self.action, self.zone.digest(), origin, self.context)
+
     def digest(self) -> bytes:
         """Return the digest that names this request, computed once.
 
@@ -115,6 +133,4 @@ class PolicyRequest(Value, dict=True):
 
     @cached_property
     def _digest(self) -> bytes:
-        origin = self.origin.digest() if self.origin else None
-        parts = (self.agent.digest(), self.action, self.zone.digest(), origin, self.context)
-        return digest_of(parts)
+        return digest_of(self.key)

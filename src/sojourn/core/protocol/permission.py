@@ -4,9 +4,11 @@ Hosts ask before they propose; anchors ask again before they vote, and do not be
 (protocol §4). Trust is joined here too, recomputed from signed endorsements.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from sojourn.core.agent import trust
 from sojourn.core.agent.governance import Document, Governing
@@ -26,9 +28,12 @@ __all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
 _PLACES_REMEMBERED: Final = 1024
 _LABEL_MAX: Final = 128
 """Of a party: a `Name`."""
+_AGENTS_REMEMBERED: Final = 4096
+_ISSUERS_REMEMBERED: Final = 128
 
 
-def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
+@lru_cache(maxsize=_ISSUERS_REMEMBERED)
+def agent_policy(documents: tuple[Document, ...]) -> PreparedPolicy:
     """Return the agent's policies, parsed. Raises `Denied` if they cannot be evaluated at all."""
     try:
         return prepare(
@@ -58,6 +63,17 @@ def zone_policy(manifest: ZoneManifest) -> PreparedPolicy:
         raise Denied(f"the zone's policy cannot be evaluated: {error}") from None
 
 
+@lru_cache(maxsize=_AGENTS_REMEMBERED)
+def _agent_entity(agent: bytes, issuer: bytes, code: bytes, realm: str) -> AgentEntity:
+    """Return an agent as policies see it. Rendering three identifiers takes longer than all else of the gate."""
+    return AgentEntity(
+        id=cid_text(agent),
+        issuer=cid_text(issuer),
+        code=cid_text(code),
+        realm=realm,
+    )
+
+
 @lru_cache(maxsize=_PLACES_REMEMBERED)
 def entity_of(manifest: ZoneManifest) -> ZoneEntity:
     """Return the zone as policies see it. A list price of 0 stands for a price that is not stated."""
@@ -75,6 +91,19 @@ def entity_of(manifest: ZoneManifest) -> ZoneEntity:
         accelerators=attributes.accelerators,
         price_micros=attributes.price_micros or None,
     )
+
+
+def _asked_about(
+    context: RequestContext, parties: Iterable[tuple[str, PreparedPolicy]]
+) -> RequestContext:
+    """Return the circumstances without a cost that no party's rules name: it differs from call to call.
+
+    So what is asked again and again is remembered, and budgets are checked beside it (protocol §8.5). Host and
+    anchors leave out the same, since both know the same policies.
+    """
+    if context.cost_micros and not any(policy.names_cost for _, policy in parties):
+        return msgspec.structs.replace(context, cost_micros=0)
+    return context
 
 
 def travel_context(record: AgentRecord, target: ZoneManifest) -> RequestContext:
@@ -119,22 +148,18 @@ def ask(
     asked: the source's before a departure, the target's before an admission.
     """
     assert governing.governance == record.governance, "an agent is judged by what rules it"
-    request = PolicyRequest(
-        agent=AgentEntity(
-            id=cid_text(record.agent_id),
-            issuer=cid_text(record.governance.issuer),
-            code=cid_text(record.capabilities.code),
-            realm=record.realm,
-        ),
-        action=action,
-        zone=entity_of(place),
-        origin=entity_of(origin) if origin else None,
-        context=context,
-    )
     parties = (
         ("the agent's policy", agent_policy(governing.documents)),
         *_cooling(governing),
         ("the zone's policy", zone_policy(ruled_by)),
+    )
+    code, issuer = record.capabilities.code, record.governance.issuer
+    request = PolicyRequest(
+        agent=_agent_entity(record.agent_id, issuer, code, record.realm),
+        action=action,
+        zone=entity_of(place),
+        origin=entity_of(origin) if origin else None,
+        context=_asked_about(context, parties),
     )
     return evaluate_all(parties, request, memo)
 

@@ -108,7 +108,7 @@ def test_a_rule_names_entities_and_the_origins_attributes() -> None:
         'permit (principal == Agent::"a", action, resource in Zone::"z") when '
         "{ context has origin && context.origin has price_micros && context.origin.anchors > 3 };"
     )
-    ((_, paths, _),) = read_rules(PolicyDocument(name="d", text=text))
+    ((_, paths, *_),) = read_rules(PolicyDocument(name="d", text=text))
     origin = ("context", "origin")
     expected = [origin, (*origin, "anchors"), (*origin, "price_micros"), ("principal",)]
     assert (*expected, ("resource",)) == paths

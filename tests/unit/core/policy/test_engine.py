@@ -456,3 +456,31 @@ def test_equal_questions_have_equal_bytes_in_every_process() -> None:
 def test_equal_questions_have_equal_bytes_in_one_process() -> None:
     crowd = policy("".join(f'@id("r{n}") {ANYTHING}' for n in range(12)))
     assert 1 == len({encode(evaluate(crowd, request())) for _ in range(20)})
+
+
+# What a policy can depend on
+
+
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("context.cost_micros < 5", True),
+        ("context has cost_micros", True),
+        ('context["cost_micros"] < 5', True),
+        ("context == context", True),
+        ("{a: context}.a.cost_micros < 5", True),
+        ("(if context.confined then context else context).cost_micros < 5", True),
+        ('context.step == "hedge"', False),
+        ("resource.price_micros > 5", False),
+        ("true", False),
+    ],
+)
+def test_section_8_whether_a_rule_can_depend_on_the_cost_is_told(
+    condition: str, names: bool
+) -> None:
+    prefix = "resource has price_micros && " if "price" in condition else ""
+    text = f"permit (principal, action, resource) when {{ {prefix}{condition} }};"
+    plain = "permit (principal, action, resource);"
+    assert names is policy(text).names_cost
+    assert names is policy(plain + text).names_cost
+    assert policy(plain).names_cost is False

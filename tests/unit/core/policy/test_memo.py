@@ -1,28 +1,23 @@
 """The memory of decisions."""
 
-from msgspec.structs import replace
-
-from sojourn.core.policy.decision import Decision
 from sojourn.core.policy.engine import evaluate, evaluate_all
 from sojourn.core.policy.memo import Memo
+from sojourn.core.policy.request import PolicyRequest
 from tests.unit.core.policy.samples import VIRGINIA, eu_finance, policy, request
 
 
-def _numbered(number: int) -> Decision:
-    return replace(evaluate(eu_finance(), request()), request_digest=bytes([number]) * 32)
-
-
-def _held(memo: Memo, decision: Decision) -> bool:
-    return memo.get(decision.policy_digest, decision.request_digest) is not None
+def _held(memo: Memo, asked: PolicyRequest) -> bool:
+    return memo.get(eu_finance().digest, asked) is not None
 
 
 def test_what_was_unused_for_longest_is_forgotten() -> None:
     memo = Memo(limit=2)
-    first, second, third = map(_numbered, (1, 2, 3))
-    memo.put(first)
-    memo.put(second)
-    assert first is memo.get(first.policy_digest, first.request_digest)
-    memo.put(third)
+    first, second, third = (request(cost_micros=cost) for cost in (1, 2, 3))
+    decision = evaluate(eu_finance(), first)
+    memo.put(first, decision)
+    memo.put(second, evaluate(eu_finance(), second))
+    assert decision is memo.get(eu_finance().digest, first)
+    memo.put(third, evaluate(eu_finance(), third))
     assert [True, False, True] == [_held(memo, each) for each in (first, second, third)]
     assert 2 == len(memo)
 

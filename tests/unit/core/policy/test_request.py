@@ -23,7 +23,7 @@ def test_the_digest_is_that_of_the_stated_parts() -> None:
     assert digest_of([*parts[:3], None, asked.context]) == request(labels=("a",)).digest()
 
 
-def test_every_part_changes_the_digest() -> None:
+def test_every_part_changes_the_digest_and_the_key() -> None:
     asked = request()
     circumstances: dict[str, Any] = {
         "labels": ("a",),
@@ -47,14 +47,17 @@ def test_every_part_changes_the_digest() -> None:
         replace(asked, origin=VIRGINIA),
         *(request(**{name: value}) for name, value in circumstances.items()),
     ]
-    digests = {asked.digest(), *(each.digest() for each in changed)}
-    assert len(changed) + 1 == len(digests)
+    all_of_them = [asked, *changed]
+    assert len(all_of_them) == len({each.digest() for each in all_of_them})
+    assert len(all_of_them) == len({each.key for each in all_of_them})
 
 
 def test_a_changed_copy_does_not_keep_the_digest() -> None:
     asked = request()
     asked.digest()
-    assert replace(asked, action="execute").digest() == request("execute").digest()
+    other = replace(asked, action="execute")
+    assert other.digest() == request("execute").digest()
+    assert other.key == request("execute").key
 
 
 def test_a_request_survives_encoding() -> None:

@@ -72,8 +72,10 @@ def test_section_8_policies_are_told_the_issuers_identifier_and_not_its_name() -
 
 def test_section_4_a_question_is_the_whole_of_who_asks_what_where_and_from_where() -> None:
     asked = RequestContext(labels=("client",), cost_micros=5)
-    record = agent()
-    ruling = governing(record, document().document)
+    naming = PERMIT_ALL + "forbid (principal, action, resource) when { context.cost_micros > 5 };"
+    text = document(naming).document
+    record = governed_by(agent(), text)
+    ruling = governing(record, text)
     answer = ask(record, ruling, "travel", EU.manifest, HOME.manifest, asked, Memo(), US.manifest)
     agent_entity = AgentEntity(
         id=cid_text(record.agent_id),
@@ -250,6 +252,43 @@ def test_two_documents_of_one_name_are_no_policy() -> None:
         agent_policy(same)
     with pytest.raises(Denied):
         agent_policy(())
+
+
+def test_each_agent_is_told_as_itself_however_many_were_asked_about() -> None:
+    when = "permit (principal, action, resource) when {{ principal.{} == {} }};"
+    first, second = agent(), agent(notes=kept())
+    wanted = replace(
+        second, capabilities=replace(second.capabilities, code=digest(b"other")), realm="other"
+    )
+    told = {"code": f'"{cid_text(digest(b"other"))}"', "realm": '"other"'}
+    for name, value in told.items():
+        ruling = (document(when.format(name, value)).document,)
+        place, asked, memo = EU.manifest, RequestContext(), Memo()
+        answers = [
+            ask(each, ruling, "travel", place, HOME.manifest, asked, memo).denied_by
+            for each in (first, second, wanted, first)
+        ]
+        assert [("the agent's policy",)] * 2 + [()] + [("the agent's policy",)] == answers
+
+
+BY_COST = "permit (principal, action, resource) when { context.cost_micros < 5 };"
+
+
+@pytest.mark.parametrize(
+    ("agents", "zones", "kept"), [(PERMIT_ALL, PERMIT_ALL, 2), (BY_COST, PERMIT_ALL, 4)]
+)
+def test_section_8_a_cost_that_no_policy_names_is_no_part_of_the_question(
+    agents: str, zones: str, kept: int
+) -> None:
+    for ruling, ruled in ((agents, zones), (zones, agents)):
+        memo, home = Memo(), found("home", policy=ruled).manifest
+        documents = (document(ruling, actions=("order.place",)).document,)
+        answers = [
+            ask(agent(), documents, "order.place", home, home, asked, memo).permitted
+            for asked in (RequestContext(cost_micros=4), RequestContext(cost_micros=6))
+        ]
+        assert [True, kept == 2] == answers
+        assert kept == len(memo)
 
 
 # Trust beside permission
