@@ -262,11 +262,12 @@ def test_each_agent_is_told_as_itself_however_many_were_asked_about() -> None:
     )
     told = {"code": f'"{cid_text(digest(b"other"))}"', "realm": '"other"'}
     for name, value in told.items():
-        ruling = (document(when.format(name, value)).document,)
+        text = document(when.format(name, value)).document
         place, asked, memo = EU.manifest, RequestContext(), Memo()
+        agents = [governed_by(each, text) for each in (first, second, wanted, first)]
         answers = [
-            ask(each, ruling, "travel", place, HOME.manifest, asked, memo).denied_by
-            for each in (first, second, wanted, first)
+            ask(each, governing(each, text), "travel", place, HOME.manifest, asked, memo).denied_by
+            for each in agents
         ]
         assert [("the agent's policy",)] * 2 + [()] + [("the agent's policy",)] == answers
 
@@ -282,9 +283,10 @@ def test_section_8_a_cost_that_no_policy_names_is_no_part_of_the_question(
 ) -> None:
     for ruling, ruled in ((agents, zones), (zones, agents)):
         memo, home = Memo(), found("home", policy=ruled).manifest
-        documents = (document(ruling, actions=("order.place",)).document,)
+        text = document(ruling, actions=("order.place",)).document
+        record = governed_by(agent(), text)
         answers = [
-            ask(agent(), documents, "order.place", home, home, asked, memo).permitted
+            ask(record, governing(record, text), "order.place", home, home, asked, memo).permitted
             for asked in (RequestContext(cost_micros=4), RequestContext(cost_micros=6))
         ]
         assert [True, kept == 2] == answers
