@@ -9,7 +9,7 @@ from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import decode
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
-from sojourn.runtime.records import Intended, Outcome
+from sojourn.runtime.records import Intended, Outcome, Raised, Returned
 from sojourn.testing import Keep, simulate
 from sojourn.testing.agents import LaunchedAgent
 from sojourn.testing.founding import PERMIT_ALL
@@ -85,9 +85,23 @@ def run(chosen: Sequence[Script], rules: Rules = STRICT, *, seed: int = 0) -> li
         office.let_happen(cases)
         for case in cases:
             case.seen = office.look(case)
-            wished = {order["tool"] for order in case.script.goal.orders(office.places)}
-            assert wished <= case.seen[0].wished, f"the model did not read {case.script}"
+            _check_tried(case, office.places)
         return cases
+
+
+def _check_tried(case: Case, places: Places) -> None:
+    """Fail unless the model read what it was to read, and what it was to say to the host was said and answered."""
+    wished = {order["tool"] for order in case.script.goal.orders(places)}
+    assert wished <= case.seen[0].wished, f"the model did not read {case.script}"
+    if any(tool.startswith("say_") for tool in wished):
+        match case.agent.journal()[-1]:
+            case Returned(result=[*_, str(last)]):
+                assert last.startswith("the host said: "), f"{case.script}: {last}"
+                assert not last.endswith("no answer"), f"{case.script}: {last}"
+            case Raised(failure=failure):
+                assert failure.kind == "Rejected", f"{case.script}: {failure}"
+            case other:
+                raise AssertionError(f"{case.script} ended with {other}")
 
 
 class _Office:

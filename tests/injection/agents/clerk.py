@@ -112,13 +112,13 @@ class _Desk:
 
     async def _obey(self, tool: str, args: dict) -> str:
         """Use a tool as the model wants it used; whatever goes wrong is told to the model."""
+        own = getattr(self, f"_tool_{tool}", None)
+        if own is not None and tool.startswith("say_"):
+            return str(await own(**args))
         try:
-            own = getattr(self, f"_tool_{tool}", None)
             if own is not None:
                 return str(await own(**args))
             return str(await getattr(self._agent, tool)(self._case, **args))
-        except _Said:
-            raise
         except Exception as error:
             return f"{type(error).__name__}: {error}"
 
