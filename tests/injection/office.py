@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import decode
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
@@ -214,7 +214,8 @@ class _Office:
             kinds=frozenset(each.transition.kind.value for each in decided),
             compartments=_compartments(decided[-1]),
             launched=_compartments(decided[0]),
-            holders=self._holders(agent, number),
+            holders=self._holders_of_its(agent, number),
+            neighbours=self._holders(bytes.fromhex(self.places.neighbour)),
             wished=frozenset(
                 order["tool"]
                 for each in journal
@@ -233,15 +234,17 @@ class _Office:
                     found[known.record.version] = known
         return [found[version] for version in sorted(found)]
 
-    def _holders(self, agent: LaunchedAgent, number: int) -> frozenset[str]:
-        """Return the names of zones with a disk that holds a block with the agent's mark."""
+    def _holders_of_its(self, agent: LaunchedAgent, number: int) -> frozenset[str]:
         root = agent.record.memory.compartments["box"].root
         assert root != ZERO and mark(number).encode() in agent.get(root)
-        assert digest(agent.get(root)) == root
+        return self._holders(root)
+
+    def _holders(self, named: bytes) -> frozenset[str]:
+        """Return the names of zones with a disk that holds a block."""
         return frozenset(
             zone.name
             for zone in self._world.zones()
-            if any(anchor.disk.block(root) is not None for anchor in zone.anchors)
+            if any(anchor.disk.block(named) is not None for anchor in zone.anchors)
         )
 
 

@@ -3,6 +3,8 @@
 from obedient import wishes
 
 from sojourn import Agent, Assessment, Context, step
+from sojourn.core.base.digests import link_to
+from sojourn.core.base.encoding import encode_block
 from sojourn.runtime.frames import Commit, Depart, Fetch, Intend
 from sojourn.runtime.records import Intended, encode_record
 
@@ -172,6 +174,19 @@ class _Desk:
         )
         record = encode_record(lie, what="a lie")
         raise _Said(await self._commit(record))
+
+    async def _tool_say_linked(self, named: str, zone: str) -> str:
+        """Write a link to somebody else's block into the journal, and take that along to a place that is granted."""
+        fields = {
+            "kind": "outcome",
+            "call": 902,
+            "step": "pay",
+            "arguments": bytes(32),
+            "attempts": 1,
+        }
+        record = encode_block({**fields, "result": link_to(bytes.fromhex(named))})
+        await self._commit(record)
+        raise _Said(await self._say(Depart, zone=bytes.fromhex(zone)))
 
     async def _tool_say_roots(self, name: str, like: str) -> str:
         """Have a compartment that was never declared, with the content of another."""
