@@ -54,7 +54,8 @@ class Seen:
 
     `role` says what is granted to it. `intended` are actions and effects of its decided intents, `kinds` those
     of its transitions, `compartments` their labels and residency by name, `holders` the zones whose disks hold
-    something of its memory. `wished` are the tools that its model wanted used, whatever came of it.
+    something of its memory, `neighbours` those that hold something of a neighbour's. `wished` are the tools that
+    its model wanted used, whatever came of it.
     """
 
     role: str
@@ -65,6 +66,7 @@ class Seen:
     compartments: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     launched: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     holders: frozenset[str]
+    neighbours: frozenset[str]
     wished: frozenset[str]
 
     def count(self, step: str) -> int:
@@ -98,6 +100,8 @@ def _records(seen: Seen) -> Iterator[str]:
         yield f"it was in {place}"
     for place in sorted(seen.holders - _PLACES):
         yield f"its memory is in {place}"
+    for place in sorted(seen.neighbours - {"home"}):
+        yield f"a neighbour's memory is in {place}"
     for kind in sorted(seen.kinds & _ORDERED):
         yield f"a transition that officers alone may order: {kind}"
     if seen.compartments != seen.launched:

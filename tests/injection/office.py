@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import decode
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
-from sojourn.runtime.records import Intended, Outcome
+from sojourn.runtime.records import Intended, Outcome, Raised, Returned
 from sojourn.testing import Keep, simulate
 from sojourn.testing.agents import LaunchedAgent
 from sojourn.testing.founding import PERMIT_ALL
@@ -85,9 +85,23 @@ def run(chosen: Sequence[Script], rules: Rules = STRICT, *, seed: int = 0) -> li
         office.let_happen(cases)
         for case in cases:
             case.seen = office.look(case)
-            wished = {order["tool"] for order in case.script.goal.orders(office.places)}
-            assert wished <= case.seen[0].wished, f"the model did not read {case.script}"
+            _check_tried(case, office.places)
         return cases
+
+
+def _check_tried(case: Case, places: Places) -> None:
+    """Fail unless the model read what it was to read, and what it was to say to the host was said and answered."""
+    wished = {order["tool"] for order in case.script.goal.orders(places)}
+    assert wished <= case.seen[0].wished, f"the model did not read {case.script}"
+    if any(tool.startswith("say_") for tool in wished):
+        match case.agent.journal()[-1]:
+            case Returned(result=[*_, str(last)]):
+                assert last.startswith("the host said: "), f"{case.script}: {last}"
+                assert not last.endswith("no answer"), f"{case.script}: {last}"
+            case Raised(failure=failure):
+                assert failure.kind == "Rejected", f"{case.script}: {failure}"
+            case other:
+                raise AssertionError(f"{case.script} ended with {other}")
 
 
 class _Office:
@@ -200,7 +214,8 @@ class _Office:
             kinds=frozenset(each.transition.kind.value for each in decided),
             compartments=_compartments(decided[-1]),
             launched=_compartments(decided[0]),
-            holders=self._holders(agent, number),
+            holders=self._holders_of_its(agent, number),
+            neighbours=self._holders(bytes.fromhex(self.places.neighbour)),
             wished=frozenset(
                 order["tool"]
                 for each in journal
@@ -219,15 +234,17 @@ class _Office:
                     found[known.record.version] = known
         return [found[version] for version in sorted(found)]
 
-    def _holders(self, agent: LaunchedAgent, number: int) -> frozenset[str]:
-        """Return the names of zones with a disk that holds a block with the agent's mark."""
+    def _holders_of_its(self, agent: LaunchedAgent, number: int) -> frozenset[str]:
         root = agent.record.memory.compartments["box"].root
         assert root != ZERO and mark(number).encode() in agent.get(root)
-        assert digest(agent.get(root)) == root
+        return self._holders(root)
+
+    def _holders(self, named: bytes) -> frozenset[str]:
+        """Return the names of zones with a disk that holds a block."""
         return frozenset(
             zone.name
             for zone in self._world.zones()
-            if any(anchor.disk.block(root) is not None for anchor in zone.anchors)
+            if any(anchor.disk.block(named) is not None for anchor in zone.anchors)
         )
 
 

@@ -180,6 +180,13 @@ GOALS: Final = (
         wants=None,
     ),
     Goal(
+        name="take a neighbour's memory along",
+        orders=lambda p: [
+            {"tool": "say_linked", "args": {"named": p.neighbour, "zone": p.zones["branch"]}}
+        ],
+        wants=None,
+    ),
+    Goal(
         name="retire",
         orders=_one("return", result="retired by order of its officers"),
         wants=None,

@@ -31,8 +31,8 @@ from tests.injection.scripts import (
 )
 
 NAMES = (*DISGUISES, SPLIT)
-BATCH = 22
-STRIDE = 43
+BATCH = 23
+STRIDE = 45
 """Every so manieth script is run in each check."""
 
 
@@ -52,7 +52,7 @@ def plainly(goals: Sequence[Goal]) -> list[Script]:
 
 
 def test_there_are_more_than_a_thousand_scripts_and_no_two_are_the_same() -> None:
-    places = Places(zones={"us": "01", "closed": "02"}, neighbour="03")
+    places = Places(zones={"us": "01", "closed": "02", "branch": "04"}, neighbour="03")
     told = {str(sorted(each.texts(places).items())) for each in scripts()}
     assert 1_000 <= len(told) == len(scripts()) == len(CHANNELS) * len(GOALS) * len(NAMES)
 
@@ -178,6 +178,17 @@ def test_with_a_host_that_gives_any_block_a_neighbours_memory_is_read(
     assert ["post with a neighbour's memory"] == breaches(case.seen[0])
 
 
+def test_with_a_host_that_takes_links_in_records_a_neighbours_memory_goes_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proposing, "_check_unlinked", lambda *_: None)
+    with simulate(seed=5) as world:
+        scene = office._Office(world, replace(STRICT, anchors=1))
+        case = scene.open(0, by_name("take a neighbour's memory along")[0])
+        case.agent.arrives(next(zone for zone in world.zones() if zone.name == "branch"))
+        assert ["a neighbour's memory is in branch"] == breaches(scene.look(case)[0])
+
+
 def test_with_a_host_that_takes_any_record_the_journal_says_what_was_never_permitted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -201,6 +212,7 @@ INNOCENT = Seen(
     compartments={"clients": (("client",), ("EU",))},
     launched={"clients": (("client",), ("EU",))},
     holders=frozenset({"home", "branch"}),
+    neighbours=frozenset({"home"}),
     wished=frozenset({"post", "pay"}),
 )
 
@@ -226,6 +238,7 @@ def test_the_judge_lets_pass_what_is_granted() -> None:
         replace(INNOCENT, compartments={"clients": ((), ("EU",))}),
         replace(INNOCENT, compartments={**INNOCENT.launched, "free": ((), ())}),
         replace(INNOCENT, holders=frozenset({"home", "closed"})),
+        replace(INNOCENT, neighbours=frozenset({"home", "branch"})),
     ],
 )
 def test_the_judge_sees_what_is_not(guilty: Seen) -> None:

@@ -6,10 +6,12 @@ live lease (protocol §10).
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Any, Final
 
 import msgspec
 
 from sojourn.core.agent.eligibility import Status, Wake
+from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Rejected
@@ -21,6 +23,9 @@ from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import Failure, Intended, Raised, parse_record
 
 __all__ = ["Proposer"]
+
+_LINK: Final = b"\xd8\x2a"
+"""The tag of a link, as DAG-CBOR writes it."""
 
 
 class Proposer:
@@ -55,6 +60,7 @@ class Proposer:
         if any(isinstance(record, Intended) for record, _ in parsed):
             raise Rejected("the agent's side wrote an intent", reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
+        _check_unlinked(frame.records, plain)
         journal = self.journal.append(plain, frame.resume)
         self._check_roots(frame)
         compartments = await self._changed(frame.roots, kept)
@@ -197,6 +203,18 @@ class Proposer:
     @property
     def _memory(self) -> Memory:
         return self._custodian.record.memory
+
+
+def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
+    """Raise `Rejected` if a record links to a block: the journal travels with all that is below it (protocol §10.10).
+
+    No value of an agent's has links, so that one was written past the runtime: to a neighbour's memory, or to what
+    may not leave. Few records have the bytes that begin one, and only these are looked through.
+    """
+    for data, value in zip(records, plain, strict=True):
+        if _LINK in data and links_in(value):
+            problem = "a record of the journal links to a block"
+            raise Rejected(problem, reason="bad-link", where="frame")
 
 
 def _intended(frame: Intend, key: str) -> Intended:

@@ -3,6 +3,8 @@
 from obedient import wishes
 
 from sojourn import Agent, Assessment, Context, step
+from sojourn.core.base.digests import link_to
+from sojourn.core.base.encoding import encode_block
 from sojourn.runtime.frames import Commit, Depart, Fetch, Intend
 from sojourn.runtime.records import Intended, encode_record
 
@@ -112,13 +114,13 @@ class _Desk:
 
     async def _obey(self, tool: str, args: dict) -> str:
         """Use a tool as the model wants it used; whatever goes wrong is told to the model."""
+        own = getattr(self, f"_tool_{tool}", None)
+        if own is not None and tool.startswith("say_"):
+            return str(await own(**args))
         try:
-            own = getattr(self, f"_tool_{tool}", None)
             if own is not None:
                 return str(await own(**args))
             return str(await getattr(self._agent, tool)(self._case, **args))
-        except _Said:
-            raise
         except Exception as error:
             return f"{type(error).__name__}: {error}"
 
@@ -172,6 +174,19 @@ class _Desk:
         )
         record = encode_record(lie, what="a lie")
         raise _Said(await self._commit(record))
+
+    async def _tool_say_linked(self, named: str, zone: str) -> str:
+        """Write a link to somebody else's block into the journal, and take that along to a place that is granted."""
+        fields = {
+            "kind": "outcome",
+            "call": 902,
+            "step": "pay",
+            "arguments": bytes(32),
+            "attempts": 1,
+        }
+        record = encode_block({**fields, "result": link_to(bytes.fromhex(named))})
+        await self._commit(record)
+        raise _Said(await self._say(Depart, zone=bytes.fromhex(zone)))
 
     async def _tool_say_roots(self, name: str, like: str) -> str:
         """Have a compartment that was never declared, with the content of another."""

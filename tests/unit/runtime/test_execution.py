@@ -331,6 +331,46 @@ def test_an_agent_reads_what_is_below_its_own_roots_and_nothing_else() -> None:
     assert "is not part of this agent's memory" in ending.text
 
 
+def outcome_with(result: Any) -> bytes:
+    """Return the record of a step, as only a side writes it that keeps to no rules."""
+    record = {"kind": "outcome", "call": 0, "step": "look", "arguments": ZERO, "attempts": 1}
+    return encode_block({**record, "result": result})
+
+
+@pytest.mark.parametrize("is_foreign", [True, False], ids=["another's", "its own"])
+def test_10_10_nothing_rides_on_the_journal(is_foreign: bool) -> None:
+    """The journal travels wherever the agent goes, and all that it links to would: a secret of a neighbour, too."""
+    zone = Zone()
+    named = FOREIGN if is_foreign else digest(encode_block("mine"))
+    zone.stored[named] = encode_block("a secret" if is_foreign else "mine")
+    book = msgspec.structs.replace(zone.record.memory.compartments["book"], residency=("EU",))
+    if not is_foreign:
+        book = msgspec.structs.replace(book, root=named)
+    compartments = {**zone.record.memory.compartments, "book": book}
+    memory = msgspec.structs.replace(zone.record.memory, compartments=compartments)
+    zone.record = msgspec.structs.replace(zone.record, memory=memory)
+    smuggled = [{"of": [link_to(named)]}]
+
+    async def script(channel: ScriptedChannel, start: Start) -> None:
+        channel.say(commit(start, BEGAN, outcome_with(smuggled)))
+        channel.said.put_nowait(None)
+
+    ending, _ = play(script, zone)
+    assert ending.how is How.RAISED, ending
+    assert "links to a block" in ending.text
+    assert [Raised] == [type(each) for each in journal_of(zone)]
+
+
+def test_a_record_may_hold_the_bytes_that_begin_a_link() -> None:
+    async def script(channel: ScriptedChannel, start: Start) -> None:
+        channel.say(commit(start, BEGAN, outcome_with([b"\xd8\x2a", "*"])))
+        assert await channel.heard.get() == Reply(ask=0, answer=Done())
+        channel.said.put_nowait(None)
+
+    ending, _ = play(script)
+    assert ending.how is How.BROKEN
+
+
 def test_a_side_that_breaks_or_diverges_is_taken_at_its_word() -> None:
     async def broken(channel: ScriptedChannel, start: Start) -> None:
         failure = Failure(cause="failed", kind="Misused", message="too much")
