@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import SignedEndorsement
@@ -29,6 +30,8 @@ from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, Leas
 from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
+from sojourn.core.protocol.edicts import KnownEdicts, Standing, standing_of
+from sojourn.core.protocol.gossip import NOBODY
 from sojourn.core.protocol.messages import (
     Arrive,
     AskVisa,
@@ -100,6 +103,7 @@ class PureAnchor:
         self.votes: list[Vote] = []
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
         self.rates, self.promises = RateBook(), PromiseBook()
+        self.edicts = KnownEdicts()
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""
@@ -124,7 +128,19 @@ class PureAnchor:
             now_ms=self.clock.wall_ms,
             boot_ms=self.clock.boot_ms,
             boot=self.clock.boot,
+            edicts=self.edicts,
         )
+
+    def learn_orders(self, *orders: SignedOrder, teller: bytes = NOBODY) -> list[SignedOrder]:
+        """Take in what officers published; return what is news. Raises `Rejected`."""
+
+        def judge(signed: SignedOrder) -> Standing:
+            head = self.dossier(signed.order.agent).head
+            record = head.record if head is not None else None
+            return standing_of(signed, record, self.view().documents, self.zone.zone)
+
+        examined = self.edicts.examine(orders, self.clock.wall_ms, teller, judge)
+        return self.edicts.take(examined, teller)
 
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""

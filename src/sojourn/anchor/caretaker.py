@@ -41,6 +41,7 @@ from sojourn.core.protocol.messages import (
     Proposal,
     ShowCommit,
 )
+from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
@@ -198,6 +199,8 @@ class Caretaker:
             case Task.REBIND:
                 await self._rebind(dossier)
                 return self._anchor.manifest.lease_ms
+            case Task.OBEY:
+                await self._obey(dossier)
         return _AGAIN_MS
 
     # --- a slot that is stuck -------------------------------------------------------------------------
@@ -375,6 +378,20 @@ class Caretaker:
         await self._drive(
             Proposer(proposal, slot, self._anchor.manifest, parent=parent if is_own else None)
         )
+
+    # --- what officers ordered ------------------------------------------------------------------------
+
+    async def _obey(self, dossier: Dossier) -> None:
+        """Propose the order that comes next, as whoever carries it: the agent's host need not be asked."""
+        head, view = dossier.head, self._anchor.view()
+        if head is None:
+            return
+        signed = view.edicts.next_for(head.record, view.documents, view.now_ms)
+        if signed is None:
+            return
+        proposal = carrying(signed, head, self._anchor.identity, at_ms=view.now_ms)
+        slot = slot_for(head, proposal.transition, view.manifest)
+        await self._drive(Proposer(proposal, slot, view.manifest, parent=head))
 
     # --- a dead host ----------------------------------------------------------------------------------
 

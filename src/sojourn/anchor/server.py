@@ -10,12 +10,14 @@ import random
 from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 
+import msgspec
 import structlog
 
 from sojourn.anchor.answers import Answers
 from sojourn.anchor.caretaker import Caretaker
+from sojourn.anchor.edicts import Edicts
 from sojourn.anchor.forwarding import Forwarding
-from sojourn.anchor.gossiping import Gossip
+from sojourn.anchor.gossiping import Gossip, fitting
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
@@ -114,12 +116,14 @@ class Anchor:
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self)
+        self.edicts = Edicts(self, self._caretaker, self._gossip)
         self._turns, self._boot = Turns(), clock.boot_id()
         self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
         self.places = KnownPlaces(self.manifest.realm, self.zone_id)
         self._survey()
         self._recall_places(manifest)
+        self.edicts.recall()
 
     @property
     def zone_id(self) -> bytes:
@@ -303,6 +307,7 @@ class Anchor:
             now_ms=clock.wall_ms(),
             boot_ms=clock.boot_ms(),
             boot=self._boot,
+            edicts=self.edicts.known,
         )
 
     # --- what follows from a ruling -------------------------------------------------------------------
@@ -311,6 +316,7 @@ class Anchor:
         """Run what follows from a durable ruling: leases, notices, duties."""
         if done is not None:
             self._log_decision(done)
+            self.edicts.note(after)
             self._follow_decision(after, done)
         elif after.arrival is not None and after.arrival is not before.arrival:
             self.offer_arrival(after)
@@ -420,7 +426,9 @@ class Anchor:
         self._envelopes = self.places.envelopes_of(self.zone_id, clock.wall_ms())
 
     async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
-        """Take in statements about places, and keep durably those that last."""
+        """Take in statements about places, and what officers published, and keep durably what lasts."""
+        if news.orders:
+            await self.edicts.take(news.orders, teller)
         changes = self.shelf.place_changes(self.learn(news, teller))
         if changes:
             changes += self.shelf.place_removals(*self.places.names())
@@ -431,7 +439,22 @@ class Anchor:
         self.places.expire(clock.wall_ms())
         self._survey()
         await self.write(self.shelf.place_removals(*self.places.names()))
+        await self.edicts.expire()
         await self._tidying.tidy()
+
+    def summary(self) -> gossip.Summary:
+        """Return what is known here, by name."""
+        return msgspec.structs.replace(self.places.summary(), orders=self.edicts.known.summary())
+
+    def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
+        """Return what the holder of a key lacks, who sent that summary: as much as one message has room for.
+
+        Anchors take no manifest that has expired; orders are for anchors alone.
+        """
+        is_anchor = self.places.is_anchor(listener)
+        places = self.places.lacking_in(summary, clock.wall_ms() if is_anchor else 0)
+        orders = self.edicts.known.lacking_in(summary.orders) if is_anchor else ()
+        return fitting(msgspec.structs.replace(places, orders=orders))
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

@@ -222,6 +222,25 @@ class World:
             within,
         )
 
+    def publish(
+        self, agent: LaunchedAgent, act: Act | str, to: AnchorProcess, lasts: float = 3600.0
+    ) -> None:
+        """Give an order of an agent's officers to one anchor of any zone; return when that has kept it.
+
+        From there it comes to the agent by itself, wherever that is, if it does within `lasts` seconds.
+        """
+        now_ms = self._person.clock.wall_ms
+        given = Order(
+            agent=agent.id,
+            act=Act(act),
+            issued_ms=now_ms(),
+            expires_ms=now_ms() + int(lasts * 1000),
+        )
+        self.perform(
+            lambda: person.publish(self._person.pool, to.manifest, to.index, given),
+            f"publish the order to {given.act} {agent.name}",
+        )
+
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.
 

@@ -43,6 +43,8 @@ class Task(StrEnum):
     """Refuse an arrival whose deadline has passed."""
     REBIND = "rebind"
     """Offer an agent without a live host to the hosts of the zone."""
+    OBEY = "obey"
+    """Propose what an agent's officers ordered and nobody has carried out."""
 
 
 class Duty(msgspec.Struct, frozen=True, order=True):
@@ -70,7 +72,7 @@ def lead_again_ms(round: int) -> int:
 def is_overdue(dossier: Dossier, task: Task, leases: LeaseBook, boot_ms: int) -> bool:
     """Tell whether a task whose time is counted from now each time, and so never comes, is due."""
     is_idle = task is Task.REBIND and not has_live_host(dossier, leases, boot_ms)
-    return task is Task.PRESS or is_idle
+    return task in (Task.PRESS, Task.OBEY) or is_idle
 
 
 def has_live_host(dossier: Dossier, leases: LeaseBook, boot_ms: int) -> bool:
@@ -93,7 +95,8 @@ def may_owe_more(before: Dossier, after: Dossier) -> bool:
     if before.head is None:
         return True
     old, new = before.head.record, after.head.record
-    return (old.custody, old.eligibility) != (new.custody, new.eligibility)
+    was_so = (old.custody, old.eligibility, old.governance)
+    return was_so != (new.custody, new.eligibility, new.governance)
 
 
 def _place(dossier: Dossier, view: View) -> int:
@@ -140,6 +143,8 @@ def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
             found.append(Duty(view.boot_ms + RANK_STEP_MS * (1 + place), Task.PRESS))
     elif _wants_host(record.eligibility):
         found.append(Duty(_unhosted_ms(record, view, place), Task.REBIND))
+    if view.edicts.next_for(record, view.documents, view.now_ms) is not None:
+        found.append(Duty(view.boot_ms + place * RANK_STEP_MS, Task.OBEY))
     return found
 
 

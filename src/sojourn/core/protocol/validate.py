@@ -54,6 +54,8 @@ __all__ = [
 
 _RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
 """What a host proposes as often as it likes."""
+_HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
+"""What the agent does: it waits for what its officers ordered. Its custody, and how it ends, do not."""
 
 
 class Missing(Refused):
@@ -124,6 +126,7 @@ def check_proposal(
         _check_blocks(transition.record, view)
     else:
         _check_rate(dossier, transition, slot, view)
+        _check_ordered_first(transition, parent, view)
         _CHECKS[transition.kind](dossier, proposal, parent, view)
 
 
@@ -132,6 +135,15 @@ def _check_rate(dossier: Dossier, transition: Transition, slot: Slot, view: View
     is_open = dossier.open is not None and dossier.open.slot == slot
     if transition.kind in _RATED and not is_open:
         view.rates.check(slot.agent, view.boot_ms)
+
+
+def _check_ordered_first(transition: Transition, parent: Certified, view: View) -> None:
+    """Check that nothing goes before an order that is known here and not carried out (check 6b)."""
+    if transition.kind not in _HELD_UP:
+        return
+    waiting = view.edicts.next_for(parent.record, view.documents, view.now_ms)
+    if waiting is not None:
+        raise Refused(f"its officers ordered to {waiting.order.act} it, and that comes first")
 
 
 def is_rated(before: Dossier, after: Dossier) -> bool:

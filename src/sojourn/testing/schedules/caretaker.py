@@ -34,6 +34,7 @@ from sojourn.core.protocol.messages import (
     Head,
     Proposal,
 )
+from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
@@ -129,6 +130,8 @@ class Caretaker:
                 self._refuse(dossier)
             case Task.REBIND:
                 self._rebind(dossier)
+            case Task.OBEY:
+                self._obey(dossier)
 
     # --- a slot that is stuck -------------------------------------------------------------------------
 
@@ -313,6 +316,23 @@ class Caretaker:
         item = WorkItem(arrive=dossier.arrival.arrive, application=dossier.application)
         named = dossier.arrival.arrive.visa.terms.host
         self._offer(item, None if to_all else named)
+
+    # --- what officers ordered ------------------------------------------------------------------------
+
+    def _obey(self, dossier: Dossier) -> None:
+        """Propose the order that comes next, as whoever carries it."""
+        anchor, head, view = self._anchor, dossier.head, self._anchor.view()
+        signed = None
+        if head is not None:
+            signed = view.edicts.next_for(head.record, view.documents, view.now_ms)
+        if head is None or signed is None:
+            self._done(dossier.agent, Task.OBEY)
+            return
+        proposal = carrying(signed, head, anchor.identity, at_ms=view.now_ms)
+        anchor.simulator.history.proposals[proposal.transition.digest] = proposal
+        slot = slot_for(head, proposal.transition, anchor.manifest)
+        proposer = Proposer(proposal, slot, anchor.manifest, parent=head)
+        self._decide(dossier.agent, Task.OBEY, proposer)
 
     # --- a dead host ----------------------------------------------------------------------------------
 
