@@ -1,4 +1,4 @@
-"""`sojourn policy`: check Cedar text, sign it as a document, show one."""
+"""`sojourn policy`: check Cedar text, sign it as a document, show one; publish what officers signed."""
 
 import time
 from datetime import datetime
@@ -20,6 +20,7 @@ from sojourn.cli.options import MOMENT, is_number, json_option, milliseconds, wi
 from sojourn.cli.output import counted, emit, say, when
 from sojourn.cli.policy_corpus import corpus
 from sojourn.cli.policy_diff import diff
+from sojourn.cli.policy_publish import publish
 from sojourn.cli.policy_text import read_policy
 from sojourn.core.agent.governance import (
     Document,
@@ -82,7 +83,7 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.group(cls=Group)
 def policy() -> None:
-    """Check and sign policies.
+    """Check and sign policies; publish what officers signed.
 
     Policies are Cedar text over a published schema: the agent is the principal, the zone the resource. What no
     rule permits is denied, and any forbid wins.
@@ -91,6 +92,7 @@ def policy() -> None:
 
 policy.add_command(corpus)
 policy.add_command(diff)
+policy.add_command(publish)
 
 
 def _actions(text: str) -> tuple[str, ...]:
