@@ -13,7 +13,8 @@ from typing import Final
 from benchmarks.measuring import Case, Result, Scale, quantile
 from benchmarks.samples import document, manifest, record
 from benchmarks.suite import Benchmark
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Governing
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
@@ -51,11 +52,15 @@ def _run(scale: Scale, folder: Path) -> Result:
     governing = document(rules(), name="desk", actions=(_ACTION,))
     agent = record(place, governing)
 
-    def ask(memo: Memo, cost_micros: int, ruling: Document = governing) -> None:
+    ruled = agent.governance.governing((governing,), 0)
+
+    def ask(
+        memo: Memo, cost_micros: int, asked: AgentRecord = agent, ruling: Governing = ruled
+    ) -> None:
         context = RequestContext(
             effect="once", step="hedge", labels=("client", "trade"), cost_micros=cost_micros
         )
-        verdict = permission.ask(agent, (ruling,), _ACTION, place, place, context, memo)
+        verdict = permission.ask(asked, ruling, _ACTION, place, place, context, memo)
         permission.check_permitted(verdict)
 
     known, fresh = Memo(), Memo()
@@ -65,7 +70,9 @@ def _run(scale: Scale, folder: Path) -> Result:
 
     def first_sight() -> None:
         text = f"// edition {next(versions)}\n{rules()}"
-        ask(Memo(), 0, document(text, name="desk", actions=(_ACTION,)))
+        edition = document(text, name="desk", actions=(_ACTION,))
+        asked = record(place, edition)
+        ask(Memo(), 0, asked, asked.governance.governing((edition,), 0))
 
     cases = {
         "remembered": lambda: ask(known, next(new_costs) % _KNOWN),

@@ -7,7 +7,7 @@ from typing import Final
 
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers
+from sojourn.core.agent.governance import Document, Governance, Officers, issuer_id
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord, Custody
@@ -85,7 +85,9 @@ def record(home: ZoneManifest, governing: Document) -> AgentRecord:
         parent=ZERO,
         custody=Custody(zone=home.zone_id, term=0, binding=0, host=None),
         migration=None,
-        governance=Governance(documents=(digest_of(governing),), version=1),
+        governance=Governance(
+            documents=(digest_of(governing),), version=1, issuer=issuer_id(governing)
+        ),
         memory=Memory(compartments={}),
         lineage=Lineage(),
         eligibility=Eligibility(status=Status.ACTIVE),

@@ -25,10 +25,11 @@ from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.base.seals import Role
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
+from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.anchor import agent_of, note_onward, renews, rule
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
-from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.custody import Certified, Chapter, proving
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
 from sojourn.core.protocol.edicts import KnownEdicts, Standing, standing_of
 from sojourn.core.protocol.gossip import NOBODY
@@ -59,6 +60,7 @@ __all__ = ["Clock", "PureAnchor", "PureZone", "World", "driven", "encoded_again"
 
 BOOT = digest(b"boot")
 CLIENT = samples.key("client").public
+STRANGER = samples.key("stranger")
 
 Liar = Callable[[Request, Reply], Reply | None]
 """What a lying anchor answers in place of its honest reply; None for silence."""
@@ -408,6 +410,19 @@ class World:
         """Take a step that changes some fields."""
         return self.decide(zone, self.step_proposal(zone, head, **changes), head)
 
+    def amendment(
+        self, head: Certified, *run: SignedDocument, bearer: KeyPair = STRANGER
+    ) -> Proposal:
+        """Return the proposal of whoever brings successors of a document; these are in every zone's store."""
+        for item in run:
+            self.known.library[digest_of(item.document)] = item.document
+        old = self.known.library[run[0].document.previous or b""]
+        return bringing(old, run, head, bearer, at_ms=self.clock.wall_ms)
+
+    def amend(self, zone: PureZone, head: Certified, *run: SignedDocument) -> Certified:
+        """Have successors of a document take its place."""
+        return self.decide(zone, self.amendment(head, *run), head)
+
     # --- migration ------------------------------------------------------------------------------------
 
     def application(
@@ -419,7 +434,10 @@ class World:
         zones = {chapter.opened.record.custody.zone for chapter in chapters}
         shown = (z.sample.signed for z in self.zones if z.zone in zones)
         named = self.shown(chapters, target)
-        return AskVisa(terms=terms, head=head, chapters=named, manifests=tuple(shown))
+        documents = proving(chapters[0], chapters[-1], head.record)
+        return AskVisa(
+            terms=terms, head=head, chapters=named, manifests=tuple(shown), documents=documents
+        )
 
     def shown(self, chapters: Sequence[Chapter], *zones: PureZone) -> tuple[bytes, ...]:
         """Return what chapters are called in an application, stored as blocks in some zones."""
@@ -437,7 +455,7 @@ class World:
         """Have the target's anchors grant a visa; the blocks they need go before."""
         record = ask.head.record
         roots = travelling_roots(record.memory, target.zone)
-        target.give(*record.governance.documents, record.capabilities.code, *roots)
+        target.give(*record.governance.named, *ask.documents, record.capabilities.code, *roots)
         replies = target.ask_all(ask)
         votes = [reply.vote for reply in replies if isinstance(reply, Voted)]
         assert len(votes) >= target.manifest.committee.quorum, replies

@@ -7,7 +7,14 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.governance import (
+    Document,
+    Governance,
+    Governing,
+    Officers,
+    SignedDocument,
+    issuer_id,
+)
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord, Custody
@@ -239,6 +246,16 @@ def document(
     return SignedDocument(document=text, seals=seals)
 
 
+def successor(
+    old: SignedDocument, *, by: tuple[KeyPair, ...] = (ISSUER,), **changes: object
+) -> SignedDocument:
+    """Return the document that follows another, changed, under the seals of `by`."""
+    follows = {"version": old.document.version + 1, "previous": digest_of(old.document)}
+    text = replace(old.document, **(follows | changes))
+    seals = tuple(seal(pair, Kind.DOCUMENT, Role.ISSUER, digest_of(text)) for pair in by)
+    return SignedDocument(document=text, seals=seals)
+
+
 def genesis(
     zone: SampleZone,
     *documents: SignedDocument,
@@ -256,7 +273,9 @@ def genesis(
         custody=Custody(zone=zone.zone, term=0, binding=0, host=None),
         migration=None,
         governance=Governance(
-            documents=tuple(digest_of(item.document) for item in ruling), version=1
+            documents=tuple(digest_of(item.document) for item in ruling),
+            version=1,
+            issuer=issuer_id(ruling[0].document),
         ),
         memory=Memory(compartments={}),
         lineage=Lineage(),
@@ -278,6 +297,19 @@ def genesis(
     )
     seals = tuple(seal(pair, Kind.TRANSITION, Role.ISSUER, transition.digest) for pair in by)
     return Proposal(transition=transition, seals=seals, evidence=Evidence(documents=ruling))
+
+
+def governed_by(record: AgentRecord, *documents: Document) -> AgentRecord:
+    """Return a record that names other documents; the first one's issuer is the agent's."""
+    issuer = issuer_id(documents[0]) if documents else ZERO
+    named = tuple(map(digest_of, documents))
+    governance = replace(record.governance, documents=named, issuer=issuer)
+    return replace(record, governance=governance)
+
+
+def governing(record: AgentRecord, *documents: Document, now_ms: int = NOW_MS) -> Governing:
+    """Return what rules a record, which names these documents."""
+    return record.governance.governing(documents, now_ms)
 
 
 def propose(

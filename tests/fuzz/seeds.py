@@ -100,7 +100,7 @@ def capsule() -> bytes:
     born = journey.HOME.certified(genesis.transition)
     chapter = journey.Chapter(opened=born, warrant=journey.warrant_of(genesis))
     made = make_capsule([chapter], born, [journey.HOME.signed], [document.document])
-    closure, sections = Closure(block_names(born.record)), []
+    closure, sections = Closure(block_names(made)), []
     while (named := closure.next) is not None:
         sections.append(car_section(blocks[named]))
         closure.take(blocks[named])

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from sojourn.anchor.gossiping import Gossip
 from sojourn.anchor.loose import Loose
 from sojourn.anchor.watermark import Watermarks
-from sojourn.core.agent import transition
-from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent import governance, transition
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected, SojournError
@@ -128,12 +127,8 @@ def _of_any_kind(right: Any) -> Any:
     return check_seal
 
 
-def _by_its_own_officers(right: Any) -> Any:
-    def check(signed: SignedDocument, _officers: Any, _threshold: int) -> None:
-        officers = signed.document.officers
-        right(signed, officers, officers.amend)
-
-    return check
+def _by_its_own_officers(_right: Any) -> Any:
+    return lambda _old, new: (new.officers, new.officers.amend)
 
 
 def _zone_unasked(right: Any) -> Any:
@@ -220,7 +215,7 @@ PLANTS: Final = (
         41,
         "a successor of a document is judged by its own officers",
         "agent/test_governance.py::test_trap_41_an_amendment_cannot_appoint_its_own_judges",
-        instead(SignedDocument, "check", _by_its_own_officers),
+        instead(governance, "signers_of", _by_its_own_officers),
     ),
     plant(
         "keeps-nothing",
@@ -517,7 +512,7 @@ PLANTS: Final = (
         54,
         "a target does not ask for the officers' seals",
         "protocol/test_warrant.py::test_section_8_a_target_takes_nobody_without_its_officers_seals",
-        in_place_of(anchor, "check_warrant", nothing),
+        in_place_of(anchor, "check_governance", nothing),
     ),
     plant(
         "stale-manifest",

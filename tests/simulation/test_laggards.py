@@ -88,7 +88,7 @@ def check_exports(v: Village, told: Past, head: Certified) -> None:
     ]
     signed = [house.signed for house in v.houses.values()]
     capsule = make_capsule(told.chapters, head, signed, documents)
-    closure, sections = Closure(block_names(head.record)), []
+    closure, sections = Closure(block_names(capsule)), []
     while (named := closure.next) is not None:
         sections.append(car_section(v.blocks.data[named]))
         closure.take(v.blocks.data[named])

@@ -16,6 +16,7 @@ from sojourn.core.protocol.applying import caught_up, is_behind
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.exchange import Past
+from sojourn.core.protocol.missing import Missing
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor
@@ -38,6 +39,7 @@ class CatchingUp:
     def __init__(self, anchor: "Anchor") -> None:
         self._anchor = anchor
         self._agents: set[bytes] = set()
+        self._wanted: dict[bytes, set[bytes]] = {}
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     def begin(self, dossier: Dossier) -> None:
@@ -57,12 +59,13 @@ class CatchingUp:
                     await self._try(agent)
         finally:
             self._agents.discard(agent)
+            self._wanted.pop(agent, None)
 
     async def _try(self, agent: bytes) -> None:
         head = self._anchor.shelf.dossier(agent).head
         assert head is not None, "who has applied a decision never loses it"
         try:
-            await self._bring_documents(head)
+            await self._bring_documents(agent, head)
             for past in await self._ask(agent):
                 await self._anchor.note_past(agent, past)
         except StoreFailed:
@@ -70,9 +73,10 @@ class CatchingUp:
         except SojournError as error:
             log.info("not caught up", agent=agent.hex()[:12], problem=str(error))
 
-    async def _bring_documents(self, head: Certified) -> None:
-        """Store the policy documents that officers' seals are held against: they are the same since genesis."""
-        lacking = self._anchor.shelf.lacking(head.record.governance.documents)
+    async def _bring_documents(self, agent: bytes, head: Certified) -> None:
+        """Store the policy documents that officers' seals are held against: those that rule, and those before."""
+        named = {*head.record.governance.named, *self._wanted.pop(agent, ())}
+        lacking = self._anchor.shelf.lacking(sorted(named))
         if lacking:
             blocks = await self._anchor.zone.fetch(lacking)
             await self._anchor.write(self._anchor.shelf.block_changes(blocks))
@@ -95,6 +99,11 @@ class CatchingUp:
         dossier = self._anchor.shelf.dossier(agent)
         try:
             after = caught_up(dossier, told.chapters, told.visa, self._anchor.view()).dossier
+        except (
+            Missing
+        ) as missing:  # a document that officers sealed: it is there when they are asked again
+            self._wanted.setdefault(agent, set()).update(missing.digests)
+            return None
         except (Refused, Rejected):
             return None
         return after if after != dossier else None

@@ -133,8 +133,10 @@ def roots_of(dossier: Dossier) -> set[bytes]:
     records += [p.transition.record for p in dossier.open.proposals] if dossier.open else []
     records += [dossier.application.head.record] if dossier.application else []
     records += [dossier.arrival.arrive.departure.record] if dossier.arrival else []
-    found = set(dossier.application.chapters) if dossier.application else set()
+    found = set[bytes]()
+    if dossier.application:
+        found.update(dossier.application.chapters, dossier.application.documents)
     for record in records:
-        found.update(record.governance.documents, record.memory.roots())
+        found.update(record.governance.named, record.memory.roots())
         found.add(record.capabilities.code)
     return found

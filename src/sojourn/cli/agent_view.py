@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from sojourn.cli.output import counted, say, table
-from sojourn.core.agent.governance import Document, issuer_id
+from sojourn.core.agent.governance import Document
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.keys import key_text
@@ -93,7 +93,7 @@ def agent_shown(
         publisher=record.capabilities.publisher.hex(),
         requires=msgspec.to_builtins(record.capabilities.requires),
         offers=record.capabilities.offers,
-        issuer=cid_text(issuer_id(documents[0])),
+        issuer=cid_text(record.governance.issuer),
         issuer_name=documents[0].issuer,
         documents=tuple(map(cid_text, record.governance.documents)),
         governance_version=record.governance.version,

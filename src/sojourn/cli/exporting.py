@@ -1,5 +1,6 @@
 """Exporting an agent: its evidence and its blocks, asked of the zone where it is, as one capsule."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -21,9 +22,11 @@ from sojourn.core.protocol.capsule import (
     capsule_head,
     load_capsule,
     make_capsule,
+    policy_names,
 )
 from sojourn.core.protocol.car import car_section
 from sojourn.core.protocol.exchange import Past
+from sojourn.runtime.drive import ended
 from sojourn.runtime.files import sync_directory
 from sojourn.runtime.zone_client import ZoneClient
 
@@ -107,28 +110,41 @@ async def _capsule(reach: Reach, home: Home, found: Found) -> Capsule:
     """Return the evidence as the first anchor gives it that gives what holds."""
     news = await reach.news(found.zone)
     manifests = [*news.manifests, *home.manifests().values(), found.signed]
-    documents = await read_documents(reach, found)
-    client = reach.zone(found.zone)
-    made: list[Capsule] = []
-    problems: list[SojournError] = []
+    told: asyncio.Queue[Past | None] = asyncio.Queue()
+    asking = asyncio.create_task(_ask_past(reach, found, told))
+    problem: SojournError = Unreachable(f"no anchor of {found.zone.name} answers")
+    try:
+        while (past := await told.get()) is not None:
+            try:
+                named = policy_names(past.chapters, found.record)
+                documents = await read_documents(reach, found, named)
+                return make_capsule(past.chapters, found.head, manifests, documents)
+            except SojournError as error:
+                problem = error
+    finally:
+        await ended([asking])
+    raise problem
+
+
+async def _ask_past(reach: Reach, found: Found, told: asyncio.Queue[Past | None]) -> None:
+    """Put into `told` what each anchor tells of the agent's past, then None."""
 
     def take(_anchor: int, past: Past) -> bool:
-        try:
-            made.append(make_capsule(past.chapters, found.head, manifests, documents))
-        except SojournError as error:
-            problems.append(error)
-        return bool(made)
+        if past.chapters:
+            told.put_nowait(past)
+        return False
 
-    await client.ask_past(found.record.agent_id, take, timeout_s=ASK_TIMEOUT_S)
-    if made:
-        return made[0]
-    raise problems[-1] if problems else Unreachable(f"no anchor of {found.zone.name} answers")
+    try:
+        client = reach.zone(found.zone)
+        await client.ask_past(found.record.agent_id, take, timeout_s=ASK_TIMEOUT_S)
+    finally:
+        told.put_nowait(None)
 
 
 async def _parts(client: ZoneClient, capsule: Capsule) -> AsyncIterator[bytes]:
     """Yield the file, part by part; blocks are fetched a few ahead of where they are needed."""
     yield capsule_head(capsule)
-    closure = Closure(block_names(capsule.head.record))
+    closure = Closure(block_names(capsule))
     at_hand: dict[bytes, bytes] = {}
     while (named := closure.next) is not None:
         if named not in at_hand:

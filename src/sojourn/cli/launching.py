@@ -23,7 +23,13 @@ from sojourn.cli.policy_text import read_policy
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.governance import (
+    Document,
+    Governance,
+    Officers,
+    SignedDocument,
+    issuer_id,
+)
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
@@ -101,7 +107,9 @@ def prepare_launch(
         custody=Custody(zone=zone.zone_id, term=0, binding=0, host=None),
         migration=None,
         governance=Governance(
-            documents=tuple(blocks.add(encode(item.document)) for item in signed), version=1
+            documents=tuple(blocks.add(encode(item.document)) for item in signed),
+            version=1,
+            issuer=issuer_id(signed[0].document),
         ),
         memory=_memory(file, blocks),
         lineage=Lineage(),

@@ -125,8 +125,7 @@ class AgentCustody:
         host, record, now_ms = self._host, self.record, clock.wall_ms()
         if record.eligibility.is_quarantined:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
-        documents = await host.outlook.documents(record)
-        record.governance.check_documents(documents, now_ms)
+        governing = await host.outlook.governing(record, now_ms)
         context = RequestContext(
             effect=intent.effect,
             step=intent.step,
@@ -134,7 +133,7 @@ class AgentCustody:
             cost_micros=intent.cost_micros,
         )
         here = host.manifest
-        verdict = permission.ask(record, documents, intent.action, here, here, context, host.memo)
+        verdict = permission.ask(record, governing, intent.action, here, here, context, host.memo)
         permission.check_permitted(verdict)
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, intent.action, endorsements, now_ms)

@@ -1,6 +1,6 @@
 """The outlook of a host: what it offers, what it knows of places, and how an agent here would judge them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from sojourn.core.agent.capabilities import Offer, mismatches
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, Governing
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import decode, digest_of
 from sojourn.core.base.errors import SojournError
@@ -113,17 +113,22 @@ class Outlook:
 
     # --- judging --------------------------------------------------------------------------------------
 
-    async def documents(self, record: AgentRecord) -> tuple[Document, ...]:
-        """Return the policy documents that rule an agent. Raises `MissingBlock`."""
+    async def documents(self, named: Sequence[bytes]) -> tuple[Document, ...]:
+        """Return policy documents by digest. Raises `MissingBlock`."""
         blocks = self._host.blocks
-        await blocks.fetch(record.governance.documents)
-        return tuple(_document(blocks.get(named)) for named in record.governance.documents)
+        await blocks.fetch(named)
+        return tuple(_document(blocks.get(each)) for each in named)
+
+    async def governing(self, record: AgentRecord, now_ms: int) -> Governing:
+        """Return what rules an agent now. Raises `MissingBlock`, `Rejected` for a policy that does not hold now."""
+        documents = await self.documents(record.governance.named)
+        return record.governance.governing(documents, now_ms)
 
     async def assess(self, record: AgentRecord) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here, by name."""
         host, now_ms = self._host, clock.wall_ms()
         host.places.rely_on(issuer.key for issuer in record.trust.issuers)
-        documents = await self.documents(record)
+        documents = await self.documents(record.governance.named)
         found = [
             assess(
                 record,

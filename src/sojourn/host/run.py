@@ -199,13 +199,12 @@ class AgentRun:
         execute here at all: by policy or for want of trust.
         """
         host, now_ms = self._host, clock.wall_ms()
-        documents = await host.outlook.documents(record)
-        record.governance.check_documents(documents, now_ms)
+        governing = await host.outlook.governing(record, now_ms)
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
         confines = host.substrate.confines
         verdict, circumstances = ask_to_execute(
-            record, documents, host.manifest, host.memo, confines=confines
+            record, governing, host.manifest, host.memo, confines=confines
         )
         permission.check_permitted(verdict)
         return _mode(circumstances)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.agent.memory.field import may_reside, travelling_roots
 from sojourn.core.agent.record import AgentRecord
@@ -23,7 +22,13 @@ from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
 from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
 from sojourn.core.protocol.admission import admitted, departed
 from sojourn.core.protocol.chains import ChainMemo, check_onward
-from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_warrant
+from sojourn.core.protocol.custody import (
+    Certified,
+    Chapter,
+    check_governance,
+    check_head,
+    proving,
+)
 from sojourn.core.protocol.exchange import Past, WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
@@ -79,7 +84,7 @@ class Departure:
         record = self._custody.record
         terms = visa_terms(record, target, place.host, self._size(record), VISA_DEADLINE_MS)
         ask = await self._application(terms)
-        along = (*self._along(record, target), *ask.chapters)
+        along = (*self._along(record, target), *ask.documents, *ask.chapters)
         await self._copy_ahead(client, along)
         visa = await self._visa(client, ask, along)
         after = departed(record, self._custody.head.certificate.slot, visa, target)
@@ -103,13 +108,12 @@ class Departure:
         The first chain that holds is taken, officers' seals and all: an anchor may have missed a decision, or
         lie. Raises `Refused` if none does.
         """
-        documents = await self._documents()
         told: asyncio.Queue[Past | None] = asyncio.Queue()
         asking = asyncio.create_task(self._ask_past(told))
         try:
             while (past := await told.get()) is not None:
                 try:
-                    return await self._proved(terms, past.chapters, documents)
+                    return await self._proved(terms, past.chapters)
                 except SojournError as error:
                     log.warning("a false past", problem=str(error))
         finally:
@@ -128,9 +132,7 @@ class Departure:
         finally:
             told.put_nowait(None)
 
-    async def _proved(
-        self, terms: VisaTerms, chapters: Sequence[Chapter], documents: Sequence[Document]
-    ) -> AskVisa:
+    async def _proved(self, terms: VisaTerms, chapters: Sequence[Chapter]) -> AskVisa:
         """Return the application with a chain of custody that holds, its chapters at hand as blocks.
 
         A long chain is checked part by part: this host's other agents go on meanwhile. Raises `Rejected`.
@@ -142,16 +144,23 @@ class Departure:
         while not check_onward(terms.agent, digests, chapters.__getitem__, known, memo):
             await asyncio.sleep(0)
         check_head(chapters[-1], self._custody.head, known)
-        check_warrant(chapters[0], documents)
+        documents = proving(chapters[0], chapters[-1], self._custody.record)
+        await self._check_governance(chapters, documents)
         self._host.blocks.add(blocks)
         head = self._custody.head
-        return AskVisa(terms=terms, head=head, chapters=digests, manifests=manifests)
+        return AskVisa(
+            terms=terms, head=head, chapters=digests, manifests=manifests, documents=documents
+        )
 
-    async def _documents(self) -> tuple[Document, ...]:
+    async def _check_governance(self, chapters: Sequence[Chapter], proof: Sequence[bytes]) -> None:
+        record = self._custody.record
+        named = (*record.governance.named, *proof)
         try:
-            return await self._host.outlook.documents(self._custody.record)
+            documents = await self._host.outlook.documents(named)
         except MissingBlock as missing:
             raise Refused(f"this host cannot read the agent's policies: {missing}") from None
+        find = dict(zip(named, documents, strict=True)).__getitem__
+        check_governance(chapters[0], chapters[-1], record, find)
 
     def _manifests_of(self, chapters: Sequence[Chapter]) -> tuple[SignedManifest, ...]:
         """Return the manifests of the zones that a chain names.
@@ -179,7 +188,7 @@ class Departure:
         }
         memory = msgspec.structs.replace(record.memory, compartments=compartments)
         roots = travelling_roots(memory, target.zone_id)
-        return (*record.governance.documents, record.capabilities.code, *roots)
+        return (*record.governance.named, record.capabilities.code, *roots)
 
     async def _copy_ahead(self, client: ZoneClient, along: Sequence[bytes]) -> None:
         """Store what the target lacks with each of its anchors; a quorum of them is enough."""

@@ -11,7 +11,13 @@ from typing import Any, Final
 
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.governance import (
+    Document,
+    Governance,
+    Officers,
+    SignedDocument,
+    issuer_id,
+)
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
@@ -205,7 +211,7 @@ def genesis(
         parent=nonce,
         custody=Custody(zone=zone.zone_id, term=0, binding=0, host=None),
         migration=None,
-        governance=Governance(documents=(ruled_by,), version=1),
+        governance=Governance(documents=(ruled_by,), version=1, issuer=issuer_id(signed.document)),
         memory=Memory(
             compartments={name: _compartment(kept, blocks) for name, kept in memory.items()}
         ),

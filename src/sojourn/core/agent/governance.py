@@ -2,35 +2,46 @@
 
 A document is its issuer's: only a signed successor changes it, never the agent and never a host. The record
 names documents by digest; their text travels beside it. A document that is unsigned, outside its window,
-older than one already known, or by too few officers is rejected, and then everything but return, retire and
-inspection is denied (architecture §4).
+older than one already known, or by too few officers is rejected, and then everything but return, retire,
+amendment and inspection is denied (architecture §4).
+
+While a document cools that was succeeded, both rule: what it forbade stays forbidden (protocol §8.6). Whoever asks
+the documents of an agent asks `Governing`, which holds them all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
-from sojourn.core.base.limits import DOCUMENTS_MAX
+from sojourn.core.base.limits import COOLING_MAX, DOCUMENTS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 
 __all__ = [
+    "Cooling",
     "Document",
     "Governance",
+    "Governing",
     "Officers",
+    "Root",
+    "Seals",
     "SignedDocument",
     "Warrant",
     "check_successor",
     "check_threshold",
     "issuer_id",
+    "signers_of",
 ]
 
 Seals = Annotated[tuple[Seal, ...], Meta(max_length=64)]
 Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
+Named = Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
 
 
 class Officers(Value):
@@ -55,12 +66,28 @@ class Officers(Value):
                 raise Rejected(problem, reason="bad-officers", where=f"officers.{name}")
 
 
+class Root(Value):
+    """Keys that are kept offline: so many of them, and not the officers, say who the next officers are."""
+
+    keys: Keys
+    threshold: Count = 1
+
+    def check(self) -> None:
+        """Raise `Rejected` unless keys are distinct and the threshold is between 1 and their number."""
+        if len(set(self.keys)) != len(self.keys):
+            raise Rejected("a root's key is repeated", reason="bad-officers", where="root.keys")
+        if not 1 <= self.threshold <= len(self.keys):
+            problem = f"threshold {self.threshold} with {len(self.keys)} root keys"
+            raise Rejected(problem, reason="bad-officers", where="root.threshold")
+
+
 class Document(Value, tag_field="kind", tag="document/1"):
     """One policy of one issuer: Cedar text, who may change it, and from when to when it holds.
 
     `actions` are the application's own actions that the text may name beside the standard ones. Times are
     milliseconds since 1970. `outside_effects` says whether the agent may act outside its zone at all: such
-    agents should be launched guarded (protocol §0).
+    agents should be launched guarded (protocol §0). For `cool_down_ms` after a successor took its place it rules
+    beside it. Where there is a `root`, it alone names other officers, or another root.
     """
 
     issuer: Name
@@ -73,6 +100,18 @@ class Document(Value, tag_field="kind", tag="document/1"):
     actions: tuple[Name, ...] = ()
     previous: Digest | None = None
     outside_effects: bool = False
+    cool_down_ms: Count = 0
+    root: Root | None = None
+
+    def holds_at(self, at_ms: int) -> bool:
+        """Tell whether a time is inside its window."""
+        return self.not_before_ms <= at_ms < self.not_after_ms
+
+    def check_signers(self) -> None:
+        """Raise `Rejected` unless its officers can be who acts for it, and its root too if it has one."""
+        self.officers.check()
+        if self.root is not None:
+            self.root.check()
 
 
 def issuer_id(document: Document) -> bytes:
@@ -122,7 +161,7 @@ class Warrant(Value):
             raise Rejected(problem, reason="wrong-documents", where=f"{where}.documents")
         for index, (document, seals) in enumerate(zip(documents, self.documents, strict=True)):
             officers = document.officers
-            officers.check()
+            document.check_signers()
             signed = SignedDocument(document=document, seals=seals)
             signed.check(officers, officers.amend, where=f"{where}.documents[{index}]")
         first = documents[0].officers
@@ -134,54 +173,122 @@ def check_threshold(
     kind: Kind,
     digest: bytes,
     seals: Sequence[Seal],
-    officers: Officers,
+    signers: Officers | Root,
     threshold: int,
     *,
     where: str,
 ) -> None:
-    """Raise `Rejected` unless at least `threshold` distinct officers sealed this digest as issuer.
+    """Raise `Rejected` unless at least `threshold` distinct officers, or root keys, sealed this digest as issuer.
 
     A seal by anyone else is an error, not merely uncounted: nothing unexplained is carried along.
     """
+    called = "officer" if isinstance(signers, Officers) else "root key"
     for index, seal in enumerate(seals):
         place = f"{where}.seals[{index}]"
-        if seal.signer not in officers.keys:
-            problem = f"{key_text(seal.signer)} is no officer of this issuer"
+        if seal.signer not in signers.keys:
+            problem = f"{key_text(seal.signer)} is no {called} of this issuer"
             raise Rejected(problem, reason="wrong-key", where=place)
         check_seal(kind, Role.ISSUER, digest, seal, where=place)
-    signers = {seal.signer for seal in seals}
-    if len(signers) < threshold:
-        problem = f"{len(signers)} officers signed this {kind}; {threshold} are needed"
+    signed = {seal.signer for seal in seals}
+    if len(signed) < threshold:
+        problem = f"{len(signed)} {called}s signed this {kind}; {threshold} are needed"
         raise Rejected(problem, reason="below-threshold", where=where)
 
 
-class Governance(Value):
-    """The field: which documents rule, by digest, in order; and how often they changed.
+class Cooling(Value):
+    """The documents that ruled before an amendment, all of them as they were; until when they still rule beside it.
 
-    `version` rises by one with every change of documents. `ordered_ms` is when the newest order that was carried
-    out was issued (milliseconds since 1970; 0: none was).
+    All, since together they are one policy: what one of them permits, another may forbid.
     """
 
-    documents: Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
+    documents: Named
+    until_ms: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governing:
+    """What rules an agent at a time: its documents, and each set of them that cools. All must permit.
+
+    Made by `Governance.governing`, from documents that it names. `governance` is the one that made it.
+    """
+
+    governance: "Governance"
+    documents: tuple[Document, ...]
+    cooling: tuple[tuple[Document, ...], ...]
+
+
+class Governance(Value):
+    """The field: which documents rule, by digest, in order; how often they changed; and what cools.
+
+    `version` rises by one with every change of documents. `ordered_ms` is when the newest order that was carried
+    out was issued (milliseconds since 1970; 0: none was). `issuer` is whose the agent is, as policies know it: it
+    is the issuer of the first document at genesis, and outlives its officers' keys.
+    """
+
+    documents: Named
     version: Count
     ordered_ms: Count = 0
+    issuer: Digest = ZERO
+    cooling: Annotated[tuple[Cooling, ...], Meta(max_length=COOLING_MAX)] = ()
 
-    def check_documents(self, documents: Sequence[Document], now_ms: int) -> None:
-        """Raise `Rejected` unless these are exactly the documents named, in order, inside their windows."""
-        if tuple(digest_of(item) for item in documents) != self.documents:
-            problem = "the policy documents are not the ones the record names"
-            raise Rejected(problem, reason="wrong-documents", where="governance.documents")
-        for item in documents:
-            item.officers.check()
-            if not item.not_before_ms <= now_ms < item.not_after_ms:
+    @property
+    def named(self) -> tuple[bytes, ...]:
+        """All documents that it names, each once: those that rule, and then those that may still cool."""
+        sets = (self.documents, *(each.documents for each in self.cooling))
+        return tuple(dict.fromkeys(digest for documents in sets for digest in documents))
+
+    def governing(self, documents: Iterable[Document], at_ms: int) -> Governing:
+        """Return what rules at `at_ms`, from among `documents`.
+
+        Raises `Rejected` if one is not there, has officers that cannot be, or does not hold then. A set that cools
+        was in force, and cools until its time is over: of the windows of its documents no more is asked.
+        """
+        known = {digest_of(item): item for item in documents}
+        ruling = _found(self.documents, known)
+        for item in ruling:
+            item.check_signers()
+            if not item.holds_at(at_ms):
                 problem = f"document {item.name} version {item.version} is outside its window"
                 raise Rejected(problem, reason="outside-window", where=f"governance.{item.name}")
+        cooling = tuple(
+            _found(each.documents, known) for each in self.cooling if at_ms < each.until_ms
+        )
+        return Governing(governance=self, documents=ruling, cooling=cooling)
+
+    def amended(self, old: Document, run: Sequence[Document], at_ms: int) -> "Governance":
+        """Return the field after the last of `run` took the place of `old`, which it names; those between cool too.
+
+        Raises `Rejected` if more is cooling than there is room for.
+        """
+        place = self.documents.index(digest_of(old))
+        before, after = self.documents[:place], self.documents[place + 1 :]
+        cooling = [each for each in self.cooling if at_ms < each.until_ms]
+        for item in (old, *run[:-1]):
+            if item.cool_down_ms and item.holds_at(at_ms):
+                until_ms = min(at_ms + item.cool_down_ms, item.not_after_ms)
+                documents = (*before, digest_of(item), *after)
+                cooling.append(Cooling(documents=documents, until_ms=until_ms))
+        if len(cooling) > COOLING_MAX:
+            problem = f"{len(cooling)} earlier policies would cool, at most {COOLING_MAX} may"
+            raise Rejected(problem, reason="too-many", where="governance.cooling")
+        documents = (*before, digest_of(run[-1]), *after)
+        return msgspec.structs.replace(
+            self, documents=documents, version=self.version + 1, cooling=tuple(cooling)
+        )
+
+
+def _found(named: Sequence[bytes], known: dict[bytes, Document]) -> tuple[Document, ...]:
+    if lacking := [digest for digest in named if digest not in known]:
+        problem = f"{len(lacking)} policy documents are not the ones the record names"
+        raise Rejected(problem, reason="wrong-documents", where="governance.documents")
+    return tuple(known[digest] for digest in named)
 
 
 def check_successor(old: Document, new: SignedDocument) -> None:
     """Raise `Rejected` unless `new` follows `old`: same issuer and name, next version, signed by old officers.
 
-    The threshold is the *current* document's (trap 41): an amendment cannot appoint its own judges.
+    The threshold is the *current* document's (trap 41): an amendment cannot appoint its own judges. Where that has
+    a root, other officers or another root are signed by the root, and by nobody else.
     """
     document = new.document
     if (document.issuer, document.name) != (old.issuer, old.name):
@@ -191,5 +298,16 @@ def check_successor(old: Document, new: SignedDocument) -> None:
     if document.version != old.version + 1 or document.previous != digest_of(old):
         problem = f"version {document.version} does not follow version {old.version}"
         raise Rejected(problem, reason="rollback", where="document.version")
-    new.check(old.officers, old.officers.amend)
-    document.officers.check()
+    signers, threshold = signers_of(old, document)
+    check_threshold(
+        Kind.DOCUMENT, digest_of(document), new.seals, signers, threshold, where="document"
+    )
+    document.check_signers()
+
+
+def signers_of(old: Document, new: Document) -> tuple[Officers | Root, int]:
+    """Return who must sign `new` where `old` rules, and how many of them."""
+    is_rotation = (new.officers, new.root) != (old.officers, old.root)
+    if old.root is not None and is_rotation:
+        return old.root, old.root.threshold
+    return old.officers, old.officers.amend

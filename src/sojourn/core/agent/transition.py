@@ -7,12 +7,14 @@ evidence is needed is checked where the evidence can be (`core.protocol.validate
 
 from enum import StrEnum
 from functools import cached_property
+from operator import ne
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
+from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
 from sojourn.core.agent.memory.field import check_compartments
 from sojourn.core.agent.orders import Act, carried_out
@@ -39,7 +41,7 @@ __all__ = [
 
 
 class TransitionKind(StrEnum):
-    """The rows of the change table that exist today; guardians' and amendments' come with their code.
+    """The rows of the change table that exist today; guardians' come with their code.
 
     The last six carry out an order of officers, and are named after its act.
     """
@@ -52,6 +54,7 @@ class TransitionKind(StrEnum):
     ADMIT = "admit"
     REFUSE = "refuse"
     RETURN = "return"
+    AMEND = "amend"
     SUSPEND = "suspend"
     RESUME = "resume"
     QUARANTINE = "quarantine"
@@ -132,6 +135,11 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
         before=_DEPARTED,
         after=ACTING,
     ),
+    TransitionKind.AMEND: Change(
+        fields=frozenset({"governance.documents", "governance.version", "governance.cooling"}),
+        before=ACTING,
+        after=ACTING,
+    ),
     TransitionKind.SUSPEND: _SUSPENSION,
     TransitionKind.RESUME: _SUSPENSION,
     TransitionKind.QUARANTINE: _QUARANTINE,
@@ -188,6 +196,8 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
         _check_carried_out(_ACTS[kind], old, new)
+    if kind is TransitionKind.AMEND:
+        _check_amended(old.governance, new.governance)
     _check_custody(kind, old, new)
 
 
@@ -200,6 +210,28 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
     if after < before:
         problem = f"an order issued at {before} was carried out before one of {after}"
         raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
+    _check_not_set_back(old.governance, new.governance)
+
+
+def _check_not_set_back(old: Governance, new: Governance) -> None:
+    """Check what amendments may have made of the field: as many documents, and the same if there was none."""
+    if new.version < old.version:
+        problem = f"version {new.version} of its governance follows version {old.version}"
+        raise Rejected(problem, reason="rollback", where="governance.version")
+    is_amended = new.version > old.version
+    if len(new.documents) != len(old.documents) or is_amended == (new.documents == old.documents):
+        raise _bad("its documents changed in no amendment", "governance.documents")
+    if not is_amended and new.cooling != old.cooling:
+        raise _bad("what cools changed in no amendment", "governance.cooling")
+
+
+def _check_amended(old: Governance, new: Governance) -> None:
+    """Check that one document was exchanged: by which, officers' seals say."""
+    if new.version != old.version + 1:
+        raise _bad("an amendment raises the version of governance by one", "governance.version")
+    changed = [*map(ne, old.documents, new.documents)]
+    if len(old.documents) != len(new.documents) or sum(changed) != 1:
+        raise _bad("an amendment exchanges one document", "governance.documents")
 
 
 def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:
@@ -332,3 +364,5 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
     if record.governance.ordered_ms or record.eligibility.is_held:
         raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")
+    if record.governance.cooling:
+        raise _bad("nothing came before a genesis that could cool", "governance.cooling")

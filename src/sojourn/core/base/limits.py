@@ -23,6 +23,8 @@ BLOCK_BYTES_MAX: Final = 1024 * 1024
 """One block. IPFS-family tools exchange blocks up to 1–2 MiB; ours are cut at 64 KiB."""
 CHAPTER_BYTES_MAX: Final = BLOCK_BYTES_MAX
 """A `Chapter`: up to three records with their certificates, and a warrant. Typical: 8 KB. It travels as a block."""
+SUCCESSION_BYTES_MAX: Final = 256 * 1024
+"""The seals of later documents in one chapter, all of which is written with every vote. Typical: 150 for each."""
 CHUNK_BYTES: Final = 64 * 1024
 """Where large values are cut, so that a small change ships little."""
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -42,6 +44,13 @@ ANCHORS_MAX: Final = 31
 HOSTS_MAX: Final = 4096
 COMPARTMENTS_MAX: Final = 64
 DOCUMENTS_MAX: Final = 32
+SUCCESSORS_MAX: Final = 8
+"""Versions of a document that one amendment may take at once: an agent that slept through more takes several."""
+COOLING_MAX: Final = 16
+"""Earlier policies of one agent that cool at a time, each asked at every boundary."""
+SUCCESSION_MAX: Final = 256
+"""Later documents whose seals a chain of custody holds: those by whom other officers were named, and the newest of
+each line. A change of keys a year, in each of ten documents, for 25 years."""
 CHAPTERS_MAX: Final = 8192
 """Terms of custody in one life: a move a day for 22 years. To admit the last of them takes an anchor two seconds."""
 CHAPTERS_AT_ONCE: Final = 64

@@ -1,12 +1,15 @@
-"""What a record looks like after a transition that leaves no choice: bound, departed, admitted, returned, ordered.
+"""What a record looks like after a transition that leaves no choice: bound, departed, admitted, returned, amended.
 
 Host, target and anchors all compute these the same way, so that the new record is determined by the old one
 and the evidence, and a vote is a comparison.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.field import Compartment, Memory, may_reside
 from sojourn.core.agent.orders import Order, carried_out
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
@@ -15,7 +18,7 @@ from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["admitted", "bound", "child", "departed", "memory_in", "ordered", "returned"]
+__all__ = ["admitted", "amended", "bound", "child", "departed", "memory_in", "ordered", "returned"]
 
 
 def child(parent: AgentRecord, slot: Slot, **changes: object) -> AgentRecord:
@@ -79,6 +82,16 @@ def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
     governance = msgspec.structs.replace(parent.governance, ordered_ms=order.issued_ms)
     eligibility = carried_out(order.act, parent.eligibility)
     return child(parent, slot, governance=governance, eligibility=eligibility)
+
+
+def amended(
+    parent: AgentRecord, slot: Slot, old: Document, run: Sequence[Document], at_ms: int
+) -> AgentRecord:
+    """Return the record after the last of a run of successors took the place of `old` at `at_ms`.
+
+    Raises `Rejected` if more earlier policies would cool than there is room for.
+    """
+    return child(parent, slot, governance=parent.governance.amended(old, run, at_ms))
 
 
 def _with(record: AgentRecord, status: Status) -> object:

@@ -19,8 +19,15 @@ from sojourn.core.protocol import decree, permission
 from sojourn.core.protocol.applying import applied
 from sojourn.core.protocol.binding import Claim
 from sojourn.core.protocol.chains import check_onward
-from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_warrant
+from sojourn.core.protocol.custody import (
+    Certified,
+    Chapter,
+    check_governance,
+    check_head,
+    proving,
+)
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
+from sojourn.core.protocol.governed import documents_of, governing
 from sojourn.core.protocol.messages import (
     Applied,
     Arrive,
@@ -36,15 +43,14 @@ from sojourn.core.protocol.messages import (
     ShowCommit,
     ShowLock,
 )
+from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.validate import (
-    Missing,
     chapter_of,
     check_departure,
     check_fresh,
     check_proposal,
     check_size,
     check_visa_of,
-    governing,
 )
 from sojourn.core.protocol.visa import visa_slot, visa_terms
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
@@ -336,14 +342,12 @@ def _check_chain(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: Vi
 def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: View) -> None:
     """Check that this zone and the agent's own policies permit the entry, and that the host has room."""
     record = ask.head.record
-    documents = governing(record, view.now_ms, view)
-    check_warrant(
-        chapter_of(ask, 0, view), documents
-    )  # protocol §8: whose agent it is, no zone can say
+    ruling = governing(record, view.now_ms, view)
+    _check_whose(ask, view)
     context = permission.travel_context(record, view.manifest)
     here, origin = view.manifest, manifests[record.custody.zone]
     check_fresh(origin, view)
-    verdict = permission.ask(record, documents, "travel", here, here, context, view.memo, origin)
+    verdict = permission.ask(record, ruling, "travel", here, here, context, view.memo, origin)
     permission.check_permitted(verdict)
     permission.check_trusted(record, view.zone, "travel", view.endorsements, view.now_ms)
     envelope = view.envelopes.get(ask.terms.host)
@@ -353,6 +357,16 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     if lacking:
         raise Refused(f"that host cannot run it: {'; '.join(lacking)}")
     view.promises.check_slots(ask.terms, envelope.offer.slots, view.boot_ms)
+
+
+def _check_whose(ask: AskVisa, view: View) -> None:
+    """Check that the documents are its issuer's: whose agent it is, and what rules it, no zone can say (§8)."""
+    first, last = chapter_of(ask, 0, view), chapter_of(ask, len(ask.chapters) - 1, view)
+    record = ask.head.record
+    if ask.documents != proving(first, last, record):
+        problem = "it names other documents than those that prove its policies"
+        raise Rejected(problem, reason="wrong-documents", where="documents")
+    check_governance(first, last, record, lambda named: documents_of([named], view)[0])
 
 
 def _arrive(dossier: Dossier, arrive: Arrive, sender: bytes, view: View) -> Ruling:

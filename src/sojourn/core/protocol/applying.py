@@ -12,25 +12,24 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from sojourn.core.agent.governance import Warrant
+from sojourn.core.agent.succession import extended
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.errors import Refused, Rejected
+from sojourn.core.base.limits import SUCCESSION_MAX
+from sojourn.core.protocol.amending import check_brought
 from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
     check_chain,
+    check_governance,
     check_head,
     check_refusal,
-    check_warrant,
 )
 from sojourn.core.protocol.dossier import Dossier, Ruling, View
+from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.messages import Applied, Proposal
-from sojourn.core.protocol.validate import (
-    Missing,
-    chain_manifests,
-    chapter_of,
-    governing,
-    warrant_of,
-)
+from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.validate import chain_manifests, chapter_of, warrant_of
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 
@@ -77,10 +76,17 @@ def _moved(
     after = msgspec.structs.replace(after, head=done, high_term=high_term)
     if kind in _OPENING:
         refusal, warrant = _refusal(done, shown, view), _warrant(done, shown)
-        opened = Chapter(opened=done, refusal=refusal, warrant=warrant)
         past = _past(dossier, done, shown, view)
+        before = past[-1] if past else dossier.chapter
+        succession = before.succession if before else ()
+        opened = Chapter(opened=done, refusal=refusal, warrant=warrant, succession=succession)
         proved = _is_next(dossier, opened, past)
         return msgspec.structs.replace(after, chapter=opened, proved=proved), (*past, opened)
+    if after.chapter is not None and _is_amended(dossier, done):
+        chapter = _succeeded(dossier, after.chapter, done, shown, view)
+        if chapter is not None:
+            return msgspec.structs.replace(after, chapter=chapter), (chapter,)
+        after = msgspec.structs.replace(after, proved=False)
     if kind is not TransitionKind.DEPART:
         return after, ()
     visa = _visa(done, [proposal.evidence.visa for proposal in shown], view)
@@ -102,6 +108,33 @@ def _is_next(dossier: Dossier, opened: Chapter, past: Sequence[Chapter]) -> bool
         case _:
             is_known = head is not None and head.record.digest == done.transition.parent
             return dossier.proved and is_known and opened.refusal is not None
+
+
+def _is_amended(dossier: Dossier, done: Certified) -> bool:
+    """Tell whether other documents rule than did by the last decision known here."""
+    before = dossier.head
+    return before is None or before.record.governance.version != done.record.governance.version
+
+
+def _succeeded(
+    dossier: Dossier, chapter: Chapter, done: Certified, shown: Sequence[Proposal], view: View
+) -> Chapter | None:
+    """Return the open chapter with the seals of the documents that an amendment brought.
+
+    None if that is not known here: an amendment was missed, or is shown without what was sealed.
+    """
+    before = dossier.head
+    if before is None or before.record.digest != done.transition.parent:
+        return None
+    for proposal in shown:
+        run = proposal.evidence.documents
+        if proposal.transition == done.transition and _holds(
+            lambda: check_brought(before.record, done, run, view)  # noqa: B023 - called at once
+        ):
+            succession = extended(chapter.succession, run, view.documents)
+            if len(succession) <= SUCCESSION_MAX:
+                return msgspec.structs.replace(chapter, succession=succession)
+    return None
 
 
 def _past_slot(dossier: Dossier, slot: Slot) -> Dossier:
@@ -224,8 +257,7 @@ def caught_up(
     chain = [each for each in chapters if each.opened.certificate.slot.term <= term]
     check_chain(dossier.agent, chain, view.manifests)
     check_head(chain[-1], head, view.manifests)
-    born = chain[0].opened
-    check_warrant(chain[0], governing(born.record, born.transition.at_ms, view))
+    check_governance(chain[0], chain[-1], head.record, lambda named: documents_of([named], view)[0])
     closed = head if head.transition.kind is TransitionKind.DEPART else None
     last = msgspec.structs.replace(chain[-1], closed=closed)
     after = msgspec.structs.replace(after, chapter=last, proved=True)
@@ -235,6 +267,6 @@ def caught_up(
 def _holds(check: Callable[[], object]) -> bool:
     try:
         check()
-    except Rejected:
+    except (Rejected, Refused):
         return False
     return True

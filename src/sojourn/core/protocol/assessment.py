@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent import trust
 from sojourn.core.agent.capabilities import mismatches
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, Governing
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value
 from sojourn.core.base.errors import SojournError
@@ -75,13 +75,16 @@ def assess(
 ) -> Assessment:
     """Return the agent's judgement of `place`, from what is known at `now_ms`.
 
-    `envelopes` are the current ones of that zone's hosts; `home` is the zone where the agent is. For the place
-    where it is the operation is `execute`, for any other `travel` and then `execute`.
+    `documents` are all that its record names, `envelopes` the current ones of that zone's hosts; `home` is the zone
+    where the agent is. For the place where it is the operation is `execute`, for any other `travel` and then
+    `execute`.
     """
     is_here = place.zone_id == home.zone_id
     operations = ("execute",) if is_here else ("travel", "execute")
     confines = any(envelope.offer.confines for envelope in envelopes.values())
-    governance, confined = _governance(record, documents, place, home, memo, confines=confines)
+    governance, confined = _governance(
+        record, documents, place, home, memo, now_ms, confines=confines
+    )
     capability, best = _capability(record, envelopes, is_here=is_here, confined=confined)
     return Assessment(
         zone=place.zone_id,
@@ -102,7 +105,7 @@ def assess(
 
 def ask_to_execute(
     record: AgentRecord,
-    documents: Sequence[Document],
+    governing: Governing,
     place: ZoneManifest,
     memo: Memo,
     *,
@@ -117,7 +120,7 @@ def ask_to_execute(
     """
 
     def ask(circumstances: RequestContext) -> Verdict:
-        return permission.ask(record, documents, "execute", place, place, circumstances, memo)
+        return permission.ask(record, governing, "execute", place, place, circumstances, memo)
 
     if record.capabilities.requires.confined:
         return ask(_CONFINED), _CONFINED
@@ -134,6 +137,7 @@ def _governance(
     place: ZoneManifest,
     home: ZoneManifest,
     memo: Memo,
+    now_ms: int,
     *,
     confines: bool,
 ) -> tuple[Finding, bool]:
@@ -141,19 +145,20 @@ def _governance(
     permits: dict[str, None] = {}
     confined = False
     try:
-        for verdict, circumstances in _verdicts(record, documents, place, home, memo, confines):
+        governing = record.governance.governing(documents, now_ms)
+        for verdict, circumstances in _verdicts(record, governing, place, home, memo, confines):
             if not verdict.permitted:
                 return Finding(passes=False, reasons=(verdict.explain(),)), False
             permits |= dict.fromkeys(_rules(verdict))
             confined = circumstances.confined
-    except SojournError as error:  # a policy that cannot be evaluated denies
+    except SojournError as error:  # a policy that cannot be evaluated denies, or does not hold now
         return Finding(passes=False, reasons=(str(error),)), False
     return Finding(passes=True, reasons=(f"permitted by {', '.join(permits)}",)), confined
 
 
 def _verdicts(
     record: AgentRecord,
-    documents: Sequence[Document],
+    governing: Governing,
     place: ZoneManifest,
     home: ZoneManifest,
     memo: Memo,
@@ -164,10 +169,10 @@ def _verdicts(
         context = permission.travel_context(record, place)
         for ruled_by in (home, place):
             verdict = permission.ask(
-                record, documents, "travel", place, ruled_by, context, memo, home
+                record, governing, "travel", place, ruled_by, context, memo, home
             )
             yield verdict, context
-    yield ask_to_execute(record, documents, place, memo, confines=confines)
+    yield ask_to_execute(record, governing, place, memo, confines=confines)
 
 
 def _rules(verdict: Verdict) -> list[str]:

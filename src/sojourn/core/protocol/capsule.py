@@ -2,10 +2,11 @@
 
 A capsule is a CAR file (`core.protocol.car`). Its root block holds the evidence: every chapter of custody from
 genesis on, the newest certified transition, and the manifests of the zones that certified them. After it come
-the blocks that the newest record names: policy documents, code, then memory. Their order is fixed: a block
-follows the one that first names it, depth first. So one capsule has one sequence of bytes, a reader needs no
-more memory than a list of names, and whatever is missing, superfluous, repeated or out of place is noticed
-where it stands. A compartment that stayed behind in another zone is named by the record and not in the file.
+the blocks that the newest record names: policy documents, with those that prove them, code, then memory. Their
+order is fixed: a block follows the one that first names it, depth first. So one capsule has one sequence of bytes,
+a reader needs no more memory than a list of names, and whatever is missing, superfluous, repeated or out of place
+is noticed where it stands. A compartment that stayed behind in another zone is named by the record and not in the
+file.
 
 Source: architecture §2 (capsule), protocol §1, §2, §10.
 """
@@ -21,7 +22,7 @@ from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.encoding import Digest, Value, decode, encode
+from sojourn.core.base.encoding import Digest, Value, decode, digest_of, encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, CHAPTERS_MAX, DOCUMENT_BYTES_MAX
 from sojourn.core.protocol.car import ByteSource, CarReader, Section, car_header, car_section
@@ -29,8 +30,9 @@ from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
     check_chain,
+    check_governance,
     check_head,
-    check_warrant,
+    proving,
     zones_in,
 )
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
@@ -43,6 +45,7 @@ __all__ = [
     "capsule_head",
     "load_capsule",
     "make_capsule",
+    "policy_names",
 ]
 
 ROOT_BYTES_MAX: Final = CHAPTERS_MAX * 8 * 1024
@@ -112,11 +115,11 @@ def make_capsule(
     chapters: Sequence[Chapter],
     head: Certified,
     manifests: Iterable[SignedManifest],
-    documents: Sequence[Document],
+    documents: Iterable[Document],
 ) -> Capsule:
     """Return the root block of a capsule, checked as `load_capsule` will.
 
-    Of `manifests` those are taken that the evidence needs; `documents` are those that the head names. Raises
+    Of `manifests` those are taken that the evidence needs; `documents` are those that `policy_names` returns. Raises
     `Rejected` if it does not hold.
     """
     by_zone = {signed.manifest.zone_id: signed for signed in manifests}
@@ -128,7 +131,7 @@ def make_capsule(
         manifests=tuple(by_zone[zone] for zone in sorted(named) if zone in by_zone),
     )
     _check_evidence(capsule)
-    check_warrant(capsule.chapters[0], documents)
+    _check_governance(capsule, {digest_of(item): item for item in documents})
     return capsule
 
 
@@ -146,10 +149,16 @@ def _digest_in(section: bytes, size: int) -> bytes:
     return section[-size - 32 : -size]
 
 
-def block_names(record: AgentRecord) -> list[bytes]:
+def policy_names(chapters: Sequence[Chapter], record: AgentRecord) -> list[bytes]:
+    """Return the digests of the documents that a capsule holds: those the record names, and those that prove them."""
+    return [*record.governance.named, *proving(chapters[0], chapters[-1], record)]
+
+
+def block_names(capsule: Capsule) -> list[bytes]:
     """Return the digests at the top of what a capsule holds: documents, code, memory that travels."""
+    record = capsule.head.record
     memory = travelling_roots(record.memory, record.custody.zone)
-    return [*record.governance.documents, record.capabilities.code, *memory]
+    return [*policy_names(capsule.chapters, record), record.capabilities.code, *memory]
 
 
 def load_capsule(source: ByteSource) -> VerifiedCapsule:
@@ -159,7 +168,7 @@ def load_capsule(source: ByteSource) -> VerifiedCapsule:
     sealed by all their anchors, first ones, whose digest is the zone's identifier; exactly those that the
     evidence names, in order); the chain of custody from genesis to the newest transition; then each block
     that the newest record names, in its place, and nothing behind the last; at the end the officers' seals, of
-    the genesis and of the documents that were among the blocks.
+    the genesis and of the documents that were among the blocks, from the first to those that rule.
     """
     reader = CarReader(source, what="capsule")
     first = reader.next_section(ROOT_BYTES_MAX)
@@ -177,7 +186,8 @@ def _read_blocks(
     reader: CarReader, capsule: Capsule, manifests: Mapping[bytes, ZoneManifest]
 ) -> VerifiedCapsule:
     record = capsule.head.record
-    closure = Closure(block_names(record))
+    closure = Closure(block_names(capsule))
+    policies = frozenset(policy_names(capsule.chapters, record))
     documents: dict[bytes, Document] = {}
     blocks = size = 0
     while (expected := closure.next) is not None:
@@ -186,15 +196,15 @@ def _read_blocks(
             problem = f"it ends before block {cid_text(expected)}, which its record needs"
             raise Rejected(problem, reason="truncated", where=f"capsule, byte {reader.offset}")
         _check_place(section, expected)
-        if expected in record.governance.documents:
+        if expected in policies:
             documents[expected] = _document(section)
         closure.take(section.data)
         blocks, size = blocks + 1, size + len(section.data)
     if (extra := reader.next_section(BLOCK_BYTES_MAX)) is not None:
         problem = f"block {cid_text(extra.named)} follows where all that the record needs has come"
         raise Rejected(problem, reason="extra", where=f"capsule, byte {extra.offset}")
+    _check_governance(capsule, documents)
     ruling = tuple(documents[named] for named in record.governance.documents)
-    check_warrant(capsule.chapters[0], ruling)
     return VerifiedCapsule(
         capsule=capsule,
         manifests=manifests,
@@ -203,6 +213,17 @@ def _read_blocks(
         blocks=blocks,
         size=size,
     )
+
+
+def _check_governance(capsule: Capsule, documents: Mapping[bytes, Document]) -> None:
+    def find(named: bytes) -> Document:
+        try:
+            return documents[named]
+        except KeyError:
+            problem = f"document {cid_text(named)} is missing"
+            raise Rejected(problem, reason="wrong-documents", where="documents") from None
+
+    check_governance(capsule.chapters[0], capsule.chapters[-1], capsule.head.record, find)
 
 
 def _check_place(section: Section, expected: bytes) -> None:

@@ -8,8 +8,9 @@ zone that the chain names (trap 13).
 
 from collections.abc import Mapping, Sequence
 
-from sojourn.core.agent.governance import Document, Warrant
+from sojourn.core.agent.governance import Document, Warrant, issuer_id
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.succession import Find, Succession, check_succession
 from sojourn.core.agent.transition import (
     Transition,
     TransitionKind,
@@ -29,9 +30,12 @@ __all__ = [
     "Chapter",
     "check_chain",
     "check_chapters",
+    "check_governance",
     "check_head",
+    "check_issuer",
     "check_refusal",
     "check_warrant",
+    "proving",
     "zones_in",
 ]
 
@@ -92,13 +96,15 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
 class Chapter(Value, tag_field="kind", tag="chapter/1"):
     """One term of custody: how it was opened; how it was closed, if it was; what else led to it.
 
-    A return leans on a refusal, a genesis on its officers' seals.
+    A return leans on a refusal, a genesis on its officers' seals. `succession` holds the officers' seals of all
+    documents that came after those of the genesis, in this term or before.
     """
 
     opened: Certified
     closed: Certified | None = None
     refusal: Certified | None = None
     warrant: Warrant | None = None
+    succession: Succession = ()
 
 
 def check_chain(
@@ -180,6 +186,34 @@ def check_warrant(
         problem = "no officer's seal is shown under its genesis"
         raise Rejected(problem, reason="no-warrant", where=where)
     first.warrant.check(first.opened.transition.digest, documents, where=f"{where}.warrant")
+    check_issuer(first.opened.record, documents)
+
+
+def check_issuer(born: AgentRecord, documents: Sequence[Document]) -> None:
+    """Raise `Rejected` unless a genesis says whose it is: the issuer of the first of its `documents`."""
+    if born.governance.issuer != issuer_id(documents[0]):
+        problem = "the issuer is not that of the first document"
+        raise Rejected(problem, reason="wrong-issuer", where="governance.issuer")
+
+
+def proving(first: Chapter, last: Chapter, record: AgentRecord) -> tuple[bytes, ...]:
+    """Return the documents, beside those that `record` names, that `check_governance` asks for, each once."""
+    named = dict.fromkeys(first.opened.record.governance.documents)
+    named |= dict.fromkeys(each.document for each in last.succession)
+    return tuple(digest for digest in named if digest not in record.governance.named)
+
+
+def check_governance(first: Chapter, last: Chapter, record: AgentRecord, find: Find) -> None:
+    """Raise `Rejected` unless the documents of `record` are its issuer's, whatever the zones say (protocol §8).
+
+    `first` opened the agent's life and `last` the term of `record`. What the genesis names was sealed by its
+    officers, as was the genesis; every document since by who were officers, or root, before it. Raises what `find`
+    raises, which returns a document by its digest.
+    """
+    born = first.opened.record.governance.documents
+    check_warrant(first, tuple(map(find, born)))
+    where = "chapters[-1].succession"
+    check_succession(born, last.succession, record.governance, find, where=where)
 
 
 def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str) -> None:

@@ -12,7 +12,13 @@ from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.transition import Transition
 from sojourn.core.base.encoding import Count, Digest, Name, Value
-from sojourn.core.base.limits import ANCHORS_MAX, ATTACHMENTS_MAX, CHAPTERS_MAX
+from sojourn.core.base.limits import (
+    ANCHORS_MAX,
+    ATTACHMENTS_MAX,
+    CHAPTERS_MAX,
+    DOCUMENTS_MAX,
+    SUCCESSION_MAX,
+)
 from sojourn.core.base.seals import Seal
 from sojourn.core.policy.request import Effect
 from sojourn.core.protocol.custody import Certified
@@ -127,13 +133,15 @@ class AskVisa(Value, tag_field="kind", tag="ask-visa"):
     """Ask a target's anchor to promise resources to an agent: its head and its chain of custody.
 
     Its chapters, by digest, and the policy documents that its record names are blocks like any other, and go
-    before. The documents' seals are in the first chapter.
+    before. The documents' seals are in the first chapter, those of later ones in the last; `documents` are the
+    others that prove them.
     """
 
     terms: VisaTerms
     head: Certified
     chapters: Annotated[tuple[Digest, ...], Meta(max_length=CHAPTERS_MAX)]
     manifests: Annotated[tuple[SignedManifest, ...], Meta(max_length=256)]
+    documents: Annotated[tuple[Digest, ...], Meta(max_length=SUCCESSION_MAX + DOCUMENTS_MAX)] = ()
 
 
 class Arrive(Value, tag_field="kind", tag="arrive"):

@@ -4,12 +4,12 @@ Hosts ask before they propose; anchors ask again before they vote, and do not be
 (protocol §4). Trust is joined here too, recomputed from signed endorsements.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from sojourn.core.agent import trust
-from sojourn.core.agent.governance import Document, issuer_id
+from sojourn.core.agent.governance import Document, Governing
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused
@@ -24,6 +24,8 @@ __all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
 
 
 _PLACES_REMEMBERED: Final = 1024
+_LABEL_MAX: Final = 128
+"""Of a party: a `Name`."""
 
 
 def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
@@ -103,7 +105,7 @@ def residency_met(residency: Iterable[str], target: ZoneManifest) -> bool:
 
 def ask(
     record: AgentRecord,
-    documents: Sequence[Document],
+    governing: Governing,
     action: str,
     place: ZoneManifest,
     ruled_by: ZoneManifest,
@@ -111,15 +113,16 @@ def ask(
     memo: Memo,
     origin: ZoneManifest | None = None,
 ) -> Verdict:
-    """Return what the agent's policies and `ruled_by`'s own say to `action` at `place`.
+    """Return what the agent's policies, those that cool among them, and `ruled_by`'s own say to `action` at `place`.
 
     For travel, `place` is the target, `origin` the zone it would leave, and `ruled_by` the zone whose consent is
     asked: the source's before a departure, the target's before an admission.
     """
+    assert governing.governance == record.governance, "an agent is judged by what rules it"
     request = PolicyRequest(
         agent=AgentEntity(
             id=cid_text(record.agent_id),
-            issuer=cid_text(issuer_id(documents[0])) if documents else "",
+            issuer=cid_text(record.governance.issuer),
             code=cid_text(record.capabilities.code),
             realm=record.realm,
         ),
@@ -129,10 +132,19 @@ def ask(
         context=context,
     )
     parties = (
-        ("the agent's policy", agent_policy(documents)),
+        ("the agent's policy", agent_policy(governing.documents)),
+        *_cooling(governing),
         ("the zone's policy", zone_policy(ruled_by)),
     )
     return evaluate_all(parties, request, memo)
+
+
+def _cooling(governing: Governing) -> Iterator[tuple[str, PreparedPolicy]]:
+    """Yield the policies that an amendment ended and that still rule beside it: each is a party (protocol §8.6)."""
+    for documents in governing.cooling:
+        ended = [item for item in documents if item not in governing.documents]
+        told = ", ".join(f"{item.name} version {item.version}" for item in ended)
+        yield f"the policy before: {told}"[:_LABEL_MAX], agent_policy(documents)
 
 
 def check_permitted(verdict: Verdict) -> None:

@@ -16,7 +16,7 @@ from enum import StrEnum
 import msgspec
 
 from sojourn.core.agent.memory.field import travelling_roots
-from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import (
@@ -109,9 +109,9 @@ class Proposer:
         )
         self._locks = Tally(self._committee, slot, round, Phase.LOCK)
         self._commits = Tally(self._committee, slot, round, Phase.COMMIT)
-        self._roots = _roots(proposal.transition.record, slot.group)
+        self._roots = _roots(proposal, slot.group)
         if application is not None:
-            self._roots |= set(application.chapters)
+            self._roots |= {*application.chapters, *application.documents}
         self._helped: dict[int, int] = {}
         self._silent: set[int] = set()
         self._unshown: set[int] = set()
@@ -269,7 +269,7 @@ class Proposer:
         """Return what must be stored before the application is shown: its own reply is not waited for."""
         assert self._application is not None
         ask = self._application
-        return (*ask.chapters, *ask.head.record.governance.documents)
+        return (*ask.chapters, *ask.documents, *ask.head.record.governance.named)
 
     def _may_help(self, anchor: int) -> bool:
         self._helped[anchor] = self._helped.get(anchor, 0) + 1
@@ -298,7 +298,9 @@ class Proposer:
             self.progress = Progress.STALLED
 
 
-def _roots(record: AgentRecord, zone: bytes) -> frozenset[bytes]:
+def _roots(proposal: Proposal, zone: bytes) -> frozenset[bytes]:
     """Return what an anchor of `zone` may ask for: it gets nothing that is to stay elsewhere."""
-    named = (record.capabilities.code, *record.governance.documents)
+    record = proposal.transition.record
+    shown = (digest_of(signed.document) for signed in proposal.evidence.documents)
+    named = (record.capabilities.code, *record.governance.named, *shown)
     return frozenset((*travelling_roots(record.memory, zone), *named))

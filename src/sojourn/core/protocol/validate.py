@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sojourn.core.agent.capabilities import mismatches
-from sojourn.core.agent.governance import Document, Warrant
+from sojourn.core.agent.governance import Governing, Warrant
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
@@ -27,16 +27,24 @@ from sojourn.core.base.seals import Kind, Role, check_seal
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import admitted, departed, ordered, returned
-from sojourn.core.protocol.custody import Certified, Chapter, check_head, check_refusal
+from sojourn.core.protocol.amending import check_amendment, check_stored
+from sojourn.core.protocol.custody import (
+    Certified,
+    Chapter,
+    check_head,
+    check_issuer,
+    check_refusal,
+)
 from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.governed import documents_of, governing
 from sojourn.core.protocol.messages import AskVisa, Proposal
+from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
-    "Missing",
     "chain_manifests",
     "chapter_of",
     "check_departure",
@@ -44,7 +52,6 @@ __all__ = [
     "check_proposal",
     "check_size",
     "check_visa_of",
-    "governing",
     "is_rated",
     "parent_of",
     "slot_for",
@@ -56,15 +63,6 @@ _RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
 """What a host proposes as often as it likes."""
 _HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
 """What the agent does: it waits for what its officers ordered. Its custody, and how it ends, do not."""
-
-
-class Missing(Refused):
-    """Something must come first: `what` is "blocks", "parent", "proposal", "visa", or "time"."""
-
-    def __init__(self, what: str, digests: tuple[bytes, ...] = ()) -> None:
-        super().__init__(f"this anchor lacks {what} ({len(digests)})")
-        self.what = what
-        self.digests = digests
 
 
 def slot_for(parent: Certified | None, transition: Transition, manifest: ZoneManifest) -> Slot:
@@ -124,6 +122,7 @@ def check_proposal(
     check_change(transition.kind, parent.record, transition.record, parent.certificate.slot)
     if is_locked:
         _check_blocks(transition.record, view)
+        check_stored(proposal, view)
     else:
         _check_rate(dossier, transition, slot, view)
         _check_ordered_first(transition, parent, view)
@@ -181,10 +180,11 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         raise Rejected("a genesis has no parent", reason="wrong-parent", where="transition.parent")
     if not record.governance.documents:
         raise Rejected("no policy governs it", reason="no-governance", where="governance")
-    documents = governing(record, proposal.transition.at_ms, view)
+    ruling = governing(record, proposal.transition.at_ms, view)
     warrant_of(proposal)
+    check_issuer(record, ruling.documents)
     _check_launcher(proposal)
-    _permit(record, documents, "launch", view.manifest, view)
+    _permit(record, ruling, "launch", view.manifest, view)
     _check_blocks(record, view)
 
 
@@ -235,26 +235,9 @@ def _check_blocks(record: AgentRecord, view: View) -> None:
         raise Missing("blocks", tuple(lacking))
 
 
-def governing(record: AgentRecord, at_ms: int, view: View) -> tuple[Document, ...]:
-    """Return the documents that rule `record` at `at_ms`, from among the blocks stored here.
-
-    Raises `Missing` ("blocks") if one is not, `Rejected` outside a document's window.
-    """
-    documents = _documents(record, view)
-    record.governance.check_documents(documents, at_ms)
-    return documents
-
-
-def _documents(record: AgentRecord, view: View) -> tuple[Document, ...]:
-    missing = tuple(d for d in record.governance.documents if d not in view.documents)
-    if missing:
-        raise Missing("blocks", missing)
-    return tuple(view.documents[digest] for digest in record.governance.documents)
-
-
 def _permit(
     record: AgentRecord,
-    documents: tuple[Document, ...],
+    governing: Governing,
     action: str,
     place: ZoneManifest,
     view: View,
@@ -263,7 +246,7 @@ def _permit(
 ) -> None:
     context = context or RequestContext()
     ruled_by = view.manifest
-    verdict = permission.ask(record, documents, action, place, ruled_by, context, view.memo, origin)
+    verdict = permission.ask(record, governing, action, place, ruled_by, context, view.memo, origin)
     permission.check_permitted(verdict)
 
 
@@ -280,11 +263,11 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Rejected(
             "it shows no intent, or another one", reason="no-intent", where="evidence.intent"
         )
-    documents = governing(parent.record, proposal.transition.at_ms, view)
+    ruling = governing(parent.record, proposal.transition.at_ms, view)
     context = RequestContext(
         effect=intent.effect, step=intent.step, labels=intent.labels, cost_micros=intent.cost_micros
     )
-    _permit(parent.record, documents, intent.action, view.manifest, view, context)
+    _permit(parent.record, ruling, intent.action, view.manifest, view, context)
     permission.check_trusted(
         parent.record, view.zone, intent.action, view.endorsements, proposal.transition.at_ms
     )
@@ -335,9 +318,9 @@ def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 def _permit_travel(
     record: AgentRecord, at_ms: int, origin: ZoneManifest, target: ZoneManifest, view: View
 ) -> None:
-    documents = governing(record, at_ms, view)
+    ruling = governing(record, at_ms, view)
     context = permission.travel_context(record, target)
-    _permit(record, documents, "travel", target, view, context, origin)
+    _permit(record, ruling, "travel", target, view, context, origin)
     permission.check_trusted(record, target.zone_id, "travel", view.endorsements, at_ms)
 
 
@@ -465,13 +448,25 @@ def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view
     if signed is None or (signed.order.agent, signed.order.act.value) != named:
         problem = f"it shows no order to {transition.kind} this agent"
         raise Rejected(problem, reason="no-order", where="evidence.order")
-    officers = _documents(parent.record, view)[0].officers
+    officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
     ordered_ms = parent.record.governance.ordered_ms
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
     if transition.record != ordered(parent.record, parent.certificate.slot, signed.order):
         raise Rejected(
             "the record is not the one that follows", reason="bad-change", where="record"
         )
+    _check_bearer(proposal)
+
+
+def _check_amend(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that officers sealed what is to rule. It counts also where the window of what rules is over."""
+    check_amendment(dossier, proposal, parent, view)
+    _check_bearer(proposal)
+
+
+def _check_bearer(proposal: Proposal) -> None:
+    """Check that whoever carries officers' word sealed the transition, with whatever key."""
+    transition = proposal.transition
     if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
         raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
     seal = proposal.seals[0]
@@ -486,5 +481,6 @@ _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View
     TransitionKind.ADMIT: _check_admit,
     TransitionKind.REFUSE: _check_refuse,
     TransitionKind.RETURN: _check_return,
+    TransitionKind.AMEND: _check_amend,
     **{TransitionKind(act): _check_ordered for act in Act},
 }

@@ -50,7 +50,8 @@ def _ask(
             context = permission.travel_context(record, place)
         case _:
             return
-    verdict = permission.ask(record, documents, action, place, here, context, memo, origin)
+    governing = record.governance.governing(documents, done.transition.at_ms)
+    verdict = permission.ask(record, governing, action, place, here, context, memo, origin)
     permission.check_permitted(verdict)
 
 

@@ -8,7 +8,7 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol.admission import departed
 from sojourn.core.protocol.chains import ChainMemo, check_onward
-from sojourn.core.protocol.custody import Chapter, check_head, check_warrant
+from sojourn.core.protocol.custody import Chapter, check_governance, check_head
 from sojourn.core.protocol.exchange import AskPast, Past, PutBlocks
 from sojourn.core.protocol.messages import Arrive, AskVisa, Evidence, Need, Voted
 from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
@@ -73,7 +73,10 @@ class Departure:
         while not check_onward(run.agent, digests, chapters.__getitem__, scene.manifests, memo):
             pass
         check_head(chapters[-1], head, scene.manifests)
-        check_warrant(chapters[0], (scene.document.document,))
+        text = scene.document.document
+        check_governance(
+            chapters[0], chapters[-1], head.record, {digest_of(text): text}.__getitem__
+        )
         for named, chapter in zip(digests, chapters, strict=True):
             host.library.add(encode(chapter))
             host.shared.chapters[named] = chapter

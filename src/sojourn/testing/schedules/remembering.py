@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final
 
-from sojourn.core.agent.governance import Officers, Warrant
+from sojourn.core.agent.governance import Governing, Officers, Warrant
 from sojourn.core.agent.lineage import CustodyLink
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import check_change, check_constant
@@ -153,7 +153,7 @@ def _ranked(context: bytes, members: Iterable[bytes]) -> object:
 
 def _asked(
     record: AgentRecord,
-    documents: Iterable[object],
+    governing: Governing,
     action: str,
     place: object,
     ruled_by: object,
@@ -161,7 +161,7 @@ def _asked(
     memo: object,
     origin: object = None,
 ) -> object:
-    named = tuple(map(id, documents))
+    named = tuple(tuple(map(id, each)) for each in (governing.documents, *governing.cooling))
     asker = record.agent_id, record.realm, record.capabilities.code  # all that a policy sees of it
     return asker, named, action, id(place), id(ruled_by), context, id(memo), id(origin)
 

@@ -12,7 +12,13 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Eligibility, Status
-from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
+from sojourn.core.agent.governance import (
+    Document,
+    Governance,
+    Officers,
+    SignedDocument,
+    issuer_id,
+)
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord, Custody
@@ -289,7 +295,11 @@ def _genesis(zone: ZoneScene, issuer: KeyPair, document: SignedDocument, name: s
         parent=ZERO,
         custody=Custody(zone=zone.zone, term=0, binding=0, host=None),
         migration=None,
-        governance=Governance(documents=(digest_of(document.document),), version=1),
+        governance=Governance(
+            documents=(digest_of(document.document),),
+            version=1,
+            issuer=issuer_id(document.document),
+        ),
         memory=Memory(compartments={}),
         lineage=Lineage(),
         eligibility=Eligibility(status=Status.ACTIVE),

@@ -103,6 +103,10 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             eligibility__status=Status.ACTIVE,
         ),
     ),
+    TransitionKind.AMEND: (
+        ACTIVE,
+        following(ACTIVE, governance__documents=(digest(b"a successor"),), governance__version=2),
+    ),
     TransitionKind.SUSPEND: (
         ACTIVE,
         following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5),

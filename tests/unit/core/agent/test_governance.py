@@ -141,25 +141,26 @@ GOVERNANCE = Governance(documents=tuple(map(digest_of, DOCUMENTS)), version=1)
 
 
 def test_the_documents_are_exactly_those_named_in_order() -> None:
-    GOVERNANCE.check_documents(DOCUMENTS, NOW_MS)
     first, second, third = DOCUMENTS
-    for wrong in ((first, second), (second, first, third), (*DOCUMENTS, first), ()):
-        assert "wrong-documents" == reason_of(GOVERNANCE.check_documents, wrong, NOW_MS)
+    for known in (DOCUMENTS, DOCUMENTS[::-1], (document().document, *DOCUMENTS)):
+        assert DOCUMENTS == GOVERNANCE.governing(known, NOW_MS).documents
+    for wrong in ((first, second), (second, third, document().document), ()):
+        assert "wrong-documents" == reason_of(GOVERNANCE.governing, wrong, NOW_MS)
 
 
 def test_a_document_holds_inside_its_window_only() -> None:
     narrow: Document = document(not_before_ms=NOW_MS, not_after_ms=NOW_MS + 10).document
     governance = Governance(documents=(digest_of(narrow),), version=1)
     for now_ms in (NOW_MS, NOW_MS + 9):
-        governance.check_documents((narrow,), now_ms)
+        assert (narrow,) == governance.governing((narrow,), now_ms).documents
     for now_ms in (NOW_MS - 1, NOW_MS + 10):
-        assert "outside-window" == reason_of(governance.check_documents, (narrow,), now_ms)
+        assert "outside-window" == reason_of(governance.governing, (narrow,), now_ms)
 
 
 def test_documents_with_unsound_officers_rule_nothing() -> None:
     unsound = document(officers=replace(THREE, amend=4)).document
     governance = Governance(documents=(digest_of(unsound),), version=1)
-    assert "bad-officers" == reason_of(governance.check_documents, (unsound,), NOW_MS)
+    assert "bad-officers" == reason_of(governance.governing, (unsound,), NOW_MS)
 
 
 # Whose an agent is

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.eligibility import Budget, Status, Wake
+from sojourn.core.agent.governance import Cooling
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.orders import Act
@@ -63,6 +64,8 @@ MUTATIONS: dict[str, Any] = {
     "governance__documents": (digest(b"another policy"),),
     "governance__version": 9,
     "governance__ordered_ms": 9,
+    "governance__issuer": digest(b"another issuer"),
+    "governance__cooling": (Cooling(documents=(digest(b"a policy before"),), until_ms=9),),
     "memory__compartments": REWRITTEN,
     "memory__journal": digest(b"another journal"),
     "memory__inbox": digest(b"another inbox"),
@@ -114,6 +117,7 @@ ALLOWED: dict[TransitionKind, set[str]] = {
     TransitionKind.ADMIT: {"custody__host", "eligibility__status"},
     TransitionKind.REFUSE: set(),
     TransitionKind.RETURN: {"custody__host", "eligibility__status"},
+    TransitionKind.AMEND: {"governance__documents", "governance__cooling"},
     **{kind: {ORDERED} for kind in ORDERS},
 }
 """What may differ from the plainest child (whose fence, status and migration are the row's only ones)."""
@@ -221,6 +225,7 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
         (Status.DEPARTED, Status.ACTIVE),
         (Status.DEPARTED, Status.DORMANT),
     },
+    TransitionKind.AMEND: STILL,
     TransitionKind.SUSPEND: STILL,
     TransitionKind.RESUME: STILL,
     TransitionKind.QUARANTINE: STILL,

@@ -55,7 +55,7 @@ class Made:
     @property
     def block_sections(self) -> list[bytes]:
         """The sections of the blocks, in their order."""
-        closure, found = Closure(block_names(self.capsule.head.record)), []
+        closure, found = Closure(block_names(self.capsule)), []
         while (named := closure.next) is not None:
             found.append(car_section(self.blocks[named]))
             closure.take(self.blocks[named])

@@ -19,7 +19,7 @@ from sojourn.core.protocol.messages import (
     ShowLock,
     Voted,
 )
-from sojourn.core.protocol.validate import Missing
+from sojourn.core.protocol.missing import Missing
 from sojourn.core.quorum.votes import Phase
 from tests.rulings import PureAnchor, PureZone, World
 from tests.unit.core.protocol.crossing import Crossing

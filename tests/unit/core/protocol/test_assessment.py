@@ -24,6 +24,8 @@ from tests.samples import (
     envelope,
     found,
     genesis,
+    governed_by,
+    governing,
 )
 
 HOME, AWAY = found("home"), found("away", jurisdiction=("US",))
@@ -47,7 +49,8 @@ def judged(place: SampleZone = AWAY, record: AgentRecord = BOUND, **given: Any) 
         "memo": Memo(),
         "now_ms": NOW_MS,
     }
-    return assess(record, place=place.manifest, **(settings | given))
+    asked = settings | given
+    return assess(governed_by(record, *asked["documents"]), place=place.manifest, **asked)
 
 
 def answers(found_out: Assessment) -> tuple[bool, bool, bool]:
@@ -204,7 +207,7 @@ def test_section_4_more_is_asked_for_only_if_less_is_denied_and_confinement_wher
 ) -> None:
     place = found("place", policy=policy)
     answer, asked = ask_to_execute(
-        BOUND, (document().document,), place.manifest, Memo(), confines=confines
+        BOUND, governing(BOUND, document().document), place.manifest, Memo(), confines=confines
     )
     named = [name for name in ("own_process", "confined") if getattr(asked, name)]
     assert (permitted, circumstances) == (answer.permitted, " ".join(named))
@@ -219,7 +222,7 @@ def test_an_agent_that_requires_to_be_confined_asks_for_nothing_less(
     place = found("place", policy=policy)
     answer, asked = ask_to_execute(
         replace(BOUND, capabilities=needs),
-        (document().document,),
+        governing(BOUND, document().document),
         place.manifest,
         Memo(),
         confines=confines,

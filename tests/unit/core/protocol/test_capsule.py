@@ -334,5 +334,5 @@ def test_what_the_zone_holds_where_the_agent_is_is_not_left_behind() -> None:
     taken = dataclasses.replace(made(), capsule=replace(made().capsule, head=lying))
     verified = load(taken.data)
     assert () == verified.left_behind
-    assert held.root in block_names(verified.record)
+    assert held.root in block_names(verified.capsule)
     assert load(made().data).blocks + 1 == verified.blocks

@@ -22,7 +22,16 @@ from sojourn.core.protocol.permission import (
     zone_policy,
 )
 from sojourn.core.zone.manifest import Attributes, ZoneManifest
-from tests.samples import NOW_MS, PERMIT_ALL, document, endorsement, found, genesis
+from tests.samples import (
+    NOW_MS,
+    PERMIT_ALL,
+    document,
+    endorsement,
+    found,
+    genesis,
+    governed_by,
+    governing,
+)
 
 HOME = found("home")
 EU, US = found("eu", jurisdiction=("EU", "IE")), found("us", jurisdiction=("US",))
@@ -45,9 +54,10 @@ def verdict(
     action: str = "travel",
     **context: Any,
 ) -> Any:
-    documents = (document(cedar, actions=("order.place",)).document,)
-    asked = RequestContext(**context)
-    return ask(agent(), documents, action, place, ruled_by, asked, Memo(), origin)
+    text = document(cedar, actions=("order.place",)).document
+    record, asked = governed_by(agent(), text), RequestContext(**context)
+    ruling = governing(record, text)
+    return ask(record, ruling, action, place, ruled_by, asked, Memo(), origin)
 
 
 # Who asks
@@ -62,11 +72,12 @@ def test_section_8_policies_are_told_the_issuers_identifier_and_not_its_name() -
 
 def test_section_4_a_question_is_the_whole_of_who_asks_what_where_and_from_where() -> None:
     asked = RequestContext(labels=("client",), cost_micros=5)
-    record, ruling = agent(), (document().document,)
+    record = agent()
+    ruling = governing(record, document().document)
     answer = ask(record, ruling, "travel", EU.manifest, HOME.manifest, asked, Memo(), US.manifest)
     agent_entity = AgentEntity(
         id=cid_text(record.agent_id),
-        issuer=cid_text(issuer_id(ruling[0])),
+        issuer=cid_text(issuer_id(document().document)),
         code=cid_text(record.capabilities.code),
         realm=record.realm,
     )
@@ -79,8 +90,16 @@ def test_section_4_a_question_is_the_whole_of_who_asks_what_where_and_from_where
 
 
 def test_an_agent_without_documents_has_no_issuer_and_no_permission() -> None:
+    record, asked = governed_by(agent()), RequestContext()
     with pytest.raises(Denied, match="the agent's policy cannot be evaluated"):
-        ask(agent(), (), "travel", EU.manifest, HOME.manifest, RequestContext(), Memo())
+        ask(record, governing(record), "travel", EU.manifest, HOME.manifest, asked, Memo())
+
+
+def test_section_8_nobody_is_judged_by_what_rules_another() -> None:
+    ruling = governing(agent(), document().document)
+    other = governed_by(agent(), document(name="other").document)
+    with pytest.raises(AssertionError, match="by what rules it"):
+        ask(other, ruling, "travel", EU.manifest, HOME.manifest, RequestContext(), Memo())
 
 
 # What a move is judged by

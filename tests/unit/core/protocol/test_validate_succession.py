@@ -8,7 +8,8 @@ from sojourn.core.base.errors import Refused, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.messages import Proposal
-from sojourn.core.protocol.validate import Missing, check_proposal
+from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.validate import check_proposal
 from tests.rulings import World
 from tests.unit.core.protocol.asking import resealed
 

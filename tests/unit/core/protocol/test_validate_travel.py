@@ -16,8 +16,8 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.messages import Declined, Propose, Reply, Voted
+from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.validate import (
-    Missing,
     chapter_of,
     check_departure,
     check_proposal,
