@@ -252,7 +252,7 @@ class Answers:
         )
 
     async def _tell(self, tell: gossip.Tell, sender: bytes) -> Applied:
-        """Take in what is told. Raises `Refused` if a zone or an order is left out: its teller should know."""
+        """Take in what is told. Raises `Refused` if some of it is left out: its teller should know."""
         places = self._anchor.places
         await self._anchor.take_news(tell.news, places.teller(sender))
         zones, _ = places.names()
@@ -261,7 +261,7 @@ class Answers:
             why = "expired, or endorsed by no issuer that agents here rely on"
             problem = f"no room for {left_out[0]!r}, one of {len(left_out)} zones: {why}"
             raise Refused(problem)
-        if why := self._anchor.edicts.left_out(tell.news.orders):
+        if why := self._anchor.edicts.left_out(tell.news):
             raise Refused(why)
         return Applied()
 

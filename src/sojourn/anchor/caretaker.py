@@ -41,10 +41,10 @@ from sojourn.core.protocol.messages import (
     Proposal,
     ShowCommit,
 )
-from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.waiting import carrying_next
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
@@ -379,19 +379,15 @@ class Caretaker:
             Proposer(proposal, slot, self._anchor.manifest, parent=parent if is_own else None)
         )
 
-    # --- what officers ordered ------------------------------------------------------------------------
+    # --- what officers published ----------------------------------------------------------------------
 
     async def _obey(self, dossier: Dossier) -> None:
-        """Propose the order that comes next, as whoever carries it: the agent's host need not be asked."""
+        """Propose what officers published and what comes next: the agent's host need not be asked."""
         head, view = dossier.head, self._anchor.view()
-        if head is None:
-            return
-        signed = view.edicts.next_for(head.record, view.documents, view.now_ms)
-        if signed is None:
-            return
-        proposal = carrying(signed, head, self._anchor.identity, at_ms=view.now_ms)
-        slot = slot_for(head, proposal.transition, view.manifest)
-        await self._drive(Proposer(proposal, slot, view.manifest, parent=head))
+        proposal = carrying_next(dossier, view, self._anchor.identity)
+        if proposal is not None:
+            slot = slot_for(head, proposal.transition, view.manifest)
+            await self._drive(Proposer(proposal, slot, view.manifest, parent=head))
 
     # --- a dead host ----------------------------------------------------------------------------------
 
@@ -436,7 +432,7 @@ class _OwnBlocks:
 
     def get(self, named: bytes) -> bytes:
         """Return a block's bytes. Raises `MissingBlock`."""
-        data = self._anchor.shelf.block(named)
+        data = self._anchor.shelf.block(named) or self._anchor.edicts.document(named)
         if data is None:
             raise MissingBlock(named)
         return data

@@ -51,6 +51,7 @@ from sojourn.core.protocol.messages import (
     Applied,
     AskRound,
     AskVisa,
+    Declined,
     Need,
     Propose,
     Reply,
@@ -224,6 +225,8 @@ class Anchor:
             answer = await self._perform(before, ruling, blocks)
         if ruling.dossier is not None and isinstance(request, ShowLock | ShowCommit):
             self.seen.note(request.certificate)
+        if isinstance(request, Propose) and isinstance(answer, Declined):
+            self.edicts.see_to(before)
         return answer
 
     def turn_of(self, agent: bytes) -> AbstractAsyncContextManager[None]:
@@ -392,6 +395,7 @@ class Anchor:
     def _note_worth(self, dossier: Dossier) -> None:
         """Hold to what proves an agent's record, and note whom it relies on while it is here."""
         self.places.hold(zones_of(dossier))
+        self.edicts.note_ruling(dossier)
         head = dossier.head
         if head is not None and head.record.custody.zone == self.zone_id:
             self.places.rely_on(issuer.key for issuer in head.record.trust.issuers)
@@ -427,8 +431,8 @@ class Anchor:
 
     async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
         """Take in statements about places, and what officers published, and keep durably what lasts."""
-        if news.orders:
-            await self.edicts.take(news.orders, teller)
+        if news.orders or news.documents:
+            await self.edicts.take(news, teller)
         changes = self.shelf.place_changes(self.learn(news, teller))
         if changes:
             changes += self.shelf.place_removals(*self.places.names())
@@ -444,17 +448,22 @@ class Anchor:
 
     def summary(self) -> gossip.Summary:
         """Return what is known here, by name."""
-        return msgspec.structs.replace(self.places.summary(), orders=self.edicts.known.summary())
+        known = self.edicts.known
+        orders, documents = known.summary(), known.successors.summary()
+        return msgspec.structs.replace(self.places.summary(), orders=orders, documents=documents)
 
     def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
         """Return what the holder of a key lacks, who sent that summary: as much as one message has room for.
 
-        Anchors take no manifest that has expired; orders are for anchors alone.
+        Anchors take no manifest that has expired; what officers published is for anchors alone.
         """
         is_anchor = self.places.is_anchor(listener)
         places = self.places.lacking_in(summary, clock.wall_ms() if is_anchor else 0)
-        orders = self.edicts.known.lacking_in(summary.orders) if is_anchor else ()
-        return fitting(msgspec.structs.replace(places, orders=orders))
+        if not is_anchor:
+            return fitting(places)
+        orders = self.edicts.known.lacking_in(summary.orders)
+        documents = self.edicts.known.successors.lacking_in(summary.documents)
+        return fitting(msgspec.structs.replace(places, orders=orders, documents=documents))
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

@@ -16,6 +16,7 @@ from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import LeaseBook, rank
 from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.waiting import is_due
 
 __all__ = [
     "Duty",
@@ -44,7 +45,7 @@ class Task(StrEnum):
     REBIND = "rebind"
     """Offer an agent without a live host to the hosts of the zone."""
     OBEY = "obey"
-    """Propose what an agent's officers ordered and nobody has carried out."""
+    """Propose what an agent's officers published, an order or a document, and nobody has carried out."""
 
 
 class Duty(msgspec.Struct, frozen=True, order=True):
@@ -143,7 +144,7 @@ def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
             found.append(Duty(view.boot_ms + RANK_STEP_MS * (1 + place), Task.PRESS))
     elif _wants_host(record.eligibility):
         found.append(Duty(_unhosted_ms(record, view, place), Task.REBIND))
-    if view.edicts.next_for(record, view.documents, view.now_ms) is not None:
+    if is_due(dossier, view):
         found.append(Duty(view.boot_ms + place * RANK_STEP_MS, Task.OBEY))
     return found
 

@@ -20,6 +20,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
@@ -33,9 +34,11 @@ from sojourn.core.base.limits import (
     ORDERS_AT_ONCE,
     ORDERS_MAX,
     PLACES_MAX,
+    PUBLISHED_AT_ONCE,
     STRANGE_ENDORSEMENTS_MAX,
     STRANGE_ENVELOPES_MAX,
     STRANGE_PLACES_MAX,
+    SUCCESSORS_KNOWN_MAX,
 )
 from sojourn.core.protocol.strangers import Strangers
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
@@ -61,15 +64,17 @@ class Summary(Value):
     envelopes: Annotated[tuple[EnvelopeMark, ...], Meta(max_length=ENVELOPES_MAX)]
     endorsements: Annotated[tuple[Digest, ...], Meta(max_length=ENDORSEMENTS_MAX)]
     orders: Annotated[tuple[Digest, ...], Meta(max_length=2 * ORDERS_MAX)] = ()
+    documents: Annotated[tuple[Digest, ...], Meta(max_length=2 * SUCCESSORS_KNOWN_MAX)] = ()
 
 
 class News(Value):
-    """Statements in full, each proving itself; what orders prove depends on who knows the agent (`edicts`)."""
+    """Statements in full, each proving itself; orders and documents, to who knows what they are about (`edicts`)."""
 
     manifests: tuple[SignedManifest, ...] = ()
     envelopes: tuple[SignedEnvelope, ...] = ()
     endorsements: tuple[SignedEndorsement, ...] = ()
     orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
+    documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
 
 
 class Exchange(Value, tag_field="kind", tag="exchange"):

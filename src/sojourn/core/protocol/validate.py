@@ -40,6 +40,7 @@ from sojourn.core.protocol.governed import documents_of, governing
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.visa import Visa
+from sojourn.core.protocol.waiting import what_waits
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
@@ -62,7 +63,7 @@ __all__ = [
 _RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
 """What a host proposes as often as it likes."""
 _HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
-"""What the agent does: it waits for what its officers ordered. Its custody, and how it ends, do not."""
+"""What the agent does: it waits for what its officers published. Its custody, and how it ends, do not."""
 
 
 def slot_for(parent: Certified | None, transition: Transition, manifest: ZoneManifest) -> Slot:
@@ -125,7 +126,7 @@ def check_proposal(
         check_stored(proposal, view)
     else:
         _check_rate(dossier, transition, slot, view)
-        _check_ordered_first(transition, parent, view)
+        _check_nothing_waits(dossier, transition, view)
         _CHECKS[transition.kind](dossier, proposal, parent, view)
 
 
@@ -136,13 +137,10 @@ def _check_rate(dossier: Dossier, transition: Transition, slot: Slot, view: View
         view.rates.check(slot.agent, view.boot_ms)
 
 
-def _check_ordered_first(transition: Transition, parent: Certified, view: View) -> None:
-    """Check that nothing goes before an order that is known here and not carried out (check 6b)."""
-    if transition.kind not in _HELD_UP:
-        return
-    waiting = view.edicts.next_for(parent.record, view.documents, view.now_ms)
-    if waiting is not None:
-        raise Refused(f"its officers ordered to {waiting.order.act} it, and that comes first")
+def _check_nothing_waits(dossier: Dossier, transition: Transition, view: View) -> None:
+    """Check that nothing goes before what officers published, if it is known here and not carried out (check 6b)."""
+    if transition.kind in _HELD_UP and (waiting := what_waits(dossier, view)):
+        raise Refused(waiting)
 
 
 def is_rated(before: Dossier, after: Dossier) -> bool:

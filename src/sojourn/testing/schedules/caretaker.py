@@ -34,10 +34,10 @@ from sojourn.core.protocol.messages import (
     Head,
     Proposal,
 )
-from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.waiting import carrying_next
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.testing.schedules.asking import Asking, Deciding, as_reply
 from sojourn.testing.schedules.scene import seal
@@ -317,18 +317,15 @@ class Caretaker:
         named = dossier.arrival.arrive.visa.terms.host
         self._offer(item, None if to_all else named)
 
-    # --- what officers ordered ------------------------------------------------------------------------
+    # --- what officers published ----------------------------------------------------------------------
 
     def _obey(self, dossier: Dossier) -> None:
-        """Propose the order that comes next, as whoever carries it."""
-        anchor, head, view = self._anchor, dossier.head, self._anchor.view()
-        signed = None
-        if head is not None:
-            signed = view.edicts.next_for(head.record, view.documents, view.now_ms)
-        if head is None or signed is None:
+        """Propose what officers published and what comes next, as whoever carries it."""
+        anchor, head = self._anchor, dossier.head
+        proposal = carrying_next(dossier, anchor.view(), anchor.identity)
+        if proposal is None:
             self._done(dossier.agent, Task.OBEY)
             return
-        proposal = carrying(signed, head, anchor.identity, at_ms=view.now_ms)
         anchor.simulator.history.proposals[proposal.transition.digest] = proposal
         slot = slot_for(head, proposal.transition, anchor.manifest)
         proposer = Proposer(proposal, slot, anchor.manifest, parent=head)
