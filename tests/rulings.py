@@ -144,6 +144,16 @@ class PureAnchor:
         examined = self.edicts.examine(orders, self.clock.wall_ms, teller, judge)
         return self.edicts.take(examined, teller)
 
+    def learn_documents(
+        self, *documents: SignedDocument, teller: bytes = NOBODY
+    ) -> list[SignedDocument]:
+        """Take in published documents, where heads here say what rules; return what is news. Raises `Rejected`."""
+        stored, known = self.view().documents, self.edicts.successors
+        heads = [each.head for each in self.dossiers.values() if each.head is not None]
+        known.rules({d for head in heads for d in head.record.governance.named}, stored.get)
+        published = known.examine(documents, self.clock.wall_ms, teller, stored.get)
+        return known.take(published, self.clock.wall_ms, teller, stored.get)
+
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""
         while True:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+import msgspec
+
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import (
@@ -157,6 +159,14 @@ def _document(cedar: str, actions: tuple[str, ...], *, outside: bool) -> SignedD
         actions=actions,
         outside_effects=outside,
     )
+    sealed = _seal(ISSUER, Kind.DOCUMENT, Role.ISSUER, digest_of(document))
+    return SignedDocument(document=document, seals=(sealed,))
+
+
+def successor(old: Document, cedar: str) -> SignedDocument:
+    """Return the document that follows another of the issuer's, with another text."""
+    version, previous = old.version + 1, digest_of(old)
+    document = msgspec.structs.replace(old, version=version, previous=previous, cedar=cedar)
     sealed = _seal(ISSUER, Kind.DOCUMENT, Role.ISSUER, digest_of(document))
     return SignedDocument(document=document, seals=(sealed,))
 

@@ -21,7 +21,7 @@ from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 
-__all__ = ["introduce", "launch", "message", "order", "publish", "send"]
+__all__ = ["by_issuer", "introduce", "launch", "message", "order", "publish", "send"]
 
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.25
@@ -122,9 +122,13 @@ async def order(
         await asyncio.sleep(_PAUSE_S)
 
 
-async def publish(pool: ConnectionPool, zone: ZoneManifest, anchor: int, given: Order) -> None:
-    """Give an order of the agent's issuer to one anchor alone. Raises `Refused` if that does not keep it."""
-    tell = Tell(news=News(orders=(sealed(given, [ISSUER]),)))
-    reply = await ZoneClient(zone, pool).call(anchor, tell, timeout_s=_ASK_S)
+def by_issuer(given: Order) -> News:
+    """Return an order of the agents' issuer, as it is published."""
+    return News(orders=(sealed(given, [ISSUER]),))
+
+
+async def publish(pool: ConnectionPool, zone: ZoneManifest, anchor: int, news: News) -> None:
+    """Give what the issuer published to one anchor alone. Raises `Refused` if that does not keep it."""
+    reply = await ZoneClient(zone, pool).call(anchor, Tell(news=news), timeout_s=_ASK_S)
     if not isinstance(reply, Applied):
         raise Refused(reply.problem if isinstance(reply, Declined) else "it answered otherwise")

@@ -9,8 +9,12 @@ from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer, Requirements
+from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import Act, Order
+from sojourn.core.base.encoding import decode, digest_of
 from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
+from sojourn.core.protocol.gossip import News
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
 from sojourn.runtime.steps import Step
@@ -18,7 +22,7 @@ from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.facts import Happening, Performed
 from sojourn.testing.faults import Faults, Storm
-from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis
+from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis, successor
 from sojourn.testing.loop import Complaints
 from sojourn.testing.network import Network
 from sojourn.testing.processes import AnchorProcess, Client, HostProcess, MakeAnchor, Process
@@ -56,6 +60,7 @@ class World:
         self._zones: dict[str, Zone] = {}
         self._agents: list[LaunchedAgent] = []
         self._changes: Counter[bytes] = Counter()
+        self._published: dict[bytes, Document] = {}
         self._draw = self._chance("world")
         self._storm: Storm | None = None
         self._person = Client(self)
@@ -236,10 +241,24 @@ class World:
             issued_ms=now_ms(),
             expires_ms=now_ms() + int(lasts * 1000),
         )
-        self.perform(
-            lambda: person.publish(self._person.pool, to.manifest, to.index, given),
-            f"publish the order to {given.act} {agent.name}",
-        )
+        self._give(person.by_issuer(given), to, f"publish the order to {given.act} {agent.name}")
+
+    def publish_policy(self, agent: LaunchedAgent, policy: str, to: AnchorProcess) -> None:
+        """Publish the next version of the policy that rules an agent, and whoever shares it, by one anchor.
+
+        From there it comes to all of them by itself. `policy` is in Cedar; return when that anchor has kept it.
+        """
+        named = agent.record.governance.documents[0]
+        old = decode(agent.get(named), Document, what="document", limit=DOCUMENT_BYTES_MAX)
+        while (following := self._published.get(digest_of(old))) is not None:
+            old = following
+        signed = successor(old, policy)
+        self._published[digest_of(old)] = signed.document
+        self._give(News(documents=(signed,)), to, f"publish version {signed.document.version}")
+
+    def _give(self, news: News, to: AnchorProcess, what: str) -> None:
+        pool = self._person.pool
+        self.perform(lambda: person.publish(pool, to.manifest, to.index, news), what)
 
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.
