@@ -15,13 +15,14 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
+from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.messages import Evidence, Proposal
 from sojourn.core.protocol.validate import warrant_of
 from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
 from sojourn.core.quorum.votes import Phase, Slot
 from tests.conformance.golden import Json
-from tests.samples import SampleZone, found, genesis, propose
+from tests.samples import NOW_MS, SampleZone, document, found, genesis, key, propose, successor
 
 HOME: Final = found("home")
 AWAY: Final = found("away", 5, jurisdiction=("EU", "IE"))
@@ -66,7 +67,8 @@ def _departed(zone: SampleZone, head: Certified, target: SampleZone, visa: Visa)
     return _certified(zone, TransitionKind.DEPART, head, record, zone.hosts[0])
 
 
-GENESIS: Final = genesis(HOME, memory=MEMORY, eligibility=ELIGIBILITY)
+DOCUMENT: Final = document(cool_down_ms=60_000)
+GENESIS: Final = genesis(HOME, DOCUMENT, memory=MEMORY, eligibility=ELIGIBILITY)
 WARRANT: Final = warrant_of(GENESIS)
 BORN: Final = HOME.certified(GENESIS.transition)
 AGENT: Final = BORN.record.agent_id
@@ -76,6 +78,10 @@ BOUND: Final = _certified(
     BORN,
     bound(BORN.record, BORN.certificate.slot, HOME.hosts[0].public),
     HOME.hosts[0],
+)
+SUCCESSOR: Final = successor(DOCUMENT, cool_down_ms=0)
+AMENDED: Final = HOME.certified(
+    bringing(DOCUMENT.document, (SUCCESSOR,), BOUND, key("stranger"), at_ms=NOW_MS).transition
 )
 _SPENT: Final = replace(
     ELIGIBILITY, budgets=ELIGIBILITY.budgets | {"calls": Budget(limit=100, spent=3)}
@@ -102,6 +108,16 @@ ADMISSION: Final = propose(
     evidence=Evidence(departure=GONE, visa=VISA),
 )
 ADMITTED: Final = AWAY.certified(ADMISSION.transition)
+GONE_AMENDED: Final = _departed(HOME, AMENDED, AWAY, visa_for(AMENDED.record, AWAY))
+ADMITTED_AMENDED: Final = _certified(
+    AWAY,
+    TransitionKind.ADMIT,
+    GONE_AMENDED,
+    admitted(
+        GONE_AMENDED.record, GONE_AMENDED.certificate.slot, AWAY.manifest, AWAY.hosts[0].public
+    ),
+    AWAY.hosts[0],
+)
 GONE_AGAIN: Final = _departed(AWAY, ADMITTED, HOME, visa_for(ADMITTED.record, HOME))
 REFUSAL: Final = _certified(
     HOME,

@@ -127,13 +127,16 @@ def _weight(put: PutBlock) -> int:
 def roots_of(dossier: Dossier) -> set[bytes]:
     """Return the blocks that a dossier names: of its records the policies, the code, and the roots of memory.
 
-    The head, what is voted on or pending, what applies, with its chapters, and what has arrived (trap 46).
+    The head, with what proves its policies, what is voted on or pending, what applies, with its chapters, and what
+    has arrived (trap 46).
     """
     records = [dossier.head.record] if dossier.head else []
     records += [p.transition.record for p in dossier.open.proposals] if dossier.open else []
     records += [dossier.application.head.record] if dossier.application else []
     records += [dossier.arrival.arrive.departure.record] if dossier.arrival else []
     found = set[bytes]()
+    if dossier.chapter:
+        found.update(each.document for each in dossier.chapter.succession)
     if dossier.application:
         found.update(dossier.application.chapters, dossier.application.documents)
     for record in records:

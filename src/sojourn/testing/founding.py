@@ -54,6 +54,8 @@ __all__ = [
     "found",
     "genesis",
     "key",
+    "policy_of",
+    "successor",
 ]
 
 PERMIT_ALL: Final = "permit (principal, action, resource);"
@@ -147,7 +149,15 @@ def endorsement(zone: bytes) -> SignedEndorsement:
 
 
 @cache
-def _document(cedar: str, actions: tuple[str, ...], *, outside: bool) -> SignedDocument:
+def policy_of(
+    cedar: str,
+    actions: tuple[str, ...] = (),
+    *,
+    outside: bool = False,
+    cool_down_ms: int = 0,
+    not_after_ms: int = _FOR_EVER_MS,
+) -> SignedDocument:
+    """Return an agent's policy document, signed by the issuer."""
     document = Document(
         issuer="test",
         name="rules",
@@ -155,18 +165,30 @@ def _document(cedar: str, actions: tuple[str, ...], *, outside: bool) -> SignedD
         officers=Officers(keys=(ISSUER.public,)),
         cedar=cedar,
         not_before_ms=0,
-        not_after_ms=_FOR_EVER_MS,
+        not_after_ms=not_after_ms,
         actions=actions,
         outside_effects=outside,
+        cool_down_ms=cool_down_ms,
     )
-    sealed = _seal(ISSUER, Kind.DOCUMENT, Role.ISSUER, digest_of(document))
-    return SignedDocument(document=document, seals=(sealed,))
+    return _signed(document)
 
 
-def successor(old: Document, cedar: str) -> SignedDocument:
-    """Return the document that follows another of the issuer's, with another text."""
-    version, previous = old.version + 1, digest_of(old)
-    document = msgspec.structs.replace(old, version=version, previous=previous, cedar=cedar)
+def successor(
+    old: Document, cedar: str, *, cool_down_ms: int = 0, not_after_ms: int | None = None
+) -> SignedDocument:
+    """Return the document that follows another, signed by the issuer: its text, and how long it holds and cools."""
+    follows = msgspec.structs.replace(
+        old,
+        version=old.version + 1,
+        previous=digest_of(old),
+        cedar=cedar,
+        cool_down_ms=cool_down_ms,
+        not_after_ms=_FOR_EVER_MS if not_after_ms is None else not_after_ms,
+    )
+    return _signed(follows)
+
+
+def _signed(document: Document) -> SignedDocument:
     sealed = _seal(ISSUER, Kind.DOCUMENT, Role.ISSUER, digest_of(document))
     return SignedDocument(document=document, seals=(sealed,))
 
@@ -204,15 +226,12 @@ def genesis(
     nonce: bytes,
     now_ms: int,
     memory: Mapping[str, Keep],
-    policy: str,
-    actions: tuple[str, ...],
-    outside: bool,
+    policy: SignedDocument,
     budgets: Mapping[str, int],
     requires: Requirements,
 ) -> Born:
     """Return the genesis of an agent, signed by the issuer. `nonce` (32 bytes) makes it one of its kind."""
-    blocks = NewBlocks(NoBlocks())
-    signed = _document(policy, actions, outside=outside)
+    blocks, signed = NewBlocks(NoBlocks()), policy
     ruled_by = blocks.add(encode(signed.document))
     record = AgentRecord(
         realm=zone.realm,

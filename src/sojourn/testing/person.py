@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sojourn.core.agent.memory.blocks import NoBlocks
+from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.orders import Order
-from sojourn.core.base.encoding import digest_of, encode_block
+from sojourn.core.base.encoding import digest_of, encode, encode_block
 from sojourn.core.base.errors import Refused, SojournError
 from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AgentMessage, PutMessage, SignedMessage
 from sojourn.core.protocol.gossip import News, Tell
@@ -21,7 +24,7 @@ from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 
-__all__ = ["by_issuer", "introduce", "launch", "message", "order", "publish", "send"]
+__all__ = ["amend", "by_issuer", "introduce", "launch", "message", "order", "publish", "send"]
 
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.25
@@ -98,6 +101,40 @@ async def send(pool: ConnectionPool, zone: Callable[[], ZoneManifest], said: Sig
         took = await client.ask_all(PutMessage(message=said), Applied, timeout_s=_ASK_S)
         if len(took) > client.manifest.f:
             return
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def amend(
+    pool: ConnectionPool,
+    look: Callable[[], tuple[ZoneManifest, Certified]],
+    old: Document,
+    run: Sequence[SignedDocument],
+    now_ms: Callable[[], int],
+) -> Certified:
+    """Bring successors of a document to where the agent is, after whatever it does next, until the last one rules.
+
+    To one between zones they are brought when it has arrived.
+    """
+    blocks = NewBlocks(NoBlocks())
+    shown = tuple(encode(signed.document) for signed in run)
+    for data in shown:
+        blocks.add(data)
+    while True:
+        zone, head = look()
+        if head.record.eligibility.status is Status.DEPARTED:
+            await asyncio.sleep(_PAUSE_S)
+            continue
+        proposal = bringing(old, run, head, key("person"), at_ms=now_ms())
+        slot = slot_for(head, proposal.transition, zone)
+        try:
+            client = ZoneClient(zone, pool)
+            proposer = Proposer(proposal, slot, zone, parent=head, blocks=shown)
+            return await client.decide(proposer, blocks, timeout_s=_ASK_S, until_applied=True)
+        except Overtaken:
+            continue
+        except Stalled as stalled:
+            if _is_final(stalled, zone):
+                raise
         await asyncio.sleep(_PAUSE_S)
 
 

@@ -9,12 +9,10 @@ from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer, Requirements
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.orders import Act, Order
-from sojourn.core.base.encoding import decode, digest_of
+from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
-from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
-from sojourn.core.protocol.gossip import News
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
 from sojourn.runtime.steps import Step
@@ -22,11 +20,12 @@ from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.facts import Happening, Performed
 from sojourn.testing.faults import Faults, Storm
-from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis, successor
+from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis, policy_of, successor
 from sojourn.testing.loop import Complaints
 from sojourn.testing.network import Network
 from sojourn.testing.processes import AnchorProcess, Client, HostProcess, MakeAnchor, Process
 from sojourn.testing.promises import broken_promises
+from sojourn.testing.publishing import Publishing
 from sojourn.testing.substrate import Watch
 from sojourn.testing.timeline import NS_PER_S, Timeline
 from sojourn.testing.trace import Trace
@@ -42,7 +41,7 @@ class Unmet(AssertionError):
     """What a test expected of the world did not come."""
 
 
-class World:
+class World(Publishing):
     """Zones of production's processes, in virtual time; made by `simulate`.
 
     Time passes only inside the methods that let it: `run`, `run_until`, `zone`, `launch`, and those of agents
@@ -59,8 +58,8 @@ class World:
         self.complaints: list[str] = []
         self._zones: dict[str, Zone] = {}
         self._agents: list[LaunchedAgent] = []
+        self._policies: dict[bytes, Document] = {}
         self._changes: Counter[bytes] = Counter()
-        self._published: dict[bytes, Document] = {}
         self._draw = self._chance("world")
         self._storm: Storm | None = None
         self._person = Client(self)
@@ -164,13 +163,16 @@ class World:
         budgets: Mapping[str, int] | None = None,
         requires: Requirements | None = None,
         actions: Sequence[str] = (),
+        cool_down: float = 0.0,
+        holds: float | None = None,
     ) -> LaunchedAgent:
         """Launch an agent into a zone, as `sojourn agent launch` does; return when its genesis is decided.
 
         `agent` is a class of a module, or "module:Class" with the `folder` where that is: its source travels, so
         that every host loads it anew. `memory` gives each compartment its first values: a dictionary makes a
         mapping, a list or None a log, `Keep` says more. `policy` is the agent's own, in Cedar; the actions of its
-        steps are declared.
+        steps are declared. It holds for so many seconds from now, for ever by default; when it was amended, it rules
+        beside what took its place for `cool_down` seconds.
         """
         source, entry = _source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
@@ -181,15 +183,20 @@ class World:
             nonce=self._draw.randbytes(32),
             now_ms=self._person.clock.wall_ms(),
             memory={name: _kept(values) for name, values in (memory or {}).items()},
-            policy=policy,
-            actions=tuple(sorted(declared)),
-            outside=bool(declared),
+            policy=policy_of(
+                policy,
+                tuple(sorted(declared)),
+                outside=bool(declared),
+                cool_down_ms=round(cool_down * 1000),
+                **self._window(holds),
+            ),
             budgets=budgets or {},
             requires=requires or Requirements(),
         )
         certified = self.perform(
             lambda: person.launch(self._person.pool, zone.manifest, born), "launch an agent"
         )
+        self._know(born.proposal.evidence.documents)
         name = f"agent {len(self._agents)}"
         launched = LaunchedAgent(self, name, certified)
         self._agents.append(launched)
@@ -227,38 +234,45 @@ class World:
             within,
         )
 
-    def publish(
-        self, agent: LaunchedAgent, act: Act | str, to: AnchorProcess, lasts: float = 3600.0
+    def amend(
+        self,
+        agent: LaunchedAgent,
+        *policies: str,
+        cool_down: float = 0.0,
+        holds: float | None = None,
+        within: float = WITHIN_S,
     ) -> None:
-        """Give an order of an agent's officers to one anchor of any zone; return when that has kept it.
+        """Amend an agent's policy, as the officers of its issuer do; return when that is decided where it is.
 
-        From there it comes to the agent by itself, wherever that is, if it does within `lasts` seconds.
+        Each policy, in Cedar, succeeds the one before, and the last one rules from then on. `cool_down` and `holds`
+        say of all of them what they say of the first one in `launch`.
         """
-        now_ms = self._person.clock.wall_ms
-        given = Order(
-            agent=agent.id,
-            act=Act(act),
-            issued_ms=now_ms(),
-            expires_ms=now_ms() + int(lasts * 1000),
+        old = before = self._policies[agent.record.governance.documents[0]]
+        cools, run = round(cool_down * 1000), list[SignedDocument]()
+        for cedar in policies:
+            run.append(successor(before, cedar, cool_down_ms=cools, **self._window(holds)))
+            before = run[-1].document
+        self._know(run)
+        self.perform(
+            lambda: person.amend(
+                self._person.pool,
+                lambda: (agent.zone.manifest, agent.head),
+                old,
+                run,
+                self._person.clock.wall_ms,
+            ),
+            f"amend {agent.name}",
+            within,
         )
-        self._give(person.by_issuer(given), to, f"publish the order to {given.act} {agent.name}")
 
-    def publish_policy(self, agent: LaunchedAgent, policy: str, to: AnchorProcess) -> None:
-        """Publish the next version of the policy that rules an agent, and whoever shares it, by one anchor.
+    def _know(self, policies: Sequence[SignedDocument]) -> None:
+        """Remember policy documents, to sign their successors."""
+        self._policies |= {digest_of(signed.document): signed.document for signed in policies}
 
-        From there it comes to all of them by itself. `policy` is in Cedar; return when that anchor has kept it.
-        """
-        named = agent.record.governance.documents[0]
-        old = decode(agent.get(named), Document, what="document", limit=DOCUMENT_BYTES_MAX)
-        while (following := self._published.get(digest_of(old))) is not None:
-            old = following
-        signed = successor(old, policy)
-        self._published[digest_of(old)] = signed.document
-        self._give(News(documents=(signed,)), to, f"publish version {signed.document.version}")
-
-    def _give(self, news: News, to: AnchorProcess, what: str) -> None:
-        pool = self._person.pool
-        self.perform(lambda: person.publish(pool, to.manifest, to.index, news), what)
+    def _window(self, holds: float | None) -> dict[str, int]:
+        if holds is None:
+            return {}
+        return {"not_after_ms": self._person.clock.wall_ms() + round(holds * 1000)}
 
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.

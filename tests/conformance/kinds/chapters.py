@@ -1,39 +1,45 @@
 """Chains of custody: chapters from genesis on, each proved by the zone that the one before it names."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from sojourn.core.agent.governance import Document, issuer_id
+from sojourn.core.agent.governance import Document, Officers, issuer_id
+from sojourn.core.agent.succession import Sealed
 from sojourn.core.base.digests import digest
-from sojourn.core.base.encoding import decode, encode
+from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.limits import DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX
 from sojourn.core.base.seals import Kind as SealKind
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import admitted
-from sojourn.core.protocol.custody import Chapter, check_chain, check_warrant
+from sojourn.core.protocol.custody import Chapter, check_chain, check_governance
 from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, CHAPTERS, record_summary
 from tests.conformance.kinds.certified import given_zones, known_zones
-from tests.samples import document, key, propose, seal
+from tests.samples import document, key, propose, seal, successor
 
 AT: Final = "chapters"
 ZONES: Final = (journey.HOME, journey.AWAY, journey.THIEF)
-DOCUMENTS: Final = [encode(each.document).hex() for each in journey.GENESIS.evidence.documents]
+TURNED: Final = successor(journey.SUCCESSOR, officers=Officers(keys=(key("eve").public,)))
+"""It has other officers than the one before it."""
+DOCUMENTS: Final = [
+    encode(each.document).hex() for each in (journey.DOCUMENT, journey.SUCCESSOR, TURNED)
+]
 EVE: Final = key("eve")
 
 
 def _check(data: bytes, given: Json) -> Json:
     chapters = decode(data, tuple[Chapter, ...], what=AT, limit=MESSAGE_BYTES_MAX)
     last = check_chain(bytes.fromhex(given["agent"]), chapters, known_zones(given))
-    documents = [
-        decode(bytes.fromhex(each), Document, what="document", limit=DOCUMENT_BYTES_MAX)
-        for each in given["documents"]
-    ]
-    check_warrant(chapters[0], documents)
-    return record_summary(last) | {"issuer_id": issuer_id(documents[0]).hex()}
+    known = {
+        digest(data): decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX)
+        for data in map(bytes.fromhex, given["documents"])
+    }
+    check_governance(chapters[0], chapters[-1], last, known.__getitem__)
+    issuer = known[chapters[0].opened.record.governance.documents[0]]
+    return record_summary(last) | {"issuer_id": issuer_id(issuer).hex()}
 
 
 def _valid() -> Iterator[Case]:
@@ -41,6 +47,51 @@ def _valid() -> Iterator[Case]:
     yield Case(name="departed", data=encode(CHAPTERS[:1]))
     yield Case(name="admitted", data=encode((CHAPTERS[0], replace(CHAPTERS[1], closed=None))))
     yield Case(name="refused elsewhere and returned", data=encode(CHAPTERS))
+
+    yield Case(name="amended, and admitted elsewhere", data=encode(_amended(_sealed())))
+
+
+def _sealed(**changes: Any) -> Sealed:
+    """Return what proves that the successor is the issuer's, changed."""
+    made = Sealed(
+        document=digest_of(journey.SUCCESSOR.document),
+        follows=digest_of(journey.DOCUMENT.document),
+        seals=journey.SUCCESSOR.seals,
+    )
+    return replace(made, **changes)
+
+
+def _amended(*succession: Sealed) -> Sequence[Chapter]:
+    """Return the chain of an agent that was amended where it was born, with what proves its documents."""
+    first = Chapter(opened=journey.BORN, closed=journey.GONE_AMENDED, warrant=journey.WARRANT)
+    return (first, Chapter(opened=journey.ADMITTED_AMENDED, succession=succession))
+
+
+def _ungoverned() -> Iterator[tuple[str, Sequence[Chapter], str, str]]:
+    """Yield chains with documents that the officers before them did not seal."""
+    at, named = "chapters[-1].succession", digest_of(journey.SUCCESSOR.document)
+    eve = seal(EVE, SealKind.DOCUMENT, Role.ISSUER, named)
+    yield "amended by nobody's seal", _amended(), "wrong-documents", at
+    for name, changes, reason, where in (
+        ("a successor sealed by nobody", {"seals": ()}, "below-threshold", "[0]"),
+        ("a successor sealed by a stranger", {"seals": (eve,)}, "wrong-key", "[0].seals[0]"),
+        (
+            "a successor of what did not rule",
+            {"follows": digest(b"another")},
+            "wrong-documents",
+            "[0]",
+        ),
+    ):
+        yield name, _amended(_sealed(**changes)), reason, f"{at}{where}"
+    twice = _amended(_sealed(), _sealed())
+    yield "a successor twice", twice, "wrong-documents", f"{at}[1]"
+    further = Sealed(document=digest_of(TURNED.document), follows=named, seals=TURNED.seals)
+    yield "a succession that goes on", _amended(_sealed(), further), "wrong-documents", at
+    backwards = Sealed(
+        document=_sealed().follows, follows=_sealed().document, seals=journey.DOCUMENT.seals
+    )
+    back = _amended(_sealed(), backwards)
+    yield "a succession that goes back", back, "rollback", f"{at}[1]"
 
 
 def _with(index: int, chapter: Chapter) -> Sequence[Chapter]:
@@ -142,7 +193,7 @@ def _clone() -> Chapter:
 
 
 def _invalid() -> Iterator[Case]:
-    for name, chapters, reason, where in [*_broken(), *_unwarranted()]:
+    for name, chapters, reason, where in [*_broken(), *_unwarranted(), *_ungoverned()]:
         expect = {"reason": reason, "where": where}
         yield Case(name=name, data=encode(chapters), expect=expect)
     data = encode((CHAPTERS[0], replace(CHAPTERS[1], closed=None)))
@@ -169,7 +220,8 @@ def _invalid() -> Iterator[Case]:
 KIND = Kind(
     name="chapters",
     about="bytes: a list of Chapters, the first one opened by the agent's genesis. given.agent: the agent; "
-    "given.manifests: as for certified; given.documents: the policy documents that the genesis names, encoded. "
+    "given.manifests: as for certified; given.documents: policy documents, encoded: those that the "
+    "genesis names, and later ones, which the newest chapter's succession proves. "
     "expect: the record that opened the last term, as for record; expect.issuer_id: as for document, of the "
     "first one. What happened within a term is not in here: its opening and its departure are enough.",
     check=_check,

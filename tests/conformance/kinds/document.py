@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from sojourn.core.agent.governance import (
     Document,
     Officers,
+    Root,
     SignedDocument,
     check_successor,
     issuer_id,
@@ -18,7 +19,7 @@ from sojourn.core.base.seals import Kind as SealKind
 from sojourn.core.base.seals import Role
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.spoiled import fields_of, spoiled, with_fields
-from tests.samples import document, key, seal
+from tests.samples import document, key, seal, successor
 
 ANN, BEN, EVE = key("ann"), key("ben"), key("eve")
 BOTH: Final = Officers(keys=(ANN.public, BEN.public), amend=2, revoke=1, move=2, retire=2)
@@ -26,6 +27,8 @@ FIRST: Final = document(by=(ANN, BEN), officers=BOTH, actions=("order.place",))
 SECOND: Final = document(
     by=(ANN, BEN), officers=BOTH, version=2, previous=digest_of(FIRST.document)
 )
+ROOT_KEY = key("root")
+ROOTED: Final = document(by=(ANN, BEN), officers=BOTH, root=Root(keys=(ROOT_KEY.public,)))
 AT: Final = "document"
 
 
@@ -37,7 +40,7 @@ def _check(data: bytes, given: Json) -> Json:
     signed = decode(data, SignedDocument, what=AT, limit=DOCUMENT_BYTES_MAX)
     new = signed.document
     if given["before"] is None:
-        new.officers.check()
+        new.check_signers()
         signed.check(new.officers, new.officers.amend)
     else:
         held = bytes.fromhex(given["before"])
@@ -68,6 +71,12 @@ def _valid() -> Iterator[Case]:
         previous=digest_of(FIRST.document),
     )
     yield Case(name="handed over to others", data=encode(handed), given=_given(FIRST.document))
+    cools = successor(FIRST, by=(ANN, BEN), cool_down_ms=86_400_000)
+    yield Case(name="a successor that cools", data=encode(cools), given=_given(FIRST.document))
+    same = successor(ROOTED, by=(ANN, BEN), cedar="permit (principal, action, resource);//")
+    yield Case(name="the text alone, by officers", data=encode(same), given=_given(ROOTED.document))
+    turned = successor(ROOTED, by=(ROOT_KEY,), officers=Officers(keys=(EVE.public,)))
+    yield Case(name="other officers, by root", data=encode(turned), given=_given(ROOTED.document))
 
 
 def _unsealed() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]]:
@@ -113,6 +122,15 @@ def _unsealed() -> Iterator[tuple[str, SignedDocument, Document | None, str, str
     lowered = document(by=(ANN,), officers=replace(BOTH, amend=1), version=2, previous=named)
     yield "a successor by its own lower threshold", lowered, FIRST.document, "below-threshold", AT
 
+    others = {"officers": Officers(keys=(EVE.public,))}
+    for name, by, changes in (
+        ("other officers by officers, where there is a root", (ANN, BEN), others),
+        ("no root any more, by officers", (ANN, BEN), {"root": None}),
+        ("the text alone, by root", (ROOT_KEY,), {"cedar": ""}),
+    ):
+        made = successor(ROOTED, by=by, **changes)
+        yield name, made, ROOTED.document, "wrong-key", f"{AT}.seals[0]"
+
 
 def _unsound() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]]:
     previous = digest_of(FIRST.document)
@@ -138,6 +156,12 @@ def _unsound() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]
         ("an officer twice", replace(BOTH, keys=(ANN.public, ANN.public)), "officers.keys"),
     ):
         yield name, document(by=(ANN, BEN), officers=officers), None, "bad-officers", where
+    for name, root, where in (
+        ("a root that nobody makes up", Root(keys=(EVE.public,), threshold=2), "root.threshold"),
+        ("a root's key twice", Root(keys=(EVE.public, EVE.public)), "root.keys"),
+    ):
+        made = document(by=(ANN, BEN), officers=BOTH, root=root)
+        yield name, made, None, "bad-officers", where
 
 
 def _invalid() -> Iterator[Case]:
@@ -172,7 +196,8 @@ KIND = Kind(
     name="document",
     about="bytes: a SignedDocument. given.before: null, and then the document's own officers must have sealed "
     "it; or the encoding of the Document that it follows, whose officers must have, at least as many as "
-    "that one's `amend`. expect.amend: how many of how many officers the next one needs; expect.issuer_id: the "
+    "that one's `amend`, or its root, if it has one and the document names other officers or another root. "
+    "expect.amend: how many of how many officers the next one needs; expect.issuer_id: the "
     "digest of the officers with their keys in ascending order, by which policies know the issuer.",
     check=_check,
     files={"valid": _valid, "invalid": _invalid},

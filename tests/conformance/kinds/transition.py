@@ -73,6 +73,7 @@ def _valid() -> Iterator[Case]:
         ("an admission", journey.ADMITTED, journey.GONE),
         ("a refusal, which makes no version", journey.REFUSAL, journey.GONE_AGAIN),
         ("a return", journey.RETURNED, journey.GONE_AGAIN),
+        ("an amendment", journey.AMENDED, journey.BOUND),
     ):
         yield Case(name=name, data=encode(made.transition), given=given_parent(parent))
 
@@ -169,6 +170,24 @@ def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
         "bad-change",
         "eligibility.budgets",
     )
+    amendment = journey.AMENDED.transition
+    for name, changes, where in (
+        (
+            "an amendment of nothing",
+            {"governance__documents": journey.BOUND.record.governance.documents},
+            "governance.documents",
+        ),
+        (
+            "an amendment with one document more",
+            {"governance__documents": amendment.record.governance.documents * 2},
+            "governance.documents",
+        ),
+        ("an amendment that is not counted", {"governance__version": 1}, "governance.version"),
+        ("an amendment to another issuer", {"governance__issuer": ZERO}, "governance.issuer"),
+        ("an amendment that lets it sleep", {"eligibility__wake": ()}, "eligibility.wake"),
+    ):
+        made = replace(amendment, record=changed(amendment.record, **changes))
+        yield name, made, journey.BOUND, "bad-change", where
     old = replace(journey.BORN.transition, record=changed(journey.BORN.record, version=1))
     yield "a genesis with a version behind it", old, None, "bad-change", "record"
 
@@ -182,7 +201,7 @@ def _invalid() -> Iterator[Case]:
     yield Case(name="held against another parent", data=encode(STEP), given=other, expect=expect)
     record = fields_of(STEP.record)
     wrong: dict[str, tuple[dict[str, Any], str, str]] = {
-        "a kind there is none of": ({"kind": "amend"}, "bad-field", f"{AT}.kind"),
+        "a kind there is none of": ({"kind": "upgrade"}, "bad-field", f"{AT}.kind"),
         "a record of a later version": (
             {"record": record | {"kind": "agent-record/2"}},
             "wrong-kind",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from sojourn import Agent, Assessment, Context, UncertainOutcome, step
+from sojourn import Agent, Assessment, Context, Denied, UncertainOutcome, step
 
 
 class Payer(Agent):
@@ -74,3 +74,22 @@ class Listener(Agent):
         await ctx.sleep(10)
         message = await ctx.receive()
         return message.body if message is not None else None
+
+
+class Trader(Agent):
+    """Places an order in every turn, if it may; writes down when it might."""
+
+    @step(effect="idempotent", action="order.place")
+    def place(self, number: int) -> int:
+        """Place an order."""
+        return number
+
+    async def run(self, ctx: Context) -> None:
+        """Trade, turn by turn."""
+        said = ctx.memory.log("said", str)
+        async for number in ctx.turns(range(ctx.memory["plan"]["turns"])):
+            try:
+                said.append(f"placed {await self.place(number)}")
+            except Denied:
+                said.append("denied")
+            await ctx.sleep(1)

@@ -46,8 +46,10 @@ def bringing(
 ) -> Proposal:
     """Return the proposal to put the last of a run of successors in the place of `old` after `head`.
 
-    The bearer signs for bringing them: any key will do. Raises `Rejected` if more would cool than there is room for.
+    The bearer signs for bringing them: any key will do. Raises `Rejected` if that does not rule, or if more would
+    cool than there is room for.
     """
+    succeeded(head.record, run)
     documents = [signed.document for signed in run]
     transition = Transition(
         kind=TransitionKind.AMEND,
@@ -122,7 +124,10 @@ def check_amendment(dossier: Dossier, proposal: Proposal, parent: Certified, vie
         problem = "the record is not the one that follows"
         raise Rejected(problem, reason="bad-change", where="record")
     check_stored(proposal, view)
-    permission.agent_policy(documents_of(expected.governance.documents, view))
+    others = documents_of(
+        (each for each in parent.record.governance.documents if each != digest_of(old)), view
+    )
+    permission.agent_policy((*others, documents[-1]))
     check_room(dossier, run, view)
 
 

@@ -1,0 +1,324 @@
+"""An amended agent proves by its officers' seals what rules it: no zone can amend in their name (protocol §8)."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sojourn.core.agent.governance import Officers, Root, SignedDocument
+from sojourn.core.agent.succession import Sealed, extended
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol import amending
+from sojourn.core.protocol.applying import caught_up, is_behind
+from sojourn.core.protocol.capsule import (
+    Closure,
+    block_names,
+    capsule_head,
+    load_capsule,
+    make_capsule,
+)
+from sojourn.core.protocol.car import car_section
+from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.messages import (
+    Arrive,
+    AskVisa,
+    Declined,
+    Need,
+    Proposal,
+    Propose,
+    ShowCommit,
+    Voted,
+)
+from tests.rulings import PureZone, World
+from tests.samples import CODE, ISSUER, document, key, successor
+from tests.unit.core.protocol.asking import EVE, proposed, reason_of
+
+ANN, BEN, CAT = key("ann"), key("ben"), key("cat")
+D0 = document()
+D1 = successor(D0, cedar=D0.document.cedar + "// 1")
+ANNS = Officers(keys=(ANN.public,))
+TURNED = successor(D1, officers=ANNS)
+"""The issuer hands over to Ann."""
+D3 = successor(TURNED, by=(ANN,))
+
+
+@pytest.fixture
+def world() -> World:
+    return World("a", "b", "c")
+
+
+def sealed(signed: SignedDocument, follows: SignedDocument) -> Sealed:
+    return Sealed(
+        document=digest_of(signed.document),
+        follows=digest_of(follows.document),
+        seals=signed.seals,
+    )
+
+
+def succession(zone: PureZone, head: Certified, index: int = 0) -> tuple[Sealed, ...]:
+    """Return what an anchor keeps that proves an agent's documents."""
+    return zone.anchors[index].past(head.record.agent_id)[-1].succession
+
+
+# What is shown
+
+
+def test_section_8_1_officers_that_name_their_successors_stay_the_issuer(world: World) -> None:
+    """The identifier outlives its keys; who holds them now is who may amend, and order."""
+    a, b, _ = world.zones
+    head = world.launch(a, D0)
+    issuer = head.record.governance.issuer
+    head = world.amend(a, head, D1)
+    head = world.amend(a, head, TURNED)
+    late = successor(TURNED, by=(ISSUER,))
+    assert "wrong-key" == reason_of(proposed(world, world.amendment(head, late), head))
+    head = world.move(a, b, world.amend(a, head, D3))
+    assert issuer == head.record.governance.issuer
+    assert (sealed(TURNED, D0), sealed(D3, TURNED)) == succession(b, head)
+    assert "wrong-key" == reason_of(b.ask(0, _asked(world, b, head, successor(D3, by=(ISSUER,)))))
+
+
+def _asked(world: World, zone: PureZone, head: Certified, *run: SignedDocument) -> Any:
+    proposal = world.amendment(head, *run)
+    zone.give(*(digest_of(item.document) for item in run))
+    return Propose(slot=zone.slot(proposal, head), round=0, proposal=proposal)
+
+
+def test_section_8_1_it_goes_from_zone_to_zone_and_back(world: World) -> None:
+    a, b, c = world.zones
+    head = world.amend(a, world.launch(a, D0), D1)
+    head = world.move(a, b, head)
+    head = world.amend(b, head, TURNED)
+    head = world.move(c, a, world.move(b, c, head))
+    for index in range(4):
+        assert (sealed(TURNED, D0),) == succession(a, head, index)
+
+
+def test_section_8_1_a_refused_agent_comes_home_with_it(world: World) -> None:
+    a, b, _ = world.zones
+    head = world.amend(a, world.launch(a, D0), D1)
+    gone, visa, _ask = world.depart(a, b, head, deadline_ms=10)
+    world.clock.pass_ms(10)
+    b.ask_all(Arrive(departure=gone, visa=visa))
+    world.clock.pass_ms(10)
+    back = world.take_back(a, gone, world.refuse(b, gone))
+    assert (sealed(D1, D0),) == succession(a, back)
+
+
+def test_section_8_1_only_changes_of_keys_make_it_longer() -> None:
+    """Those who were officers all along vouch for the newest text."""
+    known = {digest_of(D0.document): D0.document}
+    last, found = D0, tuple[Sealed, ...]()
+    for _ in range(50):
+        following = successor(last)
+        found = extended(found, [following], known)
+        known[digest_of(following.document)] = following.document
+        last = following
+    assert (sealed(last, D0),) == found
+    other = successor(last, officers=ANNS)
+    found = extended(found, [other, successor(other, by=(ANN,))], known)
+    assert (sealed(other, D0), sealed(successor(other, by=(ANN,)), other)) == found
+    rooted = successor(D0, root=Root(keys=(CAT.public,)))
+    found = extended((), [rooted, successor(rooted)], known)
+    assert (sealed(rooted, D0), sealed(successor(rooted), rooted)) == found
+
+
+def test_section_8_1_what_is_not_at_hand_is_not_left_out() -> None:
+    assert (sealed(D1, D0), sealed(TURNED, D1)) == extended((sealed(D1, D0),), [TURNED], {})
+
+
+# What a zone cannot do, all of its anchors together
+
+
+def certified(zone: PureZone, head: Certified, *run: SignedDocument, world: World) -> Certified:
+    """Return an amendment that a whole zone certified, whoever sealed what it brings."""
+    return zone.sample.certified(world.amendment(head, *run).transition)
+
+
+def application(world: World, head: Certified, *shown: Sealed) -> AskVisa:
+    """Return what the first zone lets its agent apply with in the second, where all documents are."""
+    a, b = world.zones[:2]
+    (first,) = a.anchors[0].past(head.record.agent_id)
+    named = world.shown([replace(first, succession=shown)], b)
+    ask = world.application(a, b, head)
+    proof = {digest_of(D0.document): None} | {each.document: None for each in shown}
+    documents = tuple(d for d in proof if d not in head.record.governance.named)
+    b.give(*world.known.library)
+    return replace(ask, chapters=named, documents=documents)
+
+
+OTHERS = document(name="other")
+FORGED: dict[str, tuple[Callable[[], SignedDocument], Callable[[], tuple[Sealed, ...]], str]] = {
+    "shown by nothing": (lambda: D1, lambda: (), "wrong-documents"),
+    "sealed by nobody": (
+        lambda: D1,
+        lambda: (replace(sealed(D1, D0), seals=()),),
+        "below-threshold",
+    ),
+    "sealed by a stranger": (
+        lambda: successor(D0, by=(EVE,)),
+        lambda: (sealed(successor(D0, by=(EVE,)), D0),),
+        "wrong-key",
+    ),
+    "of another name": (
+        lambda: successor(D0, name="x"),
+        lambda: (sealed(successor(D0, name="x"), D0),),
+        "wrong-documents",
+    ),
+    "of an older version": (
+        lambda: successor(D0, version=1, cedar=D0.document.cedar + " "),
+        lambda: (sealed(successor(D0, version=1, cedar=D0.document.cedar + " "), D0),),
+        "rollback",
+    ),
+    "following what did not rule": (
+        lambda: D1,
+        lambda: (sealed(D1, OTHERS),),
+        "wrong-documents",
+    ),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_section_8_1_no_zone_amends_in_the_name_of_others(world: World, forged: str) -> None:
+    made, shown, reason = FORGED[forged]
+    a, b = world.zones[:2]
+    head = world.launch(a, D0)
+    lied = certified(a, head, made(), world=world)
+    assert reason == reason_of(b.ask(0, application(world, lied, *shown())))
+    true = world.amend(a, head, D1)
+    assert isinstance(b.ask(0, application(world, true, sealed(D1, D0))), Voted)
+
+
+def test_section_8_1_what_is_asked_for_was_sealed_by_an_officer(world: World) -> None:
+    """A liar cannot have others look for blocks of its choice."""
+    a, b = world.zones[:2]
+    head = world.launch(a, D0)
+    lied = certified(a, head, D1, world=world)
+    ask = application(world, lied, sealed(D1, D0))
+    for anchor in b.anchors:
+        anchor.blocks -= {digest_of(D1.document)}
+    named = digest_of(D1.document)
+    assert Need(what="blocks", digests=(named,)) == b.ask(0, ask)
+    nowhere = replace(sealed(D1, D0), document=digest(b"a block of its choice"))
+    b.give(named)
+    assert reason_of(b.ask(0, application(world, lied, nowhere))) == "bad-signature"
+
+
+def test_section_8_1_an_application_names_what_proves_it_and_nothing_else(world: World) -> None:
+    a, b = world.zones[:2]
+    ask = application(world, world.amend(a, world.launch(a, D0), D1), sealed(D1, D0))
+    b.give(digest(b"more"))
+    for documents in ((), (*ask.documents, digest(b"more"))):
+        assert "wrong-documents" == reason_of(b.ask(0, replace(ask, documents=documents)))
+    assert isinstance(b.ask(0, ask), Voted)
+
+
+def test_section_8_1_a_root_is_asked_for_where_there_is_one(world: World) -> None:
+    a, b = world.zones[:2]
+    kept = document(root=Root(keys=(CAT.public,)))
+    stolen = successor(kept, officers=ANNS)  # by officers whose keys a thief has
+    head = world.launch(a, kept)
+    lied = certified(a, head, stolen, world=world)
+    ask = application(world, lied, sealed(stolen, kept))
+    documents = (digest_of(kept.document),)
+    assert "wrong-key" == reason_of(b.ask(0, replace(ask, documents=documents)))
+    true = successor(kept, by=(CAT,), officers=ANNS)
+    lied = certified(a, head, true, world=world)
+    ask = replace(application(world, lied, sealed(true, kept)), documents=documents)
+    assert isinstance(b.ask(0, ask), Voted)
+
+
+# Anchors that missed it
+
+
+def missed(world: World) -> tuple[PureZone, Certified]:
+    """Return a zone whose last anchor has missed an amendment, and the step after it, which it has heard of."""
+    a = world.zones[0]
+    head = world.launch(a, D0)
+    run = (D1, TURNED)
+    done = world.decide(a, world.amendment(head, *run), head, only=(0, 1, 2))
+    a.give(*(digest_of(each.document) for each in run))
+    return a, world.step(a, done)
+
+
+def test_an_anchor_that_missed_an_amendment_knows_that_it_did_and_catches_up(world: World) -> None:
+    a, head = missed(world)
+    late, agent = a.anchors[3], head.record.agent_id
+    assert head == late.dossier(agent).head
+    assert [False, False, False, True] == [is_behind(x.dossier(agent)) for x in a.anchors]
+    told = a.anchors[0].past(agent)
+    for wrong in ((), (sealed(D1, D0),), (sealed(TURNED, D1),)):
+        false = (replace(told[0], succession=wrong),)
+        with pytest.raises(Rejected):
+            caught_up(late.dossier(agent), false, None, late.view())
+    late.keep(caught_up(late.dossier(agent), told, None, late.view()))
+    assert not is_behind(late.dossier(agent))
+    assert a.anchors[0].dossier(agent) == late.dossier(agent)
+
+
+def test_an_anchor_that_is_shown_an_amendment_without_what_was_sealed_asks_for_it(
+    world: World,
+) -> None:
+    a = world.zones[0]
+    head = world.launch(a, D0)
+    good = world.amendment(head, D1)
+    done = world.decide(a, good, head, only=(0, 1, 2))
+    late, agent = a.anchors[3], head.record.agent_id
+    bare = Proposal(transition=done.transition, seals=())
+    stranger = replace(good, evidence=replace(good.evidence, documents=(successor(D0, by=(EVE,)),)))
+    show = ShowCommit(certificate=done.certificate)
+    for shown in (bare, stranger):
+        ruling = late.ruling(replace(show, proposal=shown))
+        assert ruling.dossier is not None and is_behind(ruling.dossier)
+    late.ask(replace(show, proposal=good))
+    assert not is_behind(late.dossier(agent))
+    assert (sealed(D1, D0),) == succession(a, done, 3)
+
+
+def test_what_has_no_room_is_refused_for_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = world.zones[0]
+    head = world.launch(a, D0)
+    proposal = world.amendment(head, D1)
+    monkeypatch.setattr(amending, "SUCCESSION_BYTES_MAX", 100)
+    reply = proposed(world, proposal, head)
+    assert isinstance(reply, Declined) and reply.for_now and "no room" in reply.problem
+
+
+# Capsules
+
+
+def capsule_of(world: World, zone: PureZone, head: Certified) -> bytes:
+    """Return the capsule of an agent without memory."""
+    chapters: tuple[Chapter, ...] = zone.anchors[0].past(head.record.agent_id)
+    manifests = [z.sample.signed for z in world.zones]
+    made = make_capsule(chapters, head, manifests, world.known.library.values())
+    blocks = {digest(CODE): CODE} | {d: encode(t) for d, t in world.known.library.items()}
+    closure, sections = Closure(block_names(made)), []
+    while (named := closure.next) is not None:
+        sections.append(car_section(blocks[named]))
+        closure.take(blocks[named])
+    return capsule_head(made) + b"".join(sections)
+
+
+def test_a_capsule_proves_what_rules_the_agent(world: World) -> None:
+    a, b, _ = world.zones
+    cooled = successor(D0, cool_down_ms=1_000)
+    head = world.amend(a, world.launch(a, D0), cooled)
+    turned = successor(cooled, officers=ANNS)
+    head = world.amend(a, head, turned)
+    head = world.move(a, b, head)
+    verified = load_capsule(io.BytesIO(capsule_of(world, b, head)))
+    assert (turned.document,) == verified.documents
+    assert 4 == verified.blocks  # what rules, what cools, what it was born with, and the code
+
+
+def test_no_capsule_holds_a_policy_that_officers_did_not_seal(world: World) -> None:
+    a = world.zones[0]
+    head = world.launch(a, D0)
+    lied = certified(a, head, successor(D0, by=(EVE,)), world=world)
+    with pytest.raises(Rejected, match="does not lead to the documents"):
+        capsule_of(world, a, lied)
