@@ -1,8 +1,12 @@
-"""Publishing: giving orders to whatever anchors are known; they come to the agents by themselves (protocol §8.8)."""
+"""Publishing: giving what officers signed to whatever anchors are known (protocol §8.8, §8.9).
+
+It comes to the agents by itself: orders, and documents that take the place of those that rule.
+"""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -10,47 +14,54 @@ from sojourn.cli.home import Home
 from sojourn.cli.introducing import Told, try_to_tell
 from sojourn.cli.output import counted, say
 from sojourn.cli.reach import Reach
+from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import decode, encode
-from sojourn.core.base.errors import Failed, Misused
-from sojourn.core.base.limits import ORDER_BYTES_MAX, ORDERS_AT_ONCE
+from sojourn.core.base.errors import Failed, Misused, Rejected
+from sojourn.core.base.limits import ORDER_BYTES_MAX, PUBLISHED_AT_ONCE, PUBLISHED_BYTES_MAX
 from sojourn.core.protocol.gossip import News
 from sojourn.runtime.files import read_bounded, write_atomically
 
-__all__ = ["OrderWritten", "Published", "publish", "read_order", "render_told", "write_order"]
+__all__ = ["OrderWritten", "Published", "publish", "read_edict", "render_told", "write_order"]
+
+
+Edict: TypeAlias = SignedOrder | SignedDocument
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
     """How many anchors, of how many zones, keep what was published; and each zone's answer."""
 
-    orders: int
+    edicts: int
     anchors: int
     zones: int
     told: tuple[Told, ...]
 
 
 async def publish(
-    reach: Reach, home: Home, orders: Sequence[SignedOrder], zones: Iterable[str] = ()
+    reach: Reach, home: Home, edicts: Sequence[Edict], zones: Iterable[str] = ()
 ) -> Published:
-    """Give orders to the anchors of some zones, or of all that are known here.
+    """Give what officers signed to the anchors of some zones, or of all that are known here.
 
     Raises `Misused` if none is known, `Failed` if no anchor took them in.
     """
     names = tuple(dict.fromkeys(zones)) or tuple(home.known_zones())
     if not names:
         raise Misused("no zone is known here", remedy="Found one, or `sojourn zone meet` one")
-    if len(orders) > ORDERS_AT_ONCE:
-        problem = f"{len(orders)} orders at once, more than {ORDERS_AT_ONCE}"
+    if len(edicts) > PUBLISHED_AT_ONCE:
+        problem = f"{len(edicts)} files at once, more than {PUBLISHED_AT_ONCE}"
         raise Misused(problem, remedy="Publish them in parts")
-    news = News(orders=tuple(orders))
+    news = News(
+        orders=tuple(edict for edict in edicts if isinstance(edict, SignedOrder)),
+        documents=tuple(edict for edict in edicts if isinstance(edict, SignedDocument)),
+    )
     told = await asyncio.gather(*(try_to_tell(reach, home, name, news) for name in names))
     took = [each for each in told if each.took]
     if not took:
-        remedy = "Publish them again later, or to a zone that knows the agent"
+        remedy = "Publish it again later, or to a zone where agents are that it is about"
         raise Failed(f"no anchor took it in: {told[0].name} says: {told[0].problem}", remedy=remedy)
     return Published(
-        orders=len(orders),
+        edicts=len(edicts),
         anchors=sum(each.took for each in took),
         zones=len(took),
         told=tuple(told),
@@ -90,9 +101,20 @@ def write_order(path: Path, signed: SignedOrder) -> OrderWritten:
     )
 
 
-def read_order(path: Path) -> SignedOrder:
-    """Return the order in a file. Raises `Misused`; `Rejected` for bytes that are none, or not sealed."""
-    data = read_bounded(path, what="order", limit=ORDER_BYTES_MAX)
-    signed: SignedOrder = decode(data, SignedOrder, what="order", limit=ORDER_BYTES_MAX)
-    signed.check_seals()
-    return signed
+def read_edict(path: Path) -> Edict:
+    """Return the order, or the successor of a document, in a file.
+
+    Raises `Misused`; `Rejected` for bytes that are neither, or not sealed by whom they name.
+    """
+    data = read_bounded(path, what="signed order or policy", limit=PUBLISHED_BYTES_MAX)
+    edict: Edict
+    try:
+        edict = decode(data, SignedDocument, what="policy", limit=PUBLISHED_BYTES_MAX)
+    except Rejected:
+        edict = decode(data, SignedOrder, what="order", limit=ORDER_BYTES_MAX)
+        edict.check_seals()
+        return edict
+    if edict.document.previous is None:
+        problem = f"{path} succeeds no document: it is for agents to be launched under"
+        raise Misused(problem, remedy="Sign a successor with `sojourn policy sign --previous`")
+    return edict

@@ -28,7 +28,7 @@ from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, AWAY, CHAPTERS, HOME, STEP, STEPPED, VISA
 from tests.conformance.spoiled import fields_of, with_fields, written_map
-from tests.samples import ISSUER, envelope
+from tests.samples import ISSUER, document, envelope, successor
 
 SLOT: Final = STEPPED.certificate.slot
 PROPOSE: Final = Propose(slot=SLOT, round=0, proposal=STEP, blocks=(b"\xa0",))
@@ -87,6 +87,8 @@ def _others() -> Iterator[tuple[str, Value]]:
     )
     suspend = sealed(Order(agent=AGENT, act=Act.SUSPEND, issued_ms=1, expires_ms=2), [ISSUER])
     yield "an order to tell on", gossip.Tell(news=gossip.News(orders=(suspend,)))
+    following = successor(document())
+    yield "a document to tell on", gossip.Tell(news=gossip.News(documents=(following,)))
 
 
 def _valid() -> Iterator[Case]:

@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 from sojourn.cli import address_book
+from sojourn.cli.documents import write_signed
 from sojourn.cli.home import Home
 from sojourn.cli.ordering import OnItsWay, Ordered, order, signed_order
-from sojourn.cli.publishing import publish, read_order, write_order
+from sojourn.cli.publishing import publish, read_edict, write_order
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.orders import Act
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Failed, Misused, Rejected
-from sojourn.core.base.limits import ORDERS_AT_ONCE
+from sojourn.core.base.limits import PUBLISHED_AT_ONCE
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import News
 from sojourn.runtime import clock
+from tests.samples import PERMIT_ALL, successor
 from tests.unit.anchor.standing_in import until
 from tests.unit.cli.command import Command
 from tests.village import ISSUER, House, Village, key, village
@@ -136,14 +138,31 @@ def test_orders_in_files_are_published_by_anybody(tmp_path: Path) -> None:
         soon = signed_order(home, NAME, Act.RETIRE, [ISSUER], None)
         written = write_order(file, soon)
         assert ("retire", soon.order.expires_ms) == (written.act, written.expires_ms)
-        assert soon == read_order(file)
+        assert soon == read_edict(file)
         with pytest.raises(Misused, match="exists already"):
             write_order(file, soon)
-        done = await publish(reach, home, [read_order(file)], ["b", "b"])
-        assert (1, 1, 1) == (done.orders, done.anchors, done.zones)
+        done = await publish(reach, home, [read_edict(file)], ["b", "b"])
+        assert (1, 1, 1) == (done.edicts, done.anchors, done.zones)
         await until(lambda: record(v.houses["a"], head).eligibility.status == "retired")
         with pytest.raises(Misused, match="at once"):
-            await publish(reach, home, [soon] * (ORDERS_AT_ONCE + 1))
+            await publish(reach, home, [soon] * (PUBLISHED_AT_ONCE + 1))
+
+    run(tmp_path, test)
+
+
+def test_a_successor_in_a_file_comes_to_every_agent_that_it_rules(tmp_path: Path) -> None:
+    async def test(v: Village, reach: Reach, home: Home) -> None:
+        a = v.houses["a"]
+        heads = [await desk(v, home, a), await v.launch(a, parent=b"\7" * 32)]
+        file = tmp_path / "next.signed"
+        write_signed(file, successor(v.document(), cedar=PERMIT_ALL + " // 2"))
+        done = await publish(reach, home, [read_edict(file)], ["b"])
+        assert (1, 1) == (done.edicts, done.anchors)
+        for head in heads:
+            await until(lambda head=head: record(a, head).governance.version == 2)
+        write_signed(file, v.document())
+        with pytest.raises(Misused, match="succeeds no document"):
+            read_edict(file)
 
     run(tmp_path, test)
 
@@ -171,7 +190,7 @@ def test_an_order_is_written_by_the_command(tmp_path: Path, sojourn: Command) ->
     )
     assert ("suspend", str(file)) == (done.json["act"], done.json["file"])
     assert done.json["expires_ms"] > clock.wall_ms()
-    read_order(file)
+    read_edict(file)
     late = sojourn("agent", "suspend", NAME, "--output", tmp_path / "x", "--until", "2001-01-01")
     assert "lapsed already" in late.line()
     assert not (tmp_path / "x").exists()
