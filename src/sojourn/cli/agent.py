@@ -10,6 +10,8 @@ import msgspec
 from sojourn.cli import address_book
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
+from sojourn.cli.amending import Amended, amend
+from sojourn.cli.documents import read_signed
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
 from sojourn.cli.governing import read_documents
@@ -366,6 +368,40 @@ _ordered_by(
     "memory and lineage stay, and can be shown and exported.",
     'risk-desk --reason "its code was stolen"',
 )
+
+
+@agent.command("amend")
+@click.argument("name")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
+@click.option("--reason", default="", help="Why, for its lineage.")
+@json_option
+@with_home
+def amend_policy(
+    home: Home, *, name: str, files: tuple[Path, ...], reason: str, as_json: bool
+) -> None:
+    """Amend the policy of the agent NAME: the signed document FILE takes the place of the one that it succeeds.
+
+    Whoever has the document may bring it; who had to sign it is checked by the zone where the agent is. An agent
+    that missed several takes them at once, oldest first. What the new policy forbids is forbidden at once; what it
+    permits is permitted when the old one has cooled.
+
+    Example:
+      sojourn agent amend risk-desk eu-finance-2.signed
+    """
+    run = [read_signed(file) for file in files]
+
+    async def work() -> Amended:
+        async with reaching() as reach:
+            return await amend(reach, home, name, run, reason)
+
+    def render(done: Amended) -> None:
+        already = " already" if done.before else ""
+        ruled = f"{done.name} version {done.document_version} rules {name}{already}"
+        say(f"{ruled}, at version {done.version} in {done.zone}")
+        if done.cools_until_ms is not None:
+            say(f"  what came before rules beside it until {when(done.cools_until_ms)}")
+
+    emit(perform(work()), as_json, render)
 
 
 @agent.command()

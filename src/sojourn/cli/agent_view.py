@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sojourn.cli.output import counted, say, table
+from sojourn.cli.output import counted, say, table, when
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
@@ -25,6 +25,13 @@ class CompartmentShown(msgspec.Struct, frozen=True):
     residency: tuple[str, ...]
     root: str | None
     held_by: str | None
+
+
+class CoolingShown(msgspec.Struct, frozen=True):
+    """Documents that ruled before an amendment, and until when they rule beside those that came after."""
+
+    documents: tuple[str, ...]
+    until_ms: int
 
 
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +63,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     issuer_name: str
     documents: tuple[str, ...]
     governance_version: int
+    cooling: tuple[CoolingShown, ...]
     memory: tuple[CompartmentShown, ...]
     journal: str | None
     lineage_count: int
@@ -97,6 +105,10 @@ def agent_shown(
         issuer_name=documents[0].issuer,
         documents=tuple(map(cid_text, record.governance.documents)),
         governance_version=record.governance.version,
+        cooling=tuple(
+            CoolingShown(tuple(map(cid_text, each.documents)), each.until_ms)
+            for each in record.governance.cooling
+        ),
         memory=_compartments(record),
         journal=_named(record.memory.journal),
         lineage_count=record.lineage.count,
@@ -152,7 +164,8 @@ def _facts(shown: AgentShown) -> dict[str, str]:
     lacks = {name: value for name, value in shown.requires.items() if value}
     return {
         "custody": f"term {shown.term}, binding {shown.binding}, host {host}",
-        "governance": f"{counted(len(shown.documents), 'document')}, version {shown.governance_version}",
+        "governance": f"{counted(len(shown.documents), 'document')}, version {shown.governance_version}"
+        + "".join(f"; what came before rules until {when(c.until_ms)}" for c in shown.cooling[-1:]),
         "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
         f"anchors {_list(shown.decided_by)}",
         "eligibility": f"{shown.status}; {_budgets(shown)}",

@@ -28,7 +28,7 @@ def sign_document(document: Document, by: Sequence[KeyPair]) -> SignedDocument:
     try:
         # Through the door that it will be read by: what is out of bounds shows here.
         data = encode(document)
-        decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX).officers.check()
+        decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX).check_signers()
     except Rejected as error:
         problem = f"that makes no document: {error.problem} ({error.where})"
         raise Misused(problem, remedy="Correct what it is made of") from None
@@ -56,7 +56,7 @@ def read_founding(path: Path) -> SignedDocument:
     """
     signed = read_signed(path)
     officers: Officers = signed.document.officers
-    officers.check()
+    signed.document.check_signers()
     signed.check(officers, officers.amend, where=str(path))
     return signed
 

@@ -1,6 +1,7 @@
 """Options and arguments that many commands share, and the home folder they all work in."""
 
 import functools
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,21 @@ import click
 
 from sojourn.cli.home import Home
 
-__all__ = ["MOMENT", "is_number", "json_option", "milliseconds", "until_option", "with_home"]
+__all__ = [
+    "MOMENT",
+    "SPAN",
+    "is_number",
+    "json_option",
+    "milliseconds",
+    "until_option",
+    "with_home",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_UNITS_MS: Final = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
+_SPAN: Final = re.compile("([0-9]{1,9})(d|h|min|s)")
 _YEARS_10: Final = timedelta(days=3652)
 
 json_option = click.option(
@@ -51,6 +62,25 @@ class _Moment(click.ParamType[datetime]):
 
 
 MOMENT: Final = _Moment()
+
+
+class _Span(click.ParamType[int]):
+    """A length of time, such as 7d, 12h, 30min or 45s, in milliseconds."""
+
+    name = "SPAN"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the length in milliseconds; text that is none is a usage error."""
+        if isinstance(value, int):
+            return value
+        found = _SPAN.fullmatch(value)
+        if found is None:
+            problem = f"{value[:40]!r} is no length of time: write 7d, 12h, 30min or 45s"
+            self.fail(problem, param, ctx)
+        return int(found[1]) * _UNITS_MS[found[2]]
+
+
+SPAN: Final = _Span()
 
 
 def is_number(text: str) -> bool:

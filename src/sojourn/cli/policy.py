@@ -1,45 +1,46 @@
-"""`sojourn policy`: check Cedar text, sign it as a document, show one; publish what officers signed."""
+"""`sojourn policy`: check Cedar text; sign, seal and show documents, get an agent's, and publish what was signed."""
 
 import time
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
-from sojourn.cli.documents import (
-    SIGNED_SUFFIX,
-    read_founding,
-    read_signed,
-    sign_document,
-    write_signed,
-)
+from sojourn.cli.amending import fetch_policies
+from sojourn.cli.documents import SIGNED_SUFFIX, read_signed, sign_document, write_signed
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home
-from sojourn.cli.options import MOMENT, is_number, json_option, milliseconds, with_home
-from sojourn.cli.output import counted, emit, say, when
+from sojourn.cli.options import MOMENT, SPAN, is_number, json_option, milliseconds, with_home
+from sojourn.cli.output import counted, emit, say
 from sojourn.cli.policy_corpus import corpus
 from sojourn.cli.policy_diff import diff
 from sojourn.cli.policy_publish import publish
 from sojourn.cli.policy_text import read_policy
+from sojourn.cli.policy_view import (
+    ACTS,
+    DocumentShown,
+    check_follows,
+    document_shown,
+    render_compared,
+    render_document,
+)
+from sojourn.cli.reach import perform, reaching
 from sojourn.core.agent.governance import (
     Document,
     Officers,
+    Root,
     SignedDocument,
     check_successor,
-    issuer_id,
 )
-from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.core.base.keys import key_text
 from sojourn.core.policy.document import PolicyDocument, read_rules
 from sojourn.runtime.keyfile import Purpose
 
 __all__ = ["policy"]
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_ACTS = ("amend", "revoke", "move", "retire")
 
 
 class RuleShown(msgspec.Struct, frozen=True):
@@ -59,26 +60,10 @@ class PolicyChecked(msgspec.Struct, frozen=True):
     rules: tuple[RuleShown, ...]
 
 
-class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed document. Keys are hexadecimal, times milliseconds since 1970; `signed_by` fingerprints.
+class PolicyFiles(msgspec.Struct, frozen=True):
+    """The files that documents were written to."""
 
-    `issuer_id` is what policies know the issuer by: `principal.issuer`. `issuer` is what it calls itself.
-    """
-
-    digest: str
-    issuer: str
-    issuer_id: str
-    name: str
-    version: int
-    previous: str | None
-    officers: tuple[str, ...]
-    thresholds: dict[str, int]
-    not_before_ms: int
-    not_after_ms: int
-    actions: tuple[str, ...]
-    outside_effects: bool
-    signed_by: tuple[str, ...]
-    cedar: str
+    files: tuple[str, ...]
 
 
 @click.group(cls=Group)
@@ -137,8 +122,8 @@ def check(file: Path, actions: str, as_json: bool) -> None:
 
 @policy.command()
 @click.argument("file", type=_FILE)
-@click.option("--issuer", required=True, help="Whose policy it is, in words.")
-@click.option("--name", help="What it is called.  [default: the file's own name]")
+@click.option("--issuer", help="Whose policy it is, in words.  [default: as in --previous]")
+@click.option("--name", help="What it is called.  [default: as in --previous, or the file's name]")
 @click.option(
     "--key",
     "keys",
@@ -149,15 +134,27 @@ def check(file: Path, actions: str, as_json: bool) -> None:
     "--officer",
     "officers",
     multiple=True,
-    help="Who may act for the issuer; repeatable.  [default: who signs]",
+    help="Who may act for the issuer; repeatable.  [default: as in --previous, or who signs]",
 )
 @click.option(
     "--threshold",
     "thresholds",
     multiple=True,
     metavar="ACT=N",
-    help="Officers that an act needs; repeatable.  [default: 1]",
+    help="Officers that an act needs; repeatable.  [default: as in --previous, or 1]",
 )
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    help="A key that alone names other officers; repeatable.  [default: as in --previous]",
+)
+@click.option(
+    "--root-threshold",
+    type=click.IntRange(1),
+    help="How many root keys that takes.  [default: as in --previous, or 1]",
+)
+@click.option("--no-root", is_flag=True, help="Have no root any more.")
 @click.option("--previous", type=_FILE, help="The signed document that it succeeds.")
 @click.option(
     "--version",
@@ -171,151 +168,204 @@ def check(file: Path, actions: str, as_json: bool) -> None:
 @click.option("--not-before", type=MOMENT, help="When it begins to hold.  [default: now]")
 @click.option("--not-after", type=MOMENT, help="When it ends.  [default: ten years from now]")
 @click.option(
+    "--cool-down",
+    type=SPAN,
+    help="How long it rules beside its successor, such as 7d.  [default: as in --previous, or 0]",
+)
+@click.option("--incomplete", is_flag=True, help="Write it though others have to sign it as well.")
+@click.option(
     "--output", type=_FILE, help="Where to write it.  [default: FILE with the suffix .signed]"
 )
 @json_option
 @with_home
-def sign(
-    home: Home,
-    *,
-    file: Path,
-    issuer: str,
-    name: str | None,
-    keys: tuple[str, ...],
-    officers: tuple[str, ...],
-    thresholds: tuple[str, ...],
-    previous: Path | None,
-    version: int | None,
-    actions: str,
-    outside_effects: bool,
-    not_before: datetime | None,
-    not_after: datetime | None,
-    output: Path | None,
-    as_json: bool,
-) -> None:
+def sign(home: Home, /, *, file: Path, previous: Path | None, as_json: bool, **given: Any) -> None:
     r"""Sign the policy FILE as a document of an issuer, for agents to carry.
 
     A successor is signed by the officers of the document before it: an amendment cannot appoint its own judges.
+    What is not said of it is as it was before.
 
     Examples:
       sojourn policy sign eu-finance.cedar --issuer acme --key acme-compliance
-      sojourn policy sign eu-finance.cedar --issuer acme --previous eu-finance.signed \
-          --key alice --key bob --threshold amend=2 --output eu-finance-2.signed
+      sojourn policy sign eu-finance.cedar --previous eu-finance.signed \
+          --key alice --key bob --output eu-finance-2.signed
     """
-    pairs = [home.key(each, Purpose.OFFICER) for each in keys or (home.only_key(Purpose.OFFICER),)]
+    chosen = given["keys"] or (home.only_key(Purpose.OFFICER),)
+    pairs = [home.key(each, Purpose.OFFICER) for each in chosen]
     old = read_signed(previous).document if previous else None
-    named = tuple(home.public_key(each) for each in officers)
-    document = Document(
-        issuer=issuer,
-        name=name or file.stem,
-        version=version or (old.version + 1 if old else 1),
-        officers=Officers(
-            keys=named or (old.officers.keys if old else tuple(pair.public for pair in pairs)),
-            **_thresholds(thresholds),
-        ),
-        cedar=read_policy(file, _actions(actions)),
-        not_before_ms=milliseconds(not_before) if not_before else time.time_ns() // 1_000_000,
-        not_after_ms=milliseconds(not_after),
-        actions=_actions(actions),
-        previous=digest_of(old) if old else None,
-        outside_effects=outside_effects,
-    )
+    document = _document(home, file, old, [pair.public for pair in pairs], given)
     signed = sign_document(document, pairs)
-    _check_signed(signed, old)
-    target = output or file.with_suffix(SIGNED_SUFFIX)
+    _check_signed(signed, old, incomplete=given["incomplete"])
+    target = given["output"] or file.with_suffix(SIGNED_SUFFIX)
     if target.exists():
         raise Misused(f"{target} exists already", remedy="Choose another file with --output")
     write_signed(target, signed)
-
-    def render(shown: DocumentShown) -> None:
-        say(
-            f"{target}: {shown.issuer}/{shown.name}, version {shown.version}, signed by "
-            f"{', '.join(shown.signed_by)}"
-        )
-        say(f"  issuer     {shown.issuer_id}")
-
-    emit(_shown(signed), as_json, render)
+    emit(document_shown(signed, old), as_json, lambda shown: _render_signed(target, shown))
 
 
-def _check_signed(signed: SignedDocument, old: Document | None) -> None:
-    """Raise `Misused` unless these officers' seals make it hold: by itself, or after its predecessor."""
+def _document(
+    home: Home, file: Path, old: Document | None, signing: list[bytes], given: dict[str, Any]
+) -> Document:
+    """Return the document that options make of a text, and of the document that it succeeds."""
+    issuer, before, after = given["issuer"], given["not_before"], given["not_after"]
+    if issuer is None and old is None:
+        raise Misused("nobody is its issuer", remedy="Say whose policy it is with --issuer")
+    actions = _actions(given["actions"]) or (old.actions if old else ())
+    cool_down_ms = given["cool_down"]
+    return Document(
+        issuer=issuer or (old.issuer if old else ""),
+        name=given["name"] or (old.name if old else file.stem),
+        version=given["version"] or (old.version + 1 if old else 1),
+        officers=_officers(home, old, signing, given),
+        cedar=read_policy(file, actions),
+        not_before_ms=milliseconds(before) if before else time.time_ns() // 1_000_000,
+        not_after_ms=milliseconds(after),
+        actions=actions,
+        previous=digest_of(old) if old else None,
+        outside_effects=given["outside_effects"] or (old is not None and old.outside_effects),
+        cool_down_ms=(old.cool_down_ms if old else 0) if cool_down_ms is None else cool_down_ms,
+        root=_root(home, old, given),
+    )
+
+
+def _officers(
+    home: Home, old: Document | None, signing: list[bytes], given: dict[str, Any]
+) -> Officers:
+    before = old.officers if old else Officers(keys=tuple(signing))
+    named = tuple(home.public_key(each) for each in given["officers"])
+    thresholds = _thresholds(given["thresholds"])
+    return msgspec.structs.replace(before, keys=named or before.keys, **thresholds)
+
+
+def _root(home: Home, old: Document | None, given: dict[str, Any]) -> Root | None:
+    before, named = old.root if old else None, given["roots"]
+    threshold = given["root_threshold"]
+    if given["no_root"]:
+        if named or threshold:
+            raise Misused("--no-root goes with no root", remedy="Leave one of them out")
+        return None
+    if not named and before is None:
+        if threshold:
+            raise Misused("there is no root", remedy="Name its keys with --root")
+        return None
+    keys = tuple(home.public_key(each) for each in named) or (before.keys if before else ())
+    return Root(keys=keys, threshold=threshold or (before.threshold if before else 1))
+
+
+def _check_signed(signed: SignedDocument, old: Document | None, *, incomplete: bool) -> None:
+    """Raise `Misused` unless these seals make it hold, by itself or after its predecessor, or may come to."""
     document = signed.document
     if document.not_before_ms >= document.not_after_ms:
         raise Misused("the document would never hold", remedy="Give --not-after a later time")
     try:
-        if old is not None:
+        if incomplete:
+            check_follows(signed, old)
+        elif old is not None:
             check_successor(old, signed)
         else:
             signed.check(document.officers, document.officers.amend)
     except Rejected as error:
-        remedy = "Sign with enough of the officers' keys, and no other"
+        remedy = "Sign with enough of the right keys and no other, or with --incomplete for now"
         raise Misused(error.problem, remedy=remedy) from None
+
+
+def _render_signed(target: Path, shown: DocumentShown) -> None:
+    signers = ", ".join(shown.signed_by)
+    say(f"{target}: {shown.issuer}/{shown.name}, version {shown.version}, signed by {signers}")
+    say(f"  issuer     {shown.issuer_id}")
+    render_compared(shown)
+    if not shown.is_complete:
+        say(f"  needs      {shown.needed} of the {shown.needed_of}: see `sojourn policy seal`")
 
 
 def _thresholds(given: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for each in given:
         act, equals, count = each.partition("=")
-        if act not in _ACTS or not equals or not is_number(count):
-            remedy = f"Write ACT=N, such as amend=2; acts are {', '.join(_ACTS)}"
+        if act not in ACTS or not equals or not is_number(count):
+            remedy = f"Write ACT=N, such as amend=2; acts are {', '.join(ACTS)}"
             raise Misused(f"--threshold is {each[:40]!r}", remedy=remedy)
         found[act] = int(count)
     return found
 
 
+_previous_option = click.option(
+    "--previous", type=_FILE, help="The signed document that it succeeds, if it does."
+)
+
+
 @policy.command()
 @click.argument("file", type=_FILE)
+@click.option("--key", required=True, help="Your key: an officer's, or one of the root's.")
+@_previous_option
 @json_option
-def show(file: Path, as_json: bool) -> None:
-    """Show the signed document FILE, and who signed it.
+@with_home
+def seal(home: Home, *, file: Path, key: str, previous: Path | None, as_json: bool) -> None:
+    """Add your seal to the signed document FILE, of which several have to sign.
 
-    A first version must be signed by enough of the officers that it names; a successor is shown as it is, since
-    whether it holds depends on the document before it.
+    It shows what you sign: what the new text permits that the old one did not, and what it no longer does.
+
+    Example:
+      sojourn policy seal eu-finance-2.signed --key bob --previous eu-finance.signed
+    """
+    signed, old = read_signed(file), read_signed(previous).document if previous else None
+    if old is None and signed.document.previous is not None:
+        problem = f"{file} succeeds another document, whose officers sign it"
+        raise Misused(problem, remedy="Give that one with --previous")
+    pair = home.key(key, Purpose.OFFICER)
+    if pair.public in {each.signer for each in signed.seals}:
+        raise Misused(f"{key} has signed {file} already", remedy="Let the others sign it")
+    check_follows(signed, old)
+    (mine,) = sign_document(signed.document, [pair]).seals
+    both = msgspec.structs.replace(signed, seals=(*signed.seals, mine))
+    try:
+        check_follows(both, old)
+    except Rejected as error:
+        raise Misused(error.problem, remedy="Sign with a key that it needs") from None
+    write_signed(file, both)
+    emit(document_shown(both, old), as_json, lambda shown: _render_signed(file, shown))
+
+
+@policy.command()
+@click.argument("agent")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=".",
+    help="The folder to write to.  [default: this one]",
+)
+@json_option
+@with_home
+def get(home: Home, *, agent: str, into: Path, as_json: bool) -> None:
+    """Write the documents that rule the agent AGENT to files, to be succeeded.
+
+    They are as its record names them. Their seals are not in the files: an export holds those.
+
+    Example:
+      sojourn policy get risk-desk
+      sojourn policy sign eu-finance.cedar --previous eu-finance-1.signed
+    """
+
+    async def work() -> tuple[Path, ...]:
+        async with reaching() as reach:
+            return await fetch_policies(reach, home, agent, into)
+
+    files = tuple(map(str, perform(work())))
+    emit(PolicyFiles(files), as_json, lambda found: say("\n".join(found.files)))
+
+
+@policy.command()
+@click.argument("file", type=_FILE)
+@_previous_option
+@json_option
+def show(file: Path, previous: Path | None, as_json: bool) -> None:
+    """Show the signed document FILE: what it says, who signed it, and whether that is enough.
+
+    Of a successor the document before says who has to sign it: give that with --previous.
 
     Example:
       sojourn policy show eu-finance.signed
     """
-    signed = read_signed(file)
-    if signed.document.previous is None:
-        signed = read_founding(file)
-    emit(_shown(signed), as_json, _render)
-
-
-def _shown(signed: SignedDocument) -> DocumentShown:
-    document, officers = signed.document, signed.document.officers
-    return DocumentShown(
-        digest=cid_text(digest_of(document)),
-        issuer=document.issuer,
-        issuer_id=cid_text(issuer_id(document)),
-        name=document.name,
-        version=document.version,
-        previous=cid_text(document.previous) if document.previous else None,
-        officers=tuple(key.hex() for key in officers.keys),
-        thresholds={act: getattr(officers, act) for act in _ACTS},
-        not_before_ms=document.not_before_ms,
-        not_after_ms=document.not_after_ms,
-        actions=document.actions,
-        outside_effects=document.outside_effects,
-        signed_by=tuple(key_text(seal.signer) for seal in signed.seals),
-        cedar=document.cedar,
-    )
-
-
-def _render(shown: DocumentShown) -> None:
-    needs = ", ".join(f"{act} {count}" for act, count in shown.thresholds.items())
-    say(f"{shown.issuer}/{shown.name}, version {shown.version}")
-    say(f"  issuer     {shown.issuer_id}")
-    say(f"  document   {shown.digest}")
-    say(f"  holds      {when(shown.not_before_ms)} until {when(shown.not_after_ms)}")
-    say(f"  officers   {len(shown.officers)}: {', '.join(shown.officers)}")
-    say(f"  needs      {needs}")
-    say(f"  signed by  {', '.join(shown.signed_by)}")
-    if shown.previous:
-        say(f"  succeeds   {shown.previous}")
-    if shown.actions:
-        say(f"  actions    {', '.join(shown.actions)}")
-    if shown.outside_effects:
-        say("  lets the agent act outside its zone")
-    say("")
-    for line in shown.cedar.strip().splitlines():
-        say(f"  {line}")
+    signed, old = read_signed(file), read_signed(previous).document if previous else None
+    if old is not None or signed.document.previous is None:
+        check_follows(signed, old)
+    emit(document_shown(signed, old), as_json, render_document)

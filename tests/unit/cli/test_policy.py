@@ -148,3 +148,139 @@ def test_forged_and_foreign_bytes_are_no_document(sojourn: Command, rules: Path)
     assert "truncated" in sojourn("policy", "show", signed).line()
     signed.write_bytes(b"\x00")
     assert 4 == sojourn("policy", "show", signed).code
+
+
+# Successors
+
+
+TWO = ("--key", "alice", "--key", "bob", "--threshold", "amend=2")
+ORDERS = PERMIT + 'forbid (principal, action == Action::"order.place", resource);\n'
+
+
+@pytest.fixture
+def officers(sojourn: Command) -> None:
+    for name in ("alice", "bob", "carol", "vault"):
+        sojourn.good("keys", "new", name)
+
+
+def signed_by(sojourn: Command, rules: Path, version: int, *options: object) -> Path:
+    """Return the file of a version, signed as options say."""
+    path = rules.with_name(f"{version}.signed")
+    sojourn.good("policy", "sign", rules, "--output", path, *options)
+    return path
+
+
+@pytest.mark.usefixtures("officers")
+def test_what_is_not_said_of_a_successor_is_as_it_was(sojourn: Command, rules: Path) -> None:
+    """Its thresholds above all: left out, they were 1, and one officer could have amended from then on."""
+    given = ("--name", "limits", "--cool-down", "7d", "--root", "vault", "--outside-effects")
+    actions = ("--actions", "order.place")
+    first = signed_by(sojourn, rules, 1, "--issuer", "acme", *TWO, *given, *actions)
+    second = signed_by(sojourn, rules, 2, "--previous", first, *TWO[:4])
+    was, now = (sojourn.good("policy", "show", each, "--json").json for each in (first, second))
+    assert 2 == now["thresholds"]["amend"]
+    assert 7 * 86_400_000 == now["cool_down_ms"]
+    changed = {"digest", "version", "previous", "not_before_ms", "not_after_ms"}
+    changed |= {"needed", "needed_of"}  # who must sign it, the one before says
+    assert {name for name in was if was[name] != now[name]} <= changed
+
+
+@pytest.mark.usefixtures("officers")
+def test_several_officers_sign_one_after_the_other(sojourn: Command, rules: Path) -> None:
+    first = rules.with_name("1.signed")
+    sign = ("policy", "sign", rules, "--issuer", "acme", "--threshold", "amend=2")
+    named = ("--officer", "alice", "--officer", "bob", "--key", "alice", "--output", first)
+    assert "with --incomplete" in sojourn(*sign, *named).line()
+    assert "needs      2 of the officers" in sojourn.good(*sign, *named, "--incomplete").out
+    assert "2 of the officers must: not enough" in sojourn.good("policy", "show", first).out
+    assert "has signed" in sojourn("policy", "seal", first, "--key", "alice").line()
+    before = first.read_bytes()
+    assert "no officer of this issuer" in sojourn("policy", "seal", first, "--key", "carol").line()
+    assert before == first.read_bytes()
+    done = sojourn.good("policy", "seal", first, "--key", "bob", "--json").json
+    assert (2, 2) == (len(done["signed_by"]), done["needed"])
+    assert "not enough" not in sojourn.good("policy", "show", first).out
+
+    rules.write_text(ORDERS)
+    more = ("--actions", "order.place", "--key", "bob", "--incomplete")
+    second = signed_by(sojourn, rules, 2, "--previous", first, *more)
+    lone = sojourn("policy", "seal", second, "--key", "alice")
+    assert "succeeds another document" in lone.line() and "--previous" in lone.line()
+    assert "before says" in sojourn.good("policy", "show", second).out
+    sojourn.good("policy", "seal", second, "--key", "alice", "--previous", first)
+    shown = sojourn.good("policy", "show", second, "--previous", first)
+    assert "2 of the officers of version 1 must\n" in shown.out
+
+
+@pytest.mark.usefixtures("officers")
+def test_whoever_signs_is_shown_what_changes(sojourn: Command, rules: Path) -> None:
+    first = signed_by(
+        sojourn,
+        rules,
+        1,
+        *("--issuer", "acme", "--key", "alice", "--actions", "order.place", "--cool-down", "2h"),
+    )
+    same = sojourn.good("policy", "sign", rules, "--previous", first, "--key", "alice")
+    assert "permits    what version 1 does" in same.out
+    rules.write_text(ORDERS)
+    second = rules.with_name("2.signed")
+    done = sojourn.good(
+        *("policy", "sign", rules, "--previous", first, "--key", "alice", "--output", second)
+    )
+    assert "narrows    order.place: at once" in done.out and "widens" not in done.out
+    rules.write_text(PERMIT)
+    third = sojourn.good(
+        *("policy", "sign", rules, "--previous", second, "--key", "alice", "--json"),
+        *("--output", rules.with_name("3.signed")),
+    ).json
+    assert {"widens": ["order.place"], "narrows": [], "exact": True} == third["compared"]
+    wider = sojourn.good("policy", "show", rules.with_name("3.signed"), "--previous", second)
+    assert "widens     order.place: when version 2 has cooled" in wider.out
+
+
+@pytest.mark.usefixtures("officers")
+def test_a_successor_is_the_next_one_of_its_line(sojourn: Command, rules: Path) -> None:
+    first = signed_by(sojourn, rules, 1, "--issuer", "acme", "--key", "alice")
+    other = signed_by(sojourn, rules, 9, "--issuer", "acme", "--key", "alice", "--name", "other")
+    second = signed_by(sojourn, rules, 2, "--previous", first, "--key", "alice")
+    for before, said in ((other, "is succeeded by none"), (second, "does not follow version 2")):
+        done = sojourn("policy", "show", second, "--previous", before)
+        assert 4 == done.code and said in done.line()
+    wrong = ("policy", "sign", rules, "--previous", second, "--key", "alice", "--output", "x")
+    for options in (("--version", 7), ("--name", "other"), ("--issuer", "evil")):
+        assert 2 == sojourn(*wrong, *options).code
+
+
+@pytest.mark.usefixtures("officers")
+def test_a_root_alone_names_other_officers(sojourn: Command, rules: Path) -> None:
+    rooted = ("--root", "vault", "--root", "carol", "--root-threshold", 2)
+    first = signed_by(sojourn, rules, 1, "--issuer", "acme", "--key", "alice", *rooted)
+    assert "root       2 of 2: " in sojourn.good("policy", "show", first).out
+    turn = ("policy", "sign", rules, "--previous", first, "--output", rules.with_name("2.signed"))
+    for options in (("--officer", "bob"), ("--no-root",), ("--root", "alice", "--root-threshold", 1)):
+        assert "no root key" in sojourn(*turn, *options, "--key", "alice").line()
+    assert "1 root keys signed" in sojourn(*turn, "--officer", "bob", "--key", "vault").line()
+    sojourn.good(*turn, "--officer", "bob", "--key", "vault", "--incomplete")
+    second = rules.with_name("2.signed")
+    sojourn.good("policy", "seal", second, "--key", "carol", "--previous", first)
+    shown = sojourn.good("policy", "show", second, "--previous", first)
+    assert "2 of the root keys of version 1 must\n" in shown.out
+    third = signed_by(sojourn, rules, 3, "--previous", second, "--key", "bob")
+    assert 3 == sojourn.good("policy", "show", third, "--json").json["version"]
+    plain = signed_by(sojourn, rules, 4, "--issuer", "acme", "--key", "alice")
+    again = ("policy", "sign", rules, "--previous", plain, "--key", "alice", "--output", "x")
+    assert "there is no root" in sojourn(*again, "--root-threshold", 1).line()
+    assert "goes with no root" in sojourn(*again, "--root", "bob", "--no-root").line()
+
+
+@pytest.mark.usefixtures("officers")
+def test_what_a_successor_cannot_be_is_one_line_each(sojourn: Command, rules: Path) -> None:
+    first = signed_by(sojourn, rules, 1, "--issuer", "acme", "--key", "alice")
+    sign = ("policy", "sign", rules, "--previous", first, "--key", "alice", "--output", "x")
+    assert "nobody is its issuer" in sojourn("policy", "sign", rules, "--key", "alice").line()
+    for span in ("7", "1w", "²d", "-1d", "9999999999d"):
+        assert "is no length of time" in sojourn(*sign, "--cool-down", span).line()
+    rules.write_text(PERMIT + "permit (principal, acton, resource);")
+    assert "rules.cedar:2:20:" in sojourn(*sign).line()
+    rules.write_text('permit (principal, action == Action::"order.place", resource);')
+    assert "rules.cedar:1:" in sojourn(*sign).line()

@@ -1,0 +1,197 @@
+"""Policy documents for people: what one says, who signed it, and how it differs from the one before."""
+
+import msgspec
+
+from sojourn.cli.output import clean, duration, say, when
+from sojourn.core.agent.governance import (
+    Document,
+    Officers,
+    Root,
+    SignedDocument,
+    check_threshold,
+    issuer_id,
+    signers_of,
+)
+from sojourn.core.base.digests import cid_text
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.keys import key_text
+from sojourn.core.base.seals import Kind
+from sojourn.core.policy.comparing import compare
+from sojourn.core.policy.document import PolicyDocument
+
+__all__ = [
+    "ACTS",
+    "DocumentShown",
+    "check_follows",
+    "document_shown",
+    "render_compared",
+    "render_document",
+]
+
+ACTS = ("amend", "revoke", "move", "retire")
+
+
+class RootShown(msgspec.Struct, frozen=True):
+    """Who alone names other officers: keys in hexadecimal, and how many of them."""
+
+    keys: tuple[str, ...]
+    threshold: int
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """The actions that it permits and the document before did not, and the other way round; whether that is all."""
+
+    widens: tuple[str, ...]
+    narrows: tuple[str, ...]
+    exact: bool
+
+
+class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed document. Keys are hexadecimal, times milliseconds since 1970; `signed_by` fingerprints.
+
+    `issuer_id` is what policies know the issuer by if an agent is born under it: `principal.issuer`. `issuer` is
+    what it calls itself. `needed` is how many of whom (`needed_of`) had to sign it, and `compared` how it differs
+    from the document before; None where that is not at hand.
+    """
+
+    digest: str
+    issuer: str
+    issuer_id: str
+    name: str
+    version: int
+    previous: str | None
+    officers: tuple[str, ...]
+    thresholds: dict[str, int]
+    root: RootShown | None
+    not_before_ms: int
+    not_after_ms: int
+    cool_down_ms: int
+    actions: tuple[str, ...]
+    outside_effects: bool
+    signed_by: tuple[str, ...]
+    needed: int | None
+    needed_of: str | None
+    compared: Compared | None
+    cedar: str
+
+    @property
+    def is_complete(self) -> bool | None:
+        """Whether enough have signed; None if that cannot be told."""
+        return None if self.needed is None else len(set(self.signed_by)) >= self.needed
+
+
+def check_follows(signed: SignedDocument, old: Document | None) -> None:
+    """Raise `Rejected` for a document that is not the next one after `old`, or a seal of who has no say in it.
+
+    Too few seals are none of its business.
+    """
+    new = signed.document
+    if old is not None and (new.issuer, new.name) != (old.issuer, old.name):
+        problem = f"{old.issuer}/{old.name} is succeeded by none of {new.issuer}/{new.name}"
+        raise Rejected(problem, reason="wrong-documents", where="document")
+    if old is not None and (new.version, new.previous) != (old.version + 1, digest_of(old)):
+        problem = f"version {new.version} does not follow version {old.version}"
+        raise Rejected(problem, reason="rollback", where="document.version")
+    signers, _ = _signers(new, old)
+    check_threshold(Kind.DOCUMENT, digest_of(new), signed.seals, signers, 0, where="document")
+    new.check_signers()
+
+
+def _signers(new: Document, old: Document | None) -> tuple[Officers | Root, int]:
+    return (new.officers, new.officers.amend) if old is None else signers_of(old, new)
+
+
+def document_shown(signed: SignedDocument, old: Document | None = None) -> DocumentShown:
+    """Return a document as it is shown; `old` is the one before, if that is at hand."""
+    document, officers, root = signed.document, signed.document.officers, signed.document.root
+    is_known = old is not None or document.previous is None
+    signers, needed = _signers(document, old)
+    return DocumentShown(
+        digest=cid_text(digest_of(document)),
+        issuer=document.issuer,
+        issuer_id=cid_text(issuer_id(document)),
+        name=document.name,
+        version=document.version,
+        previous=cid_text(document.previous) if document.previous else None,
+        officers=tuple(key.hex() for key in officers.keys),
+        thresholds={act: getattr(officers, act) for act in ACTS},
+        root=RootShown(tuple(key.hex() for key in root.keys), root.threshold) if root else None,
+        not_before_ms=document.not_before_ms,
+        not_after_ms=document.not_after_ms,
+        cool_down_ms=document.cool_down_ms,
+        actions=document.actions,
+        outside_effects=document.outside_effects,
+        signed_by=tuple(key_text(seal.signer) for seal in signed.seals),
+        needed=needed if is_known else None,
+        needed_of=_called(signers, old) if is_known else None,
+        compared=_compared(old, document) if old else None,
+        cedar=document.cedar,
+    )
+
+
+def _called(signers: Officers | Root, old: Document | None) -> str:
+    whose = f" of version {old.version}" if old else ""
+    return f"{'root keys' if isinstance(signers, Root) else 'officers'}{whose}"
+
+
+def _compared(old: Document, new: Document) -> Compared:
+    before, after = (
+        PolicyDocument(name=f"version {each.version}", text=each.cedar, actions=each.actions)
+        for each in (old, new)
+    )
+    found = compare([before], [after])
+    return Compared(
+        widens=tuple(change.action for change in found.widened),
+        narrows=tuple(change.action for change in found.narrowed),
+        exact=found.is_exact,
+    )
+
+
+def render_document(shown: DocumentShown) -> None:
+    """Print a document for people."""
+    needs = ", ".join(f"{act} {count}" for act, count in shown.thresholds.items())
+    say(f"{clean(shown.issuer)}/{clean(shown.name)}, version {shown.version}")
+    say(f"  issuer     {shown.issuer_id}")
+    say(f"  document   {shown.digest}")
+    say(f"  holds      {when(shown.not_before_ms)} until {when(shown.not_after_ms)}")
+    if shown.cool_down_ms:
+        say(f"  cools      for {duration(shown.cool_down_ms)} after it was succeeded")
+    say(f"  officers   {len(shown.officers)}: {', '.join(shown.officers)}")
+    say(f"  needs      {needs}")
+    if shown.root:
+        keys = ", ".join(shown.root.keys)
+        say(f"  root       {shown.root.threshold} of {len(shown.root.keys)}: {keys}")
+    say(f"  signed by  {', '.join(shown.signed_by) or 'nobody'}{_standing(shown)}")
+    if shown.previous:
+        say(f"  succeeds   {shown.previous}")
+    render_compared(shown)
+    if shown.actions:
+        say(f"  actions    {', '.join(shown.actions)}")
+    if shown.outside_effects:
+        say("  lets the agent act outside its zone")
+    say("")
+    for line in shown.cedar.strip().splitlines():
+        say(f"  {clean(line)}")
+
+
+def _standing(shown: DocumentShown) -> str:
+    if shown.needed is None:
+        return "; whether that is enough, the document before says"
+    enough = "" if shown.is_complete else ": not enough"
+    return f"; {shown.needed} of the {shown.needed_of} must{enough}"
+
+
+def render_compared(shown: DocumentShown) -> None:
+    """Print how a document differs from the one before, where that is at hand."""
+    found = shown.compared
+    if found is None:
+        return
+    if found.narrows:
+        say(f"  narrows    {', '.join(found.narrows)}: at once")
+    if found.widens:
+        say(f"  widens     {', '.join(found.widens)}: when version {shown.version - 1} has cooled")
+    if not (found.narrows or found.widens):
+        say(f"  permits    what version {shown.version - 1} does")
+    if not found.exact:
+        say("  compared   not everything could be tried: see `sojourn policy diff`")
