@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import SignedEndorsement
@@ -30,6 +31,8 @@ from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, Leas
 from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter, proving
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
+from sojourn.core.protocol.edicts import KnownEdicts, Standing, standing_of
+from sojourn.core.protocol.gossip import NOBODY
 from sojourn.core.protocol.messages import (
     Arrive,
     AskVisa,
@@ -102,6 +105,7 @@ class PureAnchor:
         self.votes: list[Vote] = []
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
         self.rates, self.promises = RateBook(), PromiseBook()
+        self.edicts = KnownEdicts()
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""
@@ -126,7 +130,29 @@ class PureAnchor:
             now_ms=self.clock.wall_ms,
             boot_ms=self.clock.boot_ms,
             boot=self.clock.boot,
+            edicts=self.edicts,
         )
+
+    def learn_orders(self, *orders: SignedOrder, teller: bytes = NOBODY) -> list[SignedOrder]:
+        """Take in what officers published; return what is news. Raises `Rejected`."""
+
+        def judge(signed: SignedOrder) -> Standing:
+            head = self.dossier(signed.order.agent).head
+            record = head.record if head is not None else None
+            return standing_of(signed, record, self.view().documents, self.zone.zone)
+
+        examined = self.edicts.examine(orders, self.clock.wall_ms, teller, judge)
+        return self.edicts.take(examined, teller)
+
+    def learn_documents(
+        self, *documents: SignedDocument, teller: bytes = NOBODY
+    ) -> list[SignedDocument]:
+        """Take in published documents, where heads here say what rules; return what is news. Raises `Rejected`."""
+        stored, known = self.view().documents, self.edicts.successors
+        heads = [each.head for each in self.dossiers.values() if each.head is not None]
+        known.rules({d for head in heads for d in head.record.governance.named}, stored.get)
+        published = known.examine(documents, self.clock.wall_ms, teller, stored.get)
+        return known.take(published, self.clock.wall_ms, teller, stored.get)
 
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""

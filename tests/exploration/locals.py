@@ -19,6 +19,7 @@ from sojourn.core.protocol.binding import LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
+from sojourn.core.protocol.edicts import KnownEdicts
 from sojourn.core.protocol.messages import AskRound, Request
 from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.rates import RateBook
@@ -165,6 +166,7 @@ class Locals:
             now_ms=EPOCH_MS + 1_000,
             boot_ms=boot_ms,
             boot=BOOT,
+            edicts=KnownEdicts(),
         )
 
 

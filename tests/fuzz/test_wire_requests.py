@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
+from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, decode_block, digest_of, encode, encode_block
@@ -48,6 +49,7 @@ from sojourn.core.protocol.messages import (
     ShowLock,
     Voted,
 )
+from sojourn.core.protocol.ordering import sealed
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import visa_terms
 from sojourn.core.quorum.certificates import LockSummary, RoundCertificate, RoundVote
@@ -61,6 +63,7 @@ from tests.fuzz.wire import Wire
 OTHERS: Final = (1, 2, 3)
 VARIANTS: Final = st.integers(0, 2)
 ROUNDS: Final = st.integers(0, 2)
+LATE: Final = st.sampled_from([-40_000, 0, 1, 50_000, 60_000])
 WILD: Final = wild()
 QUICK: Final = settings(
     max_examples=8, stateful_step_count=25, suppress_health_check=list(HealthCheck)
@@ -273,6 +276,17 @@ class Conspiracy(RuleBasedStateMachine):
         founded = samples.found(f"zone {salt}", 1)
         news = News(manifests=(founded.signed,), endorsements=(samples.endorsement(founded.zone),))
         self.ask(Tell(news=news), founded.identity(0))
+
+    @rule(act=st.sampled_from(Act), by=st.sampled_from(["issuer", "eve"]), late_ms=LATE)
+    def publish(self, act: Act, by: str, late_ms: int) -> None:
+        """Officers, or somebody, publish an order about the agent and a document that may follow what rules it."""
+        now_ms = self.wire.clock.wall_ms() - late_ms
+        agent = self.head.record.agent_id
+        given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=now_ms + 60_000)
+        signers = [samples.key(by)]
+        following = samples.successor(samples.document(), by=tuple(signers), cedar=f"// {late_ms}")
+        news = News(orders=(sealed(given, signers),), documents=(following,))
+        self.ask(Tell(news=news), samples.key("stranger"))
 
     @rule(number=st.integers(0, 10_000), stranger=st.booleans())
     def repeat(self, number: int, stranger: bool) -> None:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sojourn.anchor.gossiping import fitting
 from sojourn.anchor.loose import Share
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.base.encoding import encode
@@ -246,14 +245,14 @@ class Answers:
         return exchange.Watermark(vote=self._anchor.seen.of(ask.anchor))
 
     def _exchange(self, ask: gossip.Exchange, sender: bytes) -> gossip.Exchanged:
-        """Tell what the sender lacks; an expired manifest, which no anchor would take, only to others."""
-        places = self._anchor.places
-        current_at_ms = clock.wall_ms() if places.is_anchor(sender) else 0
-        lacking = places.lacking_in(ask.summary, current_at_ms)
-        return gossip.Exchanged(news=fitting(lacking), summary=places.summary())
+        """Tell what the sender lacks."""
+        anchor = self._anchor
+        return gossip.Exchanged(
+            news=anchor.lacking_in(ask.summary, sender), summary=anchor.summary()
+        )
 
     async def _tell(self, tell: gossip.Tell, sender: bytes) -> Applied:
-        """Take in what is told. Raises `Refused` if there was no room for a zone: its teller should know."""
+        """Take in what is told. Raises `Refused` if some of it is left out: its teller should know."""
         places = self._anchor.places
         await self._anchor.take_news(tell.news, places.teller(sender))
         zones, _ = places.names()
@@ -262,6 +261,8 @@ class Answers:
             why = "expired, or endorsed by no issuer that agents here rely on"
             problem = f"no room for {left_out[0]!r}, one of {len(left_out)} zones: {why}"
             raise Refused(problem)
+        if why := self._anchor.edicts.left_out(tell.news):
+            raise Refused(why)
         return Applied()
 
     _HANDLERS: Final[dict[type, Callable[["Answers", Any], Awaitable[exchange.AnyReply]]]] = {

@@ -44,6 +44,7 @@ from sojourn.core.protocol.messages import (
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.waiting import carrying_next
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
@@ -198,6 +199,8 @@ class Caretaker:
             case Task.REBIND:
                 await self._rebind(dossier)
                 return self._anchor.manifest.lease_ms
+            case Task.OBEY:
+                await self._obey(dossier)
         return _AGAIN_MS
 
     # --- a slot that is stuck -------------------------------------------------------------------------
@@ -376,6 +379,16 @@ class Caretaker:
             Proposer(proposal, slot, self._anchor.manifest, parent=parent if is_own else None)
         )
 
+    # --- what officers published ----------------------------------------------------------------------
+
+    async def _obey(self, dossier: Dossier) -> None:
+        """Propose what officers published and what comes next: the agent's host need not be asked."""
+        head, view = dossier.head, self._anchor.view()
+        proposal = carrying_next(dossier, view, self._anchor.identity)
+        if proposal is not None:
+            slot = slot_for(head, proposal.transition, view.manifest)
+            await self._drive(Proposer(proposal, slot, view.manifest, parent=head))
+
     # --- a dead host ----------------------------------------------------------------------------------
 
     async def _rebind(self, dossier: Dossier) -> None:
@@ -419,7 +432,7 @@ class _OwnBlocks:
 
     def get(self, named: bytes) -> bytes:
         """Return a block's bytes. Raises `MissingBlock`."""
-        data = self._anchor.shelf.block(named)
+        data = self._anchor.shelf.block(named) or self._anchor.edicts.document(named)
         if data is None:
             raise MissingBlock(named)
         return data

@@ -10,12 +10,14 @@ import random
 from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 
+import msgspec
 import structlog
 
 from sojourn.anchor.answers import Answers
 from sojourn.anchor.caretaker import Caretaker
+from sojourn.anchor.edicts import Edicts
 from sojourn.anchor.forwarding import Forwarding
-from sojourn.anchor.gossiping import Gossip
+from sojourn.anchor.gossiping import Gossip, fitting
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
@@ -49,6 +51,7 @@ from sojourn.core.protocol.messages import (
     Applied,
     AskRound,
     AskVisa,
+    Declined,
     Need,
     Propose,
     Reply,
@@ -114,12 +117,14 @@ class Anchor:
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self)
+        self.edicts = Edicts(self, self._caretaker, self._gossip)
         self._turns, self._boot = Turns(), clock.boot_id()
         self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
         self.places = KnownPlaces(self.manifest.realm, self.zone_id)
         self._survey()
         self._recall_places(manifest)
+        self.edicts.recall()
 
     @property
     def zone_id(self) -> bytes:
@@ -220,6 +225,8 @@ class Anchor:
             answer = await self._perform(before, ruling, blocks)
         if ruling.dossier is not None and isinstance(request, ShowLock | ShowCommit):
             self.seen.note(request.certificate)
+        if isinstance(request, Propose) and isinstance(answer, Declined):
+            self.edicts.see_to(before)
         return answer
 
     def turn_of(self, agent: bytes) -> AbstractAsyncContextManager[None]:
@@ -303,6 +310,7 @@ class Anchor:
             now_ms=clock.wall_ms(),
             boot_ms=clock.boot_ms(),
             boot=self._boot,
+            edicts=self.edicts.known,
         )
 
     # --- what follows from a ruling -------------------------------------------------------------------
@@ -311,6 +319,7 @@ class Anchor:
         """Run what follows from a durable ruling: leases, notices, duties."""
         if done is not None:
             self._log_decision(done)
+            self.edicts.note(after)
             self._follow_decision(after, done)
         elif after.arrival is not None and after.arrival is not before.arrival:
             self.offer_arrival(after)
@@ -386,6 +395,7 @@ class Anchor:
     def _note_worth(self, dossier: Dossier) -> None:
         """Hold to what proves an agent's record, and note whom it relies on while it is here."""
         self.places.hold(zones_of(dossier))
+        self.edicts.note_ruling(dossier)
         head = dossier.head
         if head is not None and head.record.custody.zone == self.zone_id:
             self.places.rely_on(issuer.key for issuer in head.record.trust.issuers)
@@ -420,7 +430,9 @@ class Anchor:
         self._envelopes = self.places.envelopes_of(self.zone_id, clock.wall_ms())
 
     async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
-        """Take in statements about places, and keep durably those that last."""
+        """Take in statements about places, and what officers published, and keep durably what lasts."""
+        if news.orders or news.documents:
+            await self.edicts.take(news, teller)
         changes = self.shelf.place_changes(self.learn(news, teller))
         if changes:
             changes += self.shelf.place_removals(*self.places.names())
@@ -431,7 +443,27 @@ class Anchor:
         self.places.expire(clock.wall_ms())
         self._survey()
         await self.write(self.shelf.place_removals(*self.places.names()))
+        await self.edicts.expire()
         await self._tidying.tidy()
+
+    def summary(self) -> gossip.Summary:
+        """Return what is known here, by name."""
+        known = self.edicts.known
+        orders, documents = known.summary(), known.successors.summary()
+        return msgspec.structs.replace(self.places.summary(), orders=orders, documents=documents)
+
+    def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
+        """Return what the holder of a key lacks, who sent that summary: as much as one message has room for.
+
+        Anchors take no manifest that has expired; what officers published is for anchors alone.
+        """
+        is_anchor = self.places.is_anchor(listener)
+        places = self.places.lacking_in(summary, clock.wall_ms() if is_anchor else 0)
+        if not is_anchor:
+            return fitting(places)
+        orders = self.edicts.known.lacking_in(summary.orders)
+        documents = self.edicts.known.successors.lacking_in(summary.documents)
+        return fitting(msgspec.structs.replace(places, orders=orders, documents=documents))
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

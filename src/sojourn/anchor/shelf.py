@@ -1,10 +1,12 @@
-"""The shelf: an anchor's dossiers, chapters, history and places, as rows of its store.
+"""The shelf: an anchor's dossiers, chapters, history, places and orders, as rows of its store.
 
 dossier      agent                      Dossier
 chapter      agent, term                Chapter
 history      agent, version             Certified
 place        zone                       SignedManifest
 endorsement  digest                     SignedEndorsement
+order        digest                     SignedOrder
+successor    digest                     SignedDocument
 """
 
 from collections import OrderedDict
@@ -15,11 +17,12 @@ from typing import Final, TypeVar
 import structlog
 
 from sojourn.anchor.loose import Loose, Share, roots_of
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.blocks import links
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
-from sojourn.core.base.encoding import decode, digest_of, encode
+from sojourn.core.base.encoding import Value, decode, digest_of, encode
 from sojourn.core.base.errors import Rejected, SojournError, StoreFailed
 from sojourn.core.base.limits import (
     CAPSULE_BYTES_MAX,
@@ -32,6 +35,7 @@ from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.gossip import News
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime.store import (
+    CHANGES_MAX,
     COMMIT_BYTES_MAX,
     Change,
     Delete,
@@ -52,6 +56,9 @@ _CHAPTERS_AT_ONCE: Final = COMMIT_BYTES_MAX // (2 * CHAPTER_BYTES_MAX)
 """Chapters in one commit, which may be as large as chapters get."""
 _CHAPTERS_CHANGED: Final = 2
 """The term that a decision closes, and the one it opens."""
+_TOLD: Final = ("place", "endorsement", "order", "successor")
+"""Tables of what others told."""
+_REMOVED_AT_ONCE: Final = CHANGES_MAX // 4
 _PAGE: Final = 128
 """Rows read at once."""
 
@@ -108,7 +115,7 @@ class Shelf:
         self._on_damage: Callable[[bytes], None] | None = None
         self._leaving: set[bytes] = set()
         self.loose = Loose()
-        self._placed: dict[str, set[bytes]] = {"place": set(), "endorsement": set()}
+        self._placed: dict[str, set[bytes]] = {table: set() for table in _TOLD}
         self.documents = StoredBlocks(
             self, Document, limit=DOCUMENT_BYTES_MAX, cached=_DOCUMENTS_CACHED_MAX
         )
@@ -388,12 +395,47 @@ class Shelf:
 
     def place_removals(self, zones: Set[bytes], endorsements: Set[bytes]) -> list[Change]:
         """Return the changes that drop what is kept of places beside these manifests and endorsements."""
-        removals: list[Change] = []
-        for table, known in (("place", zones), ("endorsement", endorsements)):
-            gone = self._placed[table] - known
-            self._placed[table] -= gone
-            removals += [Delete(table, key) for key in sorted(gone)]
-        return removals
+        return [*self._removals("place", zones), *self._removals("endorsement", endorsements)]
+
+    def _removals(self, table: str, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop rows beside these: as many as go in one commit, the rest next time."""
+        gone = sorted(self._placed[table] - known)[:_REMOVED_AT_ONCE]
+        self._placed[table].difference_update(gone)
+        return [Delete(table, key) for key in gone]
+
+    def orders(self) -> list[SignedOrder]:
+        """Return the orders kept from before."""
+        return self._told("order", SignedOrder)
+
+    def successors(self) -> list[SignedDocument]:
+        """Return the published documents kept from before."""
+        return self._told("successor", SignedDocument)
+
+    def _told(self, table: str, form: type[T]) -> list[T]:
+        rows = self._store.scan(table, limit=100_000)
+        self._placed[table].update(key for key, _ in rows)
+        return [load_row(data, form) for _, data in rows]
+
+    def order_changes(self, orders: Iterable[SignedOrder]) -> list[Change]:
+        """Return the changes that keep orders."""
+        return self._told_changes("order", orders)
+
+    def successor_changes(self, documents: Iterable[SignedDocument]) -> list[Change]:
+        """Return the changes that keep published documents."""
+        return self._told_changes("successor", documents)
+
+    def _told_changes(self, table: str, told: Iterable[Value]) -> list[Change]:
+        puts = [Put(table, digest_of(each), encode(each)) for each in told]
+        self._placed[table].update(put.key for put in puts)
+        return [*puts]
+
+    def successor_removals(self, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop what is kept of published documents beside these, by digest."""
+        return self._removals("successor", known)
+
+    def order_removals(self, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop what is kept of orders beside these, by digest."""
+        return self._removals("order", known)
 
 
 def row_key(agent: bytes, number: int) -> bytes:

@@ -1,6 +1,7 @@
 """`sojourn agent`: launch agents; watch, find, show, message, export and order them about."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -20,9 +21,10 @@ from sojourn.cli.journal_lines import JournalLine
 from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
-from sojourn.cli.options import json_option, with_home
-from sojourn.cli.ordering import Ordered, order
+from sojourn.cli.options import MOMENT, json_option, with_home
+from sojourn.cli.ordering import OnItsWay, Ordered, order, signed_order
 from sojourn.cli.output import emit, note, say, say_json, table, when
+from sojourn.cli.publishing import render_told, write_order
 from sojourn.cli.reach import perform, reaching
 from sojourn.cli.watching import Seen, Watch, read_journal
 from sojourn.core.agent.orders import Act
@@ -295,22 +297,44 @@ def _ordered_by(act: Act, about: str, example: str) -> None:
         help="An officer's key that orders it; may be repeated.  [default: the only one here]",
     )
     @click.option("--reason", default="", help="Why, for its lineage.")
+    @click.option(
+        "--until", type=MOMENT, help="When it lapses if not carried out.  [default: in a week]"
+    )
+    @click.option("--output", type=_FILE, help="Only write it to this file, to be published.")
     @json_option
     @with_home
     def command(
-        home: Home, *, name: str, keys: tuple[str, ...], reason: str, as_json: bool
+        home: Home,
+        *,
+        name: str,
+        keys: tuple[str, ...],
+        reason: str,
+        until: datetime | None,
+        output: Path | None,
+        as_json: bool,
     ) -> None:
         officers = [officer.key for officer in _officers(home, keys)]
+        signed = signed_order(home, name, act, officers, until)
+        if output is not None:
+            written = write_order(output, signed)
+            emit(written, as_json, lambda _: say(f"{output}: the order to {act} {name}"))
+            return
 
-        async def work() -> Ordered:
+        async def work() -> Ordered | OnItsWay:
             async with reaching() as reach:
-                return await order(reach, home, name, act, officers, reason)
+                return await order(reach, home, name, signed, reason)
 
-        def render(done: Ordered) -> None:
-            already = " already" if done.before else ""
-            say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
+        emit(perform(work()), as_json, lambda done: _render_order(name, done))
 
-        emit(perform(work()), as_json, render)
+
+def _render_order(name: str, done: Ordered | OnItsWay) -> None:
+    if isinstance(done, Ordered):
+        already = " already" if done.before else ""
+        say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
+        return
+    note(f"{name} cannot be reached now: {done.why}")
+    render_told(done.published)
+    say(f"It is carried out when it reaches {name}, until {when(done.expires_ms)}.")
 
 
 _ordered_by(

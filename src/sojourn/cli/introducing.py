@@ -21,7 +21,7 @@ from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
 from sojourn.runtime.files import read_manifest
 
-__all__ = ["Endorsed", "Told", "endorse", "introduce", "manifest_from"]
+__all__ = ["Endorsed", "Told", "endorse", "introduce", "manifest_from", "try_to_tell"]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ async def endorse(
         endorsement=endorsement, seal=Seal(signer=issuer.public, signature=issuer.sign(covered))
     )
     news = News(endorsements=(signed,))
-    told = [await _try_to_tell(reach, home, zone, news) for zone in dict.fromkeys(tell)]
+    told = [await try_to_tell(reach, home, zone, news) for zone in dict.fromkeys(tell)]
     if not any(each.took for each in told):
         raise Failed(
             f"no zone could be told: {told[0].problem}", remedy="Start one, then endorse again"
@@ -119,7 +119,8 @@ async def endorse(
     )
 
 
-async def _try_to_tell(reach: Reach, home: Home, name: str, news: News) -> Told:
+async def try_to_tell(reach: Reach, home: Home, name: str, news: News) -> Told:
+    """Tell the anchors of the zone called `name`; a zone that cannot be told says why."""
     manifest = home.manifest(name)
     try:
         return await _tell(reach, name, manifest, news)

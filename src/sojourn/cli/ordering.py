@@ -1,19 +1,27 @@
-"""Ordering an agent about: an order of its officers, carried to the zone where it is."""
+"""Ordering an agent about: an order of its officers, carried to the zone where it is, or else published.
+
+What can be reached is ordered at once, and the answer says what the agent is now. Where it cannot be, whatever
+anchors are known are given the order: it comes to the agent by itself.
+"""
 
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from sojourn.cli.address_book import entry_of
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.home import Home
+from sojourn.cli.options import milliseconds
+from sojourn.cli.publishing import Published, publish
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.errors import Refused
+from sojourn.core.base.errors import Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.ordering import carrying, sealed
@@ -22,11 +30,11 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import Overtaken, Stalled
 
-__all__ = ["Ordered", "order"]
+__all__ = ["OnItsWay", "Ordered", "order", "signed_order"]
 
 _TRIES: Final = 20
 """The agent's next step may be decided first; then the order is put before its successor."""
-_LASTS_MS: Final = 60 * 60 * 1000
+_LASTS_MS: Final = 7 * 24 * 60 * 60 * 1000
 """An order that was not carried out by then, to an agent that could not be reached, has lapsed."""
 
 
@@ -40,21 +48,65 @@ class Ordered(msgspec.Struct, frozen=True, kw_only=True):
     before: bool
 
 
-async def order(
-    reach: Reach, home: Home, name: str, act: Act, officers: Sequence[KeyPair], reason: str
-) -> Ordered:
-    """Have an act done to the agent with a local name, by order of its officers. Raises as `find` and `decide`.
+class OnItsWay(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that anchors spread now, and why it could not be carried to the agent at once.
 
-    Raises `Refused` for one that is between zones, or that has ended.
+    It is carried out when it reaches the agent, if that is before `expires_ms` (milliseconds since 1970).
     """
+
+    agent: str
+    act: str
+    expires_ms: int
+    why: str
+    published: Published
+
+
+def signed_order(
+    home: Home, name: str, act: Act, officers: Sequence[KeyPair], until: datetime | None
+) -> SignedOrder:
+    """Return an order about the agent with a local name, sealed. Raises `Misused`."""
+    agent, now_ms = entry_of(home, name).agent_id, clock.wall_ms()
+    ends_ms = milliseconds(until) if until is not None else now_ms + _LASTS_MS
+    if ends_ms <= now_ms:
+        raise Misused("the order would have lapsed already", remedy="Give a later --until")
+    given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=ends_ms)
+    return sealed(given, officers)
+
+
+async def order(
+    reach: Reach, home: Home, name: str, signed: SignedOrder, reason: str
+) -> Ordered | OnItsWay:
+    """Have done what officers ordered of the agent with a local name; where it cannot be reached, publish it.
+
+    Raises as `decide` for what its zone will not do, `Refused` for an agent that has ended, and `Failed` if there
+    is nobody to publish it to either.
+    """
+    try:
+        return await _carry(reach, home, name, signed, reason)
+    except (_InFlight, Misused, Unreachable, Stalled) as problem:
+        why = problem.problem
+    return OnItsWay(
+        agent=cid_text(signed.order.agent),
+        act=str(signed.order.act),
+        expires_ms=signed.order.expires_ms,
+        why=why,
+        published=await publish(reach, home, [signed]),
+    )
+
+
+class _InFlight(Refused):
+    """The agent is between zones: nothing can be ordered of it there."""
+
+
+async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reason: str) -> Ordered:
+    act = signed.order.act
     found = await find_named(reach, home, name)
-    signed = _signed(found.record.agent_id, act, officers)
     bearer = KeyPair(secrets.token_bytes(32))
     problem: Overtaken | Stalled | None = None
     for _ in range(_TRIES):
         if is_carried_out(act, found.record.eligibility):
             return _told(found.head, found, before=True)
-        _check_reachable(name, act, found)
+        _check_reachable(name, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
         slot = slot_for(found.head, proposal.transition, found.zone)
         proposer = Proposer(proposal, slot, found.zone, parent=found.head)
@@ -68,19 +120,12 @@ async def order(
     raise problem
 
 
-def _check_reachable(name: str, act: Act, found: Found) -> None:
+def _check_reachable(name: str, found: Found) -> None:
     status = found.record.eligibility.status
     if status is Status.DEPARTED:
-        problem = f"{name} has left {found.zone.name} and not arrived yet"
-        raise Refused(problem, remedy=f"{act.capitalize()} it when it has arrived")
+        raise _InFlight(f"{name} has left {found.zone.name} and not arrived yet")
     if status not in ACTING:
         raise Refused(f"{name} is {status}: nothing follows", remedy="Launch another")
-
-
-def _signed(agent: bytes, act: Act, officers: Sequence[KeyPair]) -> SignedOrder:
-    now_ms = clock.wall_ms()
-    given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=now_ms + _LASTS_MS)
-    return sealed(given, officers)
 
 
 def _told(head: Certified, found: Found, *, before: bool) -> Ordered:

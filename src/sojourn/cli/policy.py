@@ -1,4 +1,4 @@
-"""`sojourn policy`: check Cedar text, sign it as a document, add a seal to one, show one, get an agent's."""
+"""`sojourn policy`: check Cedar text; sign, seal and show documents, get an agent's, and publish what was signed."""
 
 import time
 from pathlib import Path
@@ -15,6 +15,7 @@ from sojourn.cli.options import MOMENT, SPAN, is_number, json_option, millisecon
 from sojourn.cli.output import counted, emit, say
 from sojourn.cli.policy_corpus import corpus
 from sojourn.cli.policy_diff import diff
+from sojourn.cli.policy_publish import publish
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.policy_view import (
     ACTS,
@@ -67,7 +68,7 @@ class PolicyFiles(msgspec.Struct, frozen=True):
 
 @click.group(cls=Group)
 def policy() -> None:
-    """Check and sign policies.
+    """Check and sign policies; publish what officers signed.
 
     Policies are Cedar text over a published schema: the agent is the principal, the zone the resource. What no
     rule permits is denied, and any forbid wins.
@@ -76,6 +77,7 @@ def policy() -> None:
 
 policy.add_command(corpus)
 policy.add_command(diff)
+policy.add_command(publish)
 
 
 def _actions(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What people do in a simulated world, by the wire: tell of zones, launch agents, write to them, order them about."""
+"""What people do in a simulated world, by the wire: tell of zones, launch agents, write to and order them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.orders import Order
 from sojourn.core.base.encoding import digest_of, encode, encode_block
-from sojourn.core.base.errors import SojournError
+from sojourn.core.base.errors import Refused, SojournError
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AgentMessage, PutMessage, SignedMessage
 from sojourn.core.protocol.gossip import News, Tell
-from sojourn.core.protocol.messages import Applied
+from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
@@ -24,7 +24,7 @@ from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 
-__all__ = ["amend", "introduce", "launch", "message", "order", "send"]
+__all__ = ["amend", "by_issuer", "introduce", "launch", "message", "order", "publish", "send"]
 
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.25
@@ -157,3 +157,15 @@ async def order(
             if _is_final(stalled, zone):
                 raise
         await asyncio.sleep(_PAUSE_S)
+
+
+def by_issuer(given: Order) -> News:
+    """Return an order of the agents' issuer, as it is published."""
+    return News(orders=(sealed(given, [ISSUER]),))
+
+
+async def publish(pool: ConnectionPool, zone: ZoneManifest, anchor: int, news: News) -> None:
+    """Give what the issuer published to one anchor alone. Raises `Refused` if that does not keep it."""
+    reply = await ZoneClient(zone, pool).call(anchor, Tell(news=news), timeout_s=_ASK_S)
+    if not isinstance(reply, Applied):
+        raise Refused(reply.problem if isinstance(reply, Declined) else "it answered otherwise")

@@ -14,7 +14,7 @@ from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.core.base.keys import KeyPair
-from sojourn.core.zone.manifest import SignedManifest
+from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.host.server import Host
 from sojourn.runtime.store import Store
 from sojourn.runtime.transport import Connection, PeerIdentity
@@ -218,6 +218,11 @@ class AnchorProcess(Process):
         self.is_honest = make is Anchor
         self.disk = Disk(world.timeline, self.chance, on_row)
         self._signed, self._make = zone.signed, make
+
+    @property
+    def manifest(self) -> ZoneManifest:
+        """The manifest of its zone."""
+        return self._signed.manifest
 
     async def _live(self, life: Life) -> None:
         identity, vote_key = key(self.name), key(f"{self.name}/vote")

@@ -25,6 +25,7 @@ from sojourn.testing.loop import Complaints
 from sojourn.testing.network import Network
 from sojourn.testing.processes import AnchorProcess, Client, HostProcess, MakeAnchor, Process
 from sojourn.testing.promises import broken_promises
+from sojourn.testing.publishing import Publishing
 from sojourn.testing.substrate import Watch
 from sojourn.testing.timeline import NS_PER_S, Timeline
 from sojourn.testing.trace import Trace
@@ -40,7 +41,7 @@ class Unmet(AssertionError):
     """What a test expected of the world did not come."""
 
 
-class World:
+class World(Publishing):
     """Zones of production's processes, in virtual time; made by `simulate`.
 
     Time passes only inside the methods that let it: `run`, `run_until`, `zone`, `launch`, and those of agents

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, digest_of, encode
 from sojourn.core.base.limits import MESSAGE_BYTES_MAX
@@ -21,12 +22,13 @@ from sojourn.core.protocol.messages import (
     ShowCommit,
     ShowLock,
 )
+from sojourn.core.protocol.ordering import sealed
 from sojourn.core.quorum.votes import Phase
 from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, AWAY, CHAPTERS, HOME, STEP, STEPPED, VISA
 from tests.conformance.spoiled import fields_of, with_fields, written_map
-from tests.samples import envelope
+from tests.samples import ISSUER, document, envelope, successor
 
 SLOT: Final = STEPPED.certificate.slot
 PROPOSE: Final = Propose(slot=SLOT, round=0, proposal=STEP, blocks=(b"\xa0",))
@@ -83,6 +85,10 @@ def _others() -> Iterator[tuple[str, Value]]:
             news=gossip.News(manifests=(AWAY.signed,), envelopes=(envelope(HOME, HOME.hosts[0]),))
         ),
     )
+    suspend = sealed(Order(agent=AGENT, act=Act.SUSPEND, issued_ms=1, expires_ms=2), [ISSUER])
+    yield "an order to tell on", gossip.Tell(news=gossip.News(orders=(suspend,)))
+    following = successor(document())
+    yield "a document to tell on", gossip.Tell(news=gossip.News(documents=(following,)))
 
 
 def _valid() -> Iterator[Case]:

@@ -39,7 +39,10 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
         *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign", "sim"),
         *("capsule show", "capsule verify", "demo", "host init", "host run"),
         *("keys list", "keys new", "keys show"),
-        *(f"policy {c}" for c in ("check", "corpus", "diff", "get", "seal", "show", "sign")),
+        *(
+            f"policy {c}"
+            for c in ("check", "corpus", "diff", "get", "publish", "seal", "show", "sign")
+        ),
         *(f"zone {c}" for c in ("assemble", "down", "endorse", "export", "init", "list")),
         *("zone meet", "zone show", "zone status", "zone up"),
     }

@@ -18,7 +18,7 @@ from sojourn.core.agent.governance import Officers, check_threshold
 from sojourn.core.base.encoding import Count, Digest, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.base.seals import Kind, Seal
+from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 
 __all__ = ["THRESHOLDS", "Act", "Order", "SignedOrder", "carried_out", "is_carried_out"]
 
@@ -87,10 +87,24 @@ class SignedOrder(Value):
         if not order.issued_ms - CLOCK_SKEW_MS <= at_ms < order.expires_ms:
             problem = f"it holds from {order.issued_ms} until {order.expires_ms}, it is {at_ms}"
             raise Rejected(problem, reason="outside-window", where="order")
-        threshold = getattr(officers, THRESHOLDS[order.act])
-        check_threshold(
-            Kind.ORDER, digest_of(order), self.seals, officers, threshold, where="order"
-        )
+        self.check_officers(officers)
+
+    def check_officers(self, officers: Officers) -> None:
+        """Raise `Rejected` unless as many of these officers sealed it as its act needs, and nobody else."""
+        threshold = getattr(officers, THRESHOLDS[self.order.act])
+        named = digest_of(self.order)
+        check_threshold(Kind.ORDER, named, self.seals, officers, threshold, where="order")
+
+    def check_seals(self) -> None:
+        """Raise `Rejected` unless somebody sealed it, and each seal is of the key that it names.
+
+        That is all that can be told where nothing is known of the agent.
+        """
+        if not self.seals:
+            raise Rejected("nobody sealed it", reason="below-threshold", where="order.seals")
+        for index, seal in enumerate(self.seals):
+            where = f"order.seals[{index}]"
+            check_seal(Kind.ORDER, Role.ISSUER, digest_of(self.order), seal, where=where)
 
 
 def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:

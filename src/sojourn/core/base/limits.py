@@ -15,8 +15,12 @@ ENVELOPE_BYTES_MAX: Final = 16 * 1024
 CERTIFICATE_BYTES_MAX: Final = 64 * 1024
 DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
+ORDER_BYTES_MAX: Final = 12 * 1024
+"""A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
+PUBLISHED_BYTES_MAX: Final = DOCUMENT_BYTES_MAX + ORDER_BYTES_MAX
+"""A `SignedDocument` that is told on by gossip: the largest document, with 64 officers' seals."""
 BLOCK_BYTES_MAX: Final = 1024 * 1024
 """One block. IPFS-family tools exchange blocks up to 1–2 MiB; ours are cut at 64 KiB."""
 CHAPTER_BYTES_MAX: Final = BLOCK_BYTES_MAX
@@ -66,6 +70,24 @@ ENVELOPES_MAX: Final = 65_536
 STRANGE_ENVELOPES_MAX: Final = ENVELOPES_MAX // 4
 """Of them, those of zones that nobody here has a use for: such a zone enrols hosts for nothing."""
 ENDORSEMENT_DEPTH_MAX: Final = 8
+ORDERS_MAX: Final = 8192
+"""Orders that one anchor knows about agents that are elsewhere; those about agents that are here come on top."""
+STRANGE_ORDERS_MAX: Final = ORDERS_MAX // 4
+"""Of them, what one teller may tell about agents that nobody here knows: keys and agents are free."""
+ORDERS_PER_AGENT_MAX: Final = 16
+"""Orders known to hold about one agent, which are not carried out: the newest; officers who give more have erred."""
+SUCCESSORS_KNOWN_MAX: Final = 1024
+"""Documents that one anchor knows to succeed others, of all lines. Typical: 2 KB each."""
+SUCCESSORS_PER_LINE_MAX: Final = 64
+"""Of one line of documents, the newest: an agent that slept through more needs them brought by hand."""
+STRANGE_SUCCESSORS_MAX: Final = SUCCESSORS_KNOWN_MAX // 4
+"""Of those that follow nothing known here, what one teller may tell of,"""
+STRANGE_SUCCESSORS_BYTES_MAX: Final = 8 * 1024 * 1024
+"""and how large they may be together."""
+PUBLISHED_AT_ONCE: Final = 64
+"""Documents in one message."""
+ORDERS_AT_ONCE: Final = 256
+"""Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
 ATTACHMENTS_MAX: Final = 64
 ROUNDS_MAX: Final = 2**31
 APPLICATIONS_MAX: Final = 4096
@@ -103,9 +125,19 @@ LOOSE_KEPT_MS: Final = 20 * VISA_DEADLINE_MS
 APPLICATION_KEPT_MS: Final = 120 * VISA_DEADLINE_MS
 """An application is kept so long at least, for the departure that may follow; then until its room is needed."""
 GOSSIP_ROUND_MS: Final = 1_000
-ENVELOPE_LIFETIME_MS: Final = 15_000
 CLOCK_SKEW_MS: Final = 30_000
 """How far a transition's stated time may lie from an anchor's own clock (protocol §4)."""
+SPREAD_PAUSE_MS: Final = 50
+"""What is new is told on at once, and what comes so soon after it goes together."""
+SPREAD_ZONES: Final = 4
+"""Other zones that an anchor tells at once of what is new: with each telling as many, all know it in a few steps."""
+ORDER_LEFT_MS_MIN: Final = CLOCK_SKEW_MS
+"""An order about an agent that nobody knows is carried on if it holds so long yet: its place is not free at once."""
+SUCCESSOR_CARRIED_MS: Final = 30 * 24 * 60 * 60 * 1000
+"""A document that follows nothing known here is carried so long: documents hold for years, and places are few."""
+ORDER_LEFT_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
+"""And if it holds no longer than that: its place must be free one day."""
+ENVELOPE_LIFETIME_MS: Final = 15_000
 RUN_AHEAD_RECORDS: Final = 64
 RUN_AHEAD_MS: Final = 250
 CALL_TIMEOUT_S: Final = 10.0

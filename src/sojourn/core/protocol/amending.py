@@ -24,7 +24,15 @@ from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.messages import Evidence, Proposal
 from sojourn.core.protocol.missing import Missing
 
-__all__ = ["bringing", "check_amendment", "check_brought", "check_run", "check_stored", "succeeded"]
+__all__ = [
+    "bringing",
+    "check_amendment",
+    "check_brought",
+    "check_room",
+    "check_run",
+    "check_stored",
+    "succeeded",
+]
 
 
 def bringing(
@@ -120,7 +128,7 @@ def check_amendment(dossier: Dossier, proposal: Proposal, parent: Certified, vie
         (each for each in parent.record.governance.documents if each != digest_of(old)), view
     )
     permission.agent_policy((*others, documents[-1]))
-    _check_room(dossier, run, view)
+    check_room(dossier, run, view)
 
 
 def check_stored(proposal: Proposal, view: View) -> None:
@@ -133,8 +141,8 @@ def check_stored(proposal: Proposal, view: View) -> None:
         raise Missing("blocks", tuple(lacking))
 
 
-def _check_room(dossier: Dossier, run: Iterable[SignedDocument], view: View) -> None:
-    """Check that the chapter has room for the seals: they are written with every vote, and shown with the chain."""
+def check_room(dossier: Dossier, run: Iterable[SignedDocument], view: View) -> None:
+    """Raise `Refused` unless the chapter has room for the seals: they are written with every vote, and shown."""
     before = dossier.chapter.succession if dossier.chapter else ()
     after = extended(before, run, view.documents)
     if len(after) > SUCCESSION_MAX or len(encode(after)) > SUCCESSION_BYTES_MAX:

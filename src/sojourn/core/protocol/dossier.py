@@ -15,6 +15,7 @@ from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.binding import LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter, zones_in
+from sojourn.core.protocol.edicts import KnownEdicts
 from sojourn.core.protocol.messages import Arrive, AskVisa, Proposal, Reply
 from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.rates import RateBook
@@ -127,7 +128,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
     blocks are not stored here with all they link to; `documents` and `chapters` find policy documents and
     chapters of custody among the blocks, and raise `Rejected` for a block that is none. `chains` remembers which
-    chains of chapters were checked.
+    chains of chapters were checked. `edicts` are what officers published.
     """
 
     manifest: ZoneManifest
@@ -146,6 +147,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     now_ms: int
     boot_ms: int
     boot: bytes
+    edicts: KnownEdicts
 
     @property
     def zone(self) -> bytes:

@@ -16,6 +16,7 @@ from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import LeaseBook, rank
 from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.waiting import is_due
 
 __all__ = [
     "Duty",
@@ -43,6 +44,8 @@ class Task(StrEnum):
     """Refuse an arrival whose deadline has passed."""
     REBIND = "rebind"
     """Offer an agent without a live host to the hosts of the zone."""
+    OBEY = "obey"
+    """Propose what an agent's officers published, an order or a document, and nobody has carried out."""
 
 
 class Duty(msgspec.Struct, frozen=True, order=True):
@@ -70,7 +73,7 @@ def lead_again_ms(round: int) -> int:
 def is_overdue(dossier: Dossier, task: Task, leases: LeaseBook, boot_ms: int) -> bool:
     """Tell whether a task whose time is counted from now each time, and so never comes, is due."""
     is_idle = task is Task.REBIND and not has_live_host(dossier, leases, boot_ms)
-    return task is Task.PRESS or is_idle
+    return task in (Task.PRESS, Task.OBEY) or is_idle
 
 
 def has_live_host(dossier: Dossier, leases: LeaseBook, boot_ms: int) -> bool:
@@ -93,7 +96,8 @@ def may_owe_more(before: Dossier, after: Dossier) -> bool:
     if before.head is None:
         return True
     old, new = before.head.record, after.head.record
-    return (old.custody, old.eligibility) != (new.custody, new.eligibility)
+    was_so = (old.custody, old.eligibility, old.governance)
+    return was_so != (new.custody, new.eligibility, new.governance)
 
 
 def _place(dossier: Dossier, view: View) -> int:
@@ -140,6 +144,8 @@ def _custody_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
             found.append(Duty(view.boot_ms + RANK_STEP_MS * (1 + place), Task.PRESS))
     elif _wants_host(record.eligibility):
         found.append(Duty(_unhosted_ms(record, view, place), Task.REBIND))
+    if is_due(dossier, view):
+        found.append(Duty(view.boot_ms + place * RANK_STEP_MS, Task.OBEY))
     return found
 
 

@@ -20,6 +20,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
@@ -29,11 +31,16 @@ from sojourn.core.base.limits import (
     ENDORSEMENTS_MAX,
     ENVELOPES_MAX,
     HOSTS_MAX,
+    ORDERS_AT_ONCE,
+    ORDERS_MAX,
     PLACES_MAX,
+    PUBLISHED_AT_ONCE,
     STRANGE_ENDORSEMENTS_MAX,
     STRANGE_ENVELOPES_MAX,
     STRANGE_PLACES_MAX,
+    SUCCESSORS_KNOWN_MAX,
 )
+from sojourn.core.protocol.strangers import Strangers
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
@@ -56,14 +63,18 @@ class Summary(Value):
     zones: Annotated[tuple[Digest, ...], Meta(max_length=PLACES_MAX)]
     envelopes: Annotated[tuple[EnvelopeMark, ...], Meta(max_length=ENVELOPES_MAX)]
     endorsements: Annotated[tuple[Digest, ...], Meta(max_length=ENDORSEMENTS_MAX)]
+    orders: Annotated[tuple[Digest, ...], Meta(max_length=2 * ORDERS_MAX)] = ()
+    documents: Annotated[tuple[Digest, ...], Meta(max_length=2 * SUCCESSORS_KNOWN_MAX)] = ()
 
 
 class News(Value):
-    """Statements in full, each proving itself."""
+    """Statements in full, each proving itself; orders and documents, to who knows what they are about (`edicts`)."""
 
     manifests: tuple[SignedManifest, ...] = ()
     envelopes: tuple[SignedEnvelope, ...] = ()
     endorsements: tuple[SignedEndorsement, ...] = ()
+    orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
+    documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
 
 
 class Exchange(Value, tag_field="kind", tag="exchange"):
@@ -83,36 +94,6 @@ class Tell(Value, tag_field="kind", tag="tell"):
     """This is what you lack."""
 
     news: News
-
-
-class _Strangers:
-    """Statements of no use here yet, the newest last, and by whom each was told (None: known here before)."""
-
-    def __init__(self) -> None:
-        self._told: dict[bytes, bytes | None] = {}
-        self._shares: Counter[bytes | None] = Counter()
-
-    def add(self, named: bytes, teller: bytes | None) -> None:
-        self._told[named] = teller
-        self._shares[teller] += 1
-
-    def discard(self, named: bytes) -> None:
-        if named in self._told:
-            self._shares -= Counter((self._told.pop(named),))
-
-    def share_of(self, teller: bytes) -> int:
-        return self._shares[teller]
-
-    def newest(self) -> bytes | None:
-        return next(reversed(self._told), None)
-
-    def names(self) -> list[bytes]:
-        return list(self._told)
-
-    def __copy__(self) -> "_Strangers":
-        twin = _Strangers()
-        twin._told, twin._shares = dict(self._told), Counter(self._shares)
-        return twin
 
 
 class KnownPlaces:
@@ -135,7 +116,7 @@ class KnownPlaces:
         self._relied_on: set[bytes] = set()
         self._issuers: set[bytes] = set()
         self._endorsed: set[bytes] = set()
-        self._strange_places, self._strange_endorsements = _Strangers(), _Strangers()
+        self._strange_places, self._strange_endorsements = Strangers(), Strangers()
 
     # --- worth ----------------------------------------------------------------------------------------
 
@@ -281,7 +262,7 @@ class KnownPlaces:
         return True
 
     @staticmethod
-    def _may_tell(strangers: _Strangers, share: int, teller: bytes | None) -> bool:
+    def _may_tell(strangers: Strangers, share: int, teller: bytes | None) -> bool:
         return teller is None or strangers.share_of(teller) < share
 
     def _is_kept(self, signed: SignedManifest, now_ms: int) -> bool:

@@ -1,15 +1,18 @@
 """Nothing by anybody who may not (P3): every decision is held against its row of the change table once more.
 
-And its author: the bound host, the host that binds or admits, an anchor of the zone that refuses or takes back.
+And its author: the bound host, the host that binds or admits, an anchor of the zone that refuses or takes back. What
+officers ordered is carried by anybody who shows their order.
 """
 
 from collections.abc import Mapping
 
+from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind, check_change
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role, is_sealed
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import Proposal
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.testing.checkers.decisions import Decisions
 from sojourn.testing.checkers.verdict import Violation
@@ -19,6 +22,7 @@ __all__ = ["check"]
 _PROMISE = "nothing unentitled"
 _BY_BOUND_HOST = frozenset({TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.DEPART})
 _BY_NEW_HOST = frozenset({TransitionKind.BIND, TransitionKind.ADMIT})
+_BY_ANYBODY = frozenset(TransitionKind(act) for act in Act)
 
 
 def check(decisions: Decisions) -> list[Violation]:
@@ -50,6 +54,8 @@ def _problem(
         check_change(transition.kind, parent.record, done.record, slot)
     except Rejected as error:
         return str(error)
+    if transition.kind in _BY_ANYBODY:
+        return None
     allowed = _authors(done, parent.record, manifests)
     return None if transition.author in allowed else "its author may not"
 
@@ -69,9 +75,29 @@ def _unsealed(decisions: Decisions, value: bytes, done: Certified) -> str | None
     proposal = decisions.history.proposals.get(value)
     if proposal is None:
         return "nobody proposed it"
-    is_host = done.transition.kind in _BY_BOUND_HOST | _BY_NEW_HOST
-    role, author = Role.HOST if is_host else Role.ANCHOR, done.transition.author
+    if done.transition.kind in _BY_ANYBODY and (problem := _unordered(proposal, done)):
+        return problem
+    role, author = _role(done.transition.kind), done.transition.author
     seals = [seal for seal in proposal.seals if seal.signer == author]
     if any(is_sealed(Kind.TRANSITION, role, value, seal) for seal in seals):
         return None
     return "its author has not sealed it"
+
+
+def _role(kind: TransitionKind) -> Role:
+    if kind in _BY_ANYBODY:
+        return Role.PERSON
+    return Role.HOST if kind in _BY_BOUND_HOST | _BY_NEW_HOST else Role.ANCHOR
+
+
+def _unordered(proposal: Proposal, done: Certified) -> str | None:
+    """Return why it is not what somebody ordered of this agent, if so."""
+    signed = proposal.evidence.order
+    ordered = (done.record.agent_id, done.transition.kind.value)
+    if signed is None or (signed.order.agent, signed.order.act.value) != ordered:
+        return "it shows no order for it"
+    try:
+        signed.check_seals()
+    except Rejected as error:
+        return str(error)
+    return None

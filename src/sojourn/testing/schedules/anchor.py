@@ -20,6 +20,7 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply, LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import CastRound, CastVote, Dossier, Ruling, View
+from sojourn.core.protocol.edicts import KnownEdicts
 from sojourn.core.protocol.exchange import (
     AskPast,
     AskWatermark,
@@ -99,9 +100,8 @@ class AnchorNode(Node):
         self.is_up = True
         self.boot = digest(f"{self.name}/{self.life}".encode()) if self.life else digest(b"boot")
         self.leases = LeaseBook(self.manifest.lease_ms, self.boot_ms())
-        self.rates, self.promises = RateBook(), PromiseBook()
-        self.chains = ChainMemo()
-        self.counter = content.counter
+        self.rates, self.promises, self.chains = RateBook(), PromiseBook(), ChainMemo()
+        self.counter, self.edicts = content.counter, KnownEdicts()
         self.caretaker = Caretaker(self)
         self._turns: dict[bytes, deque[Callable[[], None]]] = {}
         self._writing: dict[bytes, Dossier] = {}
@@ -112,8 +112,7 @@ class AnchorNode(Node):
         self._chapters = Stored(self.shared.chapters, content.blocks)  # type: ignore[arg-type]
         self._unasked = set() if asked else {i for i in range(len(self.peers)) if i != self.index}
         self._waiting_for_peers: list[Message] = []
-        self._known = self._all_known()
-        self._viewed_ms = -1.0
+        self._known, self._viewed_ms = self._all_known(), -1.0
         for dossier in content.dossiers.values():
             self.caretaker.plan(dossier)
         if self._unasked:
@@ -171,6 +170,7 @@ class AnchorNode(Node):
             now_ms=self.wall_ms(),
             boot_ms=self.boot_ms(),
             boot=self.boot,
+            edicts=self.edicts,
         )
 
     # --- messages -------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from sojourn.core.protocol.messages import (
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.waiting import carrying_next
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.testing.schedules.asking import Asking, Deciding, as_reply
 from sojourn.testing.schedules.scene import seal
@@ -129,6 +130,8 @@ class Caretaker:
                 self._refuse(dossier)
             case Task.REBIND:
                 self._rebind(dossier)
+            case Task.OBEY:
+                self._obey(dossier)
 
     # --- a slot that is stuck -------------------------------------------------------------------------
 
@@ -313,6 +316,20 @@ class Caretaker:
         item = WorkItem(arrive=dossier.arrival.arrive, application=dossier.application)
         named = dossier.arrival.arrive.visa.terms.host
         self._offer(item, None if to_all else named)
+
+    # --- what officers published ----------------------------------------------------------------------
+
+    def _obey(self, dossier: Dossier) -> None:
+        """Propose what officers published and what comes next, as whoever carries it."""
+        anchor, head = self._anchor, dossier.head
+        proposal = carrying_next(dossier, anchor.view(), anchor.identity)
+        if proposal is None:
+            self._done(dossier.agent, Task.OBEY)
+            return
+        anchor.simulator.history.proposals[proposal.transition.digest] = proposal
+        slot = slot_for(head, proposal.transition, anchor.manifest)
+        proposer = Proposer(proposal, slot, anchor.manifest, parent=head)
+        self._decide(dossier.agent, Task.OBEY, proposer)
 
     # --- a dead host ----------------------------------------------------------------------------------
 

@@ -206,8 +206,8 @@ def test_what_is_counted_from_now_each_time_is_overdue_when_it_is_wanted(world: 
     def overdue(boot_ms: int) -> set[Task]:
         return {task for task in Task if is_overdue(dossier, task, anchor.leases, boot_ms)}
 
-    assert {Task.PRESS} == overdue(until_ms - 1)
-    assert {Task.PRESS, Task.REBIND} == overdue(until_ms)
+    assert {Task.PRESS, Task.OBEY} == overdue(until_ms - 1)
+    assert {Task.PRESS, Task.OBEY, Task.REBIND} == overdue(until_ms)
 
 
 def test_a_ruling_that_goes_on_in_a_slot_makes_nothing_new_due() -> None:

@@ -1,0 +1,105 @@
+"""What waits to be done to an agent: what its officers published, and its zone has not carried out yet (§8.8, §8.9).
+
+Only what anchors would vote for waits: else what nobody can carry out would hold an agent up for ever.
+"""
+
+from collections.abc import Sequence
+
+from sojourn.core.agent.eligibility import ACTING, Status
+from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.errors import SojournError
+from sojourn.core.base.keys import KeyPair
+from sojourn.core.protocol.admission import amended
+from sojourn.core.protocol.amending import bringing, check_room
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.messages import Proposal
+from sojourn.core.protocol.ordering import carrying
+from sojourn.core.protocol.permission import agent_policy
+
+__all__ = ["carrying_next", "is_due", "next_order", "next_run", "what_waits"]
+
+
+def next_order(record: AgentRecord, view: View) -> SignedOrder | None:
+    """Return the order that is to be carried out on an agent next, if any."""
+    return view.edicts.next_for(record, view.documents, view.now_ms)
+
+
+def next_run(dossier: Dossier, view: View) -> Sequence[SignedDocument]:
+    """Return the successors that are to take the place of one of an agent's documents next, if any."""
+    head, followed = dossier.head, view.edicts.successors.followed()
+    if head is None or not followed or head.record.eligibility.status not in ACTING:
+        return ()
+    for named in head.record.governance.documents:
+        if named not in followed:
+            continue
+        run = view.edicts.successors.run_after(named, view.now_ms)
+        if run and _may_rule(dossier, head, run, view):
+            return run
+    return ()
+
+
+def _may_rule(dossier: Dossier, head: Certified, run: Sequence[SignedDocument], view: View) -> bool:
+    """Tell whether anchors that have the documents would vote for the amendment."""
+    documents = [signed.document for signed in run]
+    try:
+        old = _document(run[0].document.previous, view)
+        record = amended(head.record, head.certificate.slot, old, documents, view.now_ms)
+        agent_policy([_document(named, view) for named in record.governance.documents])
+        check_room(dossier, run, view)
+    except (KeyError, SojournError):
+        return False
+    return True
+
+
+def _document(named: bytes | None, view: View) -> Document:
+    """Return a document that was published, or is stored here. Raises `KeyError`, or `Rejected` if it is none."""
+    assert named is not None, "a successor names what it succeeds"
+    return view.edicts.successors.document(named) or view.documents[named]
+
+
+def what_waits(dossier: Dossier, view: View) -> str:
+    """Return what comes before anything that the agent does, in words; nothing if nothing does."""
+    if dossier.head is None:
+        return ""
+    order = next_order(dossier.head.record, view)
+    if order is not None:
+        return f"its officers ordered to {order.order.act} it, and that comes first"
+    if run := next_run(dossier, view):
+        newest = run[-1].document
+        return f"its officers published version {newest.version} of {newest.name}, and that comes first"
+    return ""
+
+
+def is_due(dossier: Dossier, view: View) -> bool:
+    """Tell whether something is to be carried out now: an order at once, an amendment unless the agent sleeps.
+
+    What sleeps, and has no host that would wake it, meets the amendment when it has one: ten thousand sleepers
+    need not be written to for each change of a text.
+    """
+    head = dossier.head
+    if head is None:
+        return False
+    if next_order(head.record, view) is not None:
+        return True
+    if not next_run(dossier, view):
+        return False
+    is_active = head.record.eligibility.status is Status.ACTIVE
+    return is_active or view.leases.is_live(dossier.agent, head.record.custody.fence, view.boot_ms)
+
+
+def carrying_next(dossier: Dossier, view: View, bearer: KeyPair) -> Proposal | None:
+    """Return the proposal to carry out what waits first, if anything does: an order goes before an amendment."""
+    head = dossier.head
+    if head is None:
+        return None
+    order = next_order(head.record, view)
+    if order is not None:
+        return carrying(order, head, bearer, at_ms=view.now_ms)
+    run = next_run(dossier, view)
+    if not run:
+        return None
+    old = _document(run[0].document.previous, view)
+    return bringing(old, run, head, bearer, at_ms=view.now_ms)
