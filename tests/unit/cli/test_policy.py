@@ -257,7 +257,11 @@ def test_a_root_alone_names_other_officers(sojourn: Command, rules: Path) -> Non
     first = signed_by(sojourn, rules, 1, "--issuer", "acme", "--key", "alice", *rooted)
     assert "root       2 of 2: " in sojourn.good("policy", "show", first).out
     turn = ("policy", "sign", rules, "--previous", first, "--output", rules.with_name("2.signed"))
-    for options in (("--officer", "bob"), ("--no-root",), ("--root", "alice", "--root-threshold", 1)):
+    for options in (
+        ("--officer", "bob"),
+        ("--no-root",),
+        ("--root", "alice", "--root-threshold", 1),
+    ):
         assert "no root key" in sojourn(*turn, *options, "--key", "alice").line()
     assert "1 root keys signed" in sojourn(*turn, "--officer", "bob", "--key", "vault").line()
     sojourn.good(*turn, "--officer", "bob", "--key", "vault", "--incomplete")

@@ -47,7 +47,7 @@ def _may_rule(dossier: Dossier, head: Certified, run: Sequence[SignedDocument], 
     try:
         old = _document(run[0].document.previous, view)
         record = amended(head.record, head.certificate.slot, old, documents, view.now_ms)
-        agent_policy([_document(named, view) for named in record.governance.documents])
+        agent_policy(tuple(_document(named, view) for named in record.governance.documents))
         check_room(dossier, run, view)
     except (KeyError, SojournError):
         return False

@@ -285,12 +285,13 @@ def test_section_8_a_cost_that_no_policy_names_is_no_part_of_the_question(
         memo, home = Memo(), found("home", policy=ruled).manifest
         text = document(ruling, actions=("order.place",)).document
         record = governed_by(agent(), text)
+        governed = governing(record, text)
         answers = [
-            ask(record, governing(record, text), "order.place", home, home, asked, memo).permitted
+            ask(record, governed, "order.place", home, home, asked, memo).permitted
             for asked in (RequestContext(cost_micros=4), RequestContext(cost_micros=6))
         ]
         assert [True, kept == 2] == answers
-        assert ask(agent(), documents, "order.place", home, home, RequestContext(), memo).permitted
+        assert ask(record, governed, "order.place", home, home, RequestContext(), memo).permitted
         assert kept == len(memo)
 
 
