@@ -200,6 +200,7 @@ def proving(first: Chapter, last: Chapter, record: AgentRecord) -> tuple[bytes, 
     """Return the documents, beside those that `record` names, that `check_governance` asks for, each once."""
     named = dict.fromkeys(first.opened.record.governance.documents)
     named |= dict.fromkeys(each.document for each in last.succession)
+    named |= dict.fromkeys(last.opened.record.governance.documents)
     return tuple(digest for digest in named if digest not in record.governance.named)
 
 
@@ -207,13 +208,19 @@ def check_governance(first: Chapter, last: Chapter, record: AgentRecord, find: F
     """Raise `Rejected` unless the documents of `record` are its issuer's, whatever the zones say (protocol §8).
 
     `first` opened the agent's life and `last` the term of `record`. What the genesis names was sealed by its
-    officers, as was the genesis; every document since by who were officers, or root, before it. Raises what `find`
-    raises, which returns a document by its digest.
+    officers, as was the genesis; every document since by who were officers, or root, before it. None is older than
+    the one with which the term began: a zone may leave out what it likes to, and go back behind nothing that came to
+    it. Raises what `find` raises, which returns a document by its digest.
     """
     born = first.opened.record.governance.documents
     check_warrant(first, tuple(map(find, born)))
     where = "chapters[-1].succession"
     check_succession(born, last.succession, record.governance, find, where=where)
+    entered = last.opened.record.governance.documents
+    for before, after in zip(entered, record.governance.documents, strict=True):
+        if before != after and find(after).version <= find(before).version:
+            problem = f"version {find(after).version} of {find(after).name} had been succeeded"
+            raise Rejected(problem, reason="rollback", where="governance.documents")
 
 
 def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str) -> None:

@@ -72,6 +72,14 @@ def test_architecture_4_a_place_is_eligible_if_all_three_questions_are_answered_
     )
 
 
+def test_section_8_3_a_policy_that_does_not_hold_now_permits_no_place() -> None:
+    """It was judged as if it held, and the agent set out for a place that had to refuse it."""
+    for changes in ({"not_after_ms": NOW_MS}, {"not_before_ms": NOW_MS + 1}):
+        found_out = judged(documents=(document(**changes).document,))
+        assert (False, True, True) == answers(found_out)
+        assert "outside its window" in found_out.governance.reasons[0]
+
+
 NOWHERE = 'permit (principal, action == Action::"launch", resource);'
 NO_TRAVEL = PERMIT_ALL + 'forbid (principal, action == Action::"travel", resource);'
 NEEDY = replace(BOUND.capabilities, requires=Requirements(gpus=1))

@@ -9,10 +9,13 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.governance import Officers, Root, SignedDocument
 from sojourn.core.agent.succession import Sealed, extended
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.seals import Role
 from sojourn.core.protocol import amending
+from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.applying import caught_up, is_behind
 from sojourn.core.protocol.capsule import (
     Closure,
@@ -230,6 +233,32 @@ def test_section_8_1_a_root_is_asked_for_where_there_is_one(world: World) -> Non
     lied = certified(a, head, true, world=world)
     ask = replace(application(world, lied, sealed(true, kept)), documents=documents)
     assert isinstance(b.ask(0, ask), Voted)
+
+
+def test_section_8_1_no_zone_goes_back_behind_what_came_to_it(world: World) -> None:
+    """All of its anchors together may leave an amendment out, and not one that was decided before."""
+    a, b, c = world.zones
+    second = successor(D1)
+    head = world.amend(a, world.amend(a, world.launch(a, D0), D1), second)
+    head = world.move(a, b, head)
+    documents = (digest_of(D1.document),)
+    governance = replace(head.record.governance, documents=documents, version=4)
+    record = child(head.record, head.certificate.slot, governance=governance)
+    lied = b.sample.certified(
+        world.propose(TransitionKind.AMEND, head, record, EVE, role=Role.PERSON).transition
+    )
+    chapters = b.anchors[0].past(head.record.agent_id)
+    shown = [*chapters[:-1], replace(chapters[-1], succession=(sealed(D1, D0),))]
+    for zone in (b, c):
+        zone.give(*world.known.library)
+    ask = replace(
+        world.application(b, c, lied),
+        chapters=world.shown(shown, c),
+        documents=tuple(digest_of(each.document) for each in (D0, second)),
+    )
+    assert "rollback" == reason_of(c.ask(0, ask))
+    true = world.application(b, c, world.step(b, head))
+    assert isinstance(c.ask(0, true), Voted)
 
 
 # Anchors that missed it
