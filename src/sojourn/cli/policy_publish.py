@@ -25,7 +25,7 @@ __all__ = ["publish"]
 @json_option
 @with_home
 def publish(home: Home, *, files: tuple[Path, ...], zones: tuple[str, ...], as_json: bool) -> None:
-    r"""Give signed policies and orders in FILES to anchors, whoever signed them and wherever the agents are.
+    """Give signed policies and orders in FILES to anchors, whoever signed them and wherever the agents are.
 
     From there they spread by themselves. A policy takes the place of the one that it succeeds in every agent under
     that, as they come by it; an order is carried out once it reaches its agent, if it has not lapsed by then. Nobody
@@ -33,8 +33,7 @@ def publish(home: Home, *, files: tuple[Path, ...], zones: tuple[str, ...], as_j
     on.
 
     Examples:
-      sojourn policy sign eu-finance-2.cedar --issuer acme --name eu-finance --previous eu-finance.signed \
-          --key alice
+      sojourn policy sign eu-finance-2.cedar --previous eu-finance.signed
       sojourn policy publish eu-finance-2.signed
       sojourn agent suspend risk-desk --output stop.order && sojourn policy publish stop.order
     """

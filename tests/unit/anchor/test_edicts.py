@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sojourn.anchor import shelf
+from sojourn.anchor import gossiping, shelf
 from sojourn.anchor.gossiping import Gossip
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import Act, Order, SignedOrder
@@ -133,8 +133,9 @@ def test_section_8_8_what_was_carried_out_or_has_lapsed_is_dropped_from_the_stor
         agent = (await v.launch(a)).record.agent_id
         suspend, strange = order(agent), order(digest(b"somebody"), lasts_ms=60_000)
         assert Applied() == await tell(v, a, suspend, strange)
-        await until(lambda: head(a, agent).eligibility.is_suspended)
         anchor = a.anchors[0]
+        await until(lambda: not anchor.edicts.known.about(agent))
+        assert head(a, agent).eligibility.is_suspended
         await anchor.forget_expired()
         assert {digest_of(strange)} == kept(a, "order")
         assert digest_of(suspend) in anchor.summary().orders, "so that nobody tells of it again"
@@ -191,6 +192,21 @@ def test_section_11_1_a_round_of_gossip_brings_what_was_missed() -> None:
         assert not kept(b, "order")
         await b.anchors[0]._gossip._gossip_with(ZoneClient(a.manifest, b.anchors[0].connections), 0)
         assert 1 == len(kept(b, "order")) == len(kept(b, "successor"))
+
+    run(test)
+
+
+def test_section_11_1_an_order_follows_the_agent_that_went_on_from_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gossiping, "SPREAD_ZONES", 0)
+
+    async def test(v: Village) -> None:
+        a, b, c = v.houses.values()
+        agent = (await v.move(b, c, await v.move(a, b, await v.launch(a)))).record.agent_id
+        assert Applied() == await tell(v, a, order(agent))
+        await until(lambda: head(c, agent).eligibility.is_suspended)
+        assert {1} == {len(kept(house, "order")) for house in (a, b)}, "from zone to zone"
 
     run(test)
 

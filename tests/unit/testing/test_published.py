@@ -1,5 +1,7 @@
 """Policies spread by themselves, in whole worlds: published at any anchor, they come to all that they rule."""
 
+import pytest
+
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.governance import Document
 from sojourn.core.base.encoding import decode
@@ -66,12 +68,13 @@ def test_section_8_9_a_zone_that_was_cut_off_amends_its_agents_when_it_is_healed
         assert agent.record.governance.version <= 3
 
 
-def test_section_8_9_a_sleeper_meets_it_when_it_wakes_and_not_before() -> None:
+@pytest.mark.parametrize("slept_s", [LEASE_S, 15.0], ids=["by time", "by a message"])
+def test_section_8_9_a_sleeper_meets_it_when_it_wakes_and_not_before(slept_s: float) -> None:
     with simulate(seed=4) as world:
         a, _, c = three(world)
         agent = world.launch(Listener, c)
         agent.rests()
-        world.run(LEASE_S)
+        world.run(slept_s)
         version = agent.version
         world.publish_policy(agent, PERMIT_ALL + " // 2", a.anchors[0])
         world.run(3)
