@@ -87,10 +87,13 @@ class SignedOrder(Value):
         if not order.issued_ms - CLOCK_SKEW_MS <= at_ms < order.expires_ms:
             problem = f"it holds from {order.issued_ms} until {order.expires_ms}, it is {at_ms}"
             raise Rejected(problem, reason="outside-window", where="order")
-        threshold = getattr(officers, THRESHOLDS[order.act])
-        check_threshold(
-            Kind.ORDER, digest_of(order), self.seals, officers, threshold, where="order"
-        )
+        self.check_seals(officers)
+
+    def check_seals(self, officers: Officers, *, where: str = "order") -> None:
+        """Raise `Rejected` unless as many officers sealed the order as its act needs, and nobody else did."""
+        threshold = getattr(officers, THRESHOLDS[self.order.act])
+        named = digest_of(self.order)
+        check_threshold(Kind.ORDER, named, self.seals, officers, threshold, where=where)
 
 
 def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:
