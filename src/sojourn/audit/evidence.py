@@ -1,0 +1,127 @@
+"""A capsule as evidence: verified, with its blocks at hand, its transitions in order and its journal read."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.memory.blocks import MissingBlock, load_block, named_by
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import ZERO, Link
+from sojourn.core.base.encoding import digest_of, encode_block
+from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol.capsule import Places, VerifiedCapsule, load_capsule
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.zone.manifest import ZoneManifest
+from sojourn.runtime.records import Record, decode_record
+
+__all__ = ["Evidence", "read_evidence"]
+
+_PART = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A verified capsule, and what is read of it. `problem` says why the journal could not be read to its end.
+
+    `decided` are all transitions that are shown and made a version, oldest first; `journal` the records in order.
+    """
+
+    verified: VerifiedCapsule
+    decided: tuple[Certified, ...]
+    journal: tuple[Record, ...]
+    problem: str
+    sha256: str
+    size: int
+
+    @property
+    def head(self) -> Certified:
+        """The newest transition."""
+        return self.verified.capsule.head
+
+    @property
+    def record(self) -> AgentRecord:
+        """The newest record."""
+        return self.head.record
+
+    @property
+    def manifests(self) -> Mapping[bytes, ZoneManifest]:
+        """The zones that certified something, by identifier."""
+        return self.verified.manifests
+
+    @property
+    def documents(self) -> Mapping[bytes, Document]:
+        """The policy documents, by digest."""
+        return {digest_of(document): document for document in self.verified.documents}
+
+    def name_of(self, zone: bytes) -> str:
+        """Return what a zone calls itself; its identifier's beginning if its manifest is not in the capsule."""
+        manifest = self.manifests.get(zone)
+        return manifest.name if manifest else zone.hex()[:12]
+
+
+def read_evidence(file: BinaryIO) -> Evidence:
+    """Return what the capsule in a seekable file proves. Raises `Rejected` as `load_capsule`, with the place.
+
+    A journal that cannot be read is its host's doing and no reason to have no report: what can be read is.
+    """
+    taken, size = hashlib.sha256(), 0
+    while part := file.read(_PART):
+        taken.update(part)
+        size += len(part)
+    file.seek(0)
+    places: Places = {}
+    verified = load_capsule(file, places)
+    records, problem = _read_journal(_FileBlocks(file, places), verified.record.memory.journal)
+    return Evidence(
+        verified=verified,
+        decided=tuple(verified.capsule.decided),
+        journal=tuple(records),
+        problem=problem,
+        sha256=taken.hexdigest(),
+        size=size,
+    )
+
+
+class _FileBlocks:
+    """The blocks of a capsule, where they stand in its file."""
+
+    def __init__(self, file: BinaryIO, places: Places) -> None:
+        self._file, self._places = file, places
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block's bytes. Raises `MissingBlock`."""
+        if named not in self._places:
+            raise MissingBlock(named)
+        offset, size = self._places[named]
+        self._file.seek(offset)
+        return self._file.read(size)
+
+
+def _read_journal(blocks: _FileBlocks, root: bytes) -> tuple[list[Record], str]:
+    """Return the records as far as they can be read, and why no further."""
+    records: list[Record] = []
+    try:
+        records.extend(_records(blocks, root))
+    except (Rejected, MissingBlock) as error:
+        return records, str(error)
+    return records, ""
+
+
+def _records(blocks: _FileBlocks, root: bytes) -> Iterator[Record]:
+    if root == ZERO:
+        return
+    log = Log.load(_log_in(load_block(blocks, root)), blocks)
+    for plain in log:
+        yield decode_record(encode_block(plain))
+
+
+def _log_in(plain: Any) -> bytes:
+    match plain:
+        case {"log": None}:
+            return ZERO
+        case {"log": Link() as link}:
+            return named_by(link)
+    raise Rejected("the root of the journal is none", reason="wrong-kind", where="journal")
