@@ -93,7 +93,7 @@ class _Actions:
             zone_name=self._evidence.name_of(place),
             version=done.record.version,
             at_ms=done.transition.at_ms,
-            documents=self._documents(record),
+            documents=self._evidence.titles(record.governance.documents),
             governance_version=record.governance.version,
             permits=ruled.permits,
             rules=ruled.rules,
@@ -126,7 +126,7 @@ class _Actions:
             zone_name=self._evidence.name_of(record.custody.zone),
             version=record.version,
             at_ms=done.transition.at_ms,
-            documents=self._documents(record),
+            documents=self._evidence.titles(record.governance.documents),
             governance_version=record.governance.version,
             permits=ruled.permits,
             rules=ruled.rules,
@@ -150,7 +150,7 @@ class _Actions:
             zone_name="",
             version=_version_of(intended),
             at_ms=None,
-            documents=(),
+            documents=self._evidence.ruling_at(_version_of(intended)),
             governance_version=0,
             permits=None,
             rules=(),
@@ -167,15 +167,6 @@ class _Actions:
         known = self._evidence.documents
         named = record.governance.documents
         return [known[each] for each in named] if all(each in known for each in named) else None
-
-    def _documents(self, record: AgentRecord) -> tuple[str, ...]:
-        known = self._evidence.documents
-        return tuple(
-            f"{known[each].issuer}/{known[each].name} {known[each].version}"
-            if each in known
-            else each.hex()
-            for each in record.governance.documents
-        )
 
     def _ask(
         self,

@@ -23,6 +23,7 @@ class _No(msgspec.Struct, frozen=True):
     zone_name: str
     reason: str
     at_ms: int | None = None
+    version: int | None = None
     times: int = 1
 
 
@@ -39,6 +40,8 @@ def denial_lines(evidence: Evidence) -> Iterator[DenialLine]:
                 zone_name=evidence.name_of(done.certificate.slot.group),
                 reason=done.transition.reason,
                 at_ms=done.transition.at_ms,
+                version=done.record.version,
+                documents=evidence.titles(done.record.governance.documents),
                 times=1,
                 proof=proving.by_transition(line, done),
             )
@@ -51,6 +54,8 @@ def denial_lines(evidence: Evidence) -> Iterator[DenialLine]:
             zone_name=no.zone_name,
             reason=no.reason,
             at_ms=no.at_ms,
+            version=no.version,
+            documents=() if no.version is None else evidence.ruling_at(no.version),
             times=no.times,
             proof=proving.by_journal(line, evidence, no.index),
         )
@@ -63,8 +68,8 @@ def _told(evidence: Evidence) -> Iterator[_No]:
             case Denial():
                 ruled.add((record.call, record.arguments))
                 zone = evidence.name_of(record.zone)
-                what, at_ms = f"{record.action} by step {record.step}", record.at_ms
-                yield _No(index, "effect", what, zone, record.reason, at_ms)
+                what = f"{record.action} by step {record.step}"
+                yield _No(index, "effect", what, zone, record.reason, record.at_ms, record.version)
             case Outcome() if record.failure is not None and record.failure.cause == "denied":
                 if (record.call, record.arguments) in ruled:  # the gate's answer, told to the code
                     ruled.discard((record.call, record.arguments))

@@ -7,6 +7,7 @@ from sojourn.audit import proving
 from sojourn.audit.acts import action_lines, order_lines
 from sojourn.audit.denials import denial_lines
 from sojourn.audit.evidence import Evidence
+from sojourn.audit.findings import finding_lines
 from sojourn.audit.registers import (
     host_lines,
     provider_lines,
@@ -27,17 +28,21 @@ def derive(evidence: Evidence, drill: Drill | None = None) -> Report:
     coverage = tuple(coverage_lines(evidence))
     holdings = tuple(holding_lines(evidence))
     zones = tuple(zone_lines(evidence))
+    actions = tuple(action_lines(evidence))
+    orders = tuple(order_lines(evidence))
+    capsule = _capsule(evidence)
     return Report(
         agent=_agent(evidence),
-        capsule=_capsule(evidence),
+        capsule=capsule,
+        findings=tuple(finding_lines(capsule, coverage, holdings, actions, orders)),
         coverage=coverage,
         stays=tuple(stay_lines(evidence)),
         labels=tuple(label_lines(holdings)),
         holdings=holdings,
         rules=tuple(rule_lines(evidence)),
-        actions=tuple(action_lines(evidence)),
+        actions=actions,
         denials=tuple(denial_lines(evidence)),
-        orders=tuple(order_lines(evidence)),
+        orders=orders,
         zones=zones,
         providers=tuple(provider_lines(zones)),
         hosts=tuple(host_lines(evidence)),
@@ -84,8 +89,8 @@ def _capsule(evidence: Evidence) -> CapsuleLine:
 _PROVED: Final = (
     "each stay, holding, order and certified refusal: by a quorum of the zone that held the agent, or refused it",
     (
-        "each action attested by a quorum: its anchors judged just this action by the policies named, which are asked "
-        "again here"
+        "each action attested by a quorum: its anchors judged just this action by the policies named, which are "
+        "asked again here"
     ),
     "each policy document and the launch: by its officers' seals; who signed an order, where it is shown",
     "each zone's own statements of its provider, place, law and policy: that its anchors all sealed them",
@@ -111,13 +116,13 @@ _LIMITS: Final = (
     "that this is the agent's newest version: ask the zone that it was in last",
     "that a zone, provider, jurisdiction or issuer is what it says it is: compare identifiers with those you know",
     (
-        "what the journal alone tells, such as denials and outcomes: it is the word of the host, or of the agent's own "
-        "side, as each line says, made final by a quorum that did not judge it"
+        "what the journal alone tells, such as denials and outcomes: it is the word of the host, or of the agent's "
+        "own side, as each line says, made final by a quorum that did not judge it"
     ),
     "that a denial to execute at all was never given: hosts log that and do not journal it",
     (
-        "that a zone which held data, or was offered it, keeps no copy; or that results of steps, which travel in the "
-        "journal, tell nothing of data that stayed behind"
+        "that a zone which held data, or was offered it, keeps no copy; or that results of steps, which travel in "
+        "the journal, tell nothing of data that stayed behind"
     ),
     "what trust was worth at the time: endorsements are not kept",
     "that hosts computed correctly, or anything against a zone of which more than f anchors lied together",

@@ -9,6 +9,7 @@ from typing import Final
 from sojourn.audit import proving
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import Drill, DrillPlace
+from sojourn.audit.wording import brief
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import decode, encode
@@ -190,7 +191,7 @@ def _judged(place: DrillPlace) -> list[str]:
             ("capability", place.capability),
             ("trust", place.trust),
         )
-        against = [f"{name} says {said}" for name, said in answers if said.startswith("no")]
+        against = [f"{name} says {brief(said)}" for name, said in answers if said.startswith("no")]
         return [f"{place.name} ({whose}): no, for {'; '.join(against)}."]
     stays = f"{', '.join(place.stays)} would stay behind" if place.stays else "nothing would stay"
     return [f"{place.name} ({whose}): yes; {stays}."]

@@ -56,6 +56,29 @@ class Evidence:
         """The policy documents, by digest."""
         return {digest_of(document): document for document in self.verified.documents}
 
+    def ruling_at(self, version: int) -> tuple[str, ...]:
+        """Return the policy documents that ruled a version, for people; none if what is shown leaves that open.
+
+        The field's own version rises with every change: where it is the same before and after, nothing changed.
+        """
+        before = [item.record for item in self.decided if item.record.version <= version]
+        after = [item.record for item in self.decided if item.record.version >= version]
+        if not before or not after:
+            return ()
+        ruling = before[-1].governance
+        is_same = ruling.version == after[0].governance.version
+        return self.titles(ruling.documents) if is_same else ()
+
+    def titles(self, documents: tuple[bytes, ...]) -> tuple[str, ...]:
+        """Return what documents are called, with their versions; the digest of one that is not in the capsule."""
+        known = self.documents
+        return tuple(
+            f"{known[each].issuer}/{known[each].name} {known[each].version}"
+            if each in known
+            else each.hex()
+            for each in documents
+        )
+
     def name_of(self, zone: bytes) -> str:
         """Return what a zone calls itself; its identifier's beginning if its manifest is not in the capsule."""
         manifest = self.manifests.get(zone)

@@ -27,8 +27,8 @@ def check_of(line: str) -> str:
     return _CHECK.format(line)
 
 
-def by_transition(line: str, done: Certified) -> Proof:
-    """Name a certified transition and its slot."""
+def by_transition(line: str, done: Certified, index: int | None = None) -> Proof:
+    """Name a certified transition and its slot; with `index`, the journal's record that says what was done."""
     slot = done.certificate.slot
     return Proof(
         by="transition",
@@ -38,6 +38,7 @@ def by_transition(line: str, done: Certified) -> Proof:
         term=slot.term,
         version=slot.version,
         anchors=done.certificate.signers(),
+        index=index,
     )
 
 

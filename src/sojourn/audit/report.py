@@ -20,6 +20,7 @@ __all__ = [
     "DenialLine",
     "Drill",
     "DrillPlace",
+    "FindingLine",
     "HoldingLine",
     "HostLine",
     "LabelLine",
@@ -44,7 +45,7 @@ class Proof(Value):
     document     a policy document: the block with this digest, and its officers' seals in the capsule's warrant
     manifest     a zone's manifest with this digest, sealed by all its anchors
     journal      record `index` of the journal with this root, which the newest record names: a quorum made it final
-                 as the host's word, and did not judge it
+                 as the host's word, and did not judge it; with a transition, the record that says what was done
     capsule      the whole of it: that its blocks are complete, that nothing else is shown
     lines        other lines of this report, each with its own proof
     statements   what zones, hosts and issuers stated and sealed, in `drill.statements`, judged by the record
@@ -88,6 +89,14 @@ class CapsuleLine(Value):
     left_behind: tuple[str, ...]
     journal_records: int
     journal_problem: str
+    proof: Proof
+
+
+class FindingLine(Value):
+    """Something that a reader should look into: the proof holds; what it proves, or lacks, matters."""
+
+    line: str
+    what: str
     proof: Proof
 
 
@@ -206,7 +215,7 @@ class ActionLine(Value):
 
 
 class DenialLine(Value):
-    """What was denied or refused, and why.
+    """What was denied or refused, and why; `documents` are the agent's policies that ruled, where that is shown.
 
     effect     the gate denied a step's action; told by the host
     step       a step was denied before it reached the gate, for want of budget; told by the agent's own side
@@ -221,6 +230,8 @@ class DenialLine(Value):
     zone_name: str
     reason: str
     at_ms: int | None
+    version: int | None
+    documents: tuple[str, ...]
     times: int
     proof: Proof
 
@@ -336,6 +347,7 @@ class Report(Value, tag_field="format", tag=FORMAT):
 
     agent: AgentLine
     capsule: CapsuleLine
+    findings: tuple[FindingLine, ...]
     coverage: tuple[CoverageLine, ...]
     stays: tuple[StayLine, ...]
     labels: tuple[LabelLine, ...]
