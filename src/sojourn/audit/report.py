@@ -32,6 +32,7 @@ __all__ = [
     "RuleLine",
     "StayLine",
     "ZoneLine",
+    "proofs_in",
     "schema",
 ]
 
@@ -363,6 +364,19 @@ class Report(Value, tag_field="format", tag=FORMAT):
     drill: Drill | None
     proved: tuple[str, ...]
     not_proved: tuple[str, ...]
+
+
+def proofs_in(report: Report) -> dict[str, Proof]:
+    """Return the proof of every line by its name, in the order of the report."""
+    found: dict[str, Proof] = {}
+    for name in report.__struct_fields__:
+        section = getattr(report, name)
+        for part in section if isinstance(section, tuple) else (section,):
+            if isinstance(part, Value):
+                found[part.line] = part.proof  # type: ignore[attr-defined]
+    for place in report.drill.places if report.drill is not None else ():
+        found[place.line] = place.proof
+    return found
 
 
 def schema() -> dict[str, Any]:

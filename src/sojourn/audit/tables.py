@@ -17,9 +17,9 @@ from sojourn.audit.report import (
     Report,
     StayLine,
     ZoneLine,
+    proofs_in,
 )
 from sojourn.audit.wording import brief, counted, listed, proof_text, when
-from sojourn.core.base.encoding import Value
 from sojourn.pages.markup import Markup, element, join
 
 __all__ = [
@@ -369,18 +369,6 @@ def proofs(report: Report) -> Markup:
             listed(tuple(map(str, proof.anchors))),
             "–" if proof.index is None else str(proof.index),
         )
-        for line, proof in _proofs(report)
+        for line, proof in proofs_in(report).items()
     )
     return _table(("line", "proved by", "digest", "slot", "zone", "anchors", "record"), rows)
-
-
-def _proofs(report: Report) -> Iterator[tuple[str, Proof]]:
-    parts: list[object] = [report.agent, report.capsule]
-    for name in report.__struct_fields__:
-        section = getattr(report, name)
-        if isinstance(section, tuple):
-            parts += [each for each in section if isinstance(each, Value)]
-    if report.drill is not None:
-        parts += [report.drill, *report.drill.places]
-    for part in parts:
-        yield part.line, part.proof  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import FORMAT, Drill, Report
 from sojourn.core.base.errors import Misused, Rejected
 
-__all__ = ["REPORT_BYTES_MAX", "Difference", "check_report", "differences", "lines_of", "to_json"]
+__all__ = ["REPORT_BYTES_MAX", "Difference", "check_report", "differences", "to_json"]
 
 REPORT_BYTES_MAX: Final = 256 * 1024 * 1024
 _SHOWN_CHARS_MAX: Final = 200
@@ -44,23 +44,6 @@ def check_report(data: bytes, evidence: Evidence) -> tuple[Report, list[Differen
     shown = _parse(data)
     report = derive(evidence, _drill(shown, evidence))
     return report, list(differences(shown, json.loads(to_json(report))))
-
-
-def lines_of(report: Report) -> set[str]:
-    """Return the names of all lines."""
-    return set(_lines(msgspec.to_builtins(report)))
-
-
-def _lines(value: Any) -> Iterator[str]:
-    parts: Any = ()
-    if isinstance(value, dict):
-        if isinstance(value.get("line"), str):
-            yield value["line"]
-        parts = value.values()
-    elif isinstance(value, list | tuple):
-        parts = value
-    for part in parts:
-        yield from _lines(part)
 
 
 def _parse(data: bytes) -> Any:
