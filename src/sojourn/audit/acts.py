@@ -136,7 +136,7 @@ class _Actions:
             outcome=_outcome(self._evidence, told[0])
             if told
             else "the journal does not tell of it",
-            proof=proving.by_transition(line, done),
+            proof=proving.by_transition(line, done, told[0] if told else None),
         )
 
     def _unproved(self, index: int, intended: Intended) -> ActionLine:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+import msgspec
 
 from sojourn.audit import tables
 from sojourn.audit.report import Drill, Report
@@ -15,6 +18,7 @@ __all__ = ["render_page"]
 
 def render_page(report: Report) -> str:
     """Return a report as a page. It runs no script and names nothing outside itself; all of the report is escaped."""
+    report = msgspec.convert(_readable(msgspec.to_builtins(report)), Report)
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -33,6 +37,22 @@ def render_page(report: Report) -> str:
     )
     body = element("body", element("main", *map(join, sections)), _footer(report))
     return document(element("html", head, body, lang="en"))
+
+
+def _readable(value: Any) -> Any:
+    """Return builtins in whose texts nothing hides, or turns the rest round: what is not printable is spelled out."""
+    if isinstance(value, dict):
+        return {name: _readable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(part) for part in value]
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(_spelled(character) for character in value)
+
+
+def _spelled(character: str) -> str:
+    is_shown = character.isprintable() or character == "\n"
+    return character if is_shown else character.encode("unicode_escape").decode()
 
 
 @cache
