@@ -229,7 +229,8 @@ def _outcome(evidence: Evidence, index: int) -> str:
     """Return what the journal says came of the intent at an index."""
     intended = evidence.journal[index]
     assert isinstance(intended, Intended)
-    for record in evidence.journal[index + 1 :]:
+    for at in range(index + 1, len(evidence.journal)):
+        record = evidence.journal[at]
         if not isinstance(record, Intended | Outcome) or record.call != intended.call:
             continue
         if isinstance(record, Intended):

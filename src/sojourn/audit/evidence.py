@@ -1,6 +1,7 @@
 """A capsule as evidence: verified, with its blocks at hand, its transitions in order and its journal read."""
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -26,11 +27,14 @@ _PART = 1 << 20
 class Evidence:
     """A verified capsule, and what is read of it. `problem` says why the journal could not be read to its end.
 
-    `decided` are all transitions that are shown and made a version, oldest first; `journal` the records in order.
+    `decided` are all transitions that are shown and made a version, oldest first, and `versions` their numbers;
+    `documents` the policy documents by digest; `journal` the records in order.
     """
 
     verified: VerifiedCapsule
     decided: tuple[Certified, ...]
+    versions: tuple[int, ...]
+    documents: Mapping[bytes, Document]
     journal: tuple[Record, ...]
     problem: str
     sha256: str
@@ -51,22 +55,19 @@ class Evidence:
         """The zones that certified something, by identifier."""
         return self.verified.manifests
 
-    @property
-    def documents(self) -> Mapping[bytes, Document]:
-        """The policy documents, by digest."""
-        return {digest_of(document): document for document in self.verified.documents}
-
     def ruling_at(self, version: int) -> tuple[str, ...]:
         """Return the policy documents that ruled a version, for people; none if what is shown leaves that open.
 
         The field's own version rises with every change: where it is the same before and after, nothing changed.
         """
-        before = [item.record for item in self.decided if item.record.version <= version]
-        after = [item.record for item in self.decided if item.record.version >= version]
-        if not before or not after:
+        before, after = (
+            bisect_right(self.versions, version) - 1,
+            bisect_left(self.versions, version),
+        )
+        if before < 0 or after == len(self.versions):
             return ()
-        ruling = before[-1].governance
-        is_same = ruling.version == after[0].governance.version
+        ruling = self.decided[before].record.governance
+        is_same = ruling.version == self.decided[after].record.governance.version
         return self.titles(ruling.documents) if is_same else ()
 
     def titles(self, documents: tuple[bytes, ...]) -> tuple[str, ...]:
@@ -98,9 +99,12 @@ def read_evidence(file: BinaryIO) -> Evidence:
     places: Places = {}
     verified = load_capsule(file, places)
     records, problem = _read_journal(_FileBlocks(file, places), verified.record.memory.journal)
+    decided = tuple(verified.capsule.decided)
     return Evidence(
         verified=verified,
-        decided=tuple(verified.capsule.decided),
+        decided=decided,
+        versions=tuple(done.record.version for done in decided),
+        documents={digest_of(document): document for document in verified.documents},
         journal=tuple(records),
         problem=problem,
         sha256=taken.hexdigest(),

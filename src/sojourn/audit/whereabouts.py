@@ -1,5 +1,6 @@
 """Where the agent was, and where its data was, from when to when, under which law."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
@@ -47,11 +48,11 @@ def stay_lines(evidence: Evidence) -> Iterator[StayLine]:
 def coverage_lines(evidence: Evidence) -> Iterator[CoverageLine]:
     """Yield, for each term, how many of its versions are shown."""
     chapters = evidence.verified.capsule.chapters
-    shown = [item.record.version for item in evidence.decided]
+    shown = evidence.versions
     for number, chapter in enumerate(chapters, 1):
         first = chapter.opened.record.version
         last = (chapter.closed or evidence.head).record.version
-        count = sum(first <= version <= last for version in shown)
+        count = bisect_right(shown, last) - bisect_left(shown, first)
         line = f"coverage-{number}"
         yield CoverageLine(
             line=line,

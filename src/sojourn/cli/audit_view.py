@@ -35,83 +35,78 @@ def render_audited(report: Report) -> None:
         say(clean(f"  - {sentence}"))
 
 
-_Tables = Iterator[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]
+_Table = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
+"""A table: what its first column names, the other columns, the rows."""
 
 
-def _tables(report: Report) -> _Tables:
-    yield (
-        "place",
-        ("law", "provider", "from", "until", "proof"),
-        [
-            (
-                stay.zone_name,
-                listed(stay.jurisdiction),
-                stay.provider,
-                when(stay.from_ms),
-                when(stay.until_ms),
-                proof_text(stay.proof),
-            )
-            for stay in report.stays
-        ],
-    )
-    yield (
-        "label",
-        ("compartments", "zones", "under the law of"),
-        [
-            (
-                each.label,
-                listed(each.compartments),
-                listed(each.zone_names),
-                listed(each.jurisdictions),
-            )
-            for each in report.labels
-        ],
-    )
-    yield (
-        "action",
-        ("in", "at", "ruled by", "asked again", "outcome", "proof"),
-        [
-            (
-                each.action or "not told",
-                each.zone_name,
-                when(each.at_ms),
-                listed(each.documents),
-                _ANSWERS[each.permits],
-                each.outcome,
-                proof_text(each.proof),
-            )
-            for each in report.actions
-        ],
-    )
-    yield (
-        "denied",
-        ("in", "at", "why", "proof"),
-        [
-            (
-                each.what,
-                each.zone_name,
-                when(each.at_ms),
-                brief(each.reason),
-                proof_text(each.proof),
-            )
-            for each in report.denials
-        ],
-    )
-    yield (
-        "order",
-        ("at", "in", "signed by", "reason", "proof"),
-        [
-            (
-                each.act,
-                when(each.at_ms),
-                each.zone_name,
-                listed(tuple(key[:12] for key in each.signed_by), "not shown"),
-                each.reason,
-                proof_text(each.proof),
-            )
-            for each in report.orders
-        ],
-    )
+def _tables(report: Report) -> Iterator[_Table]:
+    yield _places(report)
+    yield _labels(report)
+    yield _actions(report)
+    yield _denials(report)
+    yield _orders(report)
+
+
+def _places(report: Report) -> _Table:
+    rows = [
+        (
+            stay.zone_name,
+            listed(stay.jurisdiction),
+            stay.provider,
+            when(stay.from_ms),
+            when(stay.until_ms),
+            proof_text(stay.proof),
+        )
+        for stay in report.stays
+    ]
+    return "place", ("law", "provider", "from", "until", "proof"), rows
+
+
+def _labels(report: Report) -> _Table:
+    rows = [
+        (each.label, listed(each.compartments), listed(each.zone_names), listed(each.jurisdictions))
+        for each in report.labels
+    ]
+    return "label", ("compartments", "zones", "under the law of"), rows
+
+
+def _actions(report: Report) -> _Table:
+    rows = [
+        (
+            each.action or "not told",
+            each.zone_name,
+            when(each.at_ms),
+            listed(each.documents),
+            _ANSWERS[each.permits],
+            each.outcome,
+            proof_text(each.proof),
+        )
+        for each in report.actions
+    ]
+    return "action", ("in", "at", "ruled by", "asked again", "outcome", "proof"), rows
+
+
+def _denials(report: Report) -> _Table:
+    rows = [
+        (each.what, each.zone_name, when(each.at_ms), brief(each.reason), proof_text(each.proof))
+        for each in report.denials
+    ]
+    return "denied", ("in", "at", "why", "proof"), rows
+
+
+def _orders(report: Report) -> _Table:
+    rows = [
+        (
+            each.act,
+            when(each.at_ms),
+            each.zone_name,
+            listed(tuple(key[:12] for key in each.signed_by), "not shown"),
+            each.reason,
+            proof_text(each.proof),
+        )
+        for each in report.orders
+    ]
+    return "order", ("at", "in", "signed by", "reason", "proof"), rows
 
 
 _ANSWERS = {True: "permitted", False: "NOT permitted", None: "not known"}
