@@ -158,6 +158,7 @@ _FIXED: Final = "four bytes are always a number; what follows is a frame, which 
 
 OURS: Final[dict[str, str]] = {
     "anchor/scribe.py:Scribe.__init__:int.from_bytes": "any bytes are a number; the row is audited",
+    "audit/page.py:render_page:msgspec.convert": _ENCODED_HERE,
     "audit/verifying.py:check_report:json.loads": _ENCODED_HERE,
     "cli/agent_view.py:_facts:bytes.fromhex": "reads what the same command has written as hex",
     "cli/founding.py:_draft:decode": _ENCODED_HERE,
