@@ -82,6 +82,12 @@ def test_offers_that_have_run_out_are_no_way_out() -> None:
     assert "no host there offers anything now" in found.places[0].capability
 
 
+def test_whom_the_agent_relies_on_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many strangers' hosts are told of, those of endorsed zones are heard."""
+    monkeypatch.setattr("sojourn.core.protocol.gossip.STRANGE_ENVELOPES_MAX", 0)
+    assert drilled().places[0] == drill(evidence(), news()).places[0]
+
+
 def test_a_forged_statement_is_no_statement() -> None:
     first, *rest = news().envelopes
     forged = replace(first, envelope=replace(first.envelope, price_micros=1))
