@@ -75,7 +75,9 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "anchor/folder.py:read_public:read_toml": ("anchor public",),
     "anchor/mail.py:Mail.read:load_row": ("stored SignedMessage",),
     "anchor/shelf.py:Shelf.__init__:StoredBlocks": ("document", "chapter"),
-    "anchor/shelf.py:Shelf._numbered:load_row": ("stored Chapter", "stored Certified"),
+    "anchor/shelf.py:Shelf._numbered:load_row": (
+        *("stored Chapter", "stored Certified", "stored SignedOrder"),
+    ),
     "anchor/shelf.py:Shelf.dossier:load_row": ("stored Dossier",),
     "anchor/shelf.py:Shelf.dossiers:load_row": ("stored Dossier",),
     "anchor/shelf.py:Shelf.every_chapter:load_row": ("stored Chapter",),
@@ -86,6 +88,9 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "anchor/shelf.py:StoredBlocks.__getitem__:decode": ("document", "chapter"),
     "anchor/shelf.py:load_row:decode": ("stored Dossier",),
     "anchor/watermark.py:Watermarks.__init__:load_row": ("stored Vote",),
+    "audit/drill.py:hold_drill:decode": ("statements",),
+    "audit/verifying.py:_drill:msgspec.convert": ("audit report",),
+    "audit/verifying.py:_parse:json.loads": ("audit report",),
     "cli/address_book.py:entry_of:read_toml": ("address book", "identifier"),
     "cli/agent.py:send_message:json.loads": ("message to send",),
     "cli/agent_file.py:outside_steps:ast.parse": ("agent steps",),
@@ -153,6 +158,8 @@ _FIXED: Final = "four bytes are always a number; what follows is a frame, which 
 
 OURS: Final[dict[str, str]] = {
     "anchor/scribe.py:Scribe.__init__:int.from_bytes": "any bytes are a number; the row is audited",
+    "audit/page.py:render_page:msgspec.convert": _ENCODED_HERE,
+    "audit/verifying.py:check_report:json.loads": _ENCODED_HERE,
     "cli/agent_view.py:_facts:bytes.fromhex": "reads what the same command has written as hex",
     "cli/founding.py:_draft:decode": _ENCODED_HERE,
     "cli/launching.py:_check_bounds:decode": _ENCODED_HERE,

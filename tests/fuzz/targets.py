@@ -15,6 +15,10 @@ import msgspec
 
 from sojourn.anchor.folder import Settings, _Public, parse_place
 from sojourn.anchor.shelf import load_row
+from sojourn.audit.deriving import derive
+from sojourn.audit.drill import STATEMENTS_BYTES_MAX
+from sojourn.audit.evidence import Evidence, read_evidence
+from sojourn.audit.verifying import check_report, to_json
 from sojourn.cli.address_book import AgentEntry
 from sojourn.cli.agent_file import AgentFile, outside_steps, read_agent_file
 from sojourn.cli.options import MOMENT, milliseconds
@@ -26,6 +30,7 @@ from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
 from sojourn.core.agent.memory.chunks import Chunks, write
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import (
@@ -65,6 +70,7 @@ from sojourn.core.protocol.exchange import (
     decode_request,
     decode_work,
 )
+from sojourn.core.protocol.gossip import News
 from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
@@ -160,6 +166,8 @@ VALUES: Final = (
     _row(Dossier),
     _row(Chapter),
     _row(Certified, "certified"),
+    _row(SignedOrder),
+    _value("statements", News, limit=STATEMENTS_BYTES_MAX),
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
     _row(SignedMessage),
@@ -535,6 +543,28 @@ def _scanned(data: bytes) -> Any:
     return source
 
 
+@cache
+def _evidence() -> Evidence:
+    return read_evidence(io.BytesIO(seeds.capsule()))
+
+
+def _reports() -> Iterable[bytes]:
+    """Return a report, and one with a drill of no statements."""
+    report = to_json(derive(_evidence()))
+    return report, report.replace(b'"drill": null', b'"drill": {"statements": ""}')
+
+
+def _audited(data: bytes) -> Any:
+    """Hold a report against a capsule: what is in it is believed in nothing."""
+    try:
+        report, found = check_report(data, _evidence())
+    except Rejected:
+        return None
+    if report.drill is None and not found and json.loads(data) != json.loads(to_json(report)):
+        raise Finding("a report that is another holds")
+    return report
+
+
 AGENT_FILE: Final = """\
 [agent]
 entry = "agent:Agent"
@@ -627,6 +657,14 @@ PEOPLE: Final = (
 )  # fmt: skip
 
 OTHERS: Final = (
+    Target(
+        name="audit report",
+        read=_audited,
+        make_seeds=_reports,
+        errors=(),
+        is_text=True,
+        bytes_max=16_384,
+    ),
     Target(
         name="key file",
         read=lambda data: (purpose_of(path := _file(data)), read_key(path, *Purpose)),

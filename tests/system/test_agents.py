@@ -109,12 +109,39 @@ def test_an_agent_moves_and_is_found_by_its_certificates(agents: Person) -> None
 
     until(went_to_b, "where it went is known where it was")
     agents.good("agent", "export", "mover", "m.car")
+    audited(agents, "mover")
     agents.good("zone", "down", "a")
+    partly = json.loads(agents.good("audit", "mover", "--json", "-").text)
+    assert [False, True] == [term["is_whole"] for term in partly["coverage"]], "a does not answer"
     agents.good("zone", "down", "b")
+    assert 0 == agents("audit", "verify", "r.json", "--capsule", "r.car").code
     verified = agents.good("capsule", "verify", "m.car", "--json").json
     assert ["clients"] == verified["left_behind"]
     assert ["genesis", "depart", "admit"] == [e["kind"] for e in verified["itinerary"]][:3]
     assert "itinerary" in agents.good("capsule", "show", "m.car").text
+
+
+def audited(agents: Person, name: str) -> None:
+    """Report on an agent that has moved from a to b and was ordered about, where it is, with an exit drill."""
+    agents.good("agent", "suspend", name, "--reason", "for the auditor")
+    agents.good("agent", "resume", name)
+    files = ("--json", "r.json", "--html", "r.html", "--capsule", "r.car")
+    told = agents.good("audit", name, *files, "--exit-drill").text
+    assert "exit drill" in told
+    assert "verified: all " in agents.good("audit", "verify", "r.json", "--capsule", "r.car").text
+    report = json.loads(agents.good("audit", "./r.car", "--json", "-").text)
+    assert [True, True] == [term["is_whole"] for term in report["coverage"]]
+    assert [("a", ["EU"]), ("b", ["US"])] == [
+        (stay["zone_name"], stay["jurisdiction"]) for stay in report["stays"]
+    ]
+    assert ["suspend", "resume"] == [order["act"] for order in report["orders"]]
+    assert [1, 1] == [len(order["signed_by"]) for order in report["orders"]]
+    drilled = json.loads((agents.folder / "r.json").read_text())["drill"]
+    assert ("b", [("a", True)]) == (
+        drilled["zone_name"],
+        [(place["name"], place["may_go"]) for place in drilled["places"]],
+    )
+    assert "<script" not in (agents.folder / "r.html").read_text()
 
 
 def _heed_interrupts() -> None:

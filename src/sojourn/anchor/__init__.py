@@ -7,7 +7,7 @@ then send, then run. What does not: any rule of the protocol (`core.protocol`), 
     server       requests in, rulings by the core (one after the other for each agent: `turns`), answers out
     answers      what is answered without a ruling: blocks, the past, messages, work for hosts, status
     scribe       writes and signs, in groups
-    shelf, mail  dossiers, chapters, history, places; messages: as rows of the store
+    shelf, mail  dossiers, chapters, history, orders, places; messages: as rows of the store
     loose        blocks that no record names yet;  tidying  what is let go of, lest strangers fill the store
     hosts        who runs agents here, and which agents want whom
     caretaker    what is owed when nobody else acts;  pace  how patient it is

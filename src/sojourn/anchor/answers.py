@@ -177,7 +177,8 @@ class Answers:
 
     async def _ask_past(self, ask: exchange.AskPast) -> exchange.Past:
         shelf, term = self._anchor.shelf, ask.from_term
-        history = shelf.history(ask.agent, ask.from_version, ask.limit, _REPLY_BYTES_MAX // 2)
+        history = shelf.history(ask.agent, ask.from_version, ask.limit, _REPLY_BYTES_MAX // 4)
+        orders = shelf.carried(ask.agent, ask.from_version, ask.limit, _REPLY_BYTES_MAX // 4)
         chapters, rest = list[Chapter](), list[Chapter]()
         if term is not None:
             chapters = shelf.chapters(ask.agent, term, bytes_max=_REPLY_BYTES_MAX // 2)
@@ -188,6 +189,7 @@ class Answers:
             next_term=rest[0].opened.record.custody.term if rest else None,
             visa=shelf.dossier(ask.agent).visa,
             history=tuple(history),
+            orders=tuple(orders),
         )
 
     async def _ask_agents(self, ask: exchange.AskAgents) -> exchange.Agents:

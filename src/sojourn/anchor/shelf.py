@@ -3,6 +3,7 @@
 dossier      agent                      Dossier
 chapter      agent, term                Chapter
 history      agent, version             Certified
+order        agent, version             SignedOrder
 place        zone                       SignedManifest
 endorsement  digest                     SignedEndorsement
 order        digest                     SignedOrder
@@ -207,6 +208,12 @@ class Shelf:
         """Return decided transitions from a version on, oldest first: as many as fit, at least one."""
         return self._numbered("history", Certified, agent, from_version, limit, bytes_max)
 
+    def carried(
+        self, agent: bytes, from_version: int, limit: int, bytes_max: int
+    ) -> list[SignedOrder]:
+        """Return the orders that transitions from a version on carried out, as far as they were shown here."""
+        return self._numbered("carried", SignedOrder, agent, from_version, limit, bytes_max)
+
     def _numbered(
         self, table: str, form: type[T], agent: bytes, start: int, limit: int, bytes_max: int
     ) -> list[T]:
@@ -370,6 +377,9 @@ class Shelf:
             if ruling.history.certificate.slot.version == record.version:
                 key = row_key(record.agent_id, record.version)
                 changes.append(Put("history", key, encode(ruling.history)))
+            if ruling.order is not None:
+                key = row_key(record.agent_id, record.version)
+                changes.append(Put("carried", key, encode(ruling.order)))
         return changes
 
     def places(self) -> News:

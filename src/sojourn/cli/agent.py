@@ -230,9 +230,14 @@ def show(home: Home, *, name: str, as_json: bool) -> None:
 @agent.command()
 @click.argument("name")
 @click.argument("file", type=_FILE)
+@click.option(
+    "--history",
+    is_flag=True,
+    help="With all that was decided between its moves, for an auditor: intents, orders, steps.",
+)
 @json_option
 @with_home
-def export(home: Home, *, name: str, file: Path, as_json: bool) -> None:
+def export(home: Home, *, name: str, file: Path, history: bool, as_json: bool) -> None:
     """Write the agent NAME to FILE as a capsule: evidence, policies, code and memory in one CAR file.
 
     The agent goes on; this is a copy of what it was. Anyone can verify it with no network. What stayed behind
@@ -244,7 +249,7 @@ def export(home: Home, *, name: str, file: Path, as_json: bool) -> None:
 
     async def work() -> Exported:
         async with reaching() as reach:
-            return await export_agent(reach, home, name, file)
+            return await export_agent(reach, home, name, file, with_history=history)
 
     def render(done: Exported) -> None:
         say(f"{name}, version {done.version}, is in {done.file}: {done.size} bytes")

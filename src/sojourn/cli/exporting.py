@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from sojourn.cli.finding import Found, find_named
+from sojourn.cli.gathering import gather_history
 from sojourn.cli.governing import read_documents
 from sojourn.cli.home import Home
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
@@ -39,7 +40,10 @@ _AHEAD: Final = 64
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """A capsule that was written, and read back verified. `digest` is the SHA-256 of the file."""
+    """A capsule that was written, and read back verified. `digest` is the SHA-256 of the file.
+
+    `history` counts the transitions that it shows between the ends of terms.
+    """
 
     agent: str
     version: int
@@ -49,27 +53,33 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     blocks: int
     left_behind: tuple[str, ...]
+    history: int = 0
 
 
-async def export_agent(reach: Reach, home: Home, name: str, file: Path) -> Exported:
+async def export_agent(
+    reach: Reach, home: Home, name: str, file: Path, *, with_history: bool = False
+) -> Exported:
     """Write the capsule of the agent with a local name to a new file.
 
+    With history it shows what was decided between the ends of terms, as far as the zones it was in say so.
     Raises `Misused` if the file exists, and as `find`; `Rejected` if no anchor's evidence holds.
     """
     for left in reversed(range(_TRIES)):
         found = await find_named(reach, home, name)
         try:
-            return await write_capsule(reach, home, found, file)
+            return await write_capsule(reach, home, found, file, with_history=with_history)
         except Rejected:
             if not left:
                 raise
     raise AssertionError("the last try raises or returns")
 
 
-async def write_capsule(reach: Reach, home: Home, found: Found, file: Path) -> Exported:
+async def write_capsule(
+    reach: Reach, home: Home, found: Found, file: Path, *, with_history: bool = False
+) -> Exported:
     """Write the capsule of an agent that was found, and read it back. Raises as `export_agent`."""
     _check_new(file)
-    capsule = await _capsule(reach, home, found)
+    capsule = await _capsule(reach, home, found, with_history=with_history)
     partial = file.with_name(f".{file.name}.partial")
     taken, size = hashlib.sha256(), 0
     try:
@@ -98,6 +108,7 @@ async def write_capsule(reach: Reach, home: Home, found: Found, file: Path) -> E
         digest=taken.hexdigest(),
         blocks=verified.blocks,
         left_behind=verified.left_behind,
+        history=len(capsule.history),
     )
 
 
@@ -106,7 +117,7 @@ def _check_new(file: Path) -> None:
         raise Misused(f"{file} exists already", remedy="Choose another file")
 
 
-async def _capsule(reach: Reach, home: Home, found: Found) -> Capsule:
+async def _capsule(reach: Reach, home: Home, found: Found, *, with_history: bool) -> Capsule:
     """Return the evidence as the first anchor gives it that gives what holds."""
     news = await reach.news(found.zone)
     manifests = [*news.manifests, *home.manifests().values(), found.signed]
@@ -118,12 +129,20 @@ async def _capsule(reach: Reach, home: Home, found: Found) -> Capsule:
             try:
                 named = policy_names(past.chapters, found.record)
                 documents = await read_documents(reach, found, named)
-                return make_capsule(past.chapters, found.head, manifests, documents)
+                made = make_capsule(past.chapters, found.head, manifests, documents)
+                break
             except SojournError as error:
                 problem = error
+        else:
+            raise problem
     finally:
         await ended([asking])
-    raise problem
+    if not with_history:
+        return made
+    history, orders = await gather_history(reach, made, documents)
+    return make_capsule(
+        made.chapters, found.head, manifests, documents, history=history, orders=orders
+    )
 
 
 async def _ask_past(reach: Reach, found: Found, told: asyncio.Queue[Past | None]) -> None:

@@ -18,6 +18,7 @@ from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.records import (
     Began,
     Considered,
+    Denial,
     Failure,
     Intended,
     Line,
@@ -154,6 +155,7 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Turn: lambda r: f"loop {r.loop} ends" if r.ended else f"turn {r.turn} of loop {r.loop}",
     Outcome: _outcome,
     Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}",
+    Denial: lambda r: f"{r.step} may not do {r.action} ({r.effect}): {' '.join(r.reason.split())}",
     Now: lambda r: f"asked for the time: {when(r.at_ms)}",
     Line: _logged,
     Sleeping: lambda r: f"sleeps until {when(r.until_ms)}",

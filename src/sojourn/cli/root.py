@@ -15,6 +15,7 @@ __all__ = ["main", "sojourn"]
 _GROUPS: Final = {
     "agent": "Launch agents; watch, find, message, export and order them about.",
     "anchor": "Make and run one anchor of a zone.",
+    "audit": "Report what an agent did, for an auditor; check such a report offline.",
     "capsule": "Verify and show exported agents, with no network.",
     "demo": "An agent crosses trust zones on real data, on this machine.",
     "host": "Make and run one host of a zone.",

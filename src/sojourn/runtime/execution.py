@@ -396,6 +396,7 @@ class Execution:
         try:
             return Permitted(key=await self._proposer.intend(frame))
         except Denied as denied:
+            await self._proposer.deny(frame, denied)
             return _problem(denied)
 
     async def _depart(self, frame: Depart) -> None:

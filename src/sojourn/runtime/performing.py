@@ -9,7 +9,7 @@ from sojourn.runtime.errors import TerminalError
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem
 from sojourn.runtime.operations import Operation
-from sojourn.runtime.records import Failure, Intended, Outcome, Record, encode_record
+from sojourn.runtime.records import Denial, Failure, Intended, Outcome, Record, encode_record
 from sojourn.runtime.steps import Step, effect_key
 from sojourn.runtime.typed import digest_of_arguments, from_plain, to_plain
 
@@ -40,6 +40,7 @@ class PerformStep(Operation):
         self._args = args
         self._kwargs = kwargs
         self._key: str | None = None
+        self._denial: Failure | None = None
         self._lacking = ""
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
@@ -50,9 +51,10 @@ class PerformStep(Operation):
 
     def accepts(self, record: Record) -> bool:
         """Tell whether it is of the same step with the same arguments."""
-        if not isinstance(record, Outcome | Intended):
+        if not isinstance(record, Outcome | Intended | Denial):
             return False
-        if isinstance(record, Intended) and (not self.is_effect or self._key is not None):
+        is_ruled = self._key is not None or self._denial is not None
+        if not isinstance(record, Outcome) and (not self.is_effect or is_ruled):
             return False
         return (record.step, record.arguments) == (self._step.name, self.arguments)
 
@@ -60,6 +62,9 @@ class PerformStep(Operation):
         """Give the code the step's result, or raise its failure in the code."""
         if isinstance(record, Intended):
             self._key = record.key
+            return False
+        if isinstance(record, Denial):
+            self._denial = _denied(record.reason, record.remedy)
             return False
         assert isinstance(record, Outcome)
         if record.failure is not None:
@@ -82,7 +87,11 @@ class PerformStep(Operation):
     def begin(self) -> None:
         """Perform the step; one with an effect needs a final intent first."""
         if self._lacking:
-            self._fail(Failure(cause="denied", kind="Denied", message=self._lacking))
+            self._fail(_denied(self._lacking, ""))
+        elif (
+            self._denial is not None
+        ):  # the run ended before the code was told: it is not asked again
+            self._fail(self._denial)
         elif not self.is_effect:
             self._attempt()
         elif self._key is None:
@@ -107,13 +116,12 @@ class PerformStep(Operation):
             self._task.cancel()
 
     def _decided(self, answer: Answer) -> None:
+        self.session.count_ruling()
         if isinstance(answer, Problem):
-            problem, remedy = answer.problem, answer.remedy
-            self._fail(Failure(cause="denied", kind="Denied", message=problem, remedy=remedy))
+            self._fail(_denied(answer.problem, answer.remedy))
             return
         assert isinstance(answer, Permitted)
         self._key = answer.key
-        self.session.count_intent()
         self._check_lease()
 
     def _check_lease(self) -> None:
@@ -184,3 +192,7 @@ class PerformStep(Operation):
             result=result,
             failure=failure,
         )
+
+
+def _denied(problem: str, remedy: str) -> Failure:
+    return Failure(cause="denied", kind="Denied", message=problem, remedy=remedy)

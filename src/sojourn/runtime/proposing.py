@@ -14,18 +14,20 @@ from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import ZERO, cid_text
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import Failure, Intended, Raised, parse_record
+from sojourn.runtime.records import Denial, Failure, Intended, Raised, parse_record
 
 __all__ = ["Proposer"]
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
+REASON_CHARS_MAX: Final = 16_384
+"""Of why the gate denied an effect: all rules of both parties that decided, and the values that they saw."""
 
 
 class Proposer:
@@ -57,8 +59,9 @@ class Proposer:
         Raises `Rejected` for what the agent's side may not say.
         """
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Intended) for record, _ in parsed):
-            raise Rejected("the agent's side wrote an intent", reason="out-of-turn", where="frame")
+        if any(isinstance(record, Intended | Denial) for record, _ in parsed):
+            problem = "the agent's side wrote what the gate answered"
+            raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
         _check_unlinked(frame.records, plain)
         journal = self.journal.append(plain, frame.resume)
@@ -94,6 +97,26 @@ class Proposer:
         self.journal = saved.journal
         self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
         return key
+
+    async def deny(self, frame: Intend, denied: Denied) -> None:
+        """Make final that the gate denied an effect, and why: the code is told of it only afterwards."""
+        record = plain_record(self._denial(frame, denied))
+        await self._propose(self.journal.append([record]), self._awake(), records=1)
+
+    def _denial(self, frame: Intend, denied: Denied) -> Denial:
+        record = self._custodian.record
+        return Denial(
+            call=frame.call,
+            step=frame.step,
+            arguments=frame.arguments,
+            action=frame.action,
+            effect=frame.effect,
+            at_ms=self._custodian.now_ms(),
+            zone=record.custody.zone,
+            version=record.version,
+            reason=denied.problem[:REASON_CHARS_MAX],
+            remedy=denied.remedy[:REASON_CHARS_MAX],
+        )
 
     def note_places(self, places: Sequence[Assessment]) -> None:
         """Remember which compartments would stay behind when the agent leaves for these places."""

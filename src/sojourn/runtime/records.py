@@ -5,7 +5,7 @@ from 0, in the order the code makes them; records stand in the order in which th
 A call is answered by one record, or opened by one and answered by a later one:
 
     now, log                    at once
-    outcome                     a step; with an effect, after its `intent`
+    outcome                     a step; with an effect, after its `intent`, or after the gate has `denied` it
     sleeping → woke             waiting → received
     considered → settled        began, turn, returned, raised: of the run itself
 
@@ -37,6 +37,7 @@ __all__ = [
     "SEGMENTS_MAX",
     "Began",
     "Considered",
+    "Denial",
     "Failure",
     "Intended",
     "Line",
@@ -112,6 +113,25 @@ class Intended(Value, tag_field="kind", tag="intent"):
     action: Name
     effect: Literal["idempotent", "once"]
     key: Name
+
+
+class Denial(Value, tag_field="kind", tag="denied"):
+    """A step with an effect was denied: by whom and why, as the gate explains it (protocol §10).
+
+    The host's side writes it, so that no code can leave it out. `at_ms` is its clock (milliseconds since 1970),
+    `version` the newest version when it was asked, whose policies ruled, in `zone`.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    action: Name
+    effect: Literal["idempotent", "once"]
+    at_ms: Count
+    zone: Digest
+    version: Count
+    reason: Text
+    remedy: Text = ""
 
 
 class Now(Value, tag_field="kind", tag="now"):
@@ -194,6 +214,7 @@ Record: TypeAlias = (
     | Turn
     | Outcome
     | Intended
+    | Denial
     | Now
     | Line
     | Sleeping
@@ -270,8 +291,8 @@ def parse_record(data: bytes) -> tuple[Record, Any]:
 def describe(record: Record) -> str:
     """Return a line for people: kind, call and what tells it from others."""
     match record:
-        case Outcome() | Intended():
-            kind = "outcome" if isinstance(record, Outcome) else "intent"
+        case Outcome() | Intended() | Denial():
+            kind = record.__struct_config__.tag
             return f"{kind} of call {record.call}: step {record.step}({record.arguments.hex()[:8]})"
         case Turn():
             what = "end" if record.ended else f"turn {record.turn}"

@@ -248,8 +248,8 @@ class Session:
         self._batch.spend(amounts)
         return ""
 
-    def count_intent(self) -> None:
-        """Count a record that the host's side has written."""
+    def count_ruling(self) -> None:
+        """Count a record that the host's side has written: what the gate permitted, or denied."""
         self.course.length += 1
 
     def flush(self) -> None:

@@ -9,7 +9,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.ports import Draft
-from sojourn.runtime.records import Intended, Outcome
+from sojourn.runtime.records import Denial, Intended, Outcome
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, journal_of, on_stage
@@ -86,6 +86,43 @@ def test_what_the_gate_denies_does_not_happen(text: str) -> None:
     assert zone.keys == []
     kinds = [type(record) for record in journal_of(zone)]
     assert Intended not in kinds
+
+
+def denied_desk(text: str, zone: Zone, crash_at: int | None = None) -> Ending | None:
+    async def act(stage: Stage) -> Ending | None:
+        custodian = FakeCustodian(stage.zone, denied=frozenset({"order.place"}), crash_at=crash_at)
+        return await stage.execute_desk(text, 5, custodian=custodian)
+
+    return on_stage(act, zone=zone)
+
+
+@pytest.mark.parametrize("text", [ONCE, IDEMPOTENT])
+def test_a_denial_is_journaled_with_its_reason_before_the_code_is_told(text: str) -> None:
+    zone = Zone()
+    denied_desk(text, zone)
+    journal = journal_of(zone)
+    told = next(record for record in journal if isinstance(record, Denial))
+    assert (told.step, told.action, told.zone) == ("order", "order.place", zone.record.custody.zone)
+    assert (told.reason, told.remedy) == ("order.place is denied here", "Ask for less")
+    assert told.version < zone.record.version
+    after = journal[journal.index(told) + 1]
+    assert isinstance(after, Outcome)
+    assert after.failure is not None
+    assert after.failure.cause == "denied"
+
+
+def test_a_denial_that_was_final_when_the_host_died_is_the_answer() -> None:
+    """Trap 29 for denials: wherever the host dies, one denial is told, once, and nothing happens."""
+    whole = Zone()
+    denied_desk(ONCE, whole)
+    for point in range(1, whole.points):
+        zone = Zone()
+        if denied_desk(ONCE, zone, crash_at=point) is None:
+            denied_desk(ONCE, zone)
+        kinds = [type(record) for record in journal_of(zone)]
+        assert kinds.count(Denial) == 1
+        assert kinds.index(Outcome, kinds.index(Denial)) == kinds.index(Denial) + 1
+        assert outside.effects == []
 
 
 def test_an_interrupted_effect_that_is_idempotent_is_repeated_under_its_key() -> None:

@@ -26,6 +26,7 @@ from sojourn.runtime.frames import (
     Done,
     Fetch,
     FromHost,
+    Intend,
     Keep,
     Listen,
     Loaded,
@@ -40,7 +41,16 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.ports import Channel, Draft
-from sojourn.runtime.records import Began, Failure, Intended, Raised, Resume, Segment, encode_record
+from sojourn.runtime.records import (
+    Began,
+    Denial,
+    Failure,
+    Intended,
+    Raised,
+    Resume,
+    Segment,
+    encode_record,
+)
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone
 from tests.unit.runtime.executing import journal_of
 
@@ -75,13 +85,20 @@ class ScriptedChannel(Channel):
 Script = Callable[[ScriptedChannel, Start], Awaitable[None]]
 
 
-def play(script: Script, zone: Zone | None = None, **options: Any) -> tuple[Ending, Zone]:
+def play(
+    script: Script,
+    zone: Zone | None = None,
+    *,
+    denied: frozenset[str] = frozenset(),
+    **options: Any,
+) -> tuple[Ending, Zone]:
     """Let a script be the agent's side of an execution; return how it ended."""
     zone = zone or Zone()
 
     async def act() -> Ending:
         channel = ScriptedChannel()
-        running = asyncio.create_task(Execution(FakeCustodian(zone), channel, **options).run())
+        custodian = FakeCustodian(zone, denied=denied)
+        running = asyncio.create_task(Execution(custodian, channel, **options).run())
         start = await channel.heard.get()
         assert isinstance(start, Start)
         await channel.heard.get()
@@ -129,6 +146,26 @@ def test_an_honest_batch_becomes_final() -> None:
     assert [type(record) for record in journal_of(zone)] == [Began]
 
 
+def test_code_that_keeps_a_denial_to_itself_leaves_it_in_the_journal_all_the_same() -> None:
+    async def script(channel: ScriptedChannel, start: Start) -> None:
+        asked = Intend(
+            ask=0,
+            call=0,
+            step="order",
+            arguments=ZERO,
+            action="order.place",
+            effect="once",
+        )
+        channel.say(asked)
+        answer = await channel.heard.get()
+        assert isinstance(answer, Reply)
+        assert isinstance(answer.answer, Problem)
+        channel.said.put_nowait(None)
+
+    _, zone = play(script, denied=frozenset({"order.place"}))
+    assert [type(record) for record in journal_of(zone)] == [Denial]
+
+
 def _resume(start: Start, *segments: Segment) -> Resume:
     return msgspec.structs.replace(start.resume, segments=segments)
 
@@ -144,6 +181,20 @@ INTENT = encode_record(
         key="forged/1/1/0",
     ),
     what="intent",
+)
+DENIAL = encode_record(
+    Denial(
+        call=0,
+        step="order",
+        arguments=ZERO,
+        action="order.place",
+        effect="once",
+        at_ms=0,
+        zone=ZERO,
+        version=0,
+        reason="a made-up story",
+    ),
+    what="denial",
 )
 HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
     "no bytes": ("not a frame", lambda start: b""),
@@ -172,7 +223,14 @@ HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
         "more than the limit",
         lambda start: commit(start, encode_block({"kind": "began", "x": "x" * 600_000})),
     ),
-    "an intent": ("wrote an intent", lambda start: commit(start, BEGAN, INTENT)),
+    "an intent": (
+        "wrote what the gate answered",
+        lambda start: commit(start, BEGAN, INTENT),
+    ),
+    "a denial": (
+        "wrote what the gate answered",
+        lambda start: commit(start, BEGAN, DENIAL),
+    ),
     "a foreign root": (
         "is not part of this agent's memory",
         lambda start: commit(start, roots={"book": FOREIGN, "risk": ZERO}),

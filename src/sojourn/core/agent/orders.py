@@ -89,11 +89,11 @@ class SignedOrder(Value):
             raise Rejected(problem, reason="outside-window", where="order")
         self.check_officers(officers)
 
-    def check_officers(self, officers: Officers) -> None:
+    def check_officers(self, officers: Officers, *, where: str = "order") -> None:
         """Raise `Rejected` unless as many of these officers sealed it as its act needs, and nobody else."""
         threshold = getattr(officers, THRESHOLDS[self.order.act])
         named = digest_of(self.order)
-        check_threshold(Kind.ORDER, named, self.seals, officers, threshold, where="order")
+        check_threshold(Kind.ORDER, named, self.seals, officers, threshold, where=where)
 
     def check_seals(self) -> None:
         """Raise `Rejected` unless somebody sealed it, and each seal is of the key that it names.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from sojourn.core.agent.governance import Warrant
+from sojourn.core.agent.orders import Act, SignedOrder
 from sojourn.core.agent.succession import extended
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Refused, Rejected
@@ -25,6 +26,7 @@ from sojourn.core.protocol.custody import (
     check_head,
     check_refusal,
 )
+from sojourn.core.protocol.decided import order_behind
 from sojourn.core.protocol.dossier import Dossier, Ruling, View
 from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.messages import Applied, Proposal
@@ -36,6 +38,7 @@ from sojourn.core.quorum.votes import Slot
 __all__ = ["applied", "caught_up", "is_behind"]
 
 _OPENING = (TransitionKind.GENESIS, TransitionKind.ADMIT, TransitionKind.RETURN)
+_ORDERED = frozenset(map(TransitionKind, Act))
 
 
 def applied(dossier: Dossier, done: Certified, shown: Sequence[Proposal], view: View) -> Ruling:
@@ -54,7 +57,21 @@ def applied(dossier: Dossier, done: Certified, shown: Sequence[Proposal], view: 
         )
         return Ruling(answer=Applied(), dossier=after, history=done, applied=done)
     after, chapters = _moved(dossier, done, shown, view)
-    return Ruling(answer=Applied(), dossier=after, chapters=chapters, history=done, applied=done)
+    return Ruling(
+        answer=Applied(),
+        dossier=after,
+        chapters=chapters,
+        history=done,
+        order=_order_behind(done, shown, view),
+        applied=done,
+    )
+
+
+def _order_behind(done: Certified, shown: Sequence[Proposal], view: View) -> SignedOrder | None:
+    """Return the order that was carried out: by whose word it was is kept, not only that there was one."""
+    if done.transition.kind not in _ORDERED:
+        return None
+    return order_behind(done, [proposal.evidence.order for proposal in shown], view.documents)
 
 
 def _moved(

@@ -1,7 +1,8 @@
 """Capsules: an agent as one file that proves itself, with no network.
 
 A capsule is a CAR file (`core.protocol.car`). Its root block holds the evidence: every chapter of custody from
-genesis on, the newest certified transition, and the manifests of the zones that certified them. After it come
+genesis on, the newest certified transition, and the manifests of the zones that certified them; if it is to be
+audited, also what was decided in between, and the orders of officers that were carried out. After it come
 the blocks that the newest record names: policy documents, with those that prove them, code, then memory. Their
 order is fixed: a block follows the one that first names it, depth first. So one capsule has one sequence of bytes,
 a reader needs no more memory than a list of names, and whatever is missing, superfluous, repeated or out of place
@@ -13,18 +14,20 @@ Source: architecture §2 (capsule), protocol §1, §2, §10.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta
 
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.memory.field import travelling_roots
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Digest, Value, decode, digest_of, encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, CHAPTERS_MAX, DOCUMENT_BYTES_MAX
+from sojourn.core.protocol import decided
 from sojourn.core.protocol.car import ByteSource, CarReader, Section, car_header, car_section
 from sojourn.core.protocol.custody import (
     Certified,
@@ -40,6 +43,7 @@ from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 __all__ = [
     "Capsule",
     "Closure",
+    "Places",
     "VerifiedCapsule",
     "block_names",
     "capsule_head",
@@ -48,26 +52,47 @@ __all__ = [
     "policy_names",
 ]
 
+HISTORY_MAX: Final = 65_536
+"""Transitions shown beside the ends of terms: at 3 KB each, three times what the root block has room for."""
 ROOT_BYTES_MAX: Final = CHAPTERS_MAX * 8 * 1024
 """The root block: about 8 KB for each chapter of custody."""
 
 
+Places: TypeAlias = dict[bytes, tuple[int, int]]
+"""Where blocks stand in a file, by digest: the offset of their first byte, and how many they have."""
+
+
 class Capsule(Value, tag_field="kind", tag="capsule/1"):
-    """The root block: the evidence. Manifests are in the order of their zones' identifiers."""
+    """The root block: the evidence. Manifests are in the order of their zones' identifiers.
+
+    `history` are transitions that neither open nor close a term, and are not the head: as many as whoever made
+    the capsule wanted to show, oldest first. `orders` are those that shown transitions carried out.
+    """
 
     agent: Digest
     chapters: Annotated[tuple[Chapter, ...], Meta(min_length=1, max_length=CHAPTERS_MAX)]
     head: Certified
     manifests: Annotated[tuple[SignedManifest, ...], Meta(min_length=1, max_length=256)]
+    history: Annotated[tuple[Certified, ...], Meta(max_length=HISTORY_MAX)] = ()
+    orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=HISTORY_MAX)] = ()
+
+    @property
+    def decided(self) -> list[Certified]:
+        """All transitions that are shown and made a version, oldest first."""
+        return decided.decided(self.chapters, self.history, self.head)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedCapsule:
-    """What a capsule proves. `blocks` and `size` count its blocks and the bytes in them, the root aside."""
+    """What a capsule proves. `blocks` and `size` count its blocks and the bytes in them, the root aside.
+
+    `documents` are those that rule, in order; `policies` all that it holds, by digest, cooling and earlier ones too.
+    """
 
     capsule: Capsule
     manifests: Mapping[bytes, ZoneManifest]
     documents: tuple[Document, ...]
+    policies: Mapping[bytes, Document]
     left_behind: tuple[str, ...]
     blocks: int
     size: int
@@ -116,6 +141,9 @@ def make_capsule(
     head: Certified,
     manifests: Iterable[SignedManifest],
     documents: Iterable[Document],
+    *,
+    history: Sequence[Certified] = (),
+    orders: Sequence[SignedOrder] = (),
 ) -> Capsule:
     """Return the root block of a capsule, checked as `load_capsule` will.
 
@@ -129,9 +157,11 @@ def make_capsule(
         chapters=tuple(chapters),
         head=head,
         manifests=tuple(by_zone[zone] for zone in sorted(named) if zone in by_zone),
+        history=tuple(history),
+        orders=tuple(orders),
     )
     _check_evidence(capsule)
-    _check_governance(capsule, {digest_of(item): item for item in documents})
+    _check_by_documents(capsule, {digest_of(item): item for item in documents})
     return capsule
 
 
@@ -161,14 +191,17 @@ def block_names(capsule: Capsule) -> list[bytes]:
     return [*policy_names(capsule.chapters, record), record.capabilities.code, *memory]
 
 
-def load_capsule(source: ByteSource) -> VerifiedCapsule:
+def load_capsule(source: ByteSource, places: Places | None = None) -> VerifiedCapsule:
     """Return the verified capsule in a file. Raises `Rejected` with where it fails.
+
+    Where each block's bytes stand in the file is put into `places`, for who wants to read them afterwards.
 
     Checks in order: the CAR's form and each block's digest as it is read; the root block; manifests (sound,
     sealed by all their anchors, first ones, whose digest is the zone's identifier; exactly those that the
-    evidence names, in order); the chain of custody from genesis to the newest transition; then each block
+    evidence names, in order); the chain of custody from genesis to the newest transition, and what was decided
+    in between; then each block
     that the newest record names, in its place, and nothing behind the last; at the end the officers' seals, of
-    the genesis and of the documents that were among the blocks, from the first to those that rule.
+    the genesis, of the documents that were among the blocks, from the first to those that rule, and of orders.
     """
     reader = CarReader(source, what="capsule")
     first = reader.next_section(ROOT_BYTES_MAX)
@@ -179,11 +212,14 @@ def load_capsule(source: ByteSource) -> VerifiedCapsule:
         )
     capsule = decode(first.data, Capsule, what="capsule", limit=ROOT_BYTES_MAX)
     manifests = _check_evidence(capsule)
-    return _read_blocks(reader, capsule, manifests)
+    return _read_blocks(reader, capsule, manifests, {} if places is None else places)
 
 
 def _read_blocks(
-    reader: CarReader, capsule: Capsule, manifests: Mapping[bytes, ZoneManifest]
+    reader: CarReader,
+    capsule: Capsule,
+    manifests: Mapping[bytes, ZoneManifest],
+    places: Places,
 ) -> VerifiedCapsule:
     record = capsule.head.record
     closure = Closure(block_names(capsule))
@@ -196,6 +232,7 @@ def _read_blocks(
             problem = f"it ends before block {cid_text(expected)}, which its record needs"
             raise Rejected(problem, reason="truncated", where=f"capsule, byte {reader.offset}")
         _check_place(section, expected)
+        places[expected] = (reader.offset - len(section.data), len(section.data))
         if expected in policies:
             documents[expected] = _document(section)
         closure.take(section.data)
@@ -203,19 +240,22 @@ def _read_blocks(
     if (extra := reader.next_section(BLOCK_BYTES_MAX)) is not None:
         problem = f"block {cid_text(extra.named)} follows where all that the record needs has come"
         raise Rejected(problem, reason="extra", where=f"capsule, byte {extra.offset}")
-    _check_governance(capsule, documents)
+    _check_by_documents(capsule, documents)
     ruling = tuple(documents[named] for named in record.governance.documents)
     return VerifiedCapsule(
         capsule=capsule,
         manifests=manifests,
         documents=ruling,
+        policies=documents,
         left_behind=_left_behind(record),
         blocks=blocks,
         size=size,
     )
 
 
-def _check_governance(capsule: Capsule, documents: Mapping[bytes, Document]) -> None:
+def _check_by_documents(capsule: Capsule, documents: Mapping[bytes, Document]) -> None:
+    """Check what officers sealed: the genesis, the documents up to those that rule, and orders carried out."""
+
     def find(named: bytes) -> Document:
         try:
             return documents[named]
@@ -224,6 +264,7 @@ def _check_governance(capsule: Capsule, documents: Mapping[bytes, Document]) -> 
             raise Rejected(problem, reason="wrong-documents", where="documents") from None
 
     check_governance(capsule.chapters[0], capsule.chapters[-1], capsule.head.record, find)
+    decided.check_orders(capsule.orders, capsule.decided, documents)
 
 
 def _check_place(section: Section, expected: bytes) -> None:
@@ -255,6 +296,7 @@ def _check_evidence(capsule: Capsule) -> dict[bytes, ZoneManifest]:
     chapters, head = capsule.chapters, capsule.head
     check_chain(capsule.agent, chapters, manifests)
     check_head(chapters[-1], head, manifests)
+    decided.check_decided(chapters, capsule.history, head, manifests)
     closed = chapters[-1].closed
     if closed is not None and closed.transition != head.transition:
         problem = "the last term is closed by another transition than the head"

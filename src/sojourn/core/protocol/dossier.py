@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from sojourn.core.agent.governance import Document
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, Value
 from sojourn.core.policy.memo import Memo
@@ -173,7 +174,7 @@ class CastRound(msgspec.Struct, frozen=True):
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What an anchor decided to do, in the order in which it must be done.
 
-    1. `dossier`, if not None, and `chapters` and `history` are written.
+    1. `dossier`, if not None, `chapters`, `history`, and the order that was carried out, are written.
     2. `answer` leaves, signed if it is a vote.
     3. `applied` is announced to whoever watches this agent here.
     """
@@ -182,4 +183,5 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     dossier: Dossier | None = None
     chapters: tuple[Chapter, ...] = ()
     history: Certified | None = None
+    order: SignedOrder | None = None
     applied: Certified | None = None

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.encoding import (
     Count,
     Digest,
@@ -100,6 +101,8 @@ class Blocks(Value, tag_field="kind", tag="blocks"):
 class AskPast(Value, tag_field="kind", tag="ask-past"):
     """Send me an agent's chapters from a term on (None: none), and its decided transitions from a version on.
 
+    Likewise the orders of officers that such transitions carried out, at most as many.
+
     What does not fit in one reply is left out.
     """
 
@@ -112,13 +115,15 @@ class AskPast(Value, tag_field="kind", tag="ask-past"):
 class Past(Value, tag_field="kind", tag="past"):
     """Chapters and decided transitions, oldest first; the visa of the departure that is the head.
 
-    `next_term` is that of the first chapter that was left out.
+    `next_term` is that of the first chapter that was left out. `orders` are those that transitions from the
+    version asked for on have carried out, oldest first, as far as the anchor was shown them.
     """
 
     chapters: tuple[Chapter, ...]
     next_term: Count | None = None
     visa: Visa | None = None
     history: tuple[Certified, ...] = ()
+    orders: tuple[SignedOrder, ...] = ()
 
 
 class AgentMessage(Value, tag_field="kind", tag="message/1"):

@@ -8,7 +8,7 @@ from sojourn.demo.report.coast import shores
 from sojourn.demo.report.data import Migration, ReportData, ZoneRow
 from sojourn.demo.report.figures import format_usd
 from sojourn.demo.report.globe import Globe, distance_km, middle, shortest_path
-from sojourn.demo.report.markup import Markup, element, join, number
+from sojourn.pages.markup import Markup, element, join, number
 
 __all__ = ["draw_map"]
 

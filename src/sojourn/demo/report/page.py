@@ -19,7 +19,6 @@ from sojourn.demo.report.figures import (
     short,
 )
 from sojourn.demo.report.map import draw_map
-from sojourn.demo.report.markup import Markup, document, element, join, style
 from sojourn.demo.report.risk_chart import draw_risk
 from sojourn.demo.report.tables import (
     assessment_table,
@@ -30,6 +29,7 @@ from sojourn.demo.report.tables import (
     zone_table,
 )
 from sojourn.demo.report.timeline import draw_timeline
+from sojourn.pages.markup import Markup, document, element, join, style
 
 __all__ = ["render_report"]
 

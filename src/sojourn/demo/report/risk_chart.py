@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sojourn.demo.report.data import ReportData
 from sojourn.demo.report.figures import format_percent
-from sojourn.demo.report.markup import Markup, element, join, number
 from sojourn.demo.report.scale import Scale, line, ticks
+from sojourn.pages.markup import Markup, element, join, number
 
 __all__ = ["draw_risk"]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sojourn.demo.report.markup import number
+from sojourn.pages.markup import number
 
 __all__ = ["Scale", "line", "spread", "ticks"]
 

@@ -14,7 +14,7 @@ from sojourn.demo.report.figures import (
     questions,
     short,
 )
-from sojourn.demo.report.markup import Markup, element, join
+from sojourn.pages.markup import Markup, element, join
 
 __all__ = [
     "assessment_table",

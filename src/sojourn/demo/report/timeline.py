@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from sojourn.demo.report.data import Loss, ReportData, Stay
 from sojourn.demo.report.figures import Step, exposure, format_bytes, format_usd, price_steps
-from sojourn.demo.report.markup import Markup, element, join, number
 from sojourn.demo.report.scale import Scale, line, spread, ticks
+from sojourn.pages.markup import Markup, element, join, number
 
 __all__ = ["draw_timeline"]
 

@@ -10,7 +10,7 @@ from sojourn.demo.report.data import CapacityPoint, ReportData
 from sojourn.demo.report.map import draw_map
 from sojourn.demo.report.risk_chart import draw_risk
 from sojourn.demo.report.timeline import draw_timeline
-from tests.unit.demo.report.reading import Element, Page
+from tests.unit.pages.reading import Element, Page
 
 WIDTHS = (1_100, 420)
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from sojourn.demo.report import ReportData, render_report
 from sojourn.demo.report.data import Finding
-from tests.unit.demo.report.reading import Page
+from tests.unit.pages.reading import Page
 
 NASTY = """"><script>alert('x')</script><img src=x onerror="a&b">"""
 

@@ -12,33 +12,9 @@ from sojourn.demo.report.coast import shores
 from sojourn.demo.report.data import ReportData
 from sojourn.demo.report.figures import Step, exposure, mean_price, price_steps
 from sojourn.demo.report.globe import Globe, distance_km, middle, shortest_path
-from sojourn.demo.report.markup import Markup, element, number
 from sojourn.demo.report.scale import Scale, spread, ticks
 
 DUBLIN, FRANKFURT, ASHBURN = (53.35, -6.27), (50.11, 8.68), (39.03, -77.46)
-
-
-def test_element_escapes_text_and_attributes_but_not_markup() -> None:
-    inner = element("b", "1 < 2")
-    assert '<p class="a &quot;b&quot;" data-label="&lt;x&gt;"><b>1 &lt; 2</b>&amp;</p>' == element(
-        "p", inner, "&", class_='a "b"', data_label="<x>", title=None
-    )
-    assert isinstance(inner, Markup)
-
-
-@given(st.text())
-def test_no_text_becomes_markup(text: str) -> None:
-    written = element("p", text, title=text)
-    assert 2 == written.count("<")
-    assert 2 == written.count(">")
-    assert 2 == written.count('"')
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1.0, "1"), (1.25, "1.2"), (-0.06, "-0.1"), (12, "12")]
-)
-def test_number_is_short(value: float, text: str) -> None:
-    assert text == number(value)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.01, 1e6), st.integers(1, 12))

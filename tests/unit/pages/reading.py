@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-_VOID = frozenset({"meta"})
+_VOID = frozenset({"br", "meta"})
 
 
 class Element(NamedTuple):

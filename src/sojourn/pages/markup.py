@@ -9,7 +9,7 @@ from html import escape
 
 __all__ = ["Markup", "document", "element", "join", "number", "style"]
 
-_VOID = frozenset({"meta"})
+_VOID = frozenset({"br", "meta"})
 
 
 class Markup(str):

@@ -1,0 +1,48 @@
+"""The agent that the auditor's tests read about."""
+
+from collections.abc import Sequence
+
+from sojourn import Agent, Assessment, Context, Denied, step
+
+
+class Desk(Agent):
+    """Places an order, tries to cancel it, moves on to where its plan says, and places another there."""
+
+    goal = ""
+
+    def rank(self, places: Sequence[Assessment]) -> Assessment | None:
+        """Choose the goal, once it can be chosen."""
+        return next((place for place in places if place.name == self.goal and place.eligible), None)
+
+    @step(effect="once", action="order.place")
+    def place(self, number: int) -> str:
+        """Place an order."""
+        return f"placed {number}"
+
+    @step(effect="once", action="order.cancel")
+    def cancel(self, number: int) -> str:
+        """Cancel one: its policy forbids that."""
+        return f"cancelled {number}"
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Follow the plan."""
+        done = ctx.memory.log("done", str)
+        plan = ctx.memory["plan"]["route"]
+        async for number in ctx.turns(range(len(plan) + 1)):
+            done.append(await self.place(number))
+            try:
+                await self.cancel(number)
+            except Denied:
+                done.append("no cancelling")
+            if number < len(plan):
+                self.goal = plan[number]
+                await self._go(ctx)
+            await ctx.sleep(30)
+        return list(done)
+
+    async def _go(self, ctx: Context) -> None:
+        while True:
+            here = next(place for place in (await ctx.consider()).places if place.current)
+            if here.name == self.goal:
+                return
+            await ctx.sleep(1)
