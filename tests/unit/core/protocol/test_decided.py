@@ -155,7 +155,7 @@ def certified_after_head(**changes: object) -> Certified:
 
 def with_head(head: Certified) -> bytes:
     capsule = replace(made().capsule, head=head, history=(made().head,))
-    closure, blocks = Closure(block_names(head.record)), []
+    closure, blocks = Closure(block_names(capsule)), []
     while (named := closure.next) is not None:
         blocks.append(car_section(made().blocks[named]))
         closure.take(made().blocks[named])
