@@ -143,10 +143,11 @@ class AgentRun:
         )
 
     def _fall_asleep(self) -> None:
-        """Leave the time at which the agent wakes with the host's one timer."""
+        """Leave the time at which the agent wakes with the host's one timer; anchors offer one that is resumed."""
         record = self.custody.record
         times = [wake.at_ms for wake in record.eligibility.wake if wake.at_ms is not None]
-        if self._is_ours() and record.eligibility.status is Status.DORMANT and times:
+        is_asleep = record.eligibility.status is Status.DORMANT and record.eligibility.is_acting
+        if self._is_ours() and is_asleep and times:
             self._host.sleepers.add(record, min(times))
 
     async def _execute_once(self) -> Ending | None:

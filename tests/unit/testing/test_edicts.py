@@ -161,14 +161,18 @@ def test_section_8_orders_are_carried_out_in_the_order_in_which_they_were_issued
     with simulate(seed=10) as world:
         a, b, c = three(world)
         agent = begun(world, c)
-        heal = world.partition(c, [a, b])
+        for anchor in c.anchors:
+            anchor.kill()
         for act in ("suspend", "quarantine", "resume"):
-            world.publish(agent, act, a.anchors[0])
+            world.publish(agent, act, b.anchors[0])
             world.run(0.1)
-        heal()
-        agent.wait(lambda _: agent.record.eligibility.is_quarantined, "is in quarantine", 10)
-        resumes(agent)
+        world.run(ROUND_S)
+        for anchor in c.anchors:
+            anchor.start()
+        agent.wait(lambda _: agent.record.eligibility.is_quarantined, "is in quarantine", 20)
+        resumes(agent, 10)
         assert agent.record.eligibility.is_quarantined
+        assert [] == [each for each in a.anchors if not each.disk.rows("order")], "for all zones"
 
 
 def test_an_order_that_cannot_be_carried_out_is_declined_where_the_agent_is() -> None:

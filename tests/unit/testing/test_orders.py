@@ -5,7 +5,7 @@ import pytest
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.errors import Rejected
 from sojourn.testing import LaunchedAgent, World, Zone, simulate
-from tests.unit.testing.workers import Payer
+from tests.unit.testing.workers import Listener, Payer
 
 TURNS = 40
 LEASE_S = 3.0
@@ -56,6 +56,23 @@ def test_section_8_an_agent_in_quarantine_acts_on_nothing_until_it_is_lifted() -
         agent.result()
         assert list(range(TURNS)) == agent.memory("done"), "it has not failed meanwhile, but waited"
         assert not world.broken_promises()
+
+
+def test_section_8_a_sleeper_that_was_suspended_costs_nothing_when_its_time_has_come() -> None:
+    """Found here: its host woke it, found that it may not run, put it to sleep, and woke it again, without a pause."""
+    with simulate(seed=5) as world:
+        zone = world.zone("a", anchors=1)
+        agent = world.launch(Listener, zone)
+        agent.rests()
+        world.order(agent, "suspend")
+        world.run(10)
+        before = world.trace.messages
+        world.run(2)
+        assert world.trace.messages - before < 100
+        world.order(agent, "resume")
+        world.run(5)
+        world.send(agent, "at last")
+        assert "at last" == agent.result()
 
 
 @pytest.mark.parametrize(
