@@ -74,7 +74,7 @@ BOUND: Final = _certified(
     HOME,
     TransitionKind.BIND,
     BORN,
-    bound(BORN.record, BORN.certificate.slot, HOME.hosts[0].public),
+    bound(BORN, HOME.hosts[0].public),
     HOME.hosts[0],
 )
 _SPENT: Final = replace(

@@ -342,6 +342,12 @@ _ordered_by(
     "memory and lineage stay, and can be shown and exported.",
     'risk-desk --reason "its code was stolen"',
 )
+_ordered_by(
+    Act.FORGIVE,
+    "Forgive places what the agent NAME has counted against them, by order of its officers.\n\nVisas that were not "
+    "honoured and broken leases count no more. That anchors were proved to have lied stays.",
+    'risk-desk --reason "the outage of June is over"',
+)
 
 
 @agent.command()

@@ -208,7 +208,7 @@ class World:
     def order(self, agent: LaunchedAgent, act: Act | str, within: float = WITHIN_S) -> None:
         """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
 
-        `act` is "suspend", "resume", "quarantine", "lift", "retire" or "revoke".
+        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke" or "forgive".
         """
         now_ms = self._person.clock.wall_ms()
         given = Order(

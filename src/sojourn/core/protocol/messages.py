@@ -15,6 +15,7 @@ from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.limits import ANCHORS_MAX, ATTACHMENTS_MAX, CHAPTERS_MAX
 from sojourn.core.base.seals import Seal
 from sojourn.core.policy.request import Effect
+from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate, RoundVote
@@ -66,6 +67,7 @@ class Evidence(Value):
     refusal: Certified | None = None
     visa: Visa | None = None
     order: SignedOrder | None = None
+    accusation: Accusation | None = None
     intent: Intent | None = None
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
 
