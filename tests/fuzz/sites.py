@@ -154,6 +154,7 @@ _FIXED: Final = "four bytes are always a number; what follows is a frame, which 
 OURS: Final[dict[str, str]] = {
     "anchor/scribe.py:Scribe.__init__:int.from_bytes": "any bytes are a number; the row is audited",
     "cli/agent_view.py:_facts:bytes.fromhex": "reads what the same command has written as hex",
+    "cli/agent_view.py:_zone:bytes.fromhex": "reads a name whose form was checked with its record",
     "cli/founding.py:_draft:decode": _ENCODED_HERE,
     "cli/launching.py:_check_bounds:decode": _ENCODED_HERE,
     "cli/showing/evidence.py:_events:json.loads": _OWN_LOG,

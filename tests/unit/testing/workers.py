@@ -74,3 +74,22 @@ class Listener(Agent):
         await ctx.sleep(10)
         message = await ctx.receive()
         return message.body if message is not None else None
+
+
+class Nomad(Agent):
+    """Adds up squares wherever that is cheapest, and looks round before each of them."""
+
+    @step
+    def add(self, total: int, number: int) -> int:
+        """Add a square."""
+        return total + number * number
+
+    async def run(self, ctx: Context) -> int:
+        """Add up the squares of all numbers below `turns`."""
+        plan = ctx.memory["plan"]
+        sums = ctx.memory.log("sums", int)
+        async for number in ctx.turns(range(plan["turns"])):
+            await ctx.consider()
+            sums.append(await self.add(sums[-1] if len(sums) else 0, number))
+            await ctx.sleep(plan["pause_s"])
+        return sums[-1]

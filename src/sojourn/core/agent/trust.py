@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from sojourn.core.agent.events import LEVEL_MAX, Events, events_of, levels_lost
+from sojourn.core.agent.events import LEVEL_MAX, OTHERS, Events, events_of, levels_lost
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import ENDORSEMENT_DEPTH_MAX, EVENTS_MAX, RELATIONSHIPS_MAX
@@ -30,6 +30,8 @@ __all__ = [
 Level = Annotated[int, Meta(ge=0, le=LEVEL_MAX)]
 """0 is none; 10 is the most. What a level allows is the agent's own `minimum`."""
 Operations = Annotated[tuple[Name, ...], Meta(max_length=64)]
+Zone = Annotated[str, Meta(pattern=f"^([0-9a-f]{{64}}|{OTHERS})$")]
+"""A zone's identifier in hexadecimal, or `OTHERS`."""
 
 
 class TrustedIssuer(Value):
@@ -90,7 +92,7 @@ class Trust(Value):
 
     issuers: Annotated[tuple[TrustedIssuer, ...], Meta(max_length=RELATIONSHIPS_MAX)] = ()
     minimum: Annotated[dict[Name, Level], Meta(max_length=64)] = {}
-    events: Annotated[dict[Name, Events], Meta(max_length=EVENTS_MAX)] = {}
+    events: Annotated[dict[Zone, Events], Meta(max_length=EVENTS_MAX)] = {}
 
 
 class TrustFinding(Value):
