@@ -37,7 +37,7 @@ from sojourn.core.base.limits import (
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
-__all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell"]
+__all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell", "joined"]
 
 NOBODY: Final = b""
 """Who tells, where it is not an anchor of a zone that matters here: all strangers share one room."""
@@ -64,6 +64,16 @@ class News(Value):
     manifests: tuple[SignedManifest, ...] = ()
     envelopes: tuple[SignedEnvelope, ...] = ()
     endorsements: tuple[SignedEndorsement, ...] = ()
+
+
+def joined(several: Iterable[News]) -> News:
+    """Return several pieces of news as one."""
+    known = list(several)
+    return News(
+        manifests=tuple(m for news in known for m in news.manifests),
+        envelopes=tuple(e for news in known for e in news.envelopes),
+        endorsements=tuple(e for news in known for e in news.endorsements),
+    )
 
 
 class Exchange(Value, tag_field="kind", tag="exchange"):
@@ -419,6 +429,21 @@ class KnownPlaces:
             envelopes=tuple(signed for *_, signed in sorted(envelopes)),
             endorsements=tuple(signed for *_, signed in sorted(endorsed)),
         )
+
+    def of_worth(self, learned: News) -> News:
+        """Return the manifests and endorsements among the news that an agent here may have a use for."""
+        return News(
+            manifests=tuple(m for m in learned.manifests if m.manifest.zone_id in self._endorsed),
+            endorsements=tuple(
+                e for e in learned.endorsements if e.endorsement.issuer in self._issuers
+            ),
+        )
+
+    def named_in(self, news: News) -> set[bytes]:
+        """Return the zones known here that the news is of, or endorses."""
+        named = {signed.manifest.zone_id for signed in news.manifests}
+        named |= {signed.endorsement.subject for signed in news.endorsements}
+        return named & self._manifests.keys()
 
     def known_zones(self) -> Iterable[SignedManifest]:
         """Return every signed manifest, by zone."""
