@@ -431,12 +431,15 @@ class KnownPlaces:
         )
 
     def of_worth(self, learned: News) -> News:
-        """Return the manifests and endorsements among the news that an agent here may have a use for."""
+        """Return the manifests and endorsements among the news that an agent here may have a use for.
+
+        With an endorsement goes the manifest of the zone that it is of, if it is known here.
+        """
+        words = [e for e in learned.endorsements if e.endorsement.issuer in self._issuers]
+        zones = self.named_in(learned) & self._endorsed
         return News(
-            manifests=tuple(m for m in learned.manifests if m.manifest.zone_id in self._endorsed),
-            endorsements=tuple(
-                e for e in learned.endorsements if e.endorsement.issuer in self._issuers
-            ),
+            manifests=tuple(self._manifests[zone] for zone in sorted(zones)),
+            endorsements=tuple(words),
         )
 
     def named_in(self, news: News) -> set[bytes]:
