@@ -88,6 +88,7 @@ def launch_agent(
       [trust]                               # without it: whoever signs the launch
       issuers = ["acme-compliance"]         # public keys here, by name, or in hexadecimal
       minimum = { execute = 1, travel = 2 }
+      # or: issuers = [{ key = "acme-compliance", level = 5, operations = ["execute"], until = 2027-12-31 }]
 
       [capabilities.requires]
       cpu = 1
