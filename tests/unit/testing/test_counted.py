@@ -8,7 +8,7 @@ from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Ballot, Phase, Slot, Vote
 from sojourn.runtime.records import Considered
-from sojourn.testing import LaunchedAgent, World, Zone, simulate
+from sojourn.testing import LaunchedAgent, Zone, simulate
 from sojourn.testing.founding import endorsement, key
 from tests.unit.testing.workers import Nomad, Payer, Walker
 

@@ -25,6 +25,7 @@ __all__ = [
     "TrustedIssuer",
     "is_vouched_for",
     "judge",
+    "vouchers",
 ]
 
 Level = Annotated[int, Meta(ge=0, le=LEVEL_MAX)]
@@ -141,8 +142,17 @@ def is_vouched_for(
     trust: Trust, subject: bytes, endorsements: Iterable[SignedEndorsement], now_ms: int
 ) -> bool:
     """Tell whether the agent relies, for anything at all, on someone who vouches for `subject` at `now_ms`."""
-    _, chain, _ = _best_chain(trust, subject, None, endorsements, now_ms)
-    return bool(chain)
+    return bool(vouchers(trust, subject, endorsements, now_ms))
+
+
+def vouchers(
+    trust: Trust, subject: bytes, endorsements: Iterable[SignedEndorsement], now_ms: int
+) -> tuple[SignedEndorsement, ...]:
+    """Return the endorsements by which the agent relies on `subject` for anything at all, in order; or none."""
+    known = list(endorsements)
+    _, chain, _ = _best_chain(trust, subject, None, known, now_ms)
+    named = {digest_of(signed.endorsement): signed for signed in known}
+    return tuple(named[link] for link in chain)
 
 
 def _is_for(operations: tuple[str, ...], operation: str | None) -> bool:
