@@ -30,6 +30,8 @@ _PAUSE_S: Final = GOSSIP_ROUND_MS / 8000
 """What comes meanwhile is told together: whoever endorses zone after zone keeps nobody busy."""
 _ZONES_MAX: Final = 8
 """New zones that are asked, and others that are told, at a time."""
+_STATEMENTS_MAX: Final = 64
+"""Manifests, and endorsements, that are told at a time; what is more than that waits for the rounds."""
 
 
 class Heralding:
@@ -54,7 +56,7 @@ class Heralding:
     async def _tell_all(self) -> None:
         try:
             while self._waiting:
-                news = fitting(gossip.joined(self._waiting))
+                news = _few(gossip.joined(self._waiting))
                 self._waiting.clear()
                 await self._spread(news)
                 await asyncio.sleep(_PAUSE_S)
@@ -82,6 +84,14 @@ class Heralding:
         chosen = chance.sample(known, min(len(known), _ZONES_MAX))
         clients = (ZoneClient(manifest, anchor.connections) for manifest in chosen)
         return [(client, chance.randrange(client.n)) for client in clients]
+
+
+def _few(news: gossip.News) -> gossip.News:
+    manifests, endorsements = news.manifests, news.endorsements
+    few = gossip.News(
+        manifests=manifests[:_STATEMENTS_MAX], endorsements=endorsements[:_STATEMENTS_MAX]
+    )
+    return fitting(few)
 
 
 async def _tried(telling: Awaitable[object]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sojourn.anchor import gossiping
 from sojourn.anchor.server import Anchor
+from sojourn.core.base.digests import digest
 from sojourn.core.protocol import gossip
 from sojourn.runtime import clock
 from tests.samples import endorsement
@@ -114,3 +115,24 @@ def test_a_neighbour_that_is_gone_keeps_nobody_else_from_hearing() -> None:
         await until(lambda: all(knows(anchor, d) for anchor in a.anchors.values()))
 
     run(test)
+
+
+def test_trap_50_of_a_flood_by_an_issuer_that_is_relied_on_a_little_is_told_at_once() -> None:
+    async def test(v: Village, a: House, d: House) -> None:
+        words = tuple(
+            endorsement(digest(bytes([number, 1])), not_after_ms=clock.wall_ms() + 60_000 + number)
+            for number in range(200)
+        )
+        await a.anchors[0].take_news(gossip.News(endorsements=words))
+        known = {each.endorsement.subject for each in words[:64]}
+        await until(lambda: all(_endorsed(o) >= known for o in a.anchors.values()))
+        assert _endorsed(a.anchors[0]) > known
+        await until(lambda: not a.anchors[0]._heralding._is_telling)
+        told = {each.endorsement.subject for each in words} & _endorsed(a.anchors[1])
+        assert known == told
+
+    run(test)
+
+
+def _endorsed(anchor: Anchor) -> set[bytes]:
+    return {each.endorsement.subject for each in anchor.places.endorsements}

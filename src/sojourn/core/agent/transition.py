@@ -13,7 +13,13 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
-from sojourn.core.agent.events import check_events, check_named, with_broken_lease, with_refusal
+from sojourn.core.agent.events import (
+    check_events,
+    check_named,
+    forgiven,
+    with_broken_lease,
+    with_refusal,
+)
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
 from sojourn.core.agent.memory.field import check_compartments
 from sojourn.core.agent.orders import Act, carried_out_on
@@ -196,7 +202,10 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
 
 
 def check_constant(old: AgentRecord, new: AgentRecord) -> None:
-    """Raise `Rejected` if `new`, any version after `old`, has changed what no transition may change."""
+    """Raise `Rejected` if `new`, any version after `old`, has changed what no transition may change.
+
+    Nor may it have forgotten what was counted, but for what officers may have forgiven in between.
+    """
     for name in sorted(changed_fields(old, new)):
         if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
             raise _bad(f"no transition may change {name}", name)
@@ -204,6 +213,8 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
     if after < before:
         problem = f"an order issued at {before} was carried out before one of {after}"
         raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
+    counted = old.trust.events
+    check_events(counted if after == before else forgiven(counted), new.trust.events)
 
 
 def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:

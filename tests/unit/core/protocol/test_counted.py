@@ -7,10 +7,11 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.agent.transition import TransitionKind, check_constant
 from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.admission import bound, ordered
 from sojourn.core.protocol.custody import Certified
@@ -198,3 +199,40 @@ def test_section_4_a_host_counts_nothing_by_itself(world: World, kind: Transitio
     record = counting(good.transition.record, {"elsewhere": Events(refused=9)}, a.zone)
     wrong = world.propose(kind, head, record, a.hosts[0])
     assert refused(asked(a, wrong, head), "bad-change")
+
+
+# Over a whole term, of which only the ends are shown
+
+
+def ends(world: World) -> tuple[AgentRecord, AgentRecord]:
+    """Return a record that counts something of each kind, and one of a few versions later."""
+    head = world.launch(world.zones[0])
+    counted = {"of": Events(refused=2, broken=1, liars=(1,), tolerated=1)}
+    opened = counting(head.record, counted, world.zones[1].zone)
+    return opened, replace(opened, version=opened.version + 7)
+
+
+def test_section_5_a_zone_that_lies_does_not_erase_what_is_counted(world: World) -> None:
+    opened, later = ends(world)
+    check_constant(opened, later)
+    check_constant(
+        opened,
+        counting(
+            later, {"of": Events(refused=3, broken=1, liars=(1,), tolerated=1)}, world.zones[1].zone
+        ),
+    )
+    for fewer in ({}, {"of": Events(refused=1, broken=1, liars=(1,), tolerated=1)}):
+        with pytest.raises(Rejected, match="fell from"):
+            check_constant(opened, counting(later, fewer, world.zones[1].zone))
+
+
+def test_section_5_what_officers_may_have_forgiven_may_be_gone_and_lies_may_not(
+    world: World,
+) -> None:
+    opened, later = ends(world)
+    ordered_later = replace(later, governance=replace(later.governance, ordered_ms=5))
+    zone = world.zones[1].zone
+    lied = {"of": Events(liars=(1,), tolerated=1)}
+    check_constant(opened, counting(ordered_later, lied, zone))
+    with pytest.raises(Rejected, match="fell from"):
+        check_constant(opened, counting(ordered_later, {}, zone))
