@@ -75,7 +75,7 @@ class BareHost:
         """Launch an agent and bind it."""
         async with self._launching:
             born = await self._decide(self._genesis(), None)
-            following = bound(born.record, born.certificate.slot, self.key.public)
+            following = bound(born, self.key.public)
             binding = await self._signer.proposal(TransitionKind.BIND, born, following)
             head = await self._decide(binding, born)
         await self.leases.hold(head.record.agent_id, head.record.custody.fence)

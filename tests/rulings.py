@@ -398,7 +398,7 @@ class World:
     def bind_proposal(self, zone: PureZone, head: Certified, host: int = 0) -> Proposal:
         """Return a host's proposal to bind the agent."""
         pair = zone.hosts[host]
-        record = bound(head.record, head.certificate.slot, pair.public)
+        record = bound(head, pair.public)
         return self.propose(TransitionKind.BIND, head, record, pair)
 
     def bind(self, zone: PureZone, head: Certified, host: int = 0) -> Certified:

@@ -242,7 +242,7 @@ class Village:
     async def bind(self, house: House, head: Certified, host: int = 0) -> Certified:
         """Bind an agent to a host, and take its lease."""
         pair = house.hosts[host]
-        record = bound(head.record, head.certificate.slot, pair.public)
+        record = bound(head, pair.public)
         proposal = self.proposal(TransitionKind.BIND, head, record, pair)
         done = await self.decide(house, proposal, head)
         await self.renew(house, done)

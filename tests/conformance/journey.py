@@ -76,7 +76,7 @@ BOUND: Final = _certified(
     HOME,
     TransitionKind.BIND,
     BORN,
-    bound(BORN.record, BORN.certificate.slot, HOME.hosts[0].public),
+    bound(BORN, HOME.hosts[0].public),
     HOME.hosts[0],
 )
 SUCCESSOR: Final = successor(DOCUMENT, cool_down_ms=0)

@@ -119,7 +119,7 @@ class Errand:
         self.agents[name] = await self._decide(proposal, None)
         host = self.scene.here.hosts[0]
         head = self.agents[name]
-        record = bound(head.record, head.certificate.slot, host.public)
+        record = bound(head, host.public)
         await self._next(
             name, samples.propose(TransitionKind.BIND, head, record, host, now_ms=clock.wall_ms())
         )

@@ -158,9 +158,7 @@ class Explorer:
         self._add(
             0, "step", TransitionKind.STEP, head, child(record, slot, memory=memory), a.hosts[0]
         )
-        self._add(
-            0, "bind", TransitionKind.BIND, head, bound(record, slot, a.hosts[1].public), a.hosts[1]
-        )
+        self._add(0, "bind", TransitionKind.BIND, head, bound(head, a.hosts[1].public), a.hosts[1])
         visa_key = VoteKey(terms.term, 0, Phase.VISA, 0, digest_of(terms))
         left = departed(record, slot, self.visa, b.manifest)
         gone = self._certified(

@@ -161,6 +161,7 @@ OURS: Final[dict[str, str]] = {
     "audit/page.py:render_page:msgspec.convert": _ENCODED_HERE,
     "audit/verifying.py:check_report:json.loads": _ENCODED_HERE,
     "cli/agent_view.py:_facts:bytes.fromhex": "reads what the same command has written as hex",
+    "cli/agent_view.py:_zone:bytes.fromhex": "reads a name whose form was checked with its record",
     "cli/founding.py:_draft:decode": _ENCODED_HERE,
     "cli/launching.py:_check_bounds:decode": _ENCODED_HERE,
     "cli/showing/evidence.py:_events:json.loads": _OWN_LOG,

@@ -135,7 +135,7 @@ class Conspiracy(RuleBasedStateMachine):
         one_of_many = Eligibility(status=Status.ACTIVE, budgets={"number": Budget(limit=number)})
         made = samples.genesis(self.zone, document, now_ms=now_ms, eligibility=one_of_many)
         born = self._decided(made, None)
-        record = bound(born.record, born.certificate.slot, self.host.public)
+        record = bound(born, self.host.public)
         binding = samples.propose(TransitionKind.BIND, born, record, self.host, now_ms=now_ms)
         return self._decided(binding, born)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.planted import checks, custody, engine, leases
+from tests.planted import checks, counting, custody, engine, leases
 from tests.planted.plant import Plant
 
 __all__ = ["PLANTS", "SEEDS_MAX", "noted", "write"]
@@ -15,6 +15,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *leases.PLANTS,
     *custody.PLANTS,
     *checks.PLANTS,
+    *counting.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

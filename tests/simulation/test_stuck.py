@@ -19,7 +19,7 @@ async def bind_until_decided(v: Village, house: House, head: Certified, host: in
     """Try to bind as a host does that finds an agent without one: again and again, each time anew."""
     while True:
         pair = house.hosts[host]
-        record = bound(head.record, head.certificate.slot, pair.public)
+        record = bound(head, pair.public)
         proposal = v.proposal(TransitionKind.BIND, head, record, pair)
         try:
             return await v.decide(house, proposal, head, timeout_s=1)

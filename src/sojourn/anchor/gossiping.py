@@ -59,7 +59,7 @@ class Gossip:
             await self._anchor.forget_expired()
             for client, index in self._partners():
                 try:
-                    await self._gossip_with(client, index)
+                    await self.gossip_with(client, index)
                 except StoreFailed:
                     raise
                 except SojournError as error:
@@ -117,7 +117,8 @@ class Gossip:
             found.append((client, self._chance.randrange(client.n)))
         return found
 
-    async def _gossip_with(self, client: ZoneClient, index: int) -> None:
+    async def gossip_with(self, client: ZoneClient, index: int) -> None:
+        """Exchange with one anchor what each of the two lacks. Raises `SojournError`."""
         ask = gossip.Exchange(summary=self._anchor.summary())
         reply = await client.call(index, ask, timeout_s=_ROUND_S)
         if not isinstance(reply, gossip.Exchanged):

@@ -18,6 +18,7 @@ from sojourn.anchor.caretaker import Caretaker
 from sojourn.anchor.edicts import Edicts
 from sojourn.anchor.forwarding import Forwarding
 from sojourn.anchor.gossiping import Gossip, fitting
+from sojourn.anchor.heralding import Heralding
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
@@ -118,6 +119,7 @@ class Anchor:
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self)
         self.edicts = Edicts(self, self._caretaker, self._gossip)
+        self._heralding = Heralding(self, self._gossip)
         self._turns, self._boot = Turns(), clock.boot_id()
         self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
@@ -433,10 +435,12 @@ class Anchor:
         """Take in statements about places, and what officers published, and keep durably what lasts."""
         if news.orders or news.documents:
             await self.edicts.take(news, teller)
-        changes = self.shelf.place_changes(self.learn(news, teller))
+        new = self.learn(news, teller)
+        changes = self.shelf.place_changes(new)
         if changes:
             changes += self.shelf.place_removals(*self.places.names())
         await self.write(changes)
+        self._heralding.note(new)
 
     async def forget_expired(self) -> None:
         """Forget what places have stated for a time that is over."""

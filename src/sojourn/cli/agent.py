@@ -8,9 +8,11 @@ import click
 import msgspec
 
 from sojourn.cli import address_book
+from sojourn.cli.accusing import Accused, accuse
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
+from sojourn.cli.capsule import read_capsule
 from sojourn.cli.documents import read_signed
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
@@ -92,6 +94,7 @@ def launch_agent(
       [trust]                               # without it: whoever signs the launch
       issuers = ["acme-compliance"]         # public keys here, by name, or in hexadecimal
       minimum = { execute = 1, travel = 2 }
+      # or: issuers = [{ key = "acme-compliance", level = 5, operations = ["execute"], until = 2027-12-31 }]
 
       [capabilities.requires]
       cpu = 1
@@ -373,6 +376,47 @@ _ordered_by(
     "memory and lineage stay, and can be shown and exported.",
     'risk-desk --reason "its code was stolen"',
 )
+_ordered_by(
+    Act.FORGIVE,
+    "Forgive places what the agent NAME has counted against them, by order of its officers.\n\nVisas that were not "
+    "honoured and broken leases count no more. That anchors were proved to have lied stays.",
+    'risk-desk --reason "the outage of June is over"',
+)
+
+
+@agent.command("accuse")
+@click.argument("name")
+@click.argument(
+    "files", metavar="CAPSULE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--reason", default="", help="Why, for its lineage.")
+@json_option
+@with_home
+def accuse_zones(
+    home: Home, *, name: str, files: tuple[Path, ...], reason: str, as_json: bool
+) -> None:
+    """Have the agent NAME count lies of anchors that CAPSULEs prove, and trust their zones less.
+
+    Two capsules of one agent, of any agent, that contradict each other prove that anchors of a zone signed both.
+    Nobody's permission is needed: what is proved is proved.
+
+    Example:
+      sojourn agent accuse risk-desk one.car other.car
+    """
+    capsules = [read_capsule(file).capsule for file in files]
+
+    async def work() -> list[Accused]:
+        async with reaching() as reach:
+            return await accuse(reach, home, name, capsules, reason)
+
+    def render(done: list[Accused]) -> None:
+        for each in done:
+            liars = ", ".join(map(str, each.liars))
+            say(
+                f"{name} counts against {each.zone_name}, from version {each.version} on: anchors {liars} lied"
+            )
+
+    emit(perform(work()), as_json, render)
 
 
 @agent.command("amend")

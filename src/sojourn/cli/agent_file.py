@@ -41,12 +41,17 @@ class GovernanceSection(Value):
 
 
 class IssuerSection(Value):
-    """One of `[trust] issuers`, written out: its key, how far it is relied on, how long a chain it starts."""
+    """One of `[trust] issuers`, written out: its key, how far it is relied on, how long a chain it starts.
+
+    `operations` bounds for what it is relied on (default: for all), `until` for how long (default: for good).
+    """
 
     key: str
     name: Name | None = None
     level: Level = 10
     depth: Annotated[int, Meta(ge=1, le=8)] = 1
+    operations: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
+    until: date | None = None
 
 
 class TrustSection(Value):

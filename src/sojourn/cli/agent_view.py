@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 from sojourn.cli.output import counted, say, table, when
+from sojourn.core.agent.events import OTHERS, Events, levels_lost
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.custody import Certified
 
-__all__ = ["AgentShown", "CompartmentShown", "agent_shown", "render_agent"]
+__all__ = ["AgentShown", "CompartmentShown", "EventsShown", "agent_shown", "render_agent"]
 
 
 class CompartmentShown(msgspec.Struct, frozen=True):
@@ -32,6 +33,16 @@ class CoolingShown(msgspec.Struct, frozen=True):
 
     documents: tuple[str, ...]
     until_ms: int
+
+
+class EventsShown(msgspec.Struct, frozen=True):
+    """What the agent counts against a zone: how often, which of its anchors lied, and the levels it loses by it."""
+
+    refused: int
+    broken: int
+    liars: tuple[int, ...]
+    levels_lost: int
+    text: str
 
 
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +83,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     wake: tuple[Any, ...]
     issuers: tuple[str, ...]
     minimum: dict[str, int]
-    events: dict[str, int]
+    events: dict[str, EventsShown]
 
 
 def agent_shown(
@@ -117,8 +128,17 @@ def agent_shown(
         wake=tuple(msgspec.to_builtins(record.eligibility.wake)),
         issuers=tuple(issuer.name for issuer in record.trust.issuers),
         minimum=record.trust.minimum,
-        events=record.trust.events,
+        events={_zone(name): _events(known) for name, known in record.trust.events.items()},
     )
+
+
+def _zone(name: str) -> str:
+    return name if name == OTHERS else cid_text(bytes.fromhex(name))
+
+
+def _events(known: Events) -> EventsShown:
+    lost = levels_lost(known)
+    return EventsShown(known.refused, known.broken, known.liars, lost, known.describe())
 
 
 def _compartments(record: AgentRecord) -> tuple[CompartmentShown, ...]:
@@ -161,6 +181,7 @@ def render_agent(shown: AgentShown) -> None:
 def _facts(shown: AgentShown) -> dict[str, str]:
     host = key_text(bytes.fromhex(shown.host)) if shown.host else "none yet"
     minimum = ", ".join(f"{name} {level}" for name, level in shown.minimum.items())
+    against = (f"; counts against {n}: {e.text}" for n, e in shown.events.items())
     lacks = {name: value for name, value in shown.requires.items() if value}
     return {
         "custody": f"term {shown.term}, binding {shown.binding}, host {host}",
@@ -169,7 +190,8 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
         f"anchors {_list(shown.decided_by)}",
         "eligibility": f"{shown.status}; {_budgets(shown)}",
-        "trust": f"relies on {_list(shown.issuers) or 'nobody'}; needs {minimum or 'level 1'}",
+        "trust": f"relies on {_list(shown.issuers) or 'nobody'}; needs {minimum or 'level 1'}"
+        + "".join(against),
         "capabilities": f"{shown.entry}; requires "
         + (", ".join(f"{name} {_value(value)}" for name, value in lacks.items()) or "nothing"),
         **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),

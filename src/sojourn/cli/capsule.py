@@ -9,9 +9,9 @@ from sojourn.cli.help import Group
 from sojourn.cli.options import json_option
 from sojourn.cli.output import emit
 from sojourn.core.base.errors import Misused
-from sojourn.core.protocol.capsule import load_capsule
+from sojourn.core.protocol.capsule import VerifiedCapsule, load_capsule
 
-__all__ = ["capsule"]
+__all__ = ["capsule", "read_capsule"]
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -53,9 +53,14 @@ def show(file: Path, as_json: bool) -> None:
 
 
 def _load(file: Path) -> CapsuleShown:
+    return shown_capsule(read_capsule(file))
+
+
+def read_capsule(file: Path) -> VerifiedCapsule:
+    """Return the capsule in a file, verified. Raises `Rejected`, or `Misused` if it cannot be read."""
     try:
         with file.open("rb") as source:
-            return shown_capsule(load_capsule(source))
+            return load_capsule(source)
     except OSError as error:
         problem = f"the capsule {file} cannot be read: {error.strerror}"
         raise Misused(problem, remedy="Check the path") from None

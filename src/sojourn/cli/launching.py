@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
 
@@ -180,7 +180,7 @@ def _signed_now(
     file: AgentFile, policy: Path, officers: Sequence[Officer], now_ms: int, *, is_outside: bool
 ) -> SignedDocument:
     governance = file.governance
-    until = datetime.combine(governance.until, time(), UTC) if governance.until else None
+    until = _begins(governance.until) if governance.until else None
     document = Document(
         issuer=governance.issuer or officers[0].name,
         name=policy.stem,
@@ -233,7 +233,18 @@ def _issuer(home: Home, given: str | IssuerSection) -> TrustedIssuer:
     key = home.public_key(section.key)
     is_hex = len(section.key) == 2 * len(key)
     name = section.name or (key_text(key) if is_hex else section.key)
-    return TrustedIssuer(name=name, key=key, level=section.level, depth=section.depth)
+    return TrustedIssuer(
+        name=name,
+        key=key,
+        level=section.level,
+        depth=section.depth,
+        operations=section.operations,
+        not_after_ms=milliseconds(_begins(section.until)) if section.until else None,
+    )
+
+
+def _begins(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def _memory(file: AgentFile, blocks: NewBlocks) -> Memory:

@@ -19,7 +19,7 @@ from sojourn.cli.publishing import Published, publish
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.memory.blocks import NoBlocks
-from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out
+from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out_on
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
@@ -104,7 +104,7 @@ async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reaso
     bearer = KeyPair(secrets.token_bytes(32))
     problem: Overtaken | Stalled | None = None
     for _ in range(_TRIES):
-        if is_carried_out(act, found.record.eligibility):
+        if is_carried_out_on(act, found.record.eligibility, found.record.trust):
             return _told(found.head, found, before=True)
         _check_reachable(name, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)

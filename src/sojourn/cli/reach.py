@@ -20,7 +20,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AnyReply
 from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tell
 from sojourn.core.protocol.messages import Applied, Declined
-from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.proposer import CONTENDED, Proposer
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.runtime.zone_client import Stalled, ZoneClient
 from sojourn.transports.pool import ConnectionPool
@@ -120,8 +120,12 @@ def _declined(declined: Declined) -> SojournError:
 
 
 def _said(stalled: Stalled, manifest: ZoneManifest) -> SojournError:
-    """Return why nothing was decided: what more than f anchors agree on, or that a quorum is out of reach."""
+    """Return why nothing was decided: what more than f anchors agree on, or that a quorum is out of reach.
+
+    That something else is being decided there is no refusal: it may be asked again.
+    """
     reasons = Counter(declined.reason for declined in stalled.declined.values())
+    del reasons[CONTENDED]
     reason, count = reasons.most_common(1)[0] if reasons else ("", 0)
     if count <= manifest.f:
         return stalled

@@ -198,6 +198,12 @@ def _left(record: AgentRecord) -> str:
     return f"left for zone …{short(migration.to_zone)}, term {migration.next_term}"
 
 
+def _counted(record: AgentRecord) -> str:
+    """Return what is counted against which zones."""
+    counted = record.trust.events.items()
+    return "; ".join(f"zone …{zone[-8:]}: {events.describe()}" for zone, events in counted)
+
+
 def _host(record: AgentRecord) -> str:
     return f"host {key_text(record.custody.host or b'')}"
 
@@ -208,10 +214,12 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.DEPART: _left,
     TransitionKind.ADMIT: lambda r: f"was admitted, term {r.custody.term}, {_host(r)}",
     TransitionKind.RETURN: lambda r: f"came back, term {r.custody.term}",
+    TransitionKind.ACCUSE: lambda r: f"counts lies of anchors: {_counted(r)}",
     TransitionKind.SUSPEND: lambda _: "was suspended",
     TransitionKind.RESUME: lambda _: "was resumed",
     TransitionKind.QUARANTINE: lambda _: "was put in quarantine",
     TransitionKind.LIFT: lambda _: "was released from quarantine",
     TransitionKind.RETIRE: lambda _: "was retired",
     TransitionKind.REVOKE: lambda _: "was revoked",
+    TransitionKind.FORGIVE: lambda r: f"forgave; still counted: {_counted(r) or 'nothing'}",
 }

@@ -99,7 +99,7 @@ def rank(host: "Host", record: AgentRecord) -> int:
 
 async def _bind(host: "Host", head: Certified) -> Certified | None:
     """Have a binding to this host decided; return what was decided, None if nothing was."""
-    record = bound(head.record, head.certificate.slot, host.key.public)
+    record = bound(head, host.key.public)
     proposal = await host.signer.proposal(TransitionKind.BIND, head, record)
     slot = slot_for(head, proposal.transition, host.manifest)
     proposer = Proposer(proposal, slot, host.manifest, parent=head)

@@ -47,6 +47,7 @@ from sojourn.runtime.typed import to_plain
 __all__ = [
     "ISSUER",
     "PERMIT_ALL",
+    "RELYING",
     "Born",
     "FoundedZone",
     "Keep",
@@ -72,6 +73,7 @@ def key(name: str) -> KeyPair:
 
 ISSUER: Final = key("issuer")
 """Who signs the agents' policies, and vouches for every zone: agents trust it."""
+RELYING: Final = Trust(issuers=(TrustedIssuer(name="test", key=ISSUER.public),))
 
 
 def _seal(pair: KeyPair, kind: Kind, role: Role, named: bytes) -> Seal:
@@ -138,13 +140,25 @@ def _entry(zone: str, index: int) -> AnchorEntry:
 
 
 @cache
-def endorsement(zone: bytes) -> SignedEndorsement:
-    """Return the issuer's word that a zone can be trusted with everything."""
+def endorsement(
+    subject: bytes,
+    *,
+    by: KeyPair = ISSUER,
+    level: int = 5,
+    depth: int = 0,
+    not_after_ms: int = _FOR_EVER_MS,
+) -> SignedEndorsement:
+    """Return the word of an issuer that a zone, or another issuer, can be trusted with everything."""
     said = Endorsement(
-        issuer=ISSUER.public, subject=zone, level=5, not_before_ms=0, not_after_ms=_FOR_EVER_MS
+        issuer=by.public,
+        subject=subject,
+        level=level,
+        not_before_ms=0,
+        not_after_ms=not_after_ms,
+        depth=depth,
     )
     return SignedEndorsement(
-        endorsement=said, seal=_seal(ISSUER, Kind.ENDORSEMENT, Role.ISSUER, digest_of(said))
+        endorsement=said, seal=_seal(by, Kind.ENDORSEMENT, Role.ISSUER, digest_of(said))
     )
 
 
@@ -229,6 +243,7 @@ def genesis(
     policy: SignedDocument,
     budgets: Mapping[str, int],
     requires: Requirements,
+    trust: Trust,
 ) -> Born:
     """Return the genesis of an agent, signed by the issuer. `nonce` (32 bytes) makes it one of its kind."""
     blocks, signed = NewBlocks(NoBlocks()), policy
@@ -249,7 +264,7 @@ def genesis(
             status=Status.ACTIVE,
             budgets={name: Budget(limit=limit) for name, limit in budgets.items()},
         ),
-        trust=Trust(issuers=(TrustedIssuer(name="test", key=ISSUER.public),)),
+        trust=trust,
         capabilities=Capabilities(
             requires=requires,
             code=blocks.add(encode_block(dict(source))),

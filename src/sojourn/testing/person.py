@@ -11,11 +11,13 @@ from sojourn.core.agent.orders import Order
 from sojourn.core.base.encoding import digest_of, encode, encode_block
 from sojourn.core.base.errors import Refused, SojournError
 from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol.accusation import Accusation
+from sojourn.core.protocol.accusing import accusing
 from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AgentMessage, PutMessage, SignedMessage
 from sojourn.core.protocol.gossip import News, Tell
-from sojourn.core.protocol.messages import Applied, Declined
+from sojourn.core.protocol.messages import Applied, Declined, Proposal
 from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
@@ -24,7 +26,18 @@ from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 
-__all__ = ["amend", "by_issuer", "introduce", "launch", "message", "order", "publish", "send"]
+__all__ = [
+    "accuse",
+    "amend",
+    "by_issuer",
+    "introduce",
+    "launch",
+    "message",
+    "order",
+    "publish",
+    "send",
+    "tell",
+]
 
 _TRIES: Final = 40
 _PAUSE_S: Final = 0.25
@@ -41,6 +54,15 @@ async def introduce(pool: ConnectionPool, manifests: Sequence[SignedManifest]) -
     await asyncio.gather(
         *(_tell(client, index, news) for client in clients for index in range(client.n))
     )
+
+
+async def tell(
+    pool: ConnectionPool, zone: ZoneManifest, news: News, anchors: Sequence[int] | None = None
+) -> None:
+    """Tell some anchors of a zone, or all of them; one that stays silent is passed over."""
+    client = ZoneClient(zone, pool)
+    told = range(client.n) if anchors is None else anchors
+    await asyncio.gather(*(_tell(client, index, news) for index in told))
 
 
 async def _tell(client: ZoneClient, anchor: int, news: News) -> None:
@@ -143,9 +165,30 @@ async def order(
 ) -> Certified:
     """Carry an order of the agent's issuer to where it is, after whatever it does next, until it is carried out."""
     signed = sealed(given, [ISSUER])
+    return await _carry(
+        pool, look, lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms)
+    )
+
+
+async def accuse(
+    pool: ConnectionPool,
+    look: Callable[[], tuple[ZoneManifest, Certified]],
+    given: Accusation,
+    at_ms: int,
+) -> Certified:
+    """Carry an accusation to where an agent is, after whatever it does next, until it is counted."""
+    return await _carry(pool, look, lambda head: accusing(given, head, key("person"), at_ms=at_ms))
+
+
+async def _carry(
+    pool: ConnectionPool,
+    look: Callable[[], tuple[ZoneManifest, Certified]],
+    proposed: Callable[[Certified], Proposal],
+) -> Certified:
+    """Have decided what anybody may carry, after whatever the agent does next."""
     while True:
         zone, head = look()
-        proposal = carrying(signed, head, key("person"), at_ms=given.issued_ms)
+        proposal = proposed(head)
         slot = slot_for(head, proposal.transition, zone)
         try:
             client = ZoneClient(zone, pool)

@@ -11,8 +11,11 @@ from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.orders import Act, Order
+from sojourn.core.agent.trust import SignedEndorsement, Trust
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
+from sojourn.core.protocol.accusation import Accusation
+from sojourn.core.protocol.gossip import News
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
 from sojourn.runtime.steps import Step
@@ -20,7 +23,7 @@ from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.facts import Happening, Performed
 from sojourn.testing.faults import Faults, Storm
-from sojourn.testing.founding import PERMIT_ALL, Keep, found, genesis, policy_of, successor
+from sojourn.testing.founding import PERMIT_ALL, RELYING, Keep, found, genesis, policy_of, successor
 from sojourn.testing.loop import Complaints
 from sojourn.testing.network import Network
 from sojourn.testing.processes import AnchorProcess, Client, HostProcess, MakeAnchor, Process
@@ -93,8 +96,9 @@ class World(Publishing):
         offer: Offer = _OFFER,
         drift: Mapping[str, float] | None = None,
         make_anchor: Mapping[int, MakeAnchor] | None = None,
+        introduced: bool = True,
     ) -> Zone:
-        """Found a zone, start its processes, and let all zones know each other.
+        """Found a zone, start its processes, and let all zones know each other, but those not `introduced`.
 
         `price` is what its hosts ask for an hour, `lease` how many seconds a host's lease lasts. `drift` gives
         clocks of a process ("anchor/0", "host/1") a rate error, beyond `CLOCK_DRIFT` if you like; others get one
@@ -105,7 +109,7 @@ class World(Publishing):
         founded = found(
             name, anchors, hosts, policy, jurisdiction, round(price * 1e6), round(lease * 1000)
         )
-        zone = self._zones[name] = Zone(founded)
+        zone = self._zones[name] = Zone(founded, introduced=introduced)
         given, makes = dict(drift or {}), dict(make_anchor or {})
         for index in range(anchors):
             rate = given.pop(f"anchor/{index}", None)
@@ -119,7 +123,8 @@ class World(Publishing):
         if given or makes:
             raise Misused(f"zone {name} has no {[*given, *makes]}", remedy="Count from 0")
         zone.start()
-        self._introduce()
+        if introduced:
+            self._introduce()
         return zone
 
     def _rate(self, given: float | None) -> float:
@@ -127,8 +132,23 @@ class World(Publishing):
         return self._draw.uniform(-most, most) if given is None else given
 
     def _introduce(self) -> None:
-        manifests = [zone.founded.signed for zone in self._zones.values()]
+        manifests = [zone.founded.signed for zone in self._zones.values() if zone.introduced]
         self.perform(lambda: person.introduce(self._person.pool, manifests), "tell of zones")
+
+    def tell(self, zone: Zone, *what: Zone | SignedEndorsement, anchor: int | None = None) -> None:
+        """Tell a zone's anchors, or one of them, of zones and endorsements, as a person does.
+
+        `sojourn zone meet` tells each of two zones of the other, and `sojourn zone endorse` of an endorsement.
+        """
+        news = News(
+            manifests=tuple(each.founded.signed for each in what if isinstance(each, Zone)),
+            endorsements=tuple(each for each in what if isinstance(each, SignedEndorsement)),
+        )
+        anchors = None if anchor is None else [anchor]
+        self.perform(
+            lambda: person.tell(self._person.pool, zone.manifest, news, anchors),
+            f"tell {zone.name}",
+        )
 
     def zones(self) -> list[Zone]:
         """Return all zones, in the order they were founded."""
@@ -165,6 +185,7 @@ class World(Publishing):
         actions: Sequence[str] = (),
         cool_down: float = 0.0,
         holds: float | None = None,
+        trust: Trust = RELYING,
     ) -> LaunchedAgent:
         """Launch an agent into a zone, as `sojourn agent launch` does; return when its genesis is decided.
 
@@ -192,6 +213,7 @@ class World(Publishing):
             ),
             budgets=budgets or {},
             requires=requires or Requirements(),
+            trust=trust,
         )
         certified = self.perform(
             lambda: person.launch(self._person.pool, zone.manifest, born), "launch an agent"
@@ -220,7 +242,7 @@ class World(Publishing):
     def order(self, agent: LaunchedAgent, act: Act | str, within: float = WITHIN_S) -> None:
         """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
 
-        `act` is "suspend", "resume", "quarantine", "lift", "retire" or "revoke".
+        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke" or "forgive".
         """
         now_ms = self._person.clock.wall_ms()
         given = Order(
@@ -273,6 +295,19 @@ class World(Publishing):
         if holds is None:
             return {}
         return {"not_after_ms": self._person.clock.wall_ms() + round(holds * 1000)}
+
+    def accuse(
+        self, agent: LaunchedAgent, accusation: Accusation, within: float = WITHIN_S
+    ) -> None:
+        """Have proofs against anchors counted by an agent, as anybody may; return when that is decided."""
+        now_ms = self._person.clock.wall_ms()
+        self.perform(
+            lambda: person.accuse(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), accusation, now_ms
+            ),
+            f"accuse a zone before {agent.name}",
+            within,
+        )
 
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.

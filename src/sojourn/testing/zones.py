@@ -13,9 +13,9 @@ __all__ = ["Places", "Zone", "machines"]
 class Zone:
     """One zone."""
 
-    def __init__(self, founded: FoundedZone) -> None:
-        """Be this zone; its processes are added by the world."""
-        self.founded = founded
+    def __init__(self, founded: FoundedZone, *, introduced: bool = True) -> None:
+        """Be this zone; its processes are added by the world. Tell whether it is introduced to all others."""
+        self.founded, self.introduced = founded, introduced
         self.anchors: list[AnchorProcess] = []
         self.hosts: list[HostProcess] = []
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.events import Events
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import decode, encode
@@ -43,7 +44,10 @@ def _valid() -> Iterator[Case]:
     yield Case(name="for the head it was given for", data=encode(VISA))
     yield Case(name="for the departed record", data=encode(VISA), given=_given(journey.GONE.record))
     later = changed(
-        STEPPED.record, version=9, memory__journal=digest(b"more"), trust__events={"zone": 1}
+        STEPPED.record,
+        version=9,
+        memory__journal=digest(b"more"),
+        trust__events={AWAY.zone.hex(): Events(broken=1)},
     )
     yield Case(
         name="for a later head that was judged the same", data=encode(VISA), given=_given(later)

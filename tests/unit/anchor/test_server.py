@@ -50,7 +50,7 @@ def heartbeat(head: Certified) -> Heartbeat:
 
 def bind_proposal(v: Village, house: House, head: Certified, host: int) -> Propose:
     pair = house.hosts[host]
-    record = bound(head.record, head.certificate.slot, pair.public)
+    record = bound(head, pair.public)
     proposal = v.proposal(TransitionKind.BIND, head, record, pair)
     return Propose(
         slot=slot_for(head, proposal.transition, house.manifest), round=0, proposal=proposal

@@ -39,7 +39,9 @@ entry = "desk:Desk"
 policies = ["rules.cedar"]
 
 [trust]
-issuers = ["acme", { key = "acme", name = "second", level = 3, depth = 2 }]
+issuers = ["acme",
+    { key = "acme", name = "second", level = 3, depth = 2, operations = ["execute"], until = 2027-01-31 },
+]
 minimum = { execute = 1, travel = 2 }
 
 [capabilities]
@@ -98,8 +100,9 @@ def test_a_file_becomes_the_six_fields(home: Home, file: Path) -> None:
     )
     assert ("risk",) == record.capabilities.offers
     assert {"execute": 1, "travel": 2} == record.trust.minimum
-    assert [("acme", 10, 1), ("second", 3, 2)] == [
-        (issuer.name, issuer.level, issuer.depth) for issuer in record.trust.issuers
+    assert [("acme", 10, 1, (), None), ("second", 3, 2, ("execute",), 1_801_353_600_000)] == [
+        (issuer.name, issuer.level, issuer.depth, issuer.operations, issuer.not_after_ms)
+        for issuer in record.trust.issuers
     ]
     assert {"calls": 1000} == {n: b.limit for n, b in record.eligibility.budgets.items()}
     assert ("acme", "rules", 1) == (

@@ -206,7 +206,8 @@ def test_nothing_is_proposed_when_the_lease_has_run_out() -> None:
 
 def test_custody_is_over_when_another_transition_was_decided() -> None:
     async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
-        await v.step(house, custody.head, trust=replace(custody.record.trust, events={"failed": 1}))
+        other = replace(custody.record.eligibility, last_decision=digest(b"another"))
+        await v.step(house, custody.head, eligibility=other)
         with pytest.raises(LeaseLost, match="a step was decided instead, at version 2"):
             await custody.commit(draft_of(custody))
 

@@ -268,7 +268,7 @@ async def half_bound(v: Village, house: House, head: Certified) -> None:
         left_ms = anchor.leases.until_ms(head.record.agent_id, fence) - clock.boot_ms()
         await asyncio.sleep(max(0, left_ms) / 1000)
     rival = house.hosts[1]
-    record = bound(head.record, head.certificate.slot, rival.public)
+    record = bound(head, rival.public)
     proposal = v.proposal(TransitionKind.BIND, head, record, rival)
     slot = slot_for(head, proposal.transition, house.manifest)
     for index in (1, 2):

@@ -93,3 +93,22 @@ class Trader(Agent):
             except Denied:
                 said.append("denied")
             await ctx.sleep(1)
+
+
+class Nomad(Agent):
+    """Adds up squares wherever that is cheapest, and looks round before each of them."""
+
+    @step
+    def add(self, total: int, number: int) -> int:
+        """Add a square."""
+        return total + number * number
+
+    async def run(self, ctx: Context) -> int:
+        """Add up the squares of all numbers below `turns`."""
+        plan = ctx.memory["plan"]
+        sums = ctx.memory.log("sums", int)
+        async for number in ctx.turns(range(plan["turns"])):
+            await ctx.consider()
+            sums.append(await self.add(sums[-1] if len(sums) else 0, number))
+            await ctx.sleep(plan["pause_s"])
+        return sums[-1]

@@ -14,13 +14,24 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.eligibility import ACTING, Eligibility, Status
+from sojourn.core.agent.events import forgiven
 from sojourn.core.agent.governance import Officers, check_threshold
+from sojourn.core.agent.trust import Trust
 from sojourn.core.base.encoding import Count, Digest, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 
-__all__ = ["THRESHOLDS", "Act", "Order", "SignedOrder", "carried_out", "is_carried_out"]
+__all__ = [
+    "THRESHOLDS",
+    "Act",
+    "Order",
+    "SignedOrder",
+    "carried_out",
+    "carried_out_on",
+    "is_carried_out",
+    "is_carried_out_on",
+]
 
 
 class Act(StrEnum):
@@ -32,6 +43,7 @@ class Act(StrEnum):
     lift         it may act and travel again
     retire       it has ended, in honour: nothing follows
     revoke       it has ended, for it may not be trusted: nothing follows
+    forgive      what was counted against places is counted no more, but that their anchors lied
     """
 
     SUSPEND = "suspend"
@@ -40,6 +52,7 @@ class Act(StrEnum):
     LIFT = "lift"
     RETIRE = "retire"
     REVOKE = "revoke"
+    FORGIVE = "forgive"
 
 
 THRESHOLDS: Final[Mapping[Act, str]] = {
@@ -49,6 +62,7 @@ THRESHOLDS: Final[Mapping[Act, str]] = {
     Act.LIFT: "amend",
     Act.RETIRE: "retire",
     Act.REVOKE: "revoke",
+    Act.FORGIVE: "amend",
 }
 """By which of the officers' thresholds each act is ordered: to restrain an agent is quick, to set it free takes as
 many of them as a change of its policy."""
@@ -107,8 +121,24 @@ class SignedOrder(Value):
             check_seal(Kind.ORDER, Role.ISSUER, digest_of(self.order), seal, where=where)
 
 
+def carried_out_on(act: Act, eligibility: Eligibility, trust: Trust) -> tuple[Eligibility, Trust]:
+    """Return an agent's eligibility and its trust after an act was carried out. Raises as `carried_out`."""
+    if act is not Act.FORGIVE:
+        return carried_out(act, eligibility), trust
+    if eligibility.status not in ACTING or is_carried_out_on(act, eligibility, trust):
+        raise _idle(act, eligibility)
+    return eligibility, msgspec.structs.replace(trust, events=forgiven(trust.events))
+
+
+def is_carried_out_on(act: Act, eligibility: Eligibility, trust: Trust) -> bool:
+    """Tell whether an agent is what an act makes of it, by whatever order."""
+    if act is Act.FORGIVE:
+        return forgiven(trust.events) == trust.events
+    return is_carried_out(act, eligibility)
+
+
 def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:
-    """Return an agent's eligibility after an act was carried out.
+    """Return an agent's eligibility after an act was carried out that changes that, as all but `forgive` do.
 
     Raises `Rejected` ("bad-status") if there is nothing to do: it has ended or is between zones, or is so already.
     """
@@ -118,7 +148,7 @@ def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:
 
 
 def is_carried_out(act: Act, eligibility: Eligibility) -> bool:
-    """Tell whether an agent is what an act makes of it, by whatever order."""
+    """Tell whether an agent's eligibility is what such an act makes of it, by whatever order."""
     return all(getattr(eligibility, name) == value for name, value in _CHANGED[act].items())
 
 

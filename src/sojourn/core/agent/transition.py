@@ -14,12 +14,18 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
+from sojourn.core.agent.events import (
+    check_events,
+    check_named,
+    forgiven,
+    with_broken_lease,
+    with_refusal,
+)
 from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
 from sojourn.core.agent.memory.field import check_compartments
-from sojourn.core.agent.orders import Act, carried_out
+from sojourn.core.agent.orders import Act, carried_out_on
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.trust import check_events
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Denied, Rejected
@@ -43,7 +49,7 @@ __all__ = [
 class TransitionKind(StrEnum):
     """The rows of the change table that exist today; guardians' come with their code.
 
-    The last six carry out an order of officers, and are named after its act.
+    Those from `suspend` on carry out an order of officers, and are named after its act.
     """
 
     GENESIS = "genesis"
@@ -55,12 +61,14 @@ class TransitionKind(StrEnum):
     REFUSE = "refuse"
     RETURN = "return"
     AMEND = "amend"
+    ACCUSE = "accuse"
     SUSPEND = "suspend"
     RESUME = "resume"
     QUARANTINE = "quarantine"
     LIFT = "lift"
     RETIRE = "retire"
     REVOKE = "revoke"
+    FORGIVE = "forgive"
 
 
 class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
@@ -109,7 +117,7 @@ _END: Final = Change(
 
 CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.STEP: Change(
-        fields=_SPEND | {"memory", "eligibility.status", "eligibility.wake", "trust.events"},
+        fields=_SPEND | {"memory", "eligibility.status", "eligibility.wake"},
         before=ACTING,
         after=ACTING,
     ),
@@ -117,7 +125,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
         fields=_SPEND | {"memory.outbox", "memory.journal"}, before=_ACTIVE, after=_ACTIVE
     ),
     TransitionKind.BIND: Change(
-        fields=frozenset({"custody.binding", "custody.host"}),
+        fields=frozenset({"custody.binding", "custody.host", "trust.events"}),
         before=ACTING,
         after=ACTING,
     ),
@@ -131,7 +139,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     ),
     TransitionKind.REFUSE: Change(fields=frozenset(), before=_DEPARTED, after=_DEPARTED),
     TransitionKind.RETURN: Change(
-        fields=_CUSTODY - {"custody.zone"} | {"eligibility.status", "migration"},
+        fields=_CUSTODY - {"custody.zone"} | {"eligibility.status", "migration", "trust.events"},
         before=_DEPARTED,
         after=ACTING,
     ),
@@ -140,12 +148,14 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
         before=ACTING,
         after=ACTING,
     ),
+    TransitionKind.ACCUSE: Change(fields=frozenset({"trust.events"}), before=ACTING, after=ACTING),
     TransitionKind.SUSPEND: _SUSPENSION,
     TransitionKind.RESUME: _SUSPENSION,
     TransitionKind.QUARANTINE: _QUARANTINE,
     TransitionKind.LIFT: _QUARANTINE,
     TransitionKind.RETIRE: _END,
     TransitionKind.REVOKE: _END,
+    TransitionKind.FORGIVE: Change(fields=_ORDERED | {"trust.events"}, before=ACTING, after=ACTING),
 }
 
 _REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.DEPART})
@@ -191,7 +201,7 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
         if not _covers(row, name, old, new):
             raise _bad(f"{kind} may not change {name}", name)
     check_budgets(old.eligibility.budgets, new.eligibility.budgets)
-    check_events(old.trust.events, new.trust.events)
+    _check_counted(kind, old, new)
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
@@ -202,7 +212,10 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
 
 
 def check_constant(old: AgentRecord, new: AgentRecord) -> None:
-    """Raise `Rejected` if `new`, any version after `old`, has changed what no transition may change."""
+    """Raise `Rejected` if `new`, any version after `old`, has changed what no transition may change.
+
+    Nor may it have forgotten what was counted, but for what officers may have forgiven in between.
+    """
     for name in sorted(changed_fields(old, new)):
         if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
             raise _bad(f"no transition may change {name}", name)
@@ -211,6 +224,8 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
         problem = f"an order issued at {before} was carried out before one of {after}"
         raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
     _check_not_set_back(old.governance, new.governance)
+    counted = old.trust.events
+    check_events(counted if after == before else forgiven(counted), new.trust.events)
 
 
 def _check_not_set_back(old: Governance, new: Governance) -> None:
@@ -246,12 +261,33 @@ def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:
 
 def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
     """Check that an order was carried out, to the letter, and that it is newer than those before."""
-    if new.eligibility != carried_out(act, old.eligibility):
+    expected = carried_out_on(act, old.eligibility, old.trust)
+    if (new.eligibility, new.trust) != expected:
         raise _bad(f"to {act} an agent changes something else", "eligibility")
     before, after = old.governance.ordered_ms, new.governance.ordered_ms
     if after <= before:
         problem = f"an order issued at {before} was carried out before this one, of {after}"
         raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
+
+
+def _check_counted(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> None:
+    """Check that events are counted as this kind counts them, and that none is counted no more but by an order.
+
+    Whether a bind leaves a broken lease behind, and whom an accusation names, is seen by the evidence alone.
+    """
+    before, after = old.trust.events, new.trust.events
+    if kind is TransitionKind.RETURN and old.migration is not None:
+        if after != with_refusal(before, old.migration.to_zone):
+            raise _bad(
+                "a return counts one visa that was not honoured, and no more", "trust.events"
+            )
+    elif kind is TransitionKind.BIND:
+        if after not in (before, with_broken_lease(before, old.custody.zone)):
+            raise _bad("a bind counts at most one broken lease of the zone", "trust.events")
+    elif kind is TransitionKind.ACCUSE:
+        check_named(before, after)
+    elif kind is not TransitionKind.FORGIVE:
+        check_events(before, after)
 
 
 def _check_status(kind: TransitionKind, row: Change, before: Status, after: Status) -> None:

@@ -58,6 +58,8 @@ CHAPTERS_MAX: Final = 8192
 CHAPTERS_AT_ONCE: Final = 64
 """Chapters that one ruling checks, some 50 ms of signatures: votes and leases need not wait for a long life."""
 RELATIONSHIPS_MAX: Final = 256
+EVENTS_MAX: Final = 64
+"""Zones that a record counts events against, the last standing for all others: some 8 KB at most."""
 PLACES_MAX: Final = 1024
 """Zones one anchor knows; beyond that only one that an agent here has a use for is learned, for another."""
 STRANGE_PLACES_MAX: Final = PLACES_MAX // 4

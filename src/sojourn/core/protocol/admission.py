@@ -4,21 +4,34 @@ Host, target and anchors all compute these the same way, so that the new record 
 and the evidence, and a vote is a comparison.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.events import Events, with_broken_lease, with_liars, with_refusal
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.field import Compartment, Memory, may_reside
-from sojourn.core.agent.orders import Order, carried_out
+from sojourn.core.agent.orders import Order, carried_out_on
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import next_lineage
+from sojourn.core.agent.trust import Trust
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["admitted", "amended", "bound", "child", "departed", "memory_in", "ordered", "returned"]
+__all__ = [
+    "accused",
+    "admitted",
+    "amended",
+    "bound",
+    "child",
+    "departed",
+    "memory_in",
+    "ordered",
+    "returned",
+]
 
 
 def child(parent: AgentRecord, slot: Slot, **changes: object) -> AgentRecord:
@@ -33,10 +46,21 @@ def child(parent: AgentRecord, slot: Slot, **changes: object) -> AgentRecord:
     )
 
 
-def bound(parent: AgentRecord, slot: Slot, host: bytes) -> AgentRecord:
-    """Return the record after `host` bound the agent: the binding rises by one."""
-    custody = msgspec.structs.replace(parent.custody, binding=parent.custody.binding + 1, host=host)
-    return child(parent, slot, custody=custody)
+def bound(head: Certified, host: bytes) -> AgentRecord:
+    """Return the record after `host` bound the agent: the binding rises by one, and a broken lease is counted.
+
+    A lease is broken if somebody else's ran out while it had the agent at work, as far as a record tells: it is
+    active, and what was decided last was by that very host. One that lost its lease by an order of officers, or
+    was given the agent back by its zone, is not held to have failed it.
+    """
+    parent, before = head.record, head.record.custody
+    custody = msgspec.structs.replace(before, binding=before.binding + 1, host=host)
+    was_at_work = parent.eligibility.status is Status.ACTIVE
+    is_broken = was_at_work and before.host not in (None, host)
+    trust = parent.trust
+    if is_broken and head.transition.author == before.host:
+        trust = _counting(trust, with_broken_lease(trust.events, before.zone))
+    return child(parent, head.certificate.slot, custody=custody, trust=trust)
 
 
 def departed(parent: AgentRecord, slot: Slot, visa: Visa, target: ZoneManifest) -> AgentRecord:
@@ -69,19 +93,42 @@ def admitted(gone: AgentRecord, slot: Slot, target: ZoneManifest, host: bytes) -
 
 
 def returned(gone: AgentRecord, slot: Slot) -> AgentRecord:
-    """Return the record of `gone` back at its source: same host, a term beyond the refused one."""
+    """Return the record of `gone` back at its source: same host, a term beyond the refused one.
+
+    That its target gave a visa and did not honour it is counted: an agent that is denied one never departs.
+    """
     assert gone.migration is not None
     custody = msgspec.structs.replace(gone.custody, term=gone.migration.next_term + 1, binding=0)
     return child(
-        gone, slot, custody=custody, migration=None, eligibility=_with(gone, Status.ACTIVE)
+        gone,
+        slot,
+        custody=custody,
+        migration=None,
+        eligibility=_with(gone, Status.ACTIVE),
+        trust=_counting(gone.trust, with_refusal(gone.trust.events, gone.migration.to_zone)),
     )
 
 
 def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
     """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status."""
     governance = msgspec.structs.replace(parent.governance, ordered_ms=order.issued_ms)
-    eligibility = carried_out(order.act, parent.eligibility)
-    return child(parent, slot, governance=governance, eligibility=eligibility)
+    eligibility, trust = carried_out_on(order.act, parent.eligibility, parent.trust)
+    return child(parent, slot, governance=governance, eligibility=eligibility, trust=trust)
+
+
+def accused(
+    parent: AgentRecord, slot: Slot, zone: bytes, liars: Collection[int], tolerated: int
+) -> AgentRecord:
+    """Return the record after anchors of a zone, which tolerates so many, were proved to have lied.
+
+    Raises `Rejected` as `with_liars`.
+    """
+    events = with_liars(parent.trust.events, zone, liars, tolerated)
+    return child(parent, slot, trust=_counting(parent.trust, events))
+
+
+def _counting(trust: Trust, events: dict[str, Events]) -> Trust:
+    return msgspec.structs.replace(trust, events=events)
 
 
 def amended(

@@ -44,7 +44,7 @@ from sojourn.core.protocol.strangers import Strangers
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
-__all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell"]
+__all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell", "joined"]
 
 NOBODY: Final = b""
 """Who tells, where it is not an anchor of a zone that matters here: all strangers share one room."""
@@ -75,6 +75,16 @@ class News(Value):
     endorsements: tuple[SignedEndorsement, ...] = ()
     orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
+
+
+def joined(several: Iterable[News]) -> News:
+    """Return several pieces of news as one."""
+    known = list(several)
+    return News(
+        manifests=tuple(m for news in known for m in news.manifests),
+        envelopes=tuple(e for news in known for e in news.envelopes),
+        endorsements=tuple(e for news in known for e in news.endorsements),
+    )
 
 
 class Exchange(Value, tag_field="kind", tag="exchange"):
@@ -400,6 +410,24 @@ class KnownPlaces:
             envelopes=tuple(signed for *_, signed in sorted(envelopes)),
             endorsements=tuple(signed for *_, signed in sorted(endorsed)),
         )
+
+    def of_worth(self, learned: News) -> News:
+        """Return the manifests and endorsements among the news that an agent here may have a use for.
+
+        With an endorsement goes the manifest of the zone that it is of, if it is known here.
+        """
+        words = [e for e in learned.endorsements if e.endorsement.issuer in self._issuers]
+        zones = self.named_in(learned) & self._endorsed
+        return News(
+            manifests=tuple(self._manifests[zone] for zone in sorted(zones)),
+            endorsements=tuple(words),
+        )
+
+    def named_in(self, news: News) -> set[bytes]:
+        """Return the zones known here that the news is of, or endorses."""
+        named = {signed.manifest.zone_id for signed in news.manifests}
+        named |= {signed.endorsement.subject for signed in news.endorsements}
+        return named & self._manifests.keys()
 
     def known_zones(self) -> Iterable[SignedManifest]:
         """Return every signed manifest, by zone."""

@@ -21,6 +21,7 @@ from sojourn.core.base.limits import (
 )
 from sojourn.core.base.seals import Seal
 from sojourn.core.policy.request import Effect
+from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate, RoundVote
@@ -72,6 +73,7 @@ class Evidence(Value):
     refusal: Certified | None = None
     visa: Visa | None = None
     order: SignedOrder | None = None
+    accusation: Accusation | None = None
     intent: Intent | None = None
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
 

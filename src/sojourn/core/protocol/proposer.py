@@ -12,6 +12,7 @@ messages and two forced writes.
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -38,7 +39,10 @@ from sojourn.core.quorum.certificates import Certificate, RoundCertificate, cert
 from sojourn.core.quorum.votes import Outcome, Phase, Slot, Tally, Vote, check_vote
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["Progress", "Proposer", "Send", "Upload"]
+__all__ = ["CONTENDED", "Progress", "Proposer", "Send", "Upload"]
+
+CONTENDED: Final = "nack"
+"""Why an anchor is said to decline that has voted for something else in this slot."""
 
 _HELP_MAX = 4
 """How often one anchor's wants are met before it counts as unable."""
@@ -152,7 +156,7 @@ class Proposer:
                 return self._help(anchor, reply)
             case Nack():
                 self._note_lock(reply)
-                self._decline(anchor, Declined(reason="nack", problem="locked", for_now=True))
+                self._decline(anchor, Declined(reason=CONTENDED, problem="locked", for_now=True))
             case Declined():
                 self._decline(anchor, reply)
             case _:

@@ -26,7 +26,8 @@ from sojourn.core.base.limits import CLOCK_SKEW_MS, RECORD_BYTES_MAX, TRANSITION
 from sojourn.core.base.seals import Kind, Role, check_seal
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
-from sojourn.core.protocol.admission import admitted, departed, ordered, returned
+from sojourn.core.protocol.accusation import after_accusation
+from sojourn.core.protocol.admission import admitted, bound, departed, ordered, returned
 from sojourn.core.protocol.amending import check_amendment, check_stored
 from sojourn.core.protocol.custody import (
     Certified,
@@ -210,6 +211,14 @@ def _check_launcher(proposal: Proposal) -> None:
         raise Rejected(problem, reason="wrong-author", where="transition.author")
 
 
+def _check_record(proposal: Proposal, expected: AgentRecord) -> None:
+    """Check that the record is the one that follows from the old one and the evidence."""
+    if proposal.transition.record != expected:
+        raise Rejected(
+            "the record is not the one that follows", reason="bad-change", where="record"
+        )
+
+
 def _check_author(proposal: Proposal, author: bytes | None, role: Role) -> None:
     """Check that `author` alone, in `role`, sealed the transition."""
     transition = proposal.transition
@@ -274,6 +283,7 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     host = proposal.transition.record.custody.host
     _check_author(proposal, host, Role.HOST)
+    _check_record(proposal, bound(parent, host or b""))
     envelope = _check_enrolled(host, view)
     # Slots come and go faster than envelopes travel: whether it has one is for the host itself to know.
     lacking = mismatches(parent.record.capabilities.requires, envelope.offer, has_slot=True)
@@ -305,11 +315,7 @@ def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Refused("this anchor does not know the zone it departs for")
     check_fresh(target, view)
     visa.check(parent.record, target)
-    record = proposal.transition.record
-    if record != departed(parent.record, parent.certificate.slot, visa, target):
-        raise Rejected(
-            "the departed record is not the one that follows", reason="bad-change", where="record"
-        )
+    _check_record(proposal, departed(parent.record, parent.certificate.slot, visa, target))
     _permit_travel(parent.record, proposal.transition.at_ms, view.manifest, target, view)
 
 
@@ -399,10 +405,7 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
     _check_author(proposal, host, Role.HOST)
     _check_enrolled(host, view)
     expected = admitted(parent.record, parent.certificate.slot, view.manifest, host or b"")
-    if proposal.transition.record != expected:
-        raise Rejected(
-            "the admitted record is not the one that follows", reason="bad-change", where="record"
-        )
+    _check_record(proposal, expected)
     origin = chain_manifests(dossier, view)[parent.record.custody.zone]
     _permit_travel(parent.record, proposal.transition.at_ms, origin, view.manifest, view)
     _check_blocks(expected, view)  # trap 23
@@ -433,10 +436,7 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     check_refusal(
         proposal.evidence.refusal, parent.record, view.manifests, where="evidence.refusal"
     )
-    if proposal.transition.record != returned(parent.record, parent.certificate.slot):
-        raise Rejected(
-            "the returned record is not the one that follows", reason="bad-change", where="record"
-        )
+    _check_record(proposal, returned(parent.record, parent.certificate.slot))
 
 
 def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -449,10 +449,7 @@ def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view
     officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
     ordered_ms = parent.record.governance.ordered_ms
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
-    if transition.record != ordered(parent.record, parent.certificate.slot, signed.order):
-        raise Rejected(
-            "the record is not the one that follows", reason="bad-change", where="record"
-        )
+    _check_record(proposal, ordered(parent.record, parent.certificate.slot, signed.order))
     _check_bearer(proposal)
 
 
@@ -463,12 +460,22 @@ def _check_amend(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
 
 
 def _check_bearer(proposal: Proposal) -> None:
-    """Check that whoever carries officers' word sealed the transition, with whatever key."""
+    """Check that whoever carries what proves itself sealed the transition: it may be anybody."""
     transition = proposal.transition
     if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
         raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
     seal = proposal.seals[0]
     check_seal(Kind.TRANSITION, Role.PERSON, transition.digest, seal, where="seals[0]")
+
+
+def _check_accuse(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that anchors of a zone which the agent relies on are proved to have lied."""
+    accusation, transition = proposal.evidence.accusation, proposal.transition
+    if accusation is None:
+        raise Rejected("it shows no proof", reason="no-proof", where="evidence.accusation")
+    _check_record(proposal, after_accusation(parent.record, parent.certificate.slot, accusation))
+    _check_bearer(proposal)
+    accusation.check(parent.record, transition.at_ms, where="evidence.accusation")
 
 
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
@@ -480,5 +487,6 @@ _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View
     TransitionKind.REFUSE: _check_refuse,
     TransitionKind.RETURN: _check_return,
     TransitionKind.AMEND: _check_amend,
+    TransitionKind.ACCUSE: _check_accuse,
     **{TransitionKind(act): _check_ordered for act in Act},
 }

@@ -271,7 +271,7 @@ class HostNode(Node):
 
     def _bind(self, head: Certified) -> None:
         agent = head.record.agent_id
-        record = bound(head.record, head.certificate.slot, self.identity.public)
+        record = bound(head, self.identity.public)
         proposal = self.proposal(TransitionKind.BIND, head, record)
 
         def done(proposer: Proposer) -> None:

@@ -274,7 +274,7 @@ def _document(issuer: KeyPair) -> SignedDocument:
 def _agent(zone: ZoneScene, issuer: KeyPair, document: SignedDocument, name: str) -> AgentScene:
     genesis = _genesis(zone, issuer, document, name)
     born = _certified(zone, genesis, None)
-    record = bound(born.record, born.certificate.slot, zone.hosts[0].public)
+    record = bound(born, zone.hosts[0].public)
     transition = Transition(
         kind=TransitionKind.BIND,
         parent=born.record.digest,

@@ -14,6 +14,7 @@ from sojourn.core.quorum.certificates import Certificate
 from sojourn.testing import history
 from sojourn.testing.checkers import (
     blame,
+    counted,
     culprits,
     effects,
     entitled,
@@ -244,6 +245,7 @@ class Schedule:
             *leases.check(decisions),
             *permission.check(decisions, documents, self.scene.memo),
             *entitled.check(decisions),
+            *counted.check(decisions),
             *blame.check(decisions),
             *memory.check(decisions, journal_after),
         ]

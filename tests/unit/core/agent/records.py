@@ -5,6 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.events import Events
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import TransitionKind, next_lineage
@@ -15,6 +16,7 @@ from tests.samples import found, genesis
 HOME, AWAY = found("home"), found("away")
 HOST, OTHER_HOST = (host.public for host in HOME.hosts)
 
+SOME_ZONE = digest(b"some zone").hex()
 MEMORY = Memory(
     compartments={
         "here": Compartment(form=Form.MAPPING, root=digest(b"root"), labels=("public",)),
@@ -71,7 +73,7 @@ ACTIVE = following(
         "calls": Budget(limit=10, spent=4),
         "cost_micros": Budget(limit=100, spent=50),
     },
-    trust__events={"some zone": 2},
+    trust__events={SOME_ZONE: Events(refused=2)},
 )
 SUSPENDED = following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5)
 QUARANTINED = following(ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms=5)
@@ -101,6 +103,14 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             custody=Custody(zone=HOME.zone, term=2, binding=0, host=HOST),
             migration=None,
             eligibility__status=Status.ACTIVE,
+            trust__events=GONE.trust.events | {AWAY.zone.hex(): Events(refused=1)},
+        ),
+    ),
+    TransitionKind.ACCUSE: (
+        ACTIVE,
+        following(
+            ACTIVE,
+            trust__events=ACTIVE.trust.events | {AWAY.zone.hex(): Events(liars=(2,), tolerated=1)},
         ),
     ),
     TransitionKind.AMEND: (
@@ -140,5 +150,9 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             eligibility__wake=(),
             governance__ordered_ms=5,
         ),
+    ),
+    TransitionKind.FORGIVE: (
+        ACTIVE,
+        following(ACTIVE, trust__events={}, governance__ordered_ms=5),
     ),
 }

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Officers
 from sojourn.core.agent.orders import (
     THRESHOLDS,
@@ -13,9 +14,12 @@ from sojourn.core.agent.orders import (
     Order,
     SignedOrder,
     carried_out,
+    carried_out_on,
     is_carried_out,
+    is_carried_out_on,
 )
 from sojourn.core.agent.transition import TransitionKind, check_unhindered
+from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
@@ -61,6 +65,25 @@ def test_section_2_an_order_changes_what_it_says_and_nothing_else(
     assert not is_carried_out(act, before)
     assert after == carried_out(act, before)
     assert is_carried_out(act, after)
+
+
+def test_section_4_to_forgive_changes_what_is_counted_and_nothing_else() -> None:
+    lied = {"b": Events(liars=(1,), tolerated=1)}
+    before = Trust(minimum={"travel": 2}, events={"a": Events(refused=2, broken=1)} | lied)
+    after = replace(before, events=lied)
+    assert not is_carried_out_on(Act.FORGIVE, BOTH, before)
+    assert (BOTH, after) == carried_out_on(Act.FORGIVE, BOTH, before)
+    assert is_carried_out_on(Act.FORGIVE, BOTH, after)
+    with pytest.raises(Rejected, match="nothing to forgive"):
+        carried_out_on(Act.FORGIVE, BOTH, after)
+    with pytest.raises(Rejected):
+        carried_out_on(Act.FORGIVE, replace(BOTH, status=Status.RETIRED), before)
+
+
+def test_no_other_order_touches_what_is_counted() -> None:
+    trust = Trust(events={"a": Events(refused=2)})
+    assert (SUSPENDED, trust) == carried_out_on(Act.SUSPEND, ASLEEP, trust)
+    assert is_carried_out_on(Act.SUSPEND, SUSPENDED, trust)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +178,7 @@ def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
 
 def test_section_8_to_restrain_is_quick_and_to_set_free_takes_those_who_change_the_policy() -> None:
     assert {Act.SUSPEND, Act.QUARANTINE, Act.REVOKE} == by("revoke")
-    assert {Act.RESUME, Act.LIFT} == by("amend")
+    assert {Act.RESUME, Act.LIFT, Act.FORGIVE} == by("amend")
     assert {Act.RETIRE} == by("retire")
 
 

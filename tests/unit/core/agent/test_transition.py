@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.eligibility import Budget, Status, Wake
+from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Cooling
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Compartment, Form
@@ -36,6 +37,7 @@ from tests.unit.core.agent.records import (
     MEMORY,
     OTHER_HOST,
     PAIRS,
+    SOME_ZONE,
     changed,
     following,
     slot_of,
@@ -82,7 +84,7 @@ MUTATIONS: dict[str, Any] = {
     "eligibility__last_decision": digest(b"a decision"),
     "trust__issuers": (TrustedIssuer(name="mallory", key=key("mallory").public),),
     "trust__minimum": {"travel": 0},
-    "trust__events": {"some zone": 3},
+    "trust__events": {SOME_ZONE: Events(refused=3)},
     "capabilities__requires": Requirements(gpus=1),
     "capabilities__code": digest(b"another code"),
     "capabilities__entry": "other:Agent",
@@ -104,7 +106,6 @@ ALLOWED: dict[TransitionKind, set[str]] = {
         "eligibility__wake",
         "eligibility__budgets",
         "eligibility__last_decision",
-        "trust__events",
     },
     TransitionKind.INTEND: {
         "memory__outbox",
@@ -118,6 +119,7 @@ ALLOWED: dict[TransitionKind, set[str]] = {
     TransitionKind.REFUSE: set(),
     TransitionKind.RETURN: {"custody__host", "eligibility__status"},
     TransitionKind.AMEND: {"governance__documents", "governance__cooling"},
+    TransitionKind.ACCUSE: set(),
     **{kind: {ORDERED} for kind in ORDERS},
 }
 """What may differ from the plainest child (whose fence, status and migration are the row's only ones)."""
@@ -226,10 +228,12 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
         (Status.DEPARTED, Status.DORMANT),
     },
     TransitionKind.AMEND: STILL,
+    TransitionKind.ACCUSE: STILL,
     TransitionKind.SUSPEND: STILL,
     TransitionKind.RESUME: STILL,
     TransitionKind.QUARANTINE: STILL,
     TransitionKind.LIFT: STILL,
+    TransitionKind.FORGIVE: STILL,
     TransitionKind.RETIRE: {(Status.ACTIVE, Status.RETIRED), (Status.DORMANT, Status.RETIRED)},
     TransitionKind.REVOKE: {(Status.ACTIVE, Status.REVOKED), (Status.DORMANT, Status.REVOKED)},
 }
@@ -249,6 +253,7 @@ def test_section_4_check_6_a_status_leads_only_where_its_row_says(
         migration=new.migration,
         governance=new.governance,
         eligibility=replace(new.eligibility, status=after),
+        trust=new.trust,
     )
     assert ((before, after) in LEGAL[kind]) == is_accepted(kind, parent, made)
 

@@ -354,3 +354,26 @@ def test_names_and_zones_are_those_of_what_is_known() -> None:
     assert set(places.summary().endorsements) == set(known)
     assert sorted([A.zone, B.zone]) == [s.manifest.zone_id for s in places.known_zones()]
     assert places.signed_manifest(STRANGERS[0].zone) is None
+
+
+def test_section_11_1_what_is_of_worth_among_the_news_is_what_issuers_here_vouch_for() -> None:
+    places = relying()
+    friend, stranger = STRANGERS[:2]
+    places.learn(zones(friend), NOW_MS)
+    assert News() == places.of_worth(zones(friend)), "nobody vouches for it yet"
+    word, other = endorsement(friend.zone), by("mallory", stranger.zone)
+    learned = places.learn(said(word, other), NOW_MS)
+    assert (word, other) == learned.endorsements
+    assert News(manifests=(friend.signed,), endorsements=(word,)) == places.of_worth(learned)
+    assert {friend.zone} == places.named_in(learned), "the other is not known here"
+    learned = places.learn(zones(stranger, B), NOW_MS)
+    assert News() == places.of_worth(learned)
+    assert {stranger.zone, B.zone} == places.named_in(learned)
+
+
+def test_several_pieces_of_news_are_joined_in_their_order() -> None:
+    first, second = zones(STRANGERS[0]), hosts(A)
+    third = said(endorsement(A.zone))
+    joined = gossip.joined([first, second, third, zones(STRANGERS[1])])
+    assert (*first.manifests, STRANGERS[1].signed) == joined.manifests
+    assert (second.envelopes, third.endorsements) == (joined.envelopes, joined.endorsements)

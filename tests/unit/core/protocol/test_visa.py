@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.eligibility import Budget
+from sojourn.core.agent.events import Events
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
@@ -321,7 +322,7 @@ def test_section_5_later_steps_void_a_visa_only_by_changing_what_was_judged(
         "issuers": {"trust": Trust(minimum=record.trust.minimum)},
         "minimum": {"trust": replace(record.trust, minimum={"travel": 2})},
         "capabilities": {"capabilities": replace(record.capabilities, entry="x:Y")},
-        "events": {"trust": replace(record.trust, events={"z": 1})},
+        "events": {"trust": replace(record.trust, events={"z": Events(refused=1)})},
         "journal": {"memory": replace(record.memory, journal=digest(b"j"))},
         "budgets": {"eligibility": replace(record.eligibility, budgets={"n": Budget(limit=1)})},
     }

@@ -10,7 +10,6 @@ from sojourn.core.agent.governance import Officers, SignedDocument, Warrant, iss
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.seals import Kind, Role, Seal
-from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.messages import (
     AskVisa,
@@ -235,8 +234,7 @@ def test_what_a_step_may_change_keeps_nobody_out(world: World) -> None:
     b.give(*head.record.governance.documents)
     memory = replace(head.record.memory, journal=digest(b"journal"))
     a.give(memory.journal)
-    head = world.step(a, head, memory=memory, trust=replace(head.record.trust, events={"z": 1}))
-    assert child(head.record, head.certificate.slot).trust.events == {"z": 1}
+    head = world.step(a, head, memory=memory)
     assert isinstance(b.ask(0, world.application(a, b, head)), Voted)
 
 

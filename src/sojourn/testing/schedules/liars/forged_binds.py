@@ -25,7 +25,7 @@ class ForgedBinds(HostLie):
             return
         self.did()
         host = self.chance.choice(self.liar.zone.hosts).public
-        record = bound(head.record, head.certificate.slot, host)
+        record = bound(head, host)
         proposal = self.liar.proposal(TransitionKind.BIND, head, record)
         slot = slot_for(head, proposal.transition, self.liar.manifest)
         self.liar.say_to_all(Propose(slot=slot, round=0, proposal=proposal))
