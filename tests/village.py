@@ -23,8 +23,9 @@ from sojourn.core.base.merkle import Inclusion
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol import gossip
 from sojourn.core.protocol.admission import admitted, bound, child, departed
+from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply
-from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.custody import Certified, Chapter, proving
 from sojourn.core.protocol.exchange import Past
 from sojourn.core.protocol.messages import Arrive, AskVisa, Evidence, Head, Proposal, Voted
 from sojourn.core.protocol.proposer import Proposer
@@ -266,6 +267,15 @@ class Village:
         author = next(h for h in house.hosts if h.public == head.record.custody.host)
         return self.proposal(TransitionKind.STEP, head, record, author)
 
+    async def amend(
+        self, house: House, head: Certified, old: SignedDocument, *run: SignedDocument
+    ) -> Certified:
+        """Have successors of a document take its place, brought by a stranger."""
+        for signed in run:
+            self.blocks.add(encode(signed.document))
+        proposal = bringing(old.document, run, head, key("stranger"), at_ms=clock.wall_ms())
+        return await self.decide(house, proposal, head)
+
     # --- migration ------------------------------------------------------------------------------------
 
     async def application(
@@ -279,7 +289,10 @@ class Village:
         zones = {chapter.opened.record.custody.zone for chapter in chapters} | {source.zone}
         manifests = tuple(house.signed for house in self.houses.values() if house.zone in zones)
         named = tuple(self.blocks.add(encode(chapter)) for chapter in chapters)
-        return AskVisa(terms=terms, head=head, chapters=named, manifests=manifests)
+        documents = proving(chapters[0], chapters[-1], head.record)
+        return AskVisa(
+            terms=terms, head=head, chapters=named, manifests=manifests, documents=documents
+        )
 
     async def chapters(self, house: House, agent: bytes) -> tuple[Chapter, ...]:
         """Return an agent's chapters as the first anchor tells them that answers."""
@@ -296,7 +309,8 @@ class Village:
         """Collect a visa from the target's anchors."""
         client = self.client(target, source.hosts[0])
         record = ask.head.record
-        roots = (*record.governance.documents, record.capabilities.code, *ask.chapters)
+        policies = (*record.governance.named, *ask.documents)
+        roots = (*policies, record.capabilities.code, *ask.chapters)
         for index in target.anchors:
             await client.upload(index, roots, self.blocks)
         replies = await client.ask_all(ask, object)

@@ -20,6 +20,7 @@ from sojourn.core.policy.document import PolicyDocument
 from sojourn.core.policy.engine import prepare
 from sojourn.core.protocol import (
     admission,
+    amending,
     anchor,
     applying,
     chains,
@@ -216,6 +217,27 @@ PLANTS: Final = (
         "a successor of a document is judged by its own officers",
         "agent/test_governance.py::test_trap_41_an_amendment_cannot_appoint_its_own_judges",
         instead(governance, "signers_of", _by_its_own_officers),
+    ),
+    plant(
+        "any-successor",
+        0,
+        "a document takes another's place, whoever signed it",
+        "protocol/test_amending.py::test_trap_41_as_many_officers_as_the_document_before_says",
+        in_place_of(amending, "check_successor", nothing),
+    ),
+    plant(
+        "forgets-what-cools",
+        0,
+        "nobody asks the policy that was amended, though it has not cooled",
+        "protocol/test_amending.py::test_section_8_6_what_is_widened_waits_until_the_old_policy_has_cooled",
+        in_place_of(permission, "_cooling", lambda _governing: ()),
+    ),
+    plant(
+        "any-succession",
+        54,
+        "a zone's word for an amendment is enough",
+        "protocol/test_succession.py::test_no_capsule_holds_a_policy_that_officers_did_not_seal",
+        in_place_of(custody, "check_succession", nothing),
     ),
     plant(
         "keeps-nothing",

@@ -8,21 +8,24 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, Officers
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import decode
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
+from sojourn.core.protocol.applying import is_behind
 from sojourn.core.protocol.capsule import (
     Closure,
     block_names,
     capsule_head,
     load_capsule,
     make_capsule,
+    policy_names,
 )
 from sojourn.core.protocol.car import car_section
 from sojourn.core.protocol.custody import Certified, check_chain, check_head
 from sojourn.core.protocol.exchange import AskPast, Past
+from tests.samples import key, successor
 from tests.unit.anchor.standing_in import until
 from tests.village import House, Village, village
 
@@ -84,7 +87,7 @@ def check_exports(v: Village, told: Past, head: Certified) -> None:
     """Fail unless what one anchor tells makes a capsule that verifies."""
     documents = [
         decode(v.blocks.data[named], Document, what="document", limit=DOCUMENT_BYTES_MAX)
-        for named in head.record.governance.documents
+        for named in policy_names(told.chapters, head.record)
     ]
     signed = [house.signed for house in v.houses.values()]
     capsule = make_capsule(told.chapters, head, signed, documents)
@@ -130,6 +133,36 @@ def test_an_anchor_that_missed_a_refusal_and_a_return_can_prove_the_chain_by_its
         await alone(v, a, 1, 2)
         await v.visa(a, b, await v.application(a, b, head))
         check_exports(v, await past(v, a, head.record.agent_id), head)
+
+    run(test, "a", "b", lease_ms=SOON_MS)
+
+
+def test_an_anchor_that_missed_amendments_can_prove_what_rules_by_itself() -> None:
+    """Other officers were named meanwhile, and others after these: it asks for what each of them sealed."""
+
+    async def test(v: Village) -> None:
+        a, b = v.houses.values()
+        head = await v.launch(a)
+        await v.close(a, LATE)
+        ann, ben = key("ann"), key("ben")
+        first = v.document()
+        second = successor(first, officers=Officers(keys=(ann.public,)))
+        third = successor(second, by=(ann,), officers=Officers(keys=(ben.public,)))
+        fourth = successor(third, by=(ben,), cedar=first.document.cedar + "// 4")
+        head = await v.amend(a, head, first, second, third)
+        head = await v.amend(a, head, third, fourth)
+        head = await v.step(a, head)
+        await back(v, a, LATE)
+        agent = head.record.agent_id
+
+        async def has_all() -> bool:
+            dossier = a.anchors[LATE].shelf.dossier(agent)
+            return await caught_up(v, a, head)() and not is_behind(dossier)
+
+        await until(has_all)
+        await alone(v, a, 0, 1, 2)
+        await v.visa(a, b, await v.application(a, b, head))
+        check_exports(v, await past(v, a, agent), head)
 
     run(test, "a", "b", lease_ms=SOON_MS)
 

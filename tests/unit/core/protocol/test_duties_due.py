@@ -224,6 +224,7 @@ def test_a_ruling_that_goes_on_in_a_slot_makes_nothing_new_due() -> None:
     other = replace(opened.open, slot=replace(stage.slot, version=9))
     assert may_owe_more(opened, replace(opened, open=other))
     assert not may_owe_more(opened, replace(opened, open=None))
+    assert may_owe_more(replace(opened, proved=True), replace(opened, proved=False))
 
 
 def test_a_head_makes_something_due_if_who_holds_it_or_what_it_waits_for_changed(
