@@ -59,7 +59,7 @@ def test_section_8_an_agent_in_quarantine_acts_on_nothing_until_it_is_lifted() -
 
 
 def test_section_8_a_sleeper_that_was_suspended_costs_nothing_when_its_time_has_come() -> None:
-    """Found here: its host woke it, found that it may not run, put it to sleep, and woke it again, at once."""
+    """Its host woke it, found that it may not run, put it to sleep, and woke it again, without a pause."""
     with simulate(seed=5) as world:
         zone = world.zone("a", anchors=1)
         agent = world.launch(Listener, zone)

@@ -37,7 +37,7 @@ def test_section_8_9_a_policy_published_in_another_zone_rules_every_agent_within
         assert all(map(is_amended, agents))
         world.run(LEASE_S)
         before = [paid(agent) for agent in agents]
-        world.run(20)
+        world.run(4)
         assert before == [paid(agent) for agent in agents]
         assert not world.broken_promises()
 
@@ -49,7 +49,7 @@ def test_section_8_9_agents_go_on_under_a_policy_that_lets_them() -> None:
         for round in range(3):
             world.publish_policy(agent, PERMIT_ALL + f" // {round}", a.anchors[round])
         agent.wait(lambda _: text_of(agent).endswith("// 2"), "meets the newest", ROUND_S)
-        agent.result()
+        agent.advances(3)
         assert not world.broken_promises()
 
 
@@ -125,7 +125,7 @@ def test_a_policy_that_cannot_be_evaluated_holds_nobody_up() -> None:
         agent = begun(world, c)
         world.publish_policy(agent, "permit nothing at all", a.anchors[0])
         world.run(GOSSIP_ROUND_MS / 500)
-        agent.result()
+        agent.advances(3)
         assert not is_amended(agent)
 
 
@@ -140,5 +140,5 @@ def test_an_order_and_a_policy_that_come_together_are_both_carried_out() -> None
         amends(agent, 10)
         assert agent.record.eligibility.is_suspended
         world.publish(agent, "resume", b.anchors[0])
-        agent.result()
+        agent.advances(3)
         assert not world.broken_promises()
