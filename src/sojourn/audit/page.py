@@ -183,12 +183,22 @@ def _drill(drill: Drill | None) -> Iterator[Markup]:
         f"Could it leave {drill.zone_name}, and {drill.provider}? Judged as of {when(drill.at_ms)} UTC. "
         "Nothing was moved.",
     )
-    answers = (
-        ("leave its zone", drill.could_leave_zone),
-        ("leave its provider", drill.could_leave_provider),
-        ("leave with all its data", drill.could_leave_zone and drill.has_all_with_it),
+    is_whole = any(place.may_go and not place.stays for place in drill.places)
+    yield element(
+        "p",
+        _answer(drill.could_leave_zone, "could leave its zone", "could not leave its zone"),
+        _answer(
+            drill.could_leave_provider, "could leave its provider", "could not leave its provider"
+        ),
+        _answer(
+            drill.could_leave_zone and is_whole,
+            "could leave with all its data",
+            "would leave data behind",
+        ),
+        _answer(
+            drill.has_all_with_it, "its capsule is whole", "its capsule lacks what stayed behind"
+        ),
     )
-    yield element("p", join(_answer(what, holds) for what, holds in answers))
     items = (element("li", line) for line in drill.transcript)
     yield element("ol", join(items), class_="transcript")
     yield tables.drill_places(drill.places)
@@ -200,9 +210,8 @@ def _drill(drill: Drill | None) -> Iterator[Markup]:
     )
 
 
-def _answer(what: str, holds: bool) -> Markup:
-    word = "could" if holds else "could not"
-    tag = element("span", f"{word} {what}", class_=f"tag {'yes' if holds else 'no'}")
+def _answer(holds: bool, yes: str, no: str) -> Markup:
+    tag = element("span", yes if holds else no, class_=f"tag {'yes' if holds else 'no'}")
     return join((tag, Markup(" ")))
 
 

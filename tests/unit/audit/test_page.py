@@ -55,6 +55,17 @@ def test_it_says_what_a_reader_must_know(page: Page) -> None:
         assert text in page.text
 
 
+def test_it_says_what_an_exit_drill_found(page: Page) -> None:
+    """Back in a, what stayed behind there is at home again: nothing would be left, though the capsule lacks it."""
+    tags = [text for text in page.texts if text.startswith(("could", "would leave", "its capsule"))]
+    assert tags == [
+        "could leave its zone",
+        "could not leave its provider",
+        "could leave with all its data",
+        "its capsule lacks what stayed behind",
+    ]
+
+
 def test_it_begins_with_what_has_to_be_looked_into() -> None:
     lean = render_page(derive(lean_evidence()))
     assert lean.index("To be looked into") < lean.index("Where it was")
