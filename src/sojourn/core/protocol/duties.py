@@ -91,7 +91,9 @@ def may_owe_more(before: Dossier, after: Dossier) -> bool:
         return True
     if (before.arrival, before.onward) != (after.arrival, after.onward):
         return True
-    if before.proved and not after.proved:  # an amendment was missed: its seals are asked of the others
+    if (
+        before.proved and not after.proved
+    ):  # an amendment was missed: its seals are asked of the others
         return True
     if before.head is after.head or after.head is None:
         return False
