@@ -32,6 +32,7 @@ _SIGNED_STARTS: Final = range(0xA0, 0xC0)
 
 _SAID: Final = {
     "permit": "permits it, by",
+    "ask": "permits it once it is approved, by",
     "forbid": "forbids it, by",
     "unmet": "does not permit it; not met:",
     "no-permit": "has no rule that permits it",
@@ -49,12 +50,16 @@ class AnswerShown(msgspec.Struct, frozen=True):
 
 
 class ChangeShown(msgspec.Struct, frozen=True):
-    """An action that the two decide differently; `example` holds a whole request that shows it."""
+    """An action that the two decide differently; `example` holds a whole request that shows it.
+
+    `approved_by` is the group of approvers with whose approval they do; "" if without any.
+    """
 
     action: str
     example: dict[str, Any]
     old: AnswerShown
     new: AnswerShown
+    approved_by: str
 
 
 class DiffShown(msgspec.Struct, frozen=True):
@@ -147,6 +152,7 @@ def _change(change: Change) -> ChangeShown:
         msgspec.to_builtins(change.example),
         _answer(change.before),
         _answer(change.after),
+        change.approved_by,
     )
 
 
@@ -182,6 +188,8 @@ def _grouped(changes: tuple[Change, ...]) -> dict[tuple[str, ...], list[str]]:
 
 def _told(change: Change) -> Iterator[str]:
     yield from _values(change.example, {**change.before.values, **change.after.values})
+    if change.approved_by:
+        yield f'and "{clean(change.approved_by)}" approved it'
     for label, decision in (("old", change.before), ("new", change.after)):
         rules = ", ".join(clean(rule.title) for rule in decision.rules)
         yield f"{label}: {_SAID[decision.basis]}{_named(decision, rules)}"
