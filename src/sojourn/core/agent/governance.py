@@ -12,10 +12,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import Approvers, check_approvers
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
-from sojourn.core.base.limits import DOCUMENTS_MAX
+from sojourn.core.base.limits import APPROVER_GROUPS_MAX, DOCUMENTS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 
 __all__ = [
@@ -60,7 +61,8 @@ class Document(Value, tag_field="kind", tag="document/1"):
 
     `actions` are the application's own actions that the text may name beside the standard ones. Times are
     milliseconds since 1970. `outside_effects` says whether the agent may act outside its zone at all: such
-    agents should be launched guarded (protocol §0).
+    agents should be launched guarded (protocol §0). `approvers` are the groups that the text's rules may ask, by
+    name (`core.agent.approvals`).
     """
 
     issuer: Name
@@ -73,6 +75,12 @@ class Document(Value, tag_field="kind", tag="document/1"):
     actions: tuple[Name, ...] = ()
     previous: Digest | None = None
     outside_effects: bool = False
+    approvers: Annotated[dict[Name, Approvers], Meta(max_length=APPROVER_GROUPS_MAX)] = {}
+
+    def check(self) -> None:
+        """Raise `Rejected` unless its officers, and each group of approvers, can be enough."""
+        self.officers.check()
+        check_approvers(self.approvers)
 
 
 def issuer_id(document: Document) -> bytes:
@@ -122,7 +130,7 @@ class Warrant(Value):
             raise Rejected(problem, reason="wrong-documents", where=f"{where}.documents")
         for index, (document, seals) in enumerate(zip(documents, self.documents, strict=True)):
             officers = document.officers
-            officers.check()
+            document.check()
             signed = SignedDocument(document=document, seals=seals)
             signed.check(officers, officers.amend, where=f"{where}.documents[{index}]")
         first = documents[0].officers
@@ -172,7 +180,7 @@ class Governance(Value):
             problem = "the policy documents are not the ones the record names"
             raise Rejected(problem, reason="wrong-documents", where="governance.documents")
         for item in documents:
-            item.officers.check()
+            item.check()
             if not item.not_before_ms <= now_ms < item.not_after_ms:
                 problem = f"document {item.name} version {item.version} is outside its window"
                 raise Rejected(problem, reason="outside-window", where=f"governance.{item.name}")
@@ -192,4 +200,4 @@ def check_successor(old: Document, new: SignedDocument) -> None:
         problem = f"version {document.version} does not follow version {old.version}"
         raise Rejected(problem, reason="rollback", where="document.version")
     new.check(old.officers, old.officers.amend)
-    document.officers.check()
+    document.check()

@@ -75,11 +75,11 @@ class Decision(Value, tag_field="kind", tag="decision/1"):
     zone_name: str
     rules: Annotated[tuple[Rule, ...], Meta(max_length=16)]
     rules_omitted: Count
-    asks: Annotated[tuple[Ask, ...], Meta(max_length=256)] = ()
     values: dict[str, Seen]
     errors: tuple[str, ...]
     policy_digest: Digest
     request_digest: Digest
+    asks: Annotated[tuple[Ask, ...], Meta(max_length=256)] = ()
 
     @property
     def permitted(self) -> bool:

@@ -20,10 +20,27 @@ from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import AgentEntity, PolicyRequest, RequestContext, ZoneEntity
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
+__all__ = [
+    "Unapproved",
+    "agent_policy",
+    "ask",
+    "document_name",
+    "entity_of",
+    "travel_context",
+    "zone_policy",
+]
 
 
 _PLACES_REMEMBERED: Final = 1024
+
+
+class Unapproved(Denied):
+    """The policies permit it only together with an approval, and there is none."""
+
+
+def document_name(document: Document) -> str:
+    """Return how decisions name a document."""
+    return f"{document.issuer}/{document.name}"
 
 
 def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
@@ -32,7 +49,10 @@ def agent_policy(documents: Sequence[Document]) -> PreparedPolicy:
         return prepare(
             tuple(
                 PolicyDocument(
-                    name=f"{item.issuer}/{item.name}", text=item.cedar, actions=item.actions
+                    name=document_name(item),
+                    text=item.cedar,
+                    actions=item.actions,
+                    approvers=tuple(sorted(item.approvers)),
                 )
                 for item in documents
             )
@@ -136,7 +156,9 @@ def ask(
 
 
 def check_permitted(verdict: Verdict) -> None:
-    """Raise `Denied` with the whole explanation unless every party permits."""
+    """Raise `Denied` with the whole explanation unless every party permits: `Unapproved` if an approval would do."""
+    if verdict.asking is not None:
+        raise Unapproved(verdict.explain())
     if not verdict.permitted:
         raise Denied(verdict.explain())
 

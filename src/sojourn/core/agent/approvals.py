@@ -1,0 +1,211 @@
+"""Approvals: who may let an agent do what its policy permits only together with one (`@ask`).
+
+A rule asks a group of approvers, which its document declares: so who may approve is signed with the policy. What
+waits for an answer is a *petition*: one action with its arguments and circumstances, asked once. An approver seals
+an `Approval` of exactly that petition. While nobody answers, the group that is named next has a say as well.
+
+    asked ──── after_ms ───► the next group too ──── ... ──── lasts_ms ───► answered no
+
+Any approver who may approve by now can say no, and that is the answer. All times are milliseconds since 1970.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, digest_of
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.keys import key_text
+from sojourn.core.base.limits import APPROVERS_MAX, CLOCK_SKEW_MS
+from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.policy.decision import Ask
+from sojourn.core.policy.request import Effect
+
+__all__ = [
+    "Approval",
+    "Approvers",
+    "Petition",
+    "SignedApproval",
+    "Standing",
+    "Turn",
+    "check_approvers",
+    "check_may_answer",
+    "standing",
+    "turns",
+]
+
+
+class Approvers(Value):
+    """A group whose approval rules may ask for: keys, and how many of them it takes.
+
+    A petition to it lasts `lasts_ms`; if nobody has answered by then, the answer is no. Where `escalate_to` names
+    another group of the same document, that one may approve as well from `after_ms` on, by as many of its own keys
+    as it needs.
+    """
+
+    keys: Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=APPROVERS_MAX)]
+    lasts_ms: Annotated[int, Meta(ge=1, le=2**53)]
+    needed: Count = 1
+    escalate_to: Name | None = None
+    after_ms: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+def check_approvers(groups: Mapping[str, Approvers]) -> None:
+    """Raise `Rejected` ("bad-approvers") unless every group can approve, and each escalation leads somewhere in time."""
+    for name, group in groups.items():
+        where = f"approvers.{name}"
+        if len(set(group.keys)) != len(group.keys):
+            raise _bad("a key is repeated", f"{where}.keys")
+        if not 1 <= group.needed <= len(group.keys):
+            problem = f"{group.needed} are needed of {len(group.keys)} approvers"
+            raise _bad(problem, f"{where}.needed")
+        _check_escalation(groups, name)
+
+
+def _check_escalation(groups: Mapping[str, Approvers], name: str) -> None:
+    seen, waited_ms, at = {name}, 0, groups[name]
+    while at.escalate_to is not None:
+        where = f"approvers.{name}.escalate_to"
+        if at.escalate_to not in groups:
+            raise _bad(f"there is no group {at.escalate_to!r}", where)
+        if at.escalate_to in seen:
+            raise _bad(f"it leads back to {at.escalate_to!r}", where)
+        seen.add(at.escalate_to)
+        waited_ms, at = waited_ms + at.after_ms, groups[at.escalate_to]
+        if waited_ms >= groups[name].lasts_ms:
+            raise _bad("a group's turn comes when the petition has expired", where)
+
+
+def _bad(problem: str, where: str) -> Rejected:
+    return Rejected(problem, reason="bad-approvers", where=where)
+
+
+class Petition(Value, tag_field="kind", tag="petition/1"):
+    """An action that waits for an approval: what would be done, and what was asked of the policies.
+
+    `version` is the one that asked, so no two petitions are equal. `request` is the digest of the policies'
+    request, which covers who, where and under which circumstances, `policy` that of the documents that ruled, and
+    `asks` are the groups of which one must approve. The rest is as in the intent that may follow.
+    """
+
+    agent: Digest
+    version: Count
+    policy: Digest
+    request: Digest
+    asks: Annotated[tuple[Ask, ...], Meta(min_length=1, max_length=256)]
+    step: Name
+    action: Name
+    effect: Effect
+    arguments: Digest
+    asked_ms: Count
+    expires_ms: Count
+    labels: tuple[Name, ...] = ()
+    cost_micros: Count = 0
+
+
+class Approval(Value, tag_field="kind", tag="approval/1"):
+    """An approver's answer to one petition. A yes counts until `expires_ms`, a no for good."""
+
+    agent: Digest
+    petition: Digest
+    approver: PublicKey
+    is_approved: bool
+    issued_ms: Count
+    expires_ms: Count
+    reason: Annotated[str, Meta(max_length=1024)] = ""
+
+
+class SignedApproval(Value, tag_field="kind", tag="signed-approval/1"):
+    """An answer with its approver's seal."""
+
+    approval: Approval
+    seal: Seal
+
+    def check(self, *, where: str = "approval") -> None:
+        """Raise `Rejected` unless the approver it names sealed it."""
+        if self.seal.signer != self.approval.approver:
+            raise Rejected("sealed by another key", reason="wrong-key", where=where)
+        digest = digest_of(self.approval)
+        check_seal(Kind.APPROVAL, Role.PERSON, digest, self.seal, where=where)
+
+
+class Turn(NamedTuple):
+    """From when to when the approvers of a group have a say in a petition."""
+
+    group: str
+    approvers: Approvers
+    from_ms: int
+    until_ms: int
+
+    def is_open(self, at_ms: int) -> bool:
+        """Tell whether they have a say at a time."""
+        return self.from_ms <= at_ms < self.until_ms
+
+
+def turns(
+    asks: Sequence[Ask], asked_ms: int, declared: Mapping[str, Mapping[str, Approvers]]
+) -> tuple[Turn, ...]:
+    """Return who has a say in what was asked at a time; `declared` gives each document's groups.
+
+    The groups were checked (`check_approvers`). One that nobody declared has no say.
+    """
+    return tuple(turn for ask in asks for turn in _turns(ask, asked_ms, declared))
+
+
+def _turns(
+    ask: Ask, asked_ms: int, declared: Mapping[str, Mapping[str, Approvers]]
+) -> Iterator[Turn]:
+    groups, name, from_ms = declared.get(ask.document, {}), ask.group, asked_ms
+    if name not in groups:
+        return
+    until_ms = asked_ms + groups[name].lasts_ms
+    while True:
+        group = groups[name]
+        yield Turn(name, group, from_ms, until_ms)
+        if group.escalate_to is None:
+            return
+        name, from_ms = group.escalate_to, from_ms + group.after_ms
+
+
+class Standing(StrEnum):
+    """How a petition stands: still open, or answered."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+
+
+def standing(
+    petition: Petition, having: Sequence[Turn], answers: Collection[SignedApproval], at_ms: int
+) -> Standing:
+    """Return how a petition stands at a time, by answers whose seals were checked. `having` says whose turn is when.
+
+    Approvals of different groups are not added up. What was said of another petition, or too early, does not count.
+    """
+    digest = digest_of(petition)
+    said = [each.approval for each in answers if each.approval.petition == digest]
+    now = [turn for turn in having if turn.is_open(at_ms)]
+    if not now:
+        return Standing.EXPIRED
+    no = {each.approver for each in said if not each.is_approved}
+    yes = {
+        each.approver
+        for each in said
+        if each.is_approved and each.issued_ms - CLOCK_SKEW_MS <= at_ms < each.expires_ms
+    }
+    if any(no & set(turn.approvers.keys) for turn in now):
+        return Standing.DECLINED
+    enough = (len(yes & set(turn.approvers.keys)) >= turn.approvers.needed for turn in now)
+    return Standing.APPROVED if any(enough) else Standing.OPEN
+
+
+def check_may_answer(having: Sequence[Turn], signed: SignedApproval, at_ms: int) -> None:
+    """Raise `Rejected` unless an answer is sealed by an approver who has a say at a time."""
+    signed.check()
+    approver = signed.approval.approver
+    if not any(turn.is_open(at_ms) and approver in turn.approvers.keys for turn in having):
+        problem = f"{key_text(approver)} has no say in this petition now"
+        raise Rejected(problem, reason="wrong-key", where="approval.approver")
