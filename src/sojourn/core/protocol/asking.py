@@ -168,8 +168,9 @@ def check_approved(
     if petition != msgspec.structs.replace(asked, version=petition.version):
         raise _no_petition("the petition is for something else")
     having = turns_of(petition, documents)
-    for signed in answers:
-        check_may_answer(having, signed, at_ms)
+    if standing(petition, having, (), at_ms) is not Standing.EXPIRED:
+        for signed in answers:
+            check_may_answer(having, signed, at_ms)
     stands = standing(petition, having, answers, at_ms)
     if stands is not Standing.APPROVED:
         raise Denied(f"{intent.action} waits for an approval: the petition is {stands}")
