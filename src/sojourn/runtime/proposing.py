@@ -6,19 +6,22 @@ live lease (protocol §10).
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.field import Compartment, Memory
-from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.digests import ZERO, cid_text, digest
+from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.frames import Commit, Intend, Rest
+from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import Failure, Intended, Raised, parse_record
+from sojourn.runtime.records import Asked, Failure, Intended, Raised, parse_record
 
 __all__ = ["Proposer"]
 
@@ -43,7 +46,7 @@ class Proposer:
         Raises `Rejected` for what the agent's side may not say.
         """
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Intended) for record, _ in parsed):
+        if any(isinstance(record, Asked | Intended) for record, _ in parsed):
             raise Rejected("the agent's side wrote an intent", reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
         journal = self.journal.append(plain, frame.resume)
@@ -58,27 +61,53 @@ class Proposer:
             spent=frame.spent,
         )
 
-    async def intend(self, frame: Intend) -> str:
-        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
+    async def intend(self, frame: Intend, approvals: tuple[SignedApproval, ...] = ()) -> str:
+        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
+
+        `approvals` are the answers to the petition that it names.
+        """
+        intent = msgspec.structs.replace(
+            self._intent(frame), petition=frame.petition, approvals=approvals
+        )
+        record = _intended(frame, intent.key, approvals)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        self.check_lease()
+        try:
+            permit = await self._custodian.intend(intent, self._draft(saved, records=1))
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
+        return intent.key
+
+    async def ask(self, frame: Ask) -> Petition:
+        """Make a petition for an action final and return it. Raises `Denied`, and then nothing has changed."""
+        spelled = decode_block(frame.spelled, what="arguments", limit=SPELLED_BYTES_MAX)
+        if digest(frame.spelled) != frame.arguments:
+            problem = "the arguments to approve are not those of the step"
+            raise Rejected(problem, reason="bad-field", where="frame.spelled")
+        petition = await self._custodian.petition(self._intent(frame))
+        record = _asked(frame, petition, spelled)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        self.check_lease()
+        try:
+            await self._custodian.ask(petition, self._draft(saved, records=1))
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        groups = " or ".join(ask.group for ask in petition.asks)
+        self._custodian.log("gate", f"{frame.action} waits for an approval by {groups}")
+        return petition
+
+    def _intent(self, frame: Intend | Ask) -> Intent:
         record = self._custodian.record
-        key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
-        saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())
-        draft = self._draft(saved, records=1)
-        intent = Intent(
-            key=key,
+        return Intent(
+            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
             step=frame.step,
             action=frame.action,
             effect=frame.effect,
             arguments=frame.arguments,
         )
-        self.check_lease()
-        try:
-            permit = await self._custodian.intend(intent, draft)
-        finally:
-            saved.forget()
-        self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
-        return key
 
     def note_places(self, places: Sequence[Assessment]) -> None:
         """Remember which compartments would stay behind when the agent leaves for these places."""
@@ -190,7 +219,17 @@ class Proposer:
         return self._custodian.record.memory
 
 
-def _intended(frame: Intend, key: str) -> Intended:
+def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
+    return Asked(
+        call=frame.call,
+        step=frame.step,
+        arguments=frame.arguments,
+        petition=petition,
+        spelled=spelled,
+    )
+
+
+def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) -> Intended:
     return Intended(
         call=frame.call,
         step=frame.step,
@@ -198,4 +237,5 @@ def _intended(frame: Intend, key: str) -> Intended:
         action=frame.action,
         effect=frame.effect,
         key=key,
+        approvals=approvals,
     )

@@ -33,6 +33,7 @@ __all__ = [
     "check_approvers",
     "check_may_answer",
     "standing",
+    "sufficient",
     "turns",
 ]
 
@@ -185,21 +186,37 @@ def standing(
 
     Approvals of different groups are not added up. What was said of another petition, or too early, does not count.
     """
-    digest = digest_of(petition)
-    said = [each.approval for each in answers if each.approval.petition == digest]
     now = [turn for turn in having if turn.is_open(at_ms)]
     if not now:
         return Standing.EXPIRED
-    no = {each.approver for each in said if not each.is_approved}
-    yes = {
-        each.approver
-        for each in said
-        if each.is_approved and each.issued_ms - CLOCK_SKEW_MS <= at_ms < each.expires_ms
-    }
-    if any(no & set(turn.approvers.keys) for turn in now):
+    declined = {each.approval.approver for each in _said(petition, answers, is_approved=False)}
+    if any(declined & set(turn.approvers.keys) for turn in now):
         return Standing.DECLINED
-    enough = (len(yes & set(turn.approvers.keys)) >= turn.approvers.needed for turn in now)
-    return Standing.APPROVED if any(enough) else Standing.OPEN
+    approved = sufficient(petition, having, answers, at_ms)
+    return Standing.APPROVED if approved else Standing.OPEN
+
+
+def sufficient(
+    petition: Petition, having: Sequence[Turn], answers: Collection[SignedApproval], at_ms: int
+) -> tuple[SignedApproval, ...]:
+    """Return approvals of one group, as many as it needs; none if no group has approved at that time."""
+    approved = {
+        each.approval.approver: each
+        for each in _said(petition, answers, is_approved=True)
+        if each.approval.issued_ms - CLOCK_SKEW_MS <= at_ms < each.approval.expires_ms
+    }
+    for turn in having:
+        found = [approved[key] for key in turn.approvers.keys if key in approved]
+        if turn.is_open(at_ms) and len(found) >= turn.approvers.needed:
+            return tuple(found[: turn.approvers.needed])
+    return ()
+
+
+def _said(
+    petition: Petition, answers: Collection[SignedApproval], *, is_approved: bool
+) -> list[SignedApproval]:
+    named = (digest_of(petition), is_approved)
+    return [a for a in answers if (a.approval.petition, a.approval.is_approved) == named]
 
 
 def check_may_answer(having: Sequence[Turn], signed: SignedApproval, at_ms: int) -> None:

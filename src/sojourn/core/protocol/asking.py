@@ -33,6 +33,7 @@ from sojourn.core.protocol.permission import Unapproved, ask, check_permitted, d
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
+    "ApprovalDeclined",
     "check_approved",
     "check_asked",
     "check_undeclined",
@@ -42,6 +43,12 @@ __all__ = [
     "turns_of",
     "verdict_on",
 ]
+
+
+class ApprovalDeclined(Refused):
+    """This anchor knows that an approver said no."""
+
+    code = "approval-declined"
 
 
 def circumstances(of: Intent | Petition) -> RequestContext:
@@ -177,10 +184,10 @@ def check_approved(
 
 
 def check_undeclined(petition: Petition | None, known: Collection[SignedApproval]) -> None:
-    """Raise `Refused` if a petition was declined, as far as is known here: a host may not have been told, or hide it."""
+    """Raise `ApprovalDeclined` if a petition was, as far as is known here: a host may not have been told, or hide it."""
     named = None if petition is None else digest_of(petition)
     if any(each.approval.petition == named and not each.approval.is_approved for each in known):
-        raise Refused("an approver declined it, as this anchor knows")
+        raise ApprovalDeclined("an approver declined it, as this anchor knows")
 
 
 def _check_pending(

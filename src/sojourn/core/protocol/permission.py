@@ -24,6 +24,8 @@ __all__ = [
     "Unapproved",
     "agent_policy",
     "ask",
+    "check_permitted",
+    "check_trusted",
     "document_name",
     "entity_of",
     "travel_context",
