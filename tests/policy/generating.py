@@ -370,7 +370,9 @@ class _Maker:
         draw = random.Random(rule)
         if not self.asks or not permits or draw.random() > 0.3:
             return rule
-        scope = draw.choice(('action in Action::"application"', f'action == Action::"{DECLARED[0]}"'))
+        scope = draw.choice(
+            ('action in Action::"application"', f'action == Action::"{DECLARED[0]}"')
+        )
         if DECLARED[0] not in self.declared:
             scope = 'action in Action::"application"'
         asked = rule.replace(f", {action}, ", f", {scope}, ", 1)

@@ -281,7 +281,16 @@ class Execution:
                 self._holdings.keep(frame.blocks)
             case Remark():
                 self._remark(frame.text)
-            case Await() | Withdraw() | Perform() | Fetch() | Recall() | Sleep() | Listen() | Survey():
+            case (
+                Await()
+                | Withdraw()
+                | Perform()
+                | Fetch()
+                | Recall()
+                | Sleep()
+                | Listen()
+                | Survey()
+            ):
                 self._ask(frame)
             case _:
                 kind = type(frame).__name__

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import Document, Governance, Officers, SignedDocument
@@ -46,6 +47,7 @@ __all__ = [
     "found",
     "genesis",
     "key",
+    "person_key",
 ]
 
 PERMIT_ALL: Final = "permit (principal, action, resource);"
@@ -62,6 +64,11 @@ def key(name: str) -> KeyPair:
 
 ISSUER: Final = key("issuer")
 """Who signs the agents' policies, and vouches for every zone: agents trust it."""
+
+
+def person_key(name: str) -> bytes:
+    """Return the public key of a person, for `Approvers`: who answers by that name has it."""
+    return key(name).public
 
 
 def _seal(pair: KeyPair, kind: Kind, role: Role, named: bytes) -> Seal:
@@ -138,8 +145,9 @@ def endorsement(zone: bytes) -> SignedEndorsement:
     )
 
 
-@cache
-def _document(cedar: str, actions: tuple[str, ...], *, outside: bool) -> SignedDocument:
+def _document(
+    cedar: str, actions: tuple[str, ...], approvers: Mapping[str, Approvers], *, outside: bool
+) -> SignedDocument:
     document = Document(
         issuer="test",
         name="rules",
@@ -150,7 +158,9 @@ def _document(cedar: str, actions: tuple[str, ...], *, outside: bool) -> SignedD
         not_after_ms=_FOR_EVER_MS,
         actions=actions,
         outside_effects=outside,
+        approvers=dict(approvers),
     )
+    document.check()
     sealed = _seal(ISSUER, Kind.DOCUMENT, Role.ISSUER, digest_of(document))
     return SignedDocument(document=document, seals=(sealed,))
 
@@ -193,10 +203,11 @@ def genesis(
     outside: bool,
     budgets: Mapping[str, int],
     requires: Requirements,
+    approvers: Mapping[str, Approvers],
 ) -> Born:
     """Return the genesis of an agent, signed by the issuer. `nonce` (32 bytes) makes it one of its kind."""
     blocks = NewBlocks(NoBlocks())
-    signed = _document(policy, actions, outside=outside)
+    signed = _document(policy, actions, approvers, outside=outside)
     ruled_by = blocks.add(encode(signed.document))
     record = AgentRecord(
         realm=zone.realm,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
+from sojourn.core.agent.approvals import Approvers, Petition
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.errors import Misused
@@ -159,13 +160,14 @@ class World:
         budgets: Mapping[str, int] | None = None,
         requires: Requirements | None = None,
         actions: Sequence[str] = (),
+        approvers: Mapping[str, Approvers] | None = None,
     ) -> LaunchedAgent:
         """Launch an agent into a zone, as `sojourn agent launch` does; return when its genesis is decided.
 
         `agent` is a class of a module, or "module:Class" with the `folder` where that is: its source travels, so
         that every host loads it anew. `memory` gives each compartment its first values: a dictionary makes a
         mapping, a list or None a log, `Keep` says more. `policy` is the agent's own, in Cedar; the actions of its
-        steps are declared.
+        steps are declared, and `approvers` are the groups that it may ask, with keys as `person_key` gives them.
         """
         source, entry = _source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
@@ -181,6 +183,7 @@ class World:
             outside=bool(declared),
             budgets=budgets or {},
             requires=requires or Requirements(),
+            approvers=approvers or {},
         )
         certified = self.perform(
             lambda: person.launch(self._person.pool, zone.manifest, born), "launch an agent"
@@ -202,6 +205,30 @@ class World:
         self.perform(
             lambda: person.send(self._person.pool, lambda: agent.zone.manifest, message),
             f"write to {agent.name}",
+            within,
+        )
+
+    def answer(
+        self,
+        agent: LaunchedAgent,
+        petition: Petition,
+        by: str,
+        *,
+        is_approved: bool = True,
+        reason: str = "",
+        within: float = WITHIN_S,
+    ) -> None:
+        """Approve or decline what an agent asks, as the person `by`; return when enough anchors keep the answer.
+
+        Raises `Refused` if they decline it: by somebody who has no say, for instance.
+        """
+        at_ms = self._person.clock.wall_ms()
+        signed = person.approval(petition, by, at_ms, is_approved=is_approved, reason=reason)
+        self.perform(
+            lambda: person.answer(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), petition, signed
+            ),
+            f"answer {agent.name}",
             within,
         )
 

@@ -150,9 +150,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.REVOKE: _END,
 }
 
-_REACHING_OUT: Final = frozenset(
-    {TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.DEPART}
-)
+_REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.DEPART})
 _STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
 _ACTS: Final = {TransitionKind(act): act for act in Act}
 _PARTS: Final = ("custody", "governance", "memory", "eligibility", "trust")

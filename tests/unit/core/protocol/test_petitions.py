@@ -93,9 +93,7 @@ class Desk:
 
     def _proposal(self, kind: TransitionKind, record: Any, **evidence: Any) -> Proposal:
         host = self.world.host_of(self.zone, self.head)
-        return self.world.propose(
-            kind, self.head, record, host, evidence=Evidence(**evidence)
-        )
+        return self.world.propose(kind, self.head, record, host, evidence=Evidence(**evidence))
 
     def decide(self, proposal: Proposal) -> None:
         self.head = self.world.decide(self.zone, proposal, self.head)
