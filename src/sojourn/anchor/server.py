@@ -365,7 +365,7 @@ class Anchor:
         self.hosts.offer(self.live_hosts() if to_all else [arrive.visa.terms.host], item)
 
     def announce_mail(self, agent: bytes) -> None:
-        """See to a message, or an approver's answer, that has come: tell the agent's host, or send it after the agent."""
+        """See to a message, or an answer of an approver, that has come: tell the agent's host, or send it on."""
         dossier = self.shelf.dossier(agent)
         if dossier.onward is not None:
             self.forwarding.begin(agent)

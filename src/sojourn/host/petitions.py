@@ -1,4 +1,4 @@
-"""The petitions of one agent on this host: what people are asked, what they answered, and what is over (protocol §10).
+"""The petitions of one agent on this host: what people are asked, what they answered, what is over (protocol §10).
 
     gate asks ─► petition in the record ─► answers from the anchors ─► approved: the intent, with the approvals
                                                                     └► declined, expired: the step is denied
@@ -61,7 +61,10 @@ class Petitions:
         )
 
     async def make(self, intent: Intent) -> Petition:
-        """Return the petition for an intent, as of now. Raises `Denied` if the policies do not ask, or too many wait."""
+        """Return the petition for an intent, as of now.
+
+        Raises `Denied` if the policies do not ask, or too many wait already.
+        """
         record, host, now_ms = self._custody.record, self._host, clock.wall_ms()
         if len(record.eligibility.petitions) >= PETITIONS_MAX:
             raise Denied(f"{PETITIONS_MAX} actions of this agent wait for an approval already")

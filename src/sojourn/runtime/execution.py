@@ -336,12 +336,8 @@ class Execution:
         match question:
             case Await():
                 answer = await self._await(question.petition)
-            case Withdraw():
-                self._custodian.withdraw(question.petition)
-                answer = Done()
-            case Perform():
-                self._proposer.check_lease()
-                answer = Done()
+            case Withdraw() | Perform():
+                answer = self._acknowledge(question)
             case Fetch():
                 self._holdings.check_own((question.digest,))
                 answer = Block(data=await self._serve_block(question.digest))
@@ -362,6 +358,13 @@ class Execution:
         if isinstance(question, Sleep | Listen):
             self._stir()
         await self._reply(question, answer)
+
+    def _acknowledge(self, question: Withdraw | Perform) -> Done:
+        if isinstance(question, Withdraw):
+            self._custodian.withdraw(question.petition)
+        else:
+            self._proposer.check_lease()
+        return Done()
 
     async def _serve_block(self, named: bytes) -> bytes:
         """Return a block of the agent's own; what it links to is its own from now on."""

@@ -130,9 +130,19 @@ class PerformStep(Operation):
     def _ask_gate(
         self, form: type[Intend | Ask], on_answer: Callable[[Answer], None], **more: Any
     ) -> None:
+        """Ask what the host's side writes a record about, if it does as asked."""
+        course = self.session.course
+        writing = course.begin_writing()
+
+        def hand_on(answer: Answer) -> None:
+            is_written = isinstance(answer, Permitted | Petitioned)
+            course.end_writing(writing, is_written=is_written)
+            on_answer(answer)
+            self.session.go_on()
+
         self.session.ask(
             form,
-            on_answer,
+            hand_on,
             call=self.call,
             step=self._step.name,
             arguments=self.arguments,
@@ -149,7 +159,6 @@ class PerformStep(Operation):
         else:
             assert isinstance(answer, Permitted)
             self._key = answer.key
-            self.session.count_intent()
             self._check_lease()
 
     def _deny(self, answer: Problem) -> None:
@@ -173,7 +182,6 @@ class PerformStep(Operation):
             return
         assert isinstance(answer, Petitioned)
         self._petition = answer.petition
-        self.session.count_intent()
         if self.future.done():
             self.abandon()
         else:

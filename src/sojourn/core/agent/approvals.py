@@ -54,7 +54,7 @@ class Approvers(Value):
 
 
 def check_approvers(groups: Mapping[str, Approvers]) -> None:
-    """Raise `Rejected` ("bad-approvers") unless every group can approve, and each escalation leads somewhere in time."""
+    """Raise `Rejected` ("bad-approvers") unless every group can approve, and each has its turn before the end."""
     for name, group in groups.items():
         where = f"approvers.{name}"
         if len(set(group.keys)) != len(group.keys):

@@ -184,7 +184,7 @@ def check_approved(
 
 
 def check_undeclined(petition: Petition | None, known: Collection[SignedApproval]) -> None:
-    """Raise `ApprovalDeclined` if a petition was, as far as is known here: a host may not have been told, or hide it."""
+    """Raise `ApprovalDeclined` if a petition was, as far as is known here: its host may hide that."""
     named = None if petition is None else digest_of(petition)
     if any(each.approval.petition == named and not each.approval.is_approved for each in known):
         raise ApprovalDeclined("an approver declined it, as this anchor knows")
