@@ -24,11 +24,11 @@ def sign_document(document: Document, by: Sequence[KeyPair]) -> SignedDocument:
 
     Raises `Misused`. Whether these keys suffice depends on what it succeeds: `SignedDocument.check` says so.
     """
-    check_policy(document.cedar, document.actions, name=document.name)
+    check_policy(document.cedar, document.actions, name=document.name, approvers=document.approvers)
     try:
         # Through the door that it will be read by: what is out of bounds shows here.
         data = encode(document)
-        decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX).officers.check()
+        decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX).check()
     except Rejected as error:
         problem = f"that makes no document: {error.problem} ({error.where})"
         raise Misused(problem, remedy="Correct what it is made of") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from sojourn.cli.approvers_file import declared_approvers, read_sections
 from sojourn.cli.documents import (
     SIGNED_SUFFIX,
     read_founding,
@@ -17,7 +18,7 @@ from sojourn.cli.documents import (
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home
 from sojourn.cli.options import MOMENT, is_number, json_option, milliseconds, with_home
-from sojourn.cli.output import counted, emit, say, when
+from sojourn.cli.output import counted, duration, emit, say, when
 from sojourn.cli.policy_corpus import corpus
 from sojourn.cli.policy_diff import diff
 from sojourn.cli.policy_text import read_policy
@@ -42,13 +43,17 @@ _ACTS = ("amend", "revoke", "move", "retire")
 
 
 class RuleShown(msgspec.Struct, frozen=True):
-    """One rule of a policy: an effect, the actions it is about (none: all), and where it begins."""
+    """One rule of a policy: an effect, the actions it is about (none: all), and where it begins.
+
+    `asks` is the group of approvers that has to approve it; "" if nobody has to.
+    """
 
     line: int
     id: str
     effect: str
     actions: tuple[str, ...]
     text: str
+    asks: str
 
 
 class PolicyChecked(msgspec.Struct, frozen=True):
@@ -56,6 +61,16 @@ class PolicyChecked(msgspec.Struct, frozen=True):
 
     name: str
     rules: tuple[RuleShown, ...]
+
+
+class ApproversShown(msgspec.Struct, frozen=True):
+    """A group of approvers: keys in hexadecimal, how many it takes, and when another may approve too."""
+
+    keys: tuple[str, ...]
+    needed: int
+    lasts_ms: int
+    escalate_to: str | None
+    after_ms: int
 
 
 class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +91,7 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
     not_after_ms: int
     actions: tuple[str, ...]
     outside_effects: bool
+    approvers: dict[str, ApproversShown]
     signed_by: tuple[str, ...]
     cedar: str
 
@@ -102,11 +118,17 @@ actions_option = click.option(
 )
 
 
+approvers_option = click.option(
+    "--approvers", type=_FILE, help="The TOML file of the groups that its rules may ask."
+)
+
+
 @policy.command()
 @click.argument("file", type=_FILE)
 @actions_option
+@approvers_option
 @json_option
-def check(file: Path, actions: str, as_json: bool) -> None:
+def check(file: Path, actions: str, approvers: Path | None, as_json: bool) -> None:
     """Check the policy FILE as it will be checked when it is signed: syntax, schema, and that it permits.
 
     What is wrong is said with line and column, and ends with exit code 2.
@@ -114,11 +136,19 @@ def check(file: Path, actions: str, as_json: bool) -> None:
     Example:
       sojourn policy check eu-finance.cedar --actions order.place
     """
-    text = read_policy(file, _actions(actions))
-    document = PolicyDocument(name=file.name, text=text, actions=_actions(actions))
+    groups = tuple(sorted(read_sections(approvers)))
+    text = read_policy(file, _actions(actions), groups)
+    document = PolicyDocument(
+        name=file.name, text=text, actions=_actions(actions), approvers=groups
+    )
     rules = tuple(
         RuleShown(
-            rule.line, rule.id, "permit" if rule.permits else "forbid", rule.actions, rule.text
+            rule.line,
+            rule.id,
+            "permit" if rule.permits else "forbid",
+            rule.actions,
+            rule.text,
+            rule.ask.group if rule.ask else "",
         )
         for rule, *_ in read_rules(document)
     )
@@ -128,7 +158,8 @@ def check(file: Path, actions: str, as_json: bool) -> None:
         for rule in rules:
             about = ", ".join(rule.actions) or "every action"
             named = f' "{rule.id}"' if rule.id else ""
-            say(f"  line {rule.line}: {rule.effect}{named} about {about}")
+            asking = f', if "{rule.asks}" approves' if rule.asks else ""
+            say(f"  line {rule.line}: {rule.effect}{named} about {about}{asking}")
 
     emit(PolicyChecked(file.name, rules), as_json, render)
 
@@ -163,6 +194,7 @@ def check(file: Path, actions: str, as_json: bool) -> None:
     help="[default: 1, or the next]",
 )
 @actions_option
+@approvers_option
 @click.option(
     "--outside-effects", is_flag=True, help="Say that the agent may act outside its zone."
 )
@@ -185,6 +217,7 @@ def sign(
     previous: Path | None,
     version: int | None,
     actions: str,
+    approvers: Path | None,
     outside_effects: bool,
     not_before: datetime | None,
     not_after: datetime | None,
@@ -203,6 +236,7 @@ def sign(
     pairs = [home.key(each, Purpose.OFFICER) for each in keys or (home.only_key(Purpose.OFFICER),)]
     old = read_signed(previous).document if previous else None
     named = tuple(home.public_key(each) for each in officers)
+    groups = declared_approvers(home, read_sections(approvers))
     document = Document(
         issuer=issuer,
         name=name or file.stem,
@@ -211,12 +245,13 @@ def sign(
             keys=named or (old.officers.keys if old else tuple(pair.public for pair in pairs)),
             **_thresholds(thresholds),
         ),
-        cedar=read_policy(file, _actions(actions)),
+        cedar=read_policy(file, _actions(actions), groups),
         not_before_ms=milliseconds(not_before) if not_before else time.time_ns() // 1_000_000,
         not_after_ms=milliseconds(not_after),
         actions=_actions(actions),
         previous=digest_of(old) if old else None,
         outside_effects=outside_effects,
+        approvers=groups,
     )
     signed = sign_document(document, pairs)
     _check_signed(signed, old)
@@ -294,9 +329,27 @@ def _shown(signed: SignedDocument) -> DocumentShown:
         not_after_ms=document.not_after_ms,
         actions=document.actions,
         outside_effects=document.outside_effects,
+        approvers={
+            name: ApproversShown(
+                tuple(key.hex() for key in group.keys),
+                group.needed,
+                group.lasts_ms,
+                group.escalate_to,
+                group.after_ms,
+            )
+            for name, group in document.approvers.items()
+        },
         signed_by=tuple(key_text(seal.signer) for seal in signed.seals),
         cedar=document.cedar,
     )
+
+
+def _group(group: ApproversShown) -> str:
+    more = ""
+    if group.escalate_to is not None:
+        more = f"; after {duration(group.after_ms)} {group.escalate_to} too"
+    lasts = f"for {duration(group.lasts_ms)}"
+    return f"{group.needed} of {len(group.keys)}, {lasts}{more}: {', '.join(group.keys)}"
 
 
 def _render(shown: DocumentShown) -> None:
@@ -312,6 +365,8 @@ def _render(shown: DocumentShown) -> None:
         say(f"  succeeds   {shown.previous}")
     if shown.actions:
         say(f"  actions    {', '.join(shown.actions)}")
+    for name, group in sorted(shown.approvers.items()):
+        say(f"  approvers  {name}: {_group(group)}")
     if shown.outside_effects:
         say("  lets the agent act outside its zone")
     say("")
