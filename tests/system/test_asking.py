@@ -91,7 +91,10 @@ def test_section_10_an_agent_asks_its_host_dies_and_it_is_approved_from_a_termin
     assert '"orders" (acme/rules, line 2)' in text
     assert "desk: any of alice, bob" in text
     assert "risk: any of carol, from" in text
-    assert "waits for 1 approval: see `sojourn agent asks desk`" in desk.good("agent", "show", "desk").text
+    assert (
+        "waits for 1 approval: see `sojourn agent asks desk`"
+        in desk.good("agent", "show", "desk").text
+    )
     assert "asks desk to approve order.place" in desk.good("agent", "logs", "desk").text
 
     for key, said in (("carol", "has no say"), ("eve", "has no say")):
@@ -104,7 +107,9 @@ def test_section_10_an_agent_asks_its_host_dies_and_it_is_approved_from_a_termin
         desk.kill("home", "hosts", index)
     desk.kill("home", "anchors", 3)
     assert [first] == asked(desk)
-    done = desk.good("agent", "approve", "desk", str(first["petition"])[:8], "--key", "bob", "--json")
+    done = desk.good(
+        "agent", "approve", "desk", str(first["petition"])[:8], "--key", "bob", "--json"
+    )
     assert (True, 3) == (done.json["is_approved"], done.json["anchors"])
     assert "approved   by bob" in desk.good("agent", "asks", "desk").text
     assert not book.exists()

@@ -14,8 +14,8 @@ from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import ZERO, cid_text, digest
-from sojourn.core.base.encoding import decode_block
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.encoding import decode, encode_block
+from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
@@ -23,7 +23,7 @@ from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import Asked, Failure, Intended, Raised, parse_record
 
-__all__ = ["Proposer"]
+__all__ = ["Proposer", "read_spelled"]
 
 
 class Proposer:
@@ -82,10 +82,10 @@ class Proposer:
 
     async def ask(self, frame: Ask) -> Petition:
         """Make a petition for an action final and return it. Raises `Denied`, and then nothing has changed."""
-        spelled = decode_block(frame.spelled, what="arguments", limit=SPELLED_BYTES_MAX)
         if digest(frame.spelled) != frame.arguments:
             problem = "the arguments to approve are not those of the step"
             raise Rejected(problem, reason="bad-field", where="frame.spelled")
+        spelled = read_spelled(frame.spelled)
         petition = await self._custodian.petition(self._intent(frame))
         record = _asked(frame, petition, spelled)
         saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
@@ -217,6 +217,20 @@ class Proposer:
     @property
     def _memory(self) -> Memory:
         return self._custodian.record.memory
+
+
+def read_spelled(data: bytes) -> Any:
+    """Return a step's arguments, [positional, named], as people are shown them and a journal keeps them.
+
+    Raises `Denied` where that cannot be: for links, which would reach into anybody's memory, and deep nesting.
+    """
+    try:
+        plain = decode(data, Any, what="arguments", limit=SPELLED_BYTES_MAX)
+        encode_block([[plain]])
+        msgspec.convert(plain, tuple[list[Any], dict[str, Any]])
+    except (Rejected, msgspec.ValidationError) as error:
+        raise Denied(f"people cannot be shown what is to be approved: {error}") from None
+    return plain
 
 
 def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
