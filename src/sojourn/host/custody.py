@@ -21,7 +21,13 @@ from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import child
-from sojourn.core.protocol.asking import ApprovalDeclined, check_approved, pending, verdict_on
+from sojourn.core.protocol.asking import (
+    ApprovalDeclined,
+    Unapproved,
+    check_approved,
+    pending,
+    verdict_on,
+)
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Evidence, Intent, Proposal
@@ -149,7 +155,7 @@ class AgentCustody:
         try:
             check_approved(verdict, intent, record, after, documents, petition, answers, now_ms)
         except Rejected as error:  # what people approved is not what would be done by now
-            raise permission.Unapproved(error.problem) from None
+            raise Unapproved(error.problem) from None
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, intent.action, endorsements, now_ms)
         return ports.Permit(

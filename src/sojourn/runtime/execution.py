@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.base.encoding import Value, digest_of
 from sojourn.core.base.errors import Denied, Refused, Rejected
-from sojourn.core.protocol import permission
+from sojourn.core.protocol import asking
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
@@ -425,7 +425,7 @@ class Execution:
         try:
             approvals = self._approvals.pop(named, ())
             return Permitted(key=await self._proposer.intend(frame, approvals))
-        except permission.Unapproved:
+        except asking.Unapproved:
             answer: Answer = Unapproved()
         except Denied as denied:
             answer = _problem(denied)

@@ -7,6 +7,7 @@ from sojourn.core.agent.approvals import Approval, SignedApproval
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied
 from sojourn.core.base.seals import Kind, Role
+from sojourn.core.protocol.asking import Unapproved
 from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.frames import SPELLED_BYTES_MAX
 from sojourn.runtime.ports import Draft, Intent, Permit
@@ -56,7 +57,7 @@ class Desk(FakeCustodian):
 
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         if not intent.approvals:
-            raise permission_needed()
+            raise Unapproved("the desk has to approve it")
         return await super().intend(intent, draft)
 
     async def answered(self, petition: Any) -> tuple[SignedApproval, ...]:
@@ -66,12 +67,6 @@ class Desk(FakeCustodian):
         if isinstance(self.says, Exception):
             raise self.says
         return (approval(petition),)
-
-
-def permission_needed() -> Denied:
-    from sojourn.core.protocol.permission import Unapproved
-
-    return Unapproved("the desk has to approve it")
 
 
 def approval(petition: Any) -> SignedApproval:

@@ -29,11 +29,12 @@ from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol.messages import Intent
-from sojourn.core.protocol.permission import Unapproved, ask, check_permitted, document_name
+from sojourn.core.protocol.permission import ask, check_permitted, document_name
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
     "ApprovalDeclined",
+    "Unapproved",
     "check_approved",
     "check_asked",
     "check_undeclined",
@@ -43,6 +44,10 @@ __all__ = [
     "turns_of",
     "verdict_on",
 ]
+
+
+class Unapproved(Denied):
+    """The policies permit it only together with an approval, and there is none."""
 
 
 class ApprovalDeclined(Refused):
@@ -160,9 +165,10 @@ def check_approved(
 ) -> None:
     """Raise `Denied` unless every party permits an intent, if need be by what approvers answered until `at_ms`.
 
-    `parent` is the record before, `record` the one after. Raises `Rejected` for a petition that is not pending, or
-    stays so, that is for anything else than this intent, or was asked under other policies; and for an answer by
-    someone who has no say.
+    It is `Unapproved` where they have to be asked. `parent` is the record before, `record` the one after.
+
+    Raises `Rejected` for a petition that is not pending, or stays so, that is for anything else than this intent, or
+    was asked under other policies; and for an answer by someone who has no say.
     """
     decision = verdict.asking
     if decision is None:

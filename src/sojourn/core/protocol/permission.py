@@ -21,7 +21,6 @@ from sojourn.core.policy.request import AgentEntity, PolicyRequest, RequestConte
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
-    "Unapproved",
     "agent_policy",
     "ask",
     "check_permitted",
@@ -34,10 +33,6 @@ __all__ = [
 
 
 _PLACES_REMEMBERED: Final = 1024
-
-
-class Unapproved(Denied):
-    """The policies permit it only together with an approval, and there is none."""
 
 
 def document_name(document: Document) -> str:
@@ -158,9 +153,7 @@ def ask(
 
 
 def check_permitted(verdict: Verdict) -> None:
-    """Raise `Denied` with the whole explanation unless every party permits: `Unapproved` if an approval would do."""
-    if verdict.asking is not None:
-        raise Unapproved(verdict.explain())
+    """Raise `Denied` with the whole explanation unless every party permits."""
     if not verdict.permitted:
         raise Denied(verdict.explain())
 

@@ -80,11 +80,14 @@ class Desk:
         intent: Intent = INTENT,
         keeps: bool = False,
         named: bytes | None = None,
+        drops: bytes | None = None,
     ) -> Proposal:
         before = self.head.record.eligibility
         answered = named or (digest_of(petition) if petition else None)
         intent = replace(intent, petition=answered)
-        rest = tuple(each for each in before.petitions if keeps or each.petition != answered)
+        rest = tuple(
+            each for each in before.petitions if keeps or each.petition != (drops or answered)
+        )
         after = replace(before, petitions=rest, last_decision=digest_of(intent))
         record = child(self.head.record, self.head.certificate.slot, eligibility=after)
         return self._proposal(
@@ -172,6 +175,14 @@ def test_section_10_a_petition_is_shown_and_is_the_one_in_the_record(desk: Desk)
     assert "no-petition" == reason_of(desk.reply(desk.asking(petition, shown=other)))
     bare = replace(desk.asking(petition), evidence=Evidence())
     assert "no-petition" == reason_of(desk.reply(bare))
+
+
+def test_section_10_a_petition_is_under_the_documents_that_ruled(desk: Desk) -> None:
+    others = GROUPS | {"desk": replace(GROUPS["desk"], needed=2)}
+    other = Desk(document(CEDAR, actions=("order.place",), approvers=others))
+    named = (desk.head.record.governance.documents, other.head.record.governance.documents)
+    assert tuple(map(digest_of, named)) == (desk.petition().policy, other.petition().policy)
+    assert named[0] != named[1]
 
 
 @pytest.mark.parametrize("off_ms", [-CLOCK_SKEW_MS - 1, CLOCK_SKEW_MS + 1])
@@ -285,6 +296,7 @@ def test_section_10_an_intent_names_its_petition_and_ends_it(desk: Desk) -> None
     for wrong in (
         desk.intending(petition, answer, keeps=True),
         desk.intending(petition, answer, named=digest(b"another")),
+        desk.intending(petition, answer, named=digest(b"another"), drops=digest_of(petition)),
     ):
         assert "no-petition" == reason_of(desk.reply(wrong))
 
