@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from sojourn.core.agent.approvals import Approval, SignedApproval
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied
 from sojourn.core.base.seals import Kind, Role
@@ -178,11 +179,58 @@ def test_what_the_code_gives_up_on_is_withdrawn_and_does_not_happen() -> None:
         running = asyncio.ensure_future(stage.execute_desk(IMPATIENT, custodian=custodian))
         await stage.zone.until(lambda: bool(stage.zone.withdrawn))
         stage.zone.has_said = True
+        stage.zone.stir()
+        for _ in range(50):
+            await asyncio.sleep(0)  # it is approved all the same, too late
         stage.zone.send("late")
         return await running
 
     assert ["late", True] == on_stage(act, zone=zone).result
     assert [] == outside.effects
+    assert [digest_of(each) for each in zone.petitions] == zone.withdrawn
+
+
+LOOKER = """
+    class Desk(Agent):
+        @step(effect="once", action="order.place")
+        def buy(self, what: str) -> str:
+            return what
+
+        @step
+        def look(self, number: int) -> int:
+            return number
+
+        async def run(self, ctx) -> str:
+            buying = asyncio.ensure_future(self.buy("bonds"))
+            await ctx.sleep(1)
+            await self.look({number})
+            return await buying
+"""
+
+
+def test_code_that_does_not_repeat_its_journal_withdraws_nothing() -> None:
+    zone = Zone()
+
+    async def act(stage: Stage) -> Ending | None:
+        custodian = Hesitant(stage.zone, at="answered")
+        text = LOOKER.format(number=1)
+        running = asyncio.ensure_future(stage.execute_desk(text, custodian=custodian))
+        await stage.zone.until(lambda: _looked(stage.zone) > 0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return await stage.execute_desk(LOOKER.format(number=2))
+
+    assert How.DIVERGED is on_stage(act, zone=zone).how
+    assert (1, []) == (len(zone.petitions), zone.withdrawn)
+
+
+def test_what_a_run_that_has_ended_waited_for_is_withdrawn() -> None:
+    text = LOOKER.format(number=1).replace("return await buying", "return 'gone'")
+    zone = Zone()
+    ending = on_stage(
+        lambda s: s.execute_desk(text, custodian=Hesitant(s.zone, at="answered")), zone=zone
+    )
+    assert "gone" == ending.result
     assert [digest_of(each) for each in zone.petitions] == zone.withdrawn
 
 
@@ -290,4 +338,6 @@ def test_a_turn_that_begins_while_a_cancelled_call_is_asked_about_replays() -> N
 
 
 def _looked(zone: Zone) -> int:
+    if zone.record.memory.journal == ZERO:
+        return 0
     return sum(isinstance(r, Outcome) and r.step == "look" for r in journal_of(zone))

@@ -4,10 +4,18 @@ from typing import Any
 
 import pytest
 
+from sojourn.anchor.server import Anchor
+from sojourn.core.agent.approvals import Approval, SignedApproval
 from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused
+from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.protocol.exchange import Approvals, AskApprovals, decode_request
+from sojourn.core.protocol.messages import Applied, PutApproval
 from sojourn.runtime.records import Asked, Intended
+from sojourn.runtime.transport import Connection
 from sojourn.testing import Approvers, LaunchedAgent, World, Zone, person_key, simulate
+from sojourn.testing.founding import key
 from tests.unit.testing.workers import Buyer
 
 HOUR = 3_600_000
@@ -19,6 +27,42 @@ DESK = Approvers(
     keys=(person_key("ann"), person_key("ben")), lasts_ms=HOUR, escalate_to="risk", after_ms=60_000
 )
 RISK = Approvers(keys=(person_key("cat"),), lasts_ms=HOUR)
+
+
+class Forger(Anchor):
+    """Hides every answer, and tells hosts of approvals that nobody gave: by a stranger, and in ann's name."""
+
+    async def serve(self, connection: Connection, body: bytes) -> bytes:
+        request = decode_request(body)
+        if isinstance(request, PutApproval):
+            return encode(Applied())
+        if isinstance(request, AskApprovals):
+            return encode(Approvals(approvals=self._forged(request.agent)))
+        return await super().serve(connection, body)
+
+    def _forged(self, agent: bytes) -> tuple[SignedApproval, ...]:
+        head = self.shelf.dossier(agent).head
+        asked = head.record.eligibility.petitions if head else ()
+        return tuple(
+            forged(agent, each.petition, each.expires_ms, in_the_name_of)
+            for each in asked
+            for in_the_name_of in ("eve", "ann")
+        )
+
+
+def forged(agent: bytes, petition: bytes, expires_ms: int, name: str) -> SignedApproval:
+    said = Approval(
+        agent=agent,
+        petition=petition,
+        approver=person_key(name),
+        is_approved=True,
+        issued_ms=0,
+        expires_ms=expires_ms,
+    )
+    eve = key("eve")
+    sealed = eve.sign(statement(Kind.APPROVAL, Role.PERSON, digest_of(said)))
+    seal = Seal(signer=person_key(name), signature=sealed)
+    return SignedApproval(approval=said, seal=seal)
 
 
 def buys(
@@ -51,6 +95,16 @@ def test_section_10_it_waits_until_it_is_approved_and_acts_once() -> None:
         assert ["bonds"] == bought(agent)
         assert () == agent.record.eligibility.petitions
         assert not world.broken_promises()
+
+
+def test_section_10_an_answer_is_heard_of_at_once() -> None:
+    for seed in (21, 22, 23):
+        with simulate(seed=seed) as world:
+            agent = buys(world, world.zone("a"))
+            agent.asks()
+            world.run(7 + seed / 10)
+            agent.approve(by="ann")
+            agent.wait(lambda agent: bought(agent), "buys at once", within=0.5)
 
 
 def test_section_10_the_journal_says_who_approved() -> None:
@@ -112,6 +166,21 @@ def test_section_10_with_one_anchor_dead_it_is_asked_and_approved() -> None:
         agent = buys(world, zone)
         agent.approve(by="ann")
         assert ["3 bonds"] == agent.result()
+
+
+def test_section_10_an_anchor_that_lies_neither_approves_nor_keeps_an_approval_away() -> None:
+    with simulate(seed=13) as world:
+        agent = buys(world, world.zone("a", make_anchor={1: Forger}), "bonds", "gold")
+        agent.asks()
+        world.run(30)
+        assert [] == bought(agent)
+        agent.approve(by="ann")
+        agent.wait(lambda agent: bought(agent) == ["bonds"], "buys bonds")
+        agent.wait(lambda agent: len(agent.memory("done")) == 1, "has bought bonds")
+        agent.decline(by="ben")
+        assert ["3 bonds"] == agent.result()[:1]
+        assert ["bonds"] == bought(agent)
+        assert not world.broken_promises()
 
 
 def test_section_10_who_declines_is_told_to_the_agent_with_the_reason() -> None:
