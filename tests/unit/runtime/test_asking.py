@@ -1,18 +1,22 @@
 """Steps that wait for an approval (protocol §10): asked once, waited for through takeovers, and given up."""
 
 import asyncio
+from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
-from sojourn.core.agent.approvals import Approval, SignedApproval
-from sojourn.core.base.digests import ZERO
+from sojourn.core.agent.approvals import Approval, Petition, SignedApproval
+from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.asking import Unapproved
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.frames import SPELLED_BYTES_MAX
+from sojourn.runtime.frames import SPELLED_BYTES_MAX, Withdraw
+from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.ports import Draft, Intent, Permit
 from sojourn.runtime.records import Asked, Intended, Outcome
+from sojourn.runtime.steps import Step
 from tests.samples import key, seal
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone
@@ -208,20 +212,30 @@ LOOKER = """
 """
 
 
-def test_code_that_does_not_repeat_its_journal_withdraws_nothing() -> None:
-    zone = Zone()
+def test_who_stops_the_code_withdraws_nothing() -> None:
+    """A host that is stopped, or code that does not repeat its journal, has not given up."""
+    step = Step(print, effect="once", action="order.place", attempts=1, backoff_s=0, spends={})
+    record = Asked(
+        call=0, step="print", arguments=digest(b"a"), petition=approved_petition(), spelled=[]
+    )
+    for is_over, expected in ((True, []), (False, [Withdraw])):
+        asked: list[type] = []
+        session = SimpleNamespace(
+            loop=SimpleNamespace(create_future=Future),
+            is_over=is_over,
+            ask=lambda form, *_, into=asked, **__: into.append(form),
+        )
+        performing = PerformStep(session, 0, step, (), {})  # type: ignore[arg-type]
+        assert not performing.deliver(record)
+        performing.abandon()
+        assert expected == asked
 
-    async def act(stage: Stage) -> Ending | None:
-        custodian = Hesitant(stage.zone, at="answered")
-        text = LOOKER.format(number=1)
-        running = asyncio.ensure_future(stage.execute_desk(text, custodian=custodian))
-        await stage.zone.until(lambda: _looked(stage.zone) > 0)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        return await stage.execute_desk(LOOKER.format(number=2))
 
-    assert How.DIVERGED is on_stage(act, zone=zone).how
-    assert (1, []) == (len(zone.petitions), zone.withdrawn)
+def approved_petition() -> Petition:
+    intent = Intent(
+        key="k", step="print", action="order.place", effect="once", arguments=digest(b"a")
+    )
+    return asyncio.run(FakeCustodian(Zone()).petition(intent))
 
 
 def test_what_a_run_that_has_ended_waited_for_is_withdrawn() -> None:
