@@ -224,6 +224,9 @@ class Answers:
     async def _ask_messages(self, ask: exchange.AskMessages) -> exchange.Messages:
         return exchange.Messages(messages=self._anchor.mail.read(ask.agent))
 
+    async def _ask_approvals(self, ask: exchange.AskApprovals) -> exchange.Approvals:
+        return exchange.Approvals(approvals=self._anchor.shelf.dossier(ask.agent).approvals)
+
     async def _consumed(self, done: exchange.Consumed) -> Applied:
         await self._anchor.mail.drop(done.agent, done.messages)
         return Applied()
@@ -275,6 +278,7 @@ class Answers:
         exchange.AskAgents: _ask_agents,
         exchange.PutMessage: _put_message,
         exchange.AskMessages: _ask_messages,
+        exchange.AskApprovals: _ask_approvals,
         exchange.Consumed: _consumed,
         exchange.AskStatus: _ask_status,
         exchange.AskWatermark: _ask_watermark,

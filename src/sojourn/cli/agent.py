@@ -1,4 +1,4 @@
-"""`sojourn agent`: launch agents; watch, find, show, message, export and order them about."""
+"""`sojourn agent`: launch agents; watch, find, show, answer, message, export and order them about."""
 
 import json
 from datetime import datetime
@@ -9,6 +9,7 @@ import msgspec
 
 from sojourn.cli import address_book
 from sojourn.cli.accusing import Accused, accuse
+from sojourn.cli.agent_asks import approve, asks, decline
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
@@ -48,6 +49,10 @@ def agent() -> None:
     An agent has a local name here, in the address book; its identifier is the digest of its genesis. Where it
     is now is found by following its admission certificates.
     """
+
+
+for _command in (asks, approve, decline):
+    agent.add_command(_command)
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +113,12 @@ def launch_agent(
 
       [budgets]
       calls = 1000
+
+      [approvers.desk]                      # whom rules may ask: @ask("desk")
+      keys = ["alice", "bob"]
+      lasts = "8h"                          # then the answer is no
+      escalate_to = "risk"                  # another group, which may approve too
+      after = "2h"
 
     Example:
       sojourn agent launch risk_desk.toml --zone aws-eu-west-1

@@ -15,14 +15,18 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from sojourn.core.base.encoding import Value
+from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.base.encoding import Value, digest_of
 from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.core.protocol import asking
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import (
     PARCEL_BYTES,
     Answer,
+    Ask,
+    Await,
     Block,
     Broke,
     Commit,
@@ -40,6 +44,7 @@ from sojourn.runtime.frames import (
     Mail,
     Perform,
     Permitted,
+    Petitioned,
     Places,
     Problem,
     Question,
@@ -51,6 +56,8 @@ from sojourn.runtime.frames import (
     Sleep,
     Start,
     Survey,
+    Unapproved,
+    Withdraw,
     decode_from_agent,
     encode_frame,
 )
@@ -106,8 +113,10 @@ class _Batch(NamedTuple):
     kept: dict[bytes, bytes]
 
 
-_Proposal: TypeAlias = _Batch | Intend | Depart | Rest | Broke | Diverged | None
+_Proposal: TypeAlias = _Batch | Intend | Ask | Depart | Rest | Broke | Diverged | None
 """What changes or ends the journal; None means that the agent's side is gone."""
+_Answers: TypeAlias = tuple[SignedApproval, ...] | Denied
+"""What came of a petition: approvals, or that and why it is denied."""
 
 
 class Execution:
@@ -135,6 +144,7 @@ class Execution:
         self._group: asyncio.TaskGroup
         self._questions: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[Ending]
+        self._answers: dict[bytes | None, _Answers] = {}
         self._remarks = 0
         self._rest: Rest | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
@@ -260,7 +270,7 @@ class Execution:
         match frame:
             case Commit():
                 self._enqueue(_Batch(frame, self._holdings.take()))
-            case Intend() | Depart() | Broke() | Diverged():
+            case Intend() | Ask() | Depart() | Broke() | Diverged():
                 self._enqueue(frame)
             case Rest():
                 self._stir()
@@ -273,7 +283,16 @@ class Execution:
                 self._holdings.keep(frame.blocks)
             case Remark():
                 self._remark(frame.text)
-            case Perform() | Fetch() | Recall() | Sleep() | Listen() | Survey():
+            case (
+                Await()
+                | Withdraw()
+                | Perform()
+                | Fetch()
+                | Recall()
+                | Sleep()
+                | Listen()
+                | Survey()
+            ):
                 self._ask(frame)
             case _:
                 kind = type(frame).__name__
@@ -315,10 +334,12 @@ class Execution:
             self._queue.put_nowait(Broke(failure=failure_of(error)))
 
     async def _answer_one(self, question: Question) -> None:
+        answer: Answer
         match question:
-            case Perform():
-                self._proposer.check_may_act()
-                answer: Answer = Done()
+            case Await():
+                answer = await self._await(question.petition)
+            case Withdraw() | Perform():
+                answer = self._acknowledge(question)
             case Fetch():
                 self._holdings.check_own((question.digest,))
                 answer = Block(data=await self._serve_block(question.digest))
@@ -339,6 +360,13 @@ class Execution:
         if isinstance(question, Sleep | Listen):
             self._stir()
         await self._reply(question, answer)
+
+    def _acknowledge(self, question: Withdraw | Perform) -> Done:
+        if isinstance(question, Withdraw):
+            self._custodian.withdraw(question.petition)
+        else:
+            self._proposer.check_may_act()
+        return Done()
 
     async def _serve_block(self, named: bytes) -> bytes:
         """Return a block of the agent's own; what it links to is its own from now on."""
@@ -380,6 +408,8 @@ class Execution:
                     self._end(await self._ending(self._proposer.journal))
             case Intend():
                 await self._reply(proposal, await self._intend(proposal))
+            case Ask():
+                await self._reply(proposal, await self._petition(proposal))
             case Depart():
                 await self._depart(proposal)
             case Rest() if proposal is self._rest:
@@ -393,11 +423,48 @@ class Execution:
                 self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
 
     async def _intend(self, frame: Intend) -> Answer:
+        named = digest_of(frame.petition) if frame.petition else None
         try:
-            return Permitted(key=await self._proposer.intend(frame))
+            approvals = self._answered(named)
+            return Permitted(key=await self._proposer.intend(frame, approvals))
+        except asking.Unapproved:
+            self._settle(named)
+            return Unapproved()
         except Denied as denied:
-            await self._proposer.deny(frame, denied)
-            return _problem(denied)
+            self._settle(named)
+            return await self._deny(frame, denied)
+
+    def _answered(self, named: bytes | None) -> tuple[SignedApproval, ...]:
+        """Return what people approved a petition with. Raises `Denied` if it was declined, or has expired."""
+        said = self._answers.pop(named, ())
+        if isinstance(said, Denied):
+            raise said
+        return said
+
+    def _settle(self, named: bytes | None) -> None:
+        if named is not None:
+            self._custodian.withdraw(named)
+
+    async def _deny(self, frame: Intend | Ask, denied: Denied) -> Problem:
+        """Have it journaled that the gate denied an effect, before the code is told."""
+        await self._proposer.deny(frame, denied)
+        return _problem(denied)
+
+    async def _petition(self, frame: Ask) -> Answer:
+        try:
+            return Petitioned(petition=await self._proposer.ask(frame))
+        except Denied as denied:
+            return await self._deny(frame, denied)
+
+    async def _await(self, petition: Petition) -> Done:
+        """Wait until people have answered. What they said is kept for the intent: then a denial is journaled."""
+        said: _Answers
+        try:
+            said = await self._custodian.answered(petition)
+        except Denied as denied:
+            said = denied
+        self._answers[digest_of(petition)] = said
+        return Done()
 
     async def _depart(self, frame: Depart) -> None:
         try:

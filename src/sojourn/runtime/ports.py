@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
@@ -67,7 +68,8 @@ class Intent(Value):
     """An action with an effect outside, that the agent's code proposes (protocol §10).
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
-    expects the intent to have; keys never repeat, since a version is decided once.
+    expects the intent to have; keys never repeat, since a version is decided once. `petition` and `approvals` are
+    what people were asked and answered, where the policies want that.
     """
 
     key: Name
@@ -75,6 +77,8 @@ class Intent(Value):
     action: Name
     effect: Literal["idempotent", "once"]
     arguments: Digest
+    petition: Petition | None = None
+    approvals: tuple[SignedApproval, ...] = ()
 
 
 class Permit(Value):
@@ -110,8 +114,26 @@ class Custodian(Protocol):
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
         Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`,
-        and then nothing has changed; `LeaseLost`.
+        and then nothing has changed, or its subclass `Unapproved` where people have to be asked; `LeaseLost`.
         """
+
+    async def petition(self, intent: Intent) -> Petition:
+        """Return what people are to be asked about an intent, as of now. Raises `Denied` if it is no use."""
+
+    async def ask(self, petition: Petition, draft: Draft) -> None:
+        """Put a petition made just now into the record; return once that is final.
+
+        `draft` is as for `intend`. Raises `Denied`, and then nothing has changed; `LeaseLost`.
+        """
+
+    async def answered(self, petition: Petition) -> tuple[SignedApproval, ...]:
+        """Wait until a petition is approved, however long that takes, and return enough approvals.
+
+        Raises `Denied` when it is declined, has expired or is not pending.
+        """
+
+    def withdraw(self, petition: bytes) -> None:
+        """Let a petition, by its digest, be dropped from the record with the next step."""
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here, this one included."""

@@ -10,19 +10,21 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
-from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.digests import ZERO, cid_text, digest
+from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.frames import Commit, Intend, Rest
+from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import Denial, Failure, Intended, Raised, parse_record
+from sojourn.runtime.records import Asked, Denial, Failure, Intended, Raised, parse_record
 
-__all__ = ["Proposer"]
+__all__ = ["Proposer", "read_spelled"]
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
@@ -59,7 +61,7 @@ class Proposer:
         Raises `Rejected` for what the agent's side may not say.
         """
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Intended | Denial) for record, _ in parsed):
+        if any(isinstance(record, Asked | Intended | Denial) for record, _ in parsed):
             problem = "the agent's side wrote what the gate answered"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
@@ -76,34 +78,59 @@ class Proposer:
             spent=frame.spent,
         )
 
-    async def intend(self, frame: Intend) -> str:
-        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
+    async def intend(self, frame: Intend, approvals: tuple[SignedApproval, ...] = ()) -> str:
+        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
+
+        `approvals` are the answers to the petition that it names.
+        """
+        intent = msgspec.structs.replace(
+            self._intent(frame), petition=frame.petition, approvals=approvals
+        )
+        record = _intended(frame, intent.key, approvals)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        self.check_lease()
+        try:
+            permit = await self._custodian.intend(intent, self._draft(saved, records=1))
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
+        return intent.key
+
+    async def ask(self, frame: Ask) -> Petition:
+        """Make a petition for an action final and return it. Raises `Denied`, and then nothing has changed."""
+        if digest(frame.spelled) != frame.arguments:
+            problem = "the arguments to approve are not those of the step"
+            raise Rejected(problem, reason="bad-field", where="frame.spelled")
+        spelled = read_spelled(frame.spelled)
+        petition = await self._custodian.petition(self._intent(frame))
+        record = _asked(frame, petition, spelled)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        self.check_lease()
+        try:
+            await self._custodian.ask(petition, self._draft(saved, records=1))
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        self._custodian.log("gate", f"{frame.action} waits for an approval by {petition.asked_of}")
+        return petition
+
+    def _intent(self, frame: Intend | Ask) -> Intent:
         record = self._custodian.record
-        key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
-        saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())
-        draft = self._draft(saved, records=1)
-        intent = Intent(
-            key=key,
+        return Intent(
+            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
             step=frame.step,
             action=frame.action,
             effect=frame.effect,
             arguments=frame.arguments,
         )
-        self.check_lease()
-        try:
-            permit = await self._custodian.intend(intent, draft)
-        finally:
-            saved.forget()
-        self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
-        return key
 
-    async def deny(self, frame: Intend, denied: Denied) -> None:
+    async def deny(self, frame: Intend | Ask, denied: Denied) -> None:
         """Make final that the gate denied an effect, and why: the code is told of it only afterwards."""
         record = plain_record(self._denial(frame, denied))
         await self._propose(self.journal.append([record]), self._awake(), records=1)
 
-    def _denial(self, frame: Intend, denied: Denied) -> Denial:
+    def _denial(self, frame: Intend | Ask, denied: Denied) -> Denial:
         record = self._custodian.record
         return Denial(
             call=frame.call,
@@ -240,7 +267,31 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
             raise Rejected(problem, reason="bad-link", where="frame")
 
 
-def _intended(frame: Intend, key: str) -> Intended:
+def read_spelled(data: bytes) -> Any:
+    """Return a step's arguments, [positional, named], as people are shown them and a journal keeps them.
+
+    Raises `Denied` where that cannot be: for links, which would reach into anybody's memory, and deep nesting.
+    """
+    try:
+        plain = decode(data, Any, what="arguments", limit=SPELLED_BYTES_MAX)
+        encode_block([[plain]])
+        msgspec.convert(plain, tuple[list[Any], dict[str, Any]])
+    except (Rejected, msgspec.ValidationError) as error:
+        raise Denied(f"people cannot be shown what is to be approved: {error}") from None
+    return plain
+
+
+def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
+    return Asked(
+        call=frame.call,
+        step=frame.step,
+        arguments=frame.arguments,
+        petition=petition,
+        spelled=spelled,
+    )
+
+
+def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) -> Intended:
     return Intended(
         call=frame.call,
         step=frame.step,
@@ -248,4 +299,5 @@ def _intended(frame: Intend, key: str) -> Intended:
         action=frame.action,
         effect=frame.effect,
         key=key,
+        approvals=approvals,
     )

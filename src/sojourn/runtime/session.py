@@ -87,7 +87,7 @@ class Session:
         self._source = source
         self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
-        self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
+        self._batch = Batch(link, self.memory, source, self._cut, self.go_on)
         self._budgets = dict(start.budgets)
         self._replay = None if start.fresh else Replay(history)
         self._run = idle_run()
@@ -116,7 +116,7 @@ class Session:
             self.break_off(error)
         except Unreachable:
             self._retire()
-        self._go_on()
+        self.go_on()
 
     def stop(self) -> None:
         """Drop the code where it is. What is not final by now is lost, by design (protocol §6)."""
@@ -236,7 +236,7 @@ class Session:
         """Take the record that opens or answers an operation, unless the code has cancelled it."""
         if not self.is_over and self._ended is None:
             self._answered.append((operation, record))
-            self._go_on()
+            self.go_on()
 
     def spend(self, amounts: dict[str, int]) -> str:
         """Take amounts from the budgets, all or none; return what is lacking as a sentence, or ""."""
@@ -248,18 +248,14 @@ class Session:
         self._batch.spend(amounts)
         return ""
 
-    def count_ruling(self) -> None:
-        """Count a record that the host's side has written: what the gate permitted, or denied."""
-        self.course.length += 1
-
     def flush(self) -> None:
         """Send what is not final yet to become so."""
         self._batch.flush()
 
     # --- going on, at rest ---------------------------------------------------------------------------
 
-    def _go_on(self) -> None:
-        """Do what can be done until only the world outside can bring more."""
+    def go_on(self) -> None:
+        """Do what can be done until only the world outside can bring more. At rest."""
         if self._is_going or self.is_over:
             return
         self._is_going = True
@@ -267,7 +263,7 @@ class Session:
             while self._go_one():
                 pass
             if not self.is_over:
-                self._batch.settle()
+                self._settle()
         except Misused as error:
             self.break_off(error)
         except Unreachable:  # the line was closed while a block was waited for
@@ -275,9 +271,13 @@ class Session:
         finally:
             self._is_going = False
 
+    def _settle(self) -> None:
+        if not self.course.is_unsettled:
+            self._batch.settle()
+
     def _go_one(self) -> bool:
         """Do one thing; return False if there is nothing to do."""
-        if self.is_over:
+        if self.is_over or self.course.is_unsettled:
             return False
         if self._ended is not None:
             if self._batch.is_final:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
+from sojourn.core.agent.approvals import Approvers, Petition
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.orders import Act, Order
@@ -186,6 +187,7 @@ class World(Publishing):
         cool_down: float = 0.0,
         holds: float | None = None,
         trust: Trust = RELYING,
+        approvers: Mapping[str, Approvers] | None = None,
     ) -> LaunchedAgent:
         """Launch an agent into a zone, as `sojourn agent launch` does; return when its genesis is decided.
 
@@ -193,7 +195,8 @@ class World(Publishing):
         that every host loads it anew. `memory` gives each compartment its first values: a dictionary makes a
         mapping, a list or None a log, `Keep` says more. `policy` is the agent's own, in Cedar; the actions of its
         steps are declared. It holds for so many seconds from now, for ever by default; when it was amended, it rules
-        beside what took its place for `cool_down` seconds.
+        beside what took its place for `cool_down` seconds. `approvers` are the groups that it may ask, with keys as
+        `person_key` gives them.
         """
         source, entry = _source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
@@ -209,6 +212,7 @@ class World(Publishing):
                 tuple(sorted(declared)),
                 outside=bool(declared),
                 cool_down_ms=round(cool_down * 1000),
+                approvers=tuple((approvers or {}).items()),
                 **self._window(holds),
             ),
             budgets=budgets or {},
@@ -236,6 +240,30 @@ class World(Publishing):
         self.perform(
             lambda: person.send(self._person.pool, lambda: agent.zone.manifest, message),
             f"write to {agent.name}",
+            within,
+        )
+
+    def answer(
+        self,
+        agent: LaunchedAgent,
+        petition: Petition,
+        by: str,
+        *,
+        is_approved: bool = True,
+        reason: str = "",
+        within: float = WITHIN_S,
+    ) -> None:
+        """Approve or decline what an agent asks, as the person `by`; return when enough anchors keep the answer.
+
+        Raises `Refused` if they decline it: by somebody who has no say, for instance.
+        """
+        at_ms = self._person.clock.wall_ms()
+        signed = person.approval(petition, by, at_ms, is_approved=is_approved, reason=reason)
+        self.perform(
+            lambda: person.answer(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), petition, signed
+            ),
+            f"answer {agent.name}",
             within,
         )
 

@@ -35,6 +35,33 @@ class Payer(Agent):
         return list(unsure)
 
 
+class Buyer(Agent):
+    """Buys what its plan says, if people let it, and returns what came of each."""
+
+    @step(effect="once", action="order.place")
+    async def buy(self, what: str, count: int) -> str:
+        """Buy so many of something."""
+        return f"{count} {what}"
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Buy, item by item, and give up on what takes too long."""
+        done = ctx.memory.log("done", str)
+        plan = ctx.memory["plan"]
+        async for what in ctx.turns(plan["wants"]):
+            buying = asyncio.ensure_future(self.buy(what, count=plan["count"]))
+            waiting = asyncio.ensure_future(ctx.sleep(plan["patience_s"]))
+            await asyncio.wait((buying, waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not buying.done():
+                buying.cancel()
+            (came, _) = await asyncio.gather(buying, waiting, return_exceptions=True)
+            if isinstance(came, Denied):
+                done.append(f"no: {came.problem}")
+            else:
+                done.append("gave up" if isinstance(came, BaseException) else came)
+        return list(done)
+
+
 class Walker(Agent):
     """Goes where its plan says, and writes down where it was."""
 

@@ -3,7 +3,7 @@
 Spending only rises and never passes its limit; both are checked by every anchor on every transition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,8 +11,19 @@ from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import PETITIONS_MAX
 
-__all__ = ["ACTING", "ENDED", "Budget", "Eligibility", "Status", "Wake", "check_budgets"]
+__all__ = [
+    "ACTING",
+    "ENDED",
+    "Budget",
+    "Eligibility",
+    "Pending",
+    "Status",
+    "Wake",
+    "check_budgets",
+    "check_petitions",
+]
 
 
 class Status(StrEnum):
@@ -45,8 +56,15 @@ class Budget(Value):
     spent: Count = 0
 
 
+class Pending(Value):
+    """A petition that waits for an approval, by its digest, and when it is answered no (ms since 1970)."""
+
+    petition: Digest
+    expires_ms: Count
+
+
 class Eligibility(Value):
-    """The field: status, wake triggers, budgets by name, and the digest of the last decision.
+    """The field: status, wake triggers, budgets by name, the digest of the last decision, and pending petitions.
 
     Beside the status stands what officers ordered: a suspended agent takes no step; one in quarantine takes steps,
     and neither acts on anything nor goes anywhere. It goes on with its status when the order is lifted.
@@ -58,6 +76,7 @@ class Eligibility(Value):
     wake: Annotated[tuple[Wake, ...], Meta(max_length=16)] = ()
     budgets: Annotated[dict[Name, Budget], Meta(max_length=32)] = {}
     last_decision: Digest | None = None
+    petitions: Annotated[tuple[Pending, ...], Meta(max_length=PETITIONS_MAX)] = ()
 
     @property
     def is_acting(self) -> bool:
@@ -74,6 +93,17 @@ class Eligibility(Value):
         suspended = ["suspended"] if self.is_suspended else []
         quarantined = ["in quarantine"] if self.is_quarantined else []
         return ", ".join([self.status, *suspended, *quarantined])
+
+
+def check_petitions(old: Sequence[Pending], new: Sequence[Pending], *, asks: bool) -> None:
+    """Raise `Rejected` unless pending petitions were only dropped; or, if it `asks`, one was added to them."""
+    if asks:
+        is_next = len(new) == len(old) + 1 and tuple(new[:-1]) == tuple(old) and new[-1] not in old
+    else:
+        is_next = tuple(each for each in old if each in new) == tuple(new)
+    if not is_next:
+        problem = "to ask adds one petition, and nothing else adds any"
+        raise Rejected(problem, reason="bad-change", where="eligibility.petitions")
 
 
 def check_budgets(old: Mapping[str, Budget], new: Mapping[str, Budget]) -> None:

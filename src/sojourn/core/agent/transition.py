@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
+from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets, check_petitions
 from sojourn.core.agent.events import (
     check_events,
     check_named,
@@ -55,6 +55,7 @@ class TransitionKind(StrEnum):
     GENESIS = "genesis"
     STEP = "step"
     INTEND = "intend"
+    ASK = "ask"
     BIND = "bind"
     DEPART = "depart"
     ADMIT = "admit"
@@ -117,12 +118,20 @@ _END: Final = Change(
 
 CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.STEP: Change(
-        fields=_SPEND | {"memory", "eligibility.status", "eligibility.wake"},
+        fields=_SPEND
+        | {"memory", "eligibility.status", "eligibility.wake", "eligibility.petitions"},
         before=ACTING,
         after=ACTING,
     ),
     TransitionKind.INTEND: Change(
-        fields=_SPEND | {"memory.outbox", "memory.journal"}, before=_ACTIVE, after=_ACTIVE
+        fields=_SPEND | {"memory.outbox", "memory.journal", "eligibility.petitions"},
+        before=_ACTIVE,
+        after=_ACTIVE,
+    ),
+    TransitionKind.ASK: Change(
+        fields=frozenset({"memory.journal", "eligibility.petitions"}),
+        before=_ACTIVE,
+        after=_ACTIVE,
     ),
     TransitionKind.BIND: Change(
         fields=frozenset({"custody.binding", "custody.host", "trust.events"}),
@@ -158,7 +167,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.FORGIVE: Change(fields=_ORDERED | {"trust.events"}, before=ACTING, after=ACTING),
 }
 
-_REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.DEPART})
+_REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.DEPART})
 _STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
 _ACTS: Final = {TransitionKind(act): act for act in Act}
 _PARTS: Final = ("custody", "governance", "memory", "eligibility", "trust")
@@ -202,6 +211,8 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
             raise _bad(f"{kind} may not change {name}", name)
     check_budgets(old.eligibility.budgets, new.eligibility.budgets)
     _check_counted(kind, old, new)
+    asks = kind is TransitionKind.ASK
+    check_petitions(old.eligibility.petitions, new.eligibility.petitions, asks=asks)
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
@@ -396,7 +407,7 @@ def check_genesis(record: AgentRecord) -> None:
         raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
     if any(budget.spent for budget in record.eligibility.budgets.values()) or record.trust.events:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
-    if record.eligibility.last_decision is not None:
+    if record.eligibility.last_decision is not None or record.eligibility.petitions:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
     if record.governance.ordered_ms or record.eligibility.is_held:
         raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")

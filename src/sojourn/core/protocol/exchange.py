@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.encoding import (
@@ -36,7 +37,9 @@ __all__ = [
     "AnchorStatus",
     "AnyReply",
     "AnyRequest",
+    "Approvals",
     "AskAgents",
+    "AskApprovals",
     "AskBlocks",
     "AskMessages",
     "AskMissing",
@@ -188,6 +191,18 @@ class Messages(Value, tag_field="kind", tag="messages"):
     messages: tuple[SignedMessage, ...]
 
 
+class AskApprovals(Value, tag_field="kind", tag="ask-approvals"):
+    """Send me what approvers answered to an agent's pending petitions."""
+
+    agent: Digest
+
+
+class Approvals(Value, tag_field="kind", tag="approvals"):
+    """These answers."""
+
+    approvals: tuple[SignedApproval, ...]
+
+
 class Consumed(Value, tag_field="kind", tag="consumed"):
     """These messages are part of the agent's final memory now; drop them."""
 
@@ -278,6 +293,7 @@ AnyRequest = (
     | AskPast
     | PutMessage
     | AskMessages
+    | AskApprovals
     | Consumed
     | AskWork
     | AskAgents
@@ -295,6 +311,7 @@ AnyReply = (
     | Blocks
     | Past
     | Messages
+    | Approvals
     | Work
     | Agents
     | AnchorStatus

@@ -8,12 +8,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.transition import Transition
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
+    APPROVALS_MAX,
     ATTACHMENTS_MAX,
     CHAPTERS_MAX,
     DOCUMENTS_MAX,
@@ -42,6 +44,7 @@ __all__ = [
     "Need",
     "Proposal",
     "Propose",
+    "PutApproval",
     "Reply",
     "Request",
     "RoundVoted",
@@ -54,7 +57,8 @@ __all__ = [
 class Intent(Value, tag_field="kind", tag="intent/1"):
     """An effect that is about to be performed: what was asked of the gate, and the effect's key.
 
-    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments.
+    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments. `petition` is
+    the digest of the petition that approvers answered, where the policies ask for that.
     """
 
     step: Name
@@ -64,6 +68,7 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     arguments: Digest
     labels: tuple[Name, ...] = ()
     cost_micros: Count = 0
+    petition: Digest | None = None
 
 
 class Evidence(Value):
@@ -75,6 +80,8 @@ class Evidence(Value):
     order: SignedOrder | None = None
     accusation: Accusation | None = None
     intent: Intent | None = None
+    petition: Petition | None = None
+    approvals: Annotated[tuple[SignedApproval, ...], Meta(max_length=APPROVALS_MAX)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
 
 
@@ -159,7 +166,14 @@ class AskHead(Value, tag_field="kind", tag="ask-head"):
     agent: Digest
 
 
-Request = Propose | ShowLock | ShowCommit | AskRound | AskVisa | Arrive | AskHead
+class PutApproval(Value, tag_field="kind", tag="put-approval"):
+    """Keep this answer to a petition until the petition is not pending any more."""
+
+    petition: Petition
+    approval: SignedApproval
+
+
+Request = Propose | ShowLock | ShowCommit | AskRound | AskVisa | Arrive | AskHead | PutApproval
 
 
 # --- replies -----------------------------------------------------------------------------------------

@@ -295,7 +295,7 @@ def _check_form(signed: SignedDocument) -> None:
     if signed.document.previous is None:
         problem = f"{signed.document.name} succeeds nothing"
         raise Rejected(problem, reason="no-successor", where="documents")
-    signed.document.check_signers()
+    signed.document.check()
 
 
 def _check_seals(signed: SignedDocument) -> None:

@@ -29,6 +29,12 @@ from sojourn.core.protocol import permission
 from sojourn.core.protocol.accusation import after_accusation
 from sojourn.core.protocol.admission import admitted, bound, departed, ordered, returned
 from sojourn.core.protocol.amending import check_amendment, check_stored
+from sojourn.core.protocol.asking import (
+    check_approved,
+    check_asked,
+    check_undeclined,
+    verdict_on,
+)
 from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
@@ -61,7 +67,7 @@ __all__ = [
 ]
 
 
-_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
+_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK)
 """What a host proposes as often as it likes."""
 _HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
 """What the agent does: it waits for what its officers published. Its custody, and how it ends, do not."""
@@ -270,14 +276,25 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Rejected(
             "it shows no intent, or another one", reason="no-intent", where="evidence.intent"
         )
-    ruling = governing(parent.record, proposal.transition.at_ms, view)
-    context = RequestContext(
-        effect=intent.effect, step=intent.step, labels=intent.labels, cost_micros=intent.cost_micros
-    )
-    _permit(parent.record, ruling, intent.action, view.manifest, view, context)
-    permission.check_trusted(
-        parent.record, view.zone, intent.action, view.endorsements, proposal.transition.at_ms
-    )
+    at_ms, shown = proposal.transition.at_ms, proposal.evidence
+    ruling = governing(parent.record, at_ms, view)
+    verdict = verdict_on(intent, parent.record, ruling, view.manifest, view.memo)
+    named = (parent.record, proposal.transition.record)
+    check_approved(verdict, intent, *named, ruling, shown.petition, shown.approvals, at_ms)
+    check_undeclined(shown.petition, dossier.approvals)
+    permission.check_trusted(parent.record, view.zone, intent.action, view.endorsements, at_ms)
+
+
+def _check_ask(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check what an agent asks people about: that its policies ask for it, of this, now."""
+    _check_step(dossier, proposal, parent, view)
+    petition, at_ms = proposal.evidence.petition, proposal.transition.at_ms
+    if petition is None:
+        raise Rejected("it shows no petition", reason="no-petition", where="evidence.petition")
+    ruling = governing(parent.record, at_ms, view)
+    verdict = verdict_on(petition, parent.record, ruling, view.manifest, view.memo)
+    record = proposal.transition.record
+    check_asked(petition, parent.record, record, ruling, verdict, at_ms)
 
 
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -481,6 +498,7 @@ def _check_accuse(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
     TransitionKind.STEP: _check_step,
     TransitionKind.INTEND: _check_intend,
+    TransitionKind.ASK: _check_ask,
     TransitionKind.BIND: _check_bind,
     TransitionKind.DEPART: _check_depart,
     TransitionKind.ADMIT: _check_admit,

@@ -119,8 +119,8 @@ def test_section_4_check_6_nothing_is_ordered_of_who_is_between_zones_or_has_end
     ("held", "denied"),
     [
         ({}, set()),
-        ({"is_suspended": True}, {"step", "intend", "depart"}),
-        ({"is_quarantined": True}, {"intend", "depart"}),
+        ({"is_suspended": True}, {"step", "intend", "ask", "depart"}),
+        ({"is_quarantined": True}, {"intend", "ask", "depart"}),
     ],
 )
 def test_section_8_a_suspended_agent_is_still_and_one_in_quarantine_is_alone(
