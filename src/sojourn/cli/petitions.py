@@ -140,7 +140,7 @@ def _shown(
 ) -> PetitionShown:
     petition, named = asked.petition, digest_of(asked.petition)
     verdict = verdict_on(petition, found.record, governing, found.zone, Memo())
-    rules = dict.fromkeys(rule for asking in verdict.asking for rule in asking.rules)
+    rules = (f"{rule.title}: {rule.text}" for asking in verdict.asking for rule in asking.rules)
     return PetitionShown(
         petition=named.hex(),
         step=petition.step,
@@ -149,7 +149,7 @@ def _shown(
         arguments=spoken(asked.spelled),
         labels=petition.labels,
         cost_micros=petition.cost_micros,
-        rules=tuple(f"{rule.title}: {rule.text}" for rule in rules),
+        rules=tuple(dict.fromkeys(rules)),
         said=verdict.explain(),
         groups=tuple(_group(turn, names) for turn in turns_of(petition, governing)),
         answers=tuple(

@@ -26,7 +26,7 @@ from sojourn.core.protocol.messages import (
     Voted,
 )
 from tests.rulings import World, encoded_again
-from tests.samples import PERMIT_ALL, document, key, seal
+from tests.samples import PERMIT_ALL, document, key, seal, successor
 from tests.unit.core.protocol.asking import proposed, reason_of
 
 ANN, BEN, CAT, EVE = (key(name) for name in ("ann", "ben", "cat", "eve"))
@@ -158,7 +158,7 @@ def test_section_10_an_ask_puts_what_the_policies_ask_for_into_the_record(desk: 
         {"version": 99},
         {"policy": digest(b"another")},
         {"request": digest(b"another")},
-        {"asks": ()},
+        {"demands": ()},
         {"expires_ms": 4_000_000_000_000},
     ],
 )
@@ -400,3 +400,49 @@ def test_section_10_an_agent_that_went_on_is_followed(desk: Desk) -> None:
     desk.world.move(a, b, desk.head)
     reply = desk.put(petition, desk.answer(petition))
     assert reply is not None and getattr(reply, "onward", None) is not None
+
+
+# Amendments: every policy that rules must permit, or be approved by its own group (protocol §8.10)
+
+COOLS = document(CEDAR, actions=("order.place",), approvers=GROUPS, cool_down_ms=9 * HOUR)
+EVES = {"desk": Approvers(keys=(EVE.public,), lasts_ms=8 * HOUR)}
+
+
+def amended(desk: Desk, **changes: Any) -> None:
+    """Amend the agent's policy by its successor, changed."""
+    new = successor(desk.documents[0], **changes)
+    desk.head = desk.world.amend(desk.zone, desk.head, new)
+    desk.documents = (new, *desk.documents)
+    desk.zone.give(*desk.head.record.governance.named)
+    desk.zone.renew(desk.head)
+
+
+def test_section_8_while_a_policy_cools_its_own_approvers_are_asked_too() -> None:
+    desk = Desk(COOLS)
+    amended(desk, approvers=EVES)
+    petition = desk.asked()
+    assert 2 == len({each.policy for each in petition.demands})
+    new, old = desk.answer(petition, EVE), desk.answer(petition, ANN)
+    for lone in (new, old):
+        assert "denied" == reason_of(desk.reply(desk.intending(petition, lone)))
+    assert isinstance(desk.reply(desk.intending(petition, new, old)), Voted)
+
+
+def test_section_8_one_approval_serves_each_policy_that_gives_its_approver_a_say() -> None:
+    desk = Desk(COOLS)
+    amended(desk, cedar=CEDAR + "// as before")
+    petition = desk.asked()
+    assert 2 == len(petition.demands)
+    assert isinstance(desk.reply(desk.intending(petition, desk.answer(petition))), Voted)
+
+
+def test_section_8_after_an_amendment_it_has_to_be_asked_anew() -> None:
+    desk = Desk(COOLS)
+    petition = desk.asked()
+    answer = desk.answer(petition)
+    amended(desk, approvers=EVES, cool_down_ms=0)
+    assert "no-petition" == reason_of(desk.reply(desk.intending(petition, answer)))
+    assert isinstance(desk.put(petition, answer), Declined)
+    anew = desk.asked()
+    both = (desk.answer(anew, EVE), desk.answer(anew, ANN))
+    assert isinstance(desk.reply(desk.intending(anew, *both)), Voted)
