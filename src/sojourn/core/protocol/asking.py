@@ -23,6 +23,7 @@ from sojourn.core.agent.approvals import (
 from sojourn.core.agent.eligibility import Pending
 from sojourn.core.agent.governance import Document, Governing
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import Transition
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
@@ -144,14 +145,18 @@ def petition_for(
 
 
 def check_asked(
-    petition: Petition,
+    petition: Petition | None,
     parent: AgentRecord,
-    record: AgentRecord,
+    transition: Transition,
     governing: Governing,
-    verdict: Verdict,
-    at_ms: int,
+    here: ZoneManifest,
+    memo: Memo,
 ) -> None:
-    """Raise unless `record` follows `parent` by asking for an approval: of what the policies ask for, now."""
+    """Raise unless a transition follows `parent` by asking for an approval: of what the policies ask for, now."""
+    record, at_ms = transition.record, transition.at_ms
+    if petition is None:
+        raise _no_petition("it shows no petition")
+    verdict = verdict_on(petition, parent, governing, here, memo)
     if pending(petition) not in record.eligibility.petitions[-1:]:
         raise _no_petition("it shows no petition, or another one")
     if abs(petition.asked_ms - at_ms) > CLOCK_SKEW_MS:

@@ -24,6 +24,7 @@ from sojourn.core.base.errors import Refused, Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import CLOCK_SKEW_MS, RECORD_BYTES_MAX, TRANSITION_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, check_seal
+from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.accusation import after_accusation
@@ -33,7 +34,7 @@ from sojourn.core.protocol.asking import (
     check_approved,
     check_asked,
     check_undeclined,
-    verdict_on,
+    circumstances,
 )
 from sojourn.core.protocol.custody import (
     Certified,
@@ -256,11 +257,11 @@ def _permit(
     view: View,
     context: RequestContext | None = None,
     origin: ZoneManifest | None = None,
+    judge: Callable[[Verdict], None] | None = None,
 ) -> None:
-    context = context or RequestContext()
-    ruled_by = view.manifest
-    verdict = permission.ask(record, governing, action, place, ruled_by, context, view.memo, origin)
-    permission.check_permitted(verdict)
+    context, here = context or RequestContext(), view.manifest
+    verdict = permission.ask(record, governing, action, place, here, context, view.memo, origin)
+    (judge or permission.check_permitted)(verdict)
 
 
 def _check_step(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -278,9 +279,13 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         )
     at_ms, shown = proposal.transition.at_ms, proposal.evidence
     ruling = governing(parent.record, at_ms, view)
-    verdict = verdict_on(intent, parent.record, ruling, view.manifest, view.memo)
-    named = (parent.record, proposal.transition.record)
-    check_approved(verdict, intent, *named, ruling, shown.petition, shown.approvals, at_ms)
+    here, context = view.manifest, circumstances(intent)
+    whole = (parent.record, proposal.transition.record, ruling, shown.petition, shown.approvals)
+
+    def judge(verdict: Verdict) -> None:
+        check_approved(verdict, intent, *whole, at_ms)
+
+    _permit(parent.record, ruling, intent.action, here, view, context, None, judge)
     check_undeclined(shown.petition, dossier.approvals)
     permission.check_trusted(parent.record, view.zone, intent.action, view.endorsements, at_ms)
 
@@ -288,13 +293,9 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 def _check_ask(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     """Check what an agent asks people about: that its policies ask for it, of this, now."""
     _check_step(dossier, proposal, parent, view)
-    petition, at_ms = proposal.evidence.petition, proposal.transition.at_ms
-    if petition is None:
-        raise Rejected("it shows no petition", reason="no-petition", where="evidence.petition")
-    ruling = governing(parent.record, at_ms, view)
-    verdict = verdict_on(petition, parent.record, ruling, view.manifest, view.memo)
-    record = proposal.transition.record
-    check_asked(petition, parent.record, record, ruling, verdict, at_ms)
+    ruling = governing(parent.record, proposal.transition.at_ms, view)
+    petition, transition = proposal.evidence.petition, proposal.transition
+    check_asked(petition, parent.record, transition, ruling, view.manifest, view.memo)
 
 
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
