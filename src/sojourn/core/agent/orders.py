@@ -13,14 +13,25 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.agent.eligibility import ACTING, Eligibility, Status
+from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.governance import Officers, check_threshold
-from sojourn.core.base.encoding import Count, Digest, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Seal
 
-__all__ = ["THRESHOLDS", "Act", "Order", "SignedOrder", "carried_out", "is_carried_out"]
+__all__ = [
+    "THRESHOLDS",
+    "Act",
+    "Order",
+    "SignedOrder",
+    "carried_out",
+    "is_carried_out",
+    "raised",
+]
+
+LIMIT_MAX: Final = 2**63 - 1
+"""The highest limit of a budget: the largest `Count`."""
 
 
 class Act(StrEnum):
@@ -32,6 +43,7 @@ class Act(StrEnum):
     lift         it may act and travel again
     retire       it has ended, in honour: nothing follows
     revoke       it has ended, for it may not be trusted: nothing follows
+    grant        it may spend more, by what the order adds to its limits
     """
 
     SUSPEND = "suspend"
@@ -40,6 +52,7 @@ class Act(StrEnum):
     LIFT = "lift"
     RETIRE = "retire"
     REVOKE = "revoke"
+    GRANT = "grant"
 
 
 THRESHOLDS: Final[Mapping[Act, str]] = {
@@ -49,6 +62,7 @@ THRESHOLDS: Final[Mapping[Act, str]] = {
     Act.LIFT: "amend",
     Act.RETIRE: "retire",
     Act.REVOKE: "revoke",
+    Act.GRANT: "amend",
 }
 """By which of the officers' thresholds each act is ordered: to restrain an agent is quick, to set it free takes as
 many of them as a change of its policy."""
@@ -58,13 +72,15 @@ class Order(Value, tag_field="kind", tag="order/1"):
     """What officers order an agent's custodians to do.
 
     Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order that
-    was issued before it: a later one voids it.
+    was issued before it: a later one voids it. `grants` is what a grant adds to limits, by the budgets' names; no
+    other act has any.
     """
 
     agent: Digest
     act: Act
     issued_ms: Count
     expires_ms: Count
+    grants: Annotated[dict[Name, Count], Meta(max_length=32)] = {}
 
 
 class SignedOrder(Value):
@@ -79,6 +95,9 @@ class SignedOrder(Value):
         `ordered_ms` is when the newest order that was carried out was issued (`Governance.ordered_ms`).
         """
         order = self.order
+        if (order.act is Act.GRANT) != bool(order.grants) or 0 in order.grants.values():
+            problem = f"to {order.act} an agent it adds {order.grants} to budgets"
+            raise Rejected(problem, reason="bad-field", where="order.grants")
         if order.issued_ms <= ordered_ms:
             problem = (
                 f"an order issued at {ordered_ms} was carried out, this one is of {order.issued_ms}"
@@ -93,19 +112,48 @@ class SignedOrder(Value):
         )
 
 
-def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:
-    """Return an agent's eligibility after an act was carried out.
+def carried_out(
+    act: Act, eligibility: Eligibility, grants: Mapping[str, int] | None = None
+) -> Eligibility:
+    """Return an agent's eligibility after an act was carried out, which added `grants` to its limits.
 
-    Raises `Rejected` ("bad-status") if there is nothing to do: it has ended or is between zones, or is so already.
+    Raises `Rejected` ("bad-status") if there is nothing to do: it has ended or is between zones, or is so already;
+    "no-budget" for a name that it has no budget of, "over-budget" for a limit that no number says.
     """
     if eligibility.status not in ACTING or is_carried_out(act, eligibility):
         raise _idle(act, eligibility)
+    if act is Act.GRANT:
+        budgets = _granted(eligibility.budgets, grants or {})
+        return msgspec.structs.replace(eligibility, budgets=budgets)
     return msgspec.structs.replace(eligibility, **_CHANGED[act])
 
 
+def raised(old: Mapping[str, Budget], new: Mapping[str, Budget]) -> dict[str, int]:
+    """Return by how much limits differ, by the name of the budget."""
+    found = {name: new[name].limit - budget.limit for name, budget in old.items() if name in new}
+    return {name: amount for name, amount in found.items() if amount}
+
+
+def _granted(budgets: Mapping[str, Budget], grants: Mapping[str, int]) -> dict[str, Budget]:
+    after = dict(budgets)
+    for name, amount in grants.items():
+        where = f"order.grants.{name}"
+        if name not in after:
+            problem = f"it has no budget {name!r}, and so no limit that could be raised"
+            raise Rejected(problem, reason="no-budget", where=where)
+        limit = after[name].limit + amount
+        if limit > LIMIT_MAX:
+            problem = f"a limit of {limit} for {name}, the highest is {LIMIT_MAX}"
+            raise Rejected(problem, reason="over-budget", where=where)
+        after[name] = msgspec.structs.replace(after[name], limit=limit)
+    return after
+
+
 def is_carried_out(act: Act, eligibility: Eligibility) -> bool:
-    """Tell whether an agent is what an act makes of it, by whatever order."""
-    return all(getattr(eligibility, name) == value for name, value in _CHANGED[act].items())
+    """Tell whether an agent is what an act makes of it, by whatever order. A grant always adds to what there was."""
+    return act in _CHANGED and all(
+        getattr(eligibility, name) == value for name, value in _CHANGED[act].items()
+    )
 
 
 def _idle(act: Act, eligibility: Eligibility) -> Rejected:

@@ -77,7 +77,7 @@ def returned(gone: AgentRecord, slot: Slot) -> AgentRecord:
 def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
     """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status."""
     governance = msgspec.structs.replace(parent.governance, ordered_ms=order.issued_ms)
-    eligibility = carried_out(order.act, parent.eligibility)
+    eligibility = carried_out(order.act, parent.eligibility, order.grants)
     return child(parent, slot, governance=governance, eligibility=eligibility)
 
 

@@ -12,12 +12,13 @@ envelopes, manifests and blocks are each anchor's own.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from sojourn.core.agent.budgets import charged, check_transition
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Document, Warrant
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import Transition, TransitionKind, check_change, check_genesis
+from sojourn.core.agent.transition import Transition, TransitionKind, check_genesis
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused, Rejected
@@ -119,12 +120,18 @@ def check_proposal(
         raise Rejected(
             "its parent is not the head here", reason="wrong-parent", where="transition.parent"
         )
-    check_change(transition.kind, parent.record, transition.record, parent.certificate.slot)
+    check_transition(transition, parent.record, parent.certificate.slot, proposal.declared)
     if is_locked:
         _check_blocks(transition.record, view)
     else:
         _check_rate(dossier, transition, slot, view)
         _CHECKS[transition.kind](dossier, proposal, parent, view)
+
+
+def _follows(proposal: Proposal, parent: Certified, expected: AgentRecord) -> bool:
+    """Tell whether the record is `expected`, with all charged that a transition of this time must spend."""
+    transition = proposal.transition
+    return transition.record == charged(transition.kind, parent.record, expected, transition.at_ms)
 
 
 def _check_rate(dossier: Dossier, transition: Transition, slot: Slot, view: View) -> None:
@@ -312,8 +319,8 @@ def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Refused("this anchor does not know the zone it departs for")
     check_fresh(target, view)
     visa.check(parent.record, target)
-    record = proposal.transition.record
-    if record != departed(parent.record, parent.certificate.slot, visa, target):
+    expected = departed(parent.record, parent.certificate.slot, visa, target)
+    if not _follows(proposal, parent, expected):
         raise Rejected(
             "the departed record is not the one that follows", reason="bad-change", where="record"
         )
@@ -406,7 +413,7 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
     _check_author(proposal, host, Role.HOST)
     _check_enrolled(host, view)
     expected = admitted(parent.record, parent.certificate.slot, view.manifest, host or b"")
-    if proposal.transition.record != expected:
+    if not _follows(proposal, parent, expected):
         raise Rejected(
             "the admitted record is not the one that follows", reason="bad-change", where="record"
         )
@@ -440,7 +447,7 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     check_refusal(
         proposal.evidence.refusal, parent.record, view.manifests, where="evidence.refusal"
     )
-    if proposal.transition.record != returned(parent.record, parent.certificate.slot):
+    if not _follows(proposal, parent, returned(parent.record, parent.certificate.slot)):
         raise Rejected(
             "the returned record is not the one that follows", reason="bad-change", where="record"
         )
@@ -456,7 +463,9 @@ def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view
     officers = _documents(parent.record, view)[0].officers
     ordered_ms = parent.record.governance.ordered_ms
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
-    if transition.record != ordered(parent.record, parent.certificate.slot, signed.order):
+    if not _follows(
+        proposal, parent, ordered(parent.record, parent.certificate.slot, signed.order)
+    ):
         raise Rejected(
             "the record is not the one that follows", reason="bad-change", where="record"
         )

@@ -5,8 +5,9 @@ And its author: the bound host, the host that binds or admits, an anchor of the 
 
 from collections.abc import Mapping
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import TransitionKind, check_change
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role, is_sealed
 from sojourn.core.protocol.custody import Certified
@@ -47,7 +48,7 @@ def _problem(
 ) -> str | None:
     transition, slot = done.transition, parent.certificate.slot
     try:
-        check_change(transition.kind, parent.record, done.record, slot)
+        check_transition(transition, parent.record, slot)
     except Rejected as error:
         return str(error)
     allowed = _authors(done, parent.record, manifests)

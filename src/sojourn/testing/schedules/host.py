@@ -8,6 +8,7 @@ does about it is what production does, with the same machines: `HostLease`, `Pro
 from collections.abc import Callable
 from typing import Final
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
@@ -157,12 +158,14 @@ class HostNode(Node):
         evidence: Evidence | None = None,
     ) -> Proposal:
         """Return a sealed proposal of this moment."""
+        at_ms = self.wall_ms()
+        declared = evidence.intent.declared if evidence and evidence.intent else {}
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
-            record=record,
+            record=charged(kind, parent.record, record, at_ms, declared),
             author=self.identity.public,
-            at_ms=self.wall_ms(),
+            at_ms=at_ms,
         )
         sealed = seal(self.identity, Kind.TRANSITION, Role.HOST, transition.digest)
         proposal = Proposal(transition=transition, seals=(sealed,), evidence=evidence or Evidence())
