@@ -96,6 +96,8 @@ class Proposer:
 
     async def intend(self, frame: Intend) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
+        if self._awake() is not None:  # it rested for want of steps or time, and goes on with this
+            await self._propose(self.journal, self._awake())
         record = self._custodian.record
         key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
         saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())
