@@ -108,6 +108,8 @@ async def order(
     signed = sealed(given, [ISSUER])
     while True:
         zone, head = look()
+        if head.record.governance.ordered_ms >= given.issued_ms:
+            return head  # whoever drives for us had it decided
         proposal = carrying(signed, head, key("person"), at_ms=given.issued_ms)
         slot = slot_for(head, proposal.transition, zone)
         try:

@@ -229,6 +229,8 @@ def test_section_2_time_counts_while_an_agent_is_active_and_bound(world: World) 
     budgets = {"wall_ms": Budget(limit=10**9)}
     eligibility = Eligibility(status=Status.ACTIVE, budgets=budgets)
     born = world.decide(a, world.genesis(a, ORDERS, eligibility=eligibility))
+    for act in (Act.QUARANTINE, Act.LIFT):
+        born = world.decide(a, ordered(world, born, act), born)
     world.clock.pass_ms(1_000)  # nobody has it
     head = world.bind(a, born)
     assert {} == spent(head.record)
