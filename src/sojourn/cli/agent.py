@@ -8,7 +8,7 @@ import msgspec
 
 from sojourn.cli import address_book
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
-from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
+from sojourn.cli.agent_view import AgentShown, agent_shown, budgets_text, render_agent
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
 from sojourn.cli.governing import read_documents
@@ -19,7 +19,7 @@ from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
-from sojourn.cli.ordering import Ordered, order
+from sojourn.cli.ordering import Ordered, order, parse_grants
 from sojourn.cli.output import emit, note, say, say_json, table, when
 from sojourn.cli.reach import perform, reaching
 from sojourn.cli.watching import Seen, Watch, read_journal
@@ -99,8 +99,11 @@ def launch_agent(
       residency = ["EU"]
       values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
 
-      [budgets]
-      calls = 1000
+      [budgets]                             # limits; without one, no limit
+      steps = 100000                        # counted: steps, calls (acts outside), hops,
+      calls = 1000                          # wall_ms (time it is active and bound)
+      cost_micros = 5000000                 # declared by steps and told: cost_micros, tokens
+      orders = 20                           # the application's own: what its steps say they spend
 
     Example:
       sojourn agent launch risk_desk.toml --zone aws-eu-west-1
@@ -342,6 +345,49 @@ _ordered_by(
     "memory and lineage stay, and can be shown and exported.",
     'risk-desk --reason "its code was stolen"',
 )
+
+
+@agent.command()
+@click.argument("name")
+@click.argument("amounts", metavar="BUDGET=+AMOUNT...", nargs=-1, required=True)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="An officer's key that orders it; may be repeated.  [default: the only one here]",
+)
+@click.option("--reason", default="", help="Why, for its lineage.")
+@json_option
+@with_home
+def grant(
+    home: Home,
+    *,
+    name: str,
+    amounts: tuple[str, ...],
+    keys: tuple[str, ...],
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Grant the agent NAME more of its budgets, by order of its officers.
+
+    Each AMOUNT is added to the limit of a budget that it has. An agent whose steps or time were used up goes on.
+
+    Example:
+      sojourn agent grant risk-desk steps=+1000 calls=+20 --reason "the quarter is not over"
+    """
+    grants = parse_grants(amounts)
+    officers = [officer.key for officer in _officers(home, keys)]
+
+    async def work() -> Ordered:
+        async with reaching() as reach:
+            return await order(reach, home, name, Act.GRANT, officers, reason, grants)
+
+    def render(done: Ordered) -> None:
+        granted = {n: done.budgets[n] for n in sorted(grants)}
+        say(f"{name} is {done.status}, at version {done.version} in {done.zone}")
+        say(f"  {budgets_text(granted)}")
+
+    emit(perform(work()), as_json, render)
 
 
 @agent.command()

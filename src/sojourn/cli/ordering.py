@@ -1,11 +1,12 @@
 """Ordering an agent about: an order of its officers, carried to the zone where it is."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from sojourn.cli.agent_view import BudgetShown, budgets_shown
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.home import Home
 from sojourn.cli.reach import Reach
@@ -13,7 +14,7 @@ from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.errors import Refused
+from sojourn.core.base.errors import Misused, Refused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.ordering import carrying, sealed
@@ -22,7 +23,7 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import Overtaken, Stalled
 
-__all__ = ["Ordered", "order"]
+__all__ = ["Ordered", "order", "parse_grants"]
 
 _TRIES: Final = 20
 """The agent's next step may be decided first; then the order is put before its successor."""
@@ -31,29 +32,40 @@ _LASTS_MS: Final = 60 * 60 * 1000
 
 
 class Ordered(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent is after an order, and where. `before` says that it was so already."""
+    """What an agent is after an order, and where; what it may spend. `before` says that it was so already."""
 
     agent: str
     status: str
     version: int
     zone: str
     before: bool
+    budgets: dict[str, BudgetShown]
 
 
 async def order(
-    reach: Reach, home: Home, name: str, act: Act, officers: Sequence[KeyPair], reason: str
+    reach: Reach,
+    home: Home,
+    name: str,
+    act: Act,
+    officers: Sequence[KeyPair],
+    reason: str,
+    grants: Mapping[str, int] | None = None,
 ) -> Ordered:
     """Have an act done to the agent with a local name, by order of its officers. Raises as `find` and `decide`.
 
-    Raises `Refused` for one that is between zones, or that has ended.
+    `grants` is what a grant adds to its limits. Raises `Refused` for one that is between zones, or that has ended;
+    `Misused` for a grant of what it has no budget of.
     """
     found = await find_named(reach, home, name)
-    signed = _signed(found.record.agent_id, act, officers)
+    _check_granted(name, found, grants or {})
+    signed = _signed(found.record.agent_id, act, officers, grants or {})
     bearer = KeyPair(secrets.token_bytes(32))
     problem: Overtaken | Stalled | None = None
     for _ in range(_TRIES):
         if is_carried_out(act, found.record.eligibility):
             return _told(found.head, found, before=True)
+        if found.record.governance.ordered_ms == signed.order.issued_ms:
+            return _told(found.head, found, before=False)  # an anchor had it decided for us
         _check_reachable(name, act, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
         slot = slot_for(found.head, proposal.transition, found.zone)
@@ -77,10 +89,41 @@ def _check_reachable(name: str, act: Act, found: Found) -> None:
         raise Refused(f"{name} is {status}: nothing follows", remedy="Launch another")
 
 
-def _signed(agent: bytes, act: Act, officers: Sequence[KeyPair]) -> SignedOrder:
+def _check_granted(name: str, found: Found, grants: Mapping[str, int]) -> None:
+    budgets = found.record.eligibility.budgets
+    for budget in grants.keys() - budgets.keys():
+        problem = f"{name} has no budget {budget!r}, and so no limit that could be raised"
+        known = ", ".join(sorted(budgets)) or "none"
+        raise Misused(problem, remedy=f"Its budgets: {known}")
+
+
+def _signed(
+    agent: bytes, act: Act, officers: Sequence[KeyPair], grants: Mapping[str, int]
+) -> SignedOrder:
     now_ms = clock.wall_ms()
-    given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=now_ms + _LASTS_MS)
+    given = Order(
+        agent=agent,
+        act=act,
+        issued_ms=now_ms,
+        expires_ms=now_ms + _LASTS_MS,
+        grants=dict(grants),
+    )
     return sealed(given, officers)
+
+
+def parse_grants(texts: Sequence[str]) -> dict[str, int]:
+    """Return what is to be added to limits, as people write it: `steps=+1000`. Raises `Misused`."""
+    grants: dict[str, int] = {}
+    for text in texts:
+        name, _, amount = text.partition("=+")
+        if not name or not amount.isascii() or not amount.isdigit() or name in grants:
+            problem = f"{text!r} says not what is added to which budget"
+            raise Misused(problem, remedy="Write each budget once, as in steps=+1000")
+        grants[name] = int(amount[:20])
+        if not 0 < grants[name] < 2**63:
+            problem = f"{text!r} adds nothing, or more than a limit can be"
+            raise Misused(problem, remedy="Add at least 1, and less than 2^63")
+    return grants
 
 
 def _told(head: Certified, found: Found, *, before: bool) -> Ordered:
@@ -90,4 +133,5 @@ def _told(head: Certified, found: Found, *, before: bool) -> Ordered:
         version=head.record.version,
         zone=found.zone.name,
         before=before,
+        budgets=budgets_shown(head.record),
     )

@@ -36,7 +36,15 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     expected = {
         *(f"agent {c}" for c in ("export", "launch", "list", "logs", "send")),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
-        *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign", "sim"),
+        *(
+            "agent grant",
+            "agent show",
+            "agent watch",
+            "anchor init",
+            "anchor run",
+            "anchor sign",
+            "sim",
+        ),
         *("capsule show", "capsule verify", "demo", "host init", "host run"),
         *("keys list", "keys new", "keys show"),
         *(f"policy {c}" for c in ("check", "corpus", "diff", "show", "sign")),
