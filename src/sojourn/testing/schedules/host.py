@@ -156,14 +156,18 @@ class HostNode(Node):
         parent: Certified,
         record: AgentRecord,
         evidence: Evidence | None = None,
+        *,
+        is_charged: bool = True,
     ) -> Proposal:
-        """Return a sealed proposal of this moment."""
+        """Return a sealed proposal of this moment, with what is due charged to the agent's budgets."""
         at_ms = self.wall_ms()
         declared = evidence.intent.declared if evidence and evidence.intent else {}
+        if is_charged:
+            record = charged(kind, parent.record, record, at_ms, declared)
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
-            record=charged(kind, parent.record, record, at_ms, declared),
+            record=record,
             author=self.identity.public,
             at_ms=at_ms,
         )
