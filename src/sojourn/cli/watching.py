@@ -214,4 +214,5 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.LIFT: lambda _: "was released from quarantine",
     TransitionKind.RETIRE: lambda _: "was retired",
     TransitionKind.REVOKE: lambda _: "was revoked",
+    TransitionKind.GRANT: lambda _: "was granted more of its budgets",
 }

@@ -397,7 +397,8 @@ class Execution:
         if frame.resume.ended is not None:
             self._end(await self._ending(self._proposer.journal))
         elif frame.rest is not None:
-            self._end(Ending(how=How.RESTING))
+            text = self._custodian.record.eligibility.describe()
+            self._end(Ending(how=How.RESTING, text=text))
 
     @property
     def _is_spent(self) -> bool:

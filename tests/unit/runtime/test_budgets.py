@@ -68,6 +68,7 @@ def test_without_steps_an_agent_rests_and_goes_on_from_there_when_it_is_granted_
             assert ending is not None
             eligibility = zone.record.eligibility
             seen.append((ending.how, len(outside.effects), spent(zone)["steps"]))
+            assert "dormant, steps used up" == ending.text
             assert Status.DORMANT is eligibility.status and not eligibility.is_acting
             (wake,) = eligibility.wake
             assert wake.at_ms is not None and wake.at_ms <= zone.now_ms

@@ -21,7 +21,7 @@ from sojourn.core.agent.budgets import (
 )
 from sojourn.core.agent.eligibility import Budget, Status
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.transition import Transition, TransitionKind, check_constant
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import BudgetExhausted, Rejected
 from tests.unit.core.agent.records import ACTIVE, BOUND, HOST, changed, following, slot_of
@@ -121,6 +121,20 @@ def test_section_4_check_12_no_other_count_passes(
             check(kind, head, told, at_ms, **declared)
         fell = told.eligibility.budgets[name].spent < 5
         assert ("bad-change" if fell else "miscounted") == caught.value.reason
+
+
+@pytest.mark.parametrize("change", [{"spent": 4}, {"limit": 49}, {"spent": 51}])
+def test_no_later_version_has_spent_less_or_may_spend_less(change: dict[str, int]) -> None:
+    """What lies between an opening and a head is not shown: a zone that lies could give back what was spent."""
+    head = changed(agent(), eligibility__budgets={n: Budget(limit=50, spent=5) for n in NAMES})
+    later = following(head)
+    check_constant(head, later)
+    more = {name: Budget(limit=60, spent=6) for name in NAMES}
+    check_constant(head, changed(later, eligibility__budgets=more))
+    budgets = head.eligibility.budgets
+    given_back = budgets | {HOPS: replace(budgets[HOPS], **change)}
+    with pytest.raises(Rejected):
+        check_constant(head, changed(later, eligibility__budgets=given_back))
 
 
 def test_an_agent_without_budgets_counts_nothing() -> None:

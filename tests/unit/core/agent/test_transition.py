@@ -231,6 +231,7 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
     TransitionKind.LIFT: STILL,
     TransitionKind.RETIRE: {(Status.ACTIVE, Status.RETIRED), (Status.DORMANT, Status.RETIRED)},
     TransitionKind.REVOKE: {(Status.ACTIVE, Status.REVOKED), (Status.DORMANT, Status.REVOKED)},
+    TransitionKind.GRANT: STILL,
 }
 
 
