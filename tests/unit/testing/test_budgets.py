@@ -3,8 +3,8 @@
 import pytest
 
 from sojourn.core.agent.eligibility import Status
-from sojourn.testing import LaunchedAgent, World, Zone, simulate
-from tests.unit.testing.workers import Asker, Walker
+from sojourn.testing import Faults, LaunchedAgent, World, Zone, seeds, simulate
+from tests.unit.testing.workers import Asker, Payer, Walker
 
 TURNS = 6
 PACE_S = 0.2
@@ -81,6 +81,28 @@ def test_section_2_with_its_host_killed_an_exhausted_agent_is_granted_more_all_t
         assert not world.broken_promises()
 
 
+@seeds(2)
+def test_section_2_in_a_storm_budgets_run_out_and_nothing_is_done_twice_or_lost(seed: int) -> None:
+    with simulate(seed=seed, faults=Faults.storm()) as world:
+        zone = world.zone("a", hosts=2)
+        plan = {"turns": TURNS, "pace_s": PACE_S}
+        memory = {"plan": plan, "unsure": None, "done": None}
+        budgets = {"steps": 8, "wall_ms": 2_000, "calls": 100}
+        agent = world.launch(Payer, zone, memory=memory, budgets=budgets)
+        world.run(20)
+        world.calm()
+        while not agent.has_ended:
+            agent.wait(lambda it: it.has_ended or not it.record.eligibility.is_acting, "runs out")
+            if not agent.has_ended:
+                world.order(agent, "grant", grants={"steps": 8, "wall_ms": 2_000})
+        unsure = agent.result()
+        paid = [each.arguments[0] for each in agent.performed("pay")]
+        assert len(paid) == len(set(paid))
+        assert set(range(TURNS)) == {*paid, *unsure}
+        assert list(range(TURNS)) == agent.memory("done")
+        assert not world.broken_promises()
+
+
 def test_section_2_time_counts_wherever_the_agent_is_bound_and_not_while_it_sleeps() -> None:
     with simulate(seed=4) as world:
         agent = asks(world, world.zone("a"), wall_ms=10**9, calls=1)
@@ -101,7 +123,7 @@ def test_section_2_the_last_hop_is_made_and_the_next_waits_for_the_officers() ->
         plan = {"route": ["b", "a", "b"]}
         agent = world.launch(Walker, a, memory={"plan": plan, "diary": None}, budgets={"hops": 1})
         agent.arrives(b)
-        world.run(60)
+        world.run(5)
         assert b is agent.zone
         assert {"hops": 1} == spent(agent)
         world.order(agent, "grant", grants={"hops": 2})
