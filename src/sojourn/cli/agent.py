@@ -1,8 +1,10 @@
 """`sojourn agent`: launch agents; watch, find, show, message, export and order them about."""
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 import msgspec
@@ -10,7 +12,7 @@ import msgspec
 from sojourn.cli import address_book
 from sojourn.cli.accusing import Accused, accuse
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
-from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
+from sojourn.cli.agent_view import AgentShown, agent_shown, budgets_text, render_agent
 from sojourn.cli.amending import Amended, amend
 from sojourn.cli.capsule import read_capsule
 from sojourn.cli.documents import read_signed
@@ -24,7 +26,7 @@ from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import MOMENT, json_option, with_home
-from sojourn.cli.ordering import OnItsWay, Ordered, order, signed_order
+from sojourn.cli.ordering import OnItsWay, Ordered, order, parse_grants, signed_order
 from sojourn.cli.output import emit, note, say, say_json, table, when
 from sojourn.cli.publishing import render_told, write_order
 from sojourn.cli.reach import perform, reaching
@@ -106,8 +108,11 @@ def launch_agent(
       residency = ["EU"]
       values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
 
-      [budgets]
-      calls = 1000
+      [budgets]                             # limits; without one, no limit
+      steps = 100000                        # counted: steps, calls (acts outside), hops,
+      calls = 1000                          # wall_ms (time it is active and bound)
+      cost_micros = 5000000                 # declared by steps and told: cost_micros, tokens
+      orders = 20                           # the application's own: what its steps say they spend
 
     Example:
       sojourn agent launch risk_desk.toml --zone aws-eu-west-1
@@ -298,47 +303,71 @@ def _ordered_by(act: Act, about: str, example: str) -> None:
 
     @agent.command(str(act), help=f"{about}\n\nExample:\n  sojourn agent {act} {example}")
     @click.argument("name")
-    @click.option(
-        "--key",
-        "keys",
-        multiple=True,
-        help="An officer's key that orders it; may be repeated.  [default: the only one here]",
-    )
-    @click.option("--reason", default="", help="Why, for its lineage.")
-    @click.option(
-        "--until", type=MOMENT, help="When it lapses if not carried out.  [default: in a week]"
-    )
-    @click.option("--output", type=_FILE, help="Only write it to this file, to be published.")
-    @json_option
+    @_order_options
     @with_home
-    def command(
-        home: Home,
-        *,
-        name: str,
-        keys: tuple[str, ...],
-        reason: str,
-        until: datetime | None,
-        output: Path | None,
-        as_json: bool,
-    ) -> None:
-        officers = [officer.key for officer in _officers(home, keys)]
-        signed = signed_order(home, name, act, officers, until)
-        if output is not None:
-            written = write_order(output, signed)
-            emit(written, as_json, lambda _: say(f"{output}: the order to {act} {name}"))
-            return
-
-        async def work() -> Ordered | OnItsWay:
-            async with reaching() as reach:
-                return await order(reach, home, name, signed, reason)
-
-        emit(perform(work()), as_json, lambda done: _render_order(name, done))
+    def command(home: Home, *, name: str, **options: Unpack[_OrderOptions]) -> None:
+        _give_order(home, name, act, options)
 
 
-def _render_order(name: str, done: Ordered | OnItsWay) -> None:
+class _OrderOptions(TypedDict):
+    """What every command takes that gives an order."""
+
+    keys: tuple[str, ...]
+    reason: str
+    until: datetime | None
+    output: Path | None
+    as_json: bool
+
+
+def _order_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option(
+            "--key",
+            "keys",
+            multiple=True,
+            help="An officer's key that orders it; may be repeated.  [default: the only one here]",
+        ),
+        click.option("--reason", default="", help="Why, for its lineage."),
+        click.option(
+            "--until", type=MOMENT, help="When it lapses if not carried out.  [default: in a week]"
+        ),
+        click.option("--output", type=_FILE, help="Only write it to this file, to be published."),
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _give_order(
+    home: Home,
+    name: str,
+    act: Act,
+    options: _OrderOptions,
+    grants: Mapping[str, int] | None = None,
+) -> None:
+    """Have officers order an act, or write the order to a file."""
+    officers = [officer.key for officer in _officers(home, options["keys"])]
+    signed = signed_order(home, name, act, officers, options["until"], grants)
+    output = options["output"]
+    if output is not None:
+        written = write_order(output, signed)
+        emit(written, options["as_json"], lambda _: say(f"{output}: the order to {act} {name}"))
+        return
+
+    async def work() -> Ordered | OnItsWay:
+        async with reaching() as reach:
+            return await order(reach, home, name, signed, options["reason"])
+
+    emit(perform(work()), options["as_json"], lambda done: _render_order(name, done, grants or {}))
+
+
+def _render_order(name: str, done: Ordered | OnItsWay, grants: Mapping[str, int]) -> None:
     if isinstance(done, Ordered):
         already = " already" if done.before else ""
         say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
+        if grants:
+            say(f"  {budgets_text({each: done.budgets[each] for each in sorted(grants)})}")
         return
     note(f"{name} cannot be reached now: {done.why}")
     render_told(done.published)
@@ -382,6 +411,24 @@ _ordered_by(
     "honoured and broken leases count no more. That anchors were proved to have lied stays.",
     'risk-desk --reason "the outage of June is over"',
 )
+
+
+@agent.command()
+@click.argument("name")
+@click.argument("amounts", metavar="BUDGET=+AMOUNT...", nargs=-1, required=True)
+@_order_options
+@with_home
+def grant(
+    home: Home, *, name: str, amounts: tuple[str, ...], **options: Unpack[_OrderOptions]
+) -> None:
+    """Grant the agent NAME more of its budgets, by order of its officers.
+
+    Each AMOUNT is added to the limit of a budget that it has. An agent whose steps or time were used up goes on.
+
+    Example:
+      sojourn agent grant risk-desk steps=+1000 calls=+20 --reason "the quarter is not over"
+    """
+    _give_order(home, name, Act.GRANT, options, parse_grants(amounts))
 
 
 @agent.command("accuse")

@@ -5,13 +5,14 @@ anchors are known are given the order: it comes to the agent by itself.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from sojourn.cli.address_book import entry_of
+from sojourn.cli.agent_view import BudgetShown, budgets_shown
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
@@ -30,7 +31,7 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import Overtaken, Stalled
 
-__all__ = ["OnItsWay", "Ordered", "order", "signed_order"]
+__all__ = ["OnItsWay", "Ordered", "order", "parse_grants", "signed_order"]
 
 _TRIES: Final = 20
 """The agent's next step may be decided first; then the order is put before its successor."""
@@ -39,13 +40,14 @@ _LASTS_MS: Final = 7 * 24 * 60 * 60 * 1000
 
 
 class Ordered(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent is after an order, and where. `before` says that it was so already."""
+    """What an agent is after an order, and where; what it may spend. `before` says that it was so already."""
 
     agent: str
     status: str
     version: int
     zone: str
     before: bool
+    budgets: dict[str, BudgetShown]
 
 
 class OnItsWay(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +64,21 @@ class OnItsWay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def signed_order(
-    home: Home, name: str, act: Act, officers: Sequence[KeyPair], until: datetime | None
+    home: Home,
+    name: str,
+    act: Act,
+    officers: Sequence[KeyPair],
+    until: datetime | None,
+    grants: Mapping[str, int] | None = None,
 ) -> SignedOrder:
-    """Return an order about the agent with a local name, sealed. Raises `Misused`."""
+    """Return an order about the agent with a local name, sealed; a grant adds `grants`. Raises `Misused`."""
     agent, now_ms = entry_of(home, name).agent_id, clock.wall_ms()
     ends_ms = milliseconds(until) if until is not None else now_ms + _LASTS_MS
     if ends_ms <= now_ms:
         raise Misused("the order would have lapsed already", remedy="Give a later --until")
-    given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=ends_ms)
+    given = Order(
+        agent=agent, act=act, issued_ms=now_ms, expires_ms=ends_ms, grants=dict(grants or {})
+    )
     return sealed(given, officers)
 
 
@@ -78,11 +87,13 @@ async def order(
 ) -> Ordered | OnItsWay:
     """Have done what officers ordered of the agent with a local name; where it cannot be reached, publish it.
 
-    Raises as `decide` for what its zone will not do, `Refused` for an agent that has ended, and `Failed` if there
-    is nobody to publish it to either.
+    Raises as `decide` for what its zone will not do, `Refused` for an agent that has ended, `Misused` for a grant of
+    what it has no budget of, and `Failed` if there is nobody to publish it to either.
     """
     try:
         return await _carry(reach, home, name, signed, reason)
+    except _Ungrantable:
+        raise
     except (_InFlight, Misused, Unreachable, Stalled) as problem:
         why = problem.problem
     return OnItsWay(
@@ -94,6 +105,10 @@ async def order(
     )
 
 
+class _Ungrantable(Misused):
+    """It was reached, and has no budget of what was to be granted."""
+
+
 class _InFlight(Refused):
     """The agent is between zones: nothing can be ordered of it there."""
 
@@ -101,11 +116,14 @@ class _InFlight(Refused):
 async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reason: str) -> Ordered:
     act = signed.order.act
     found = await find_named(reach, home, name)
+    _check_granted(name, found, signed.order.grants)
     bearer = KeyPair(secrets.token_bytes(32))
     problem: Overtaken | Stalled | None = None
     for _ in range(_TRIES):
         if is_carried_out_on(act, found.record.eligibility, found.record.trust):
             return _told(found.head, found, before=True)
+        if found.record.governance.ordered_ms == signed.order.issued_ms:
+            return _told(found.head, found, before=False)  # an anchor had it decided for us
         _check_reachable(name, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
         slot = slot_for(found.head, proposal.transition, found.zone)
@@ -128,6 +146,29 @@ def _check_reachable(name: str, found: Found) -> None:
         raise Refused(f"{name} is {status}: nothing follows", remedy="Launch another")
 
 
+def _check_granted(name: str, found: Found, grants: Mapping[str, int]) -> None:
+    budgets = found.record.eligibility.budgets
+    for budget in grants.keys() - budgets.keys():
+        problem = f"{name} has no budget {budget!r}, and so no limit that could be raised"
+        known = ", ".join(sorted(budgets)) or "none"
+        raise _Ungrantable(problem, remedy=f"Its budgets: {known}")
+
+
+def parse_grants(texts: Sequence[str]) -> dict[str, int]:
+    """Return what is to be added to limits, as people write it: `steps=+1000`. Raises `Misused`."""
+    grants: dict[str, int] = {}
+    for text in texts:
+        name, _, amount = text.partition("=+")
+        if not name or not amount.isascii() or not amount.isdigit() or name in grants:
+            problem = f"{text!r} says not what is added to which budget"
+            raise Misused(problem, remedy="Write each budget once, as in steps=+1000")
+        grants[name] = int(amount[:20])
+        if not 0 < grants[name] < 2**63:
+            problem = f"{text!r} adds nothing, or more than a limit can be"
+            raise Misused(problem, remedy="Add at least 1, and less than 2^63")
+    return grants
+
+
 def _told(head: Certified, found: Found, *, before: bool) -> Ordered:
     return Ordered(
         agent=cid_text(head.record.agent_id),
@@ -135,4 +176,5 @@ def _told(head: Certified, found: Found, *, before: bool) -> Ordered:
         version=head.record.version,
         zone=found.zone.name,
         before=before,
+        budgets=budgets_shown(head.record),
     )

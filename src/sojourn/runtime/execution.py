@@ -15,8 +15,10 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+import msgspec
+
 from sojourn.core.base.encoding import Value
-from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.core.base.errors import BudgetExhausted, Denied, Refused, Rejected
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
@@ -374,10 +376,9 @@ class Execution:
     async def _propose_one(self, proposal: "_Proposal") -> None:
         match proposal:
             case _Batch(frame, kept):
-                await self._proposer.commit(frame, kept)
-                await self._reply(frame, Done())
-                if frame.resume.ended is not None:
-                    self._end(await self._ending(self._proposer.journal))
+                await self._commit(frame, kept)
+            case Intend() | Depart() if self._is_spent:
+                pass  # it is called again when the agent goes on
             case Intend():
                 await self._reply(proposal, await self._intend(proposal))
             case Depart():
@@ -392,12 +393,26 @@ class Execution:
             case None:
                 self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
 
+    async def _commit(self, frame: Commit, kept: dict[bytes, bytes]) -> None:
+        await self._proposer.commit(frame, kept)
+        await self._reply(frame, Done(is_spent=self._is_spent))
+        if frame.resume.ended is not None:
+            self._end(await self._ending(self._proposer.journal))
+        elif frame.rest is not None:
+            text = self._custodian.record.eligibility.describe()
+            self._end(Ending(how=How.RESTING, text=text))
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._custodian.record.eligibility.is_exhausted
+
     async def _intend(self, frame: Intend) -> Answer:
         try:
-            return Permitted(key=await self._proposer.intend(frame))
+            key = await self._proposer.intend(frame)
+            return Permitted(key=key, is_spent=self._is_spent)
         except Denied as denied:
             await self._proposer.deny(frame, denied)
-            return _problem(denied)
+            return msgspec.structs.replace(_problem(denied), is_spent=self._is_spent)
 
     async def _depart(self, frame: Depart) -> None:
         try:
@@ -419,7 +434,11 @@ class Execution:
 
 
 def _problem(error: Denied | Refused) -> Problem:
-    cause: Literal["denied", "refused"] = "denied" if isinstance(error, Denied) else "refused"
+    cause: Literal["denied", "refused", "exhausted"]
+    if isinstance(error, BudgetExhausted):
+        cause = "exhausted"
+    else:
+        cause = "denied" if isinstance(error, Denied) else "refused"
     return Problem(cause=cause, problem=error.problem, remedy=error.remedy)
 
 

@@ -67,7 +67,8 @@ class Intent(Value):
     """An action with an effect outside, that the agent's code proposes (protocol §10).
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
-    expects the intent to have; keys never repeat, since a version is decided once.
+    expects the intent to have; keys never repeat, since a version is decided once. `cost_micros` and `tokens` are
+    the most that it is to cost.
     """
 
     key: Name
@@ -75,6 +76,8 @@ class Intent(Value):
     action: Name
     effect: Literal["idempotent", "once"]
     arguments: Digest
+    cost_micros: Count = 0
+    tokens: Count = 0
 
 
 class Permit(Value):
@@ -109,8 +112,8 @@ class Custodian(Protocol):
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
-        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`,
-        and then nothing has changed; `LeaseLost`.
+        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`
+        (`BudgetExhausted` where the agent cannot pay for it), and then nothing has changed; `LeaseLost`.
         """
 
     async def places(self) -> tuple[Assessment, ...]:

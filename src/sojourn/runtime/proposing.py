@@ -4,23 +4,34 @@ One proposal at a time, each on top of what is final; one that fails leaves noth
 live lease (protocol §10).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import ZERO, cid_text
-from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import Denial, Failure, Intended, Raised, parse_record
+from sojourn.runtime.records import (
+    Considered,
+    Denial,
+    Failure,
+    Intended,
+    Outcome,
+    Raised,
+    Record,
+    parse_record,
+)
 
 __all__ = ["Proposer"]
 
@@ -38,6 +49,7 @@ class Proposer:
         self._holdings = holdings
         self._custodian = custodian
         self._staying: dict[bytes, Collection[str]] = {}
+        self._held: list[tuple[Commit, Mapping[bytes, bytes]]] = []
 
     def check_lease(self) -> None:
         """Raise `LeaseLost` unless this host may act for the agent at this moment."""
@@ -56,8 +68,18 @@ class Proposer:
     async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
         """Make a batch final, with the new blocks that came with it.
 
+        Where the agent's steps or time are used up, it becomes final with the one that lays the agent to rest.
+
         Raises `Rejected` for what the agent's side may not say.
         """
+        if not frame.spent.keys().isdisjoint(COUNTED):
+            problem = "the agent's side counts what is counted for it"
+            raise Rejected(problem, reason="out-of-turn", where="frame.spent")
+        is_last = frame.rest is not None or frame.resume.ended is not None
+        if self._custodian.record.eligibility.is_exhausted and not is_last:
+            self._held.append((frame, kept))
+            return
+        frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
         if any(isinstance(record, Intended | Denial) for record, _ in parsed):
             problem = "the agent's side wrote what the gate answered"
@@ -73,11 +95,28 @@ class Proposer:
             compartments=compartments,
             blocks=kept,
             records=len(plain),
-            spent=frame.spent,
+            spent={**frame.spent, STEPS: _steps(record for record, _ in parsed)},
+            wake=() if frame.rest is None else (_wake(frame.rest),),
         )
+
+    def _joined(
+        self, frame: Commit, kept: Mapping[bytes, bytes]
+    ) -> tuple[Commit, Mapping[bytes, bytes]]:
+        """Return a batch with those before it that wait to become final."""
+        frames = [*(held for held, _ in self._held), frame]
+        blocks = [*(held for _, held in self._held), kept]
+        self._held = []
+        spent: Counter[str] = Counter()
+        for each in frames:
+            spent.update(each.spent)
+        records = tuple(record for each in frames for record in each.records)
+        joined = msgspec.structs.replace(frame, records=records, spent=dict(spent))
+        return joined, dict(ChainMap(*map(dict, reversed(blocks))))
 
     async def intend(self, frame: Intend) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
+        if self._awake() is not None:  # it rested for want of steps or time, and goes on with this
+            await self._propose(self.journal, self._awake())
         record = self._custodian.record
         key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
         saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())
@@ -88,6 +127,8 @@ class Proposer:
             action=frame.action,
             effect=frame.effect,
             arguments=frame.arguments,
+            cost_micros=frame.cost_micros,
+            tokens=frame.tokens,
         )
         self.check_lease()
         try:
@@ -114,6 +155,7 @@ class Proposer:
             at_ms=self._custodian.now_ms(),
             zone=record.custody.zone,
             version=record.version,
+            cause="exhausted" if isinstance(denied, BudgetExhausted) else "denied",
             reason=denied.problem[:REASON_CHARS_MAX],
             remedy=denied.remedy[:REASON_CHARS_MAX],
         )
@@ -132,8 +174,11 @@ class Proposer:
 
     async def rest(self, frame: Rest) -> None:
         """Let the agent rest, dormant, until a time or a message."""
-        wake = Wake(at_ms=frame.until_ms, on_message=frame.listening)
-        await self._propose(self.journal, Status.DORMANT, wake=(wake,))
+        if self._held:
+            last, kept = self._held.pop()
+            await self.commit(msgspec.structs.replace(last, rest=frame), kept)
+        else:
+            await self._propose(self.journal, Status.DORMANT, wake=(_wake(frame),))
 
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
@@ -218,7 +263,7 @@ class Proposer:
         return {n for n, c in self._memory.compartments.items() if c.held_by not in here}
 
     def _status(self, frame: Commit) -> Status | None:
-        return Status.DORMANT if frame.resume.ended else self._awake()
+        return Status.DORMANT if frame.resume.ended or frame.rest else self._awake()
 
     def _awake(self) -> Status | None:
         return None if self._custodian.record.eligibility.status is Status.ACTIVE else Status.ACTIVE
@@ -240,6 +285,15 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
             raise Rejected(problem, reason="bad-link", where="frame")
 
 
+def _wake(rest: Rest) -> Wake:
+    return Wake(at_ms=rest.until_ms, on_message=rest.listening)
+
+
+def _steps(records: Iterable[Record]) -> int:
+    """Return how many steps of the code the records of a batch stand for: outcomes, and considerations."""
+    return sum(isinstance(record, Outcome | Considered) for record in records)
+
+
 def _intended(frame: Intend, key: str) -> Intended:
     return Intended(
         call=frame.call,
@@ -248,4 +302,6 @@ def _intended(frame: Intend, key: str) -> Intended:
         action=frame.action,
         effect=frame.effect,
         key=key,
+        cost_micros=frame.cost_micros,
+        tokens=frame.tokens,
     )

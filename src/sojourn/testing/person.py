@@ -166,7 +166,10 @@ async def order(
     """Carry an order of the agent's issuer to where it is, after whatever it does next, until it is carried out."""
     signed = sealed(given, [ISSUER])
     return await _carry(
-        pool, look, lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms)
+        pool,
+        look,
+        lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms),
+        lambda head: head.record.governance.ordered_ms >= given.issued_ms,
     )
 
 
@@ -184,10 +187,13 @@ async def _carry(
     pool: ConnectionPool,
     look: Callable[[], tuple[ZoneManifest, Certified]],
     proposed: Callable[[Certified], Proposal],
+    is_done: Callable[[Certified], bool] = lambda _: False,
 ) -> Certified:
-    """Have decided what anybody may carry, after whatever the agent does next."""
+    """Have decided what anybody may carry, after whatever the agent does next, unless it is done already."""
     while True:
         zone, head = look()
+        if is_done(head):
+            return head  # whoever drives for us had it decided
         proposal = proposed(head)
         slot = slot_for(head, proposal.transition, zone)
         try:

@@ -239,14 +239,26 @@ class World(Publishing):
             within,
         )
 
-    def order(self, agent: LaunchedAgent, act: Act | str, within: float = WITHIN_S) -> None:
+    def order(
+        self,
+        agent: LaunchedAgent,
+        act: Act | str,
+        within: float = WITHIN_S,
+        *,
+        grants: Mapping[str, int] | None = None,
+    ) -> None:
         """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
 
-        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke" or "forgive".
+        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke", "forgive", or "grant" with what it
+        `grants`.
         """
         now_ms = self._person.clock.wall_ms()
         given = Order(
-            agent=agent.id, act=Act(act), issued_ms=now_ms, expires_ms=now_ms + int(within * 1000)
+            agent=agent.id,
+            act=Act(act),
+            issued_ms=now_ms,
+            expires_ms=now_ms + int(within * 1000),
+            grants=dict(grants or {}),
         )
         self.perform(
             lambda: person.order(

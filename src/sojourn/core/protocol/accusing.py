@@ -1,5 +1,6 @@
 """Having an accusation counted: the proposal of whoever carries it, as an order is carried (protocol §2)."""
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role, Seal, statement
@@ -17,10 +18,11 @@ def accusing(
 
     Raises `Rejected` ("nothing-new", "no-room") where nothing is to be counted.
     """
+    record = after_accusation(head.record, head.certificate.slot, accusation)
     transition = Transition(
         kind=TransitionKind.ACCUSE,
         parent=head.record.digest,
-        record=after_accusation(head.record, head.certificate.slot, accusation),
+        record=charged(TransitionKind.ACCUSE, head.record, record, at_ms),
         author=bearer.public,
         at_ms=at_ms,
         reason=reason,

@@ -7,6 +7,7 @@ the anchors, so that a vote is a comparison.
 
 from collections.abc import Iterable, Sequence
 
+from sojourn.core.agent.budgets import charged, check_follows
 from sojourn.core.agent.governance import Document, SignedDocument, check_successor
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.succession import extended
@@ -51,10 +52,11 @@ def bringing(
     """
     succeeded(head.record, run)
     documents = [signed.document for signed in run]
+    record = amended(head.record, head.certificate.slot, old, documents, at_ms)
     transition = Transition(
         kind=TransitionKind.AMEND,
         parent=head.record.digest,
-        record=amended(head.record, head.certificate.slot, old, documents, at_ms),
+        record=charged(TransitionKind.AMEND, head.record, record, at_ms),
         author=bearer.public,
         at_ms=at_ms,
         reason=reason,
@@ -120,9 +122,7 @@ def check_amendment(dossier: Dossier, proposal: Proposal, parent: Certified, vie
     check_run(old, run, transition.at_ms)
     documents = [signed.document for signed in run]
     expected = amended(parent.record, parent.certificate.slot, old, documents, transition.at_ms)
-    if transition.record != expected:
-        problem = "the record is not the one that follows"
-        raise Rejected(problem, reason="bad-change", where="record")
+    check_follows(transition, parent.record, expected)
     check_stored(proposal, view)
     others = documents_of(
         (each for each in parent.record.governance.documents if each != digest_of(old)), view

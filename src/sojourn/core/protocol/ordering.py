@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.orders import Order, SignedOrder
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import digest_of
@@ -28,10 +29,12 @@ def carrying(
 
     Raises `Rejected` ("bad-status") where there is nothing to do.
     """
+    kind = TransitionKind(signed.order.act)
+    record = ordered(head.record, head.certificate.slot, signed.order)
     transition = Transition(
-        kind=TransitionKind(signed.order.act),
+        kind=kind,
         parent=head.record.digest,
-        record=ordered(head.record, head.certificate.slot, signed.order),
+        record=charged(kind, head.record, record, at_ms),
         author=bearer.public,
         at_ms=at_ms,
         reason=reason,
