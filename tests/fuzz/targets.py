@@ -26,6 +26,7 @@ from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
 from sojourn.core.agent.memory.chunks import Chunks, write
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import (
@@ -43,6 +44,7 @@ from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
     MANIFEST_BYTES_MAX,
+    ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
 )
 from sojourn.core.base.merkle import Inclusion
@@ -152,6 +154,7 @@ VALUES: Final = (
     _value("record", AgentRecord, "record", limit=RECORD_BYTES_MAX),
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
+    _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),
@@ -162,6 +165,8 @@ VALUES: Final = (
     _row(Certified, "certified"),
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
+    _row(SignedOrder),
+    _row(SignedDocument),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )
