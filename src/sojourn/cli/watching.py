@@ -208,7 +208,9 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.DEPART: _left,
     TransitionKind.ADMIT: lambda r: f"was admitted, term {r.custody.term}, {_host(r)}",
     TransitionKind.RETURN: lambda r: f"came back, term {r.custody.term}",
-    TransitionKind.AMEND: lambda r: f"was amended, version {r.governance.version} of its governance",
+    TransitionKind.AMEND: lambda r: (
+        f"was amended, version {r.governance.version} of its governance"
+    ),
     TransitionKind.SUSPEND: lambda _: "was suspended",
     TransitionKind.RESUME: lambda _: "was resumed",
     TransitionKind.QUARANTINE: lambda _: "was put in quarantine",
