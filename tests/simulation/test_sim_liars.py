@@ -115,7 +115,7 @@ def test_liars_are_at_most_as_many_as_a_zone_tolerates() -> None:
 
 def test_liars_lie_to_the_honest_and_are_noticed() -> None:
     """Forged votes, certificates, heads and pasts are declined for what they are."""
-    counts = seen("liars", 300).counts + seen("contested", 200).counts
+    counts = seen("liars", 300).counts + seen("contested", 500).counts
     declined = {
         "bad-signature",
         "duplicate-signer",

@@ -22,7 +22,7 @@ from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out_on
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.errors import Misused, Refused, Unreachable
+from sojourn.core.base.errors import Failed, Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.ordering import carrying, sealed
@@ -88,20 +88,27 @@ async def order(
     """Have done what officers ordered of the agent with a local name; where it cannot be reached, publish it.
 
     Raises as `decide` for what its zone will not do, `Refused` for an agent that has ended, `Misused` for a grant of
-    what it has no budget of, and `Failed` if there is nobody to publish it to either.
+    what it has no budget of; `Unreachable` if neither its zone answers nor anybody to publish it to, else `Failed`.
     """
     try:
         return await _carry(reach, home, name, signed, reason)
     except _Ungrantable:
         raise
-    except (_InFlight, Misused, Unreachable, Stalled) as problem:
-        why = problem.problem
+    except (_InFlight, Misused, Unreachable, Stalled) as error:
+        problem = error
+    try:
+        published = await publish(reach, home, [signed])
+    except Failed as failed:
+        if isinstance(problem, Unreachable):
+            both = f"{problem.problem}; {failed.problem}"
+            raise Unreachable(both, remedy=failed.remedy) from None
+        raise
     return OnItsWay(
         agent=cid_text(signed.order.agent),
         act=str(signed.order.act),
         expires_ms=signed.order.expires_ms,
-        why=why,
-        published=await publish(reach, home, [signed]),
+        why=problem.problem,
+        published=published,
     )
 
 
