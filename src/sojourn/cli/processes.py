@@ -51,6 +51,11 @@ class Started:
     log: Path
     log_start: int
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether it has neither ended nor come to hold its folder."""
+        return self.process.poll() is None and running(self.place.folder) is None
+
     def check(self) -> None:
         """Raise `Failed` with what it said last if it has ended already."""
         code = self.process.poll()
