@@ -4,7 +4,6 @@ What can be reached is ordered at once, and the answer says what the agent is no
 anchors are known are given the order: it comes to the agent by itself.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -13,28 +12,24 @@ import msgspec
 
 from sojourn.cli.address_book import entry_of
 from sojourn.cli.agent_view import BudgetShown, budgets_shown
-from sojourn.cli.finding import Found, find_named
+from sojourn.cli.carrying import any_bearer, carry, decide_borne
+from sojourn.cli.finding import Found
 from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
 from sojourn.cli.publishing import Published, publish
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.eligibility import ACTING, Status
-from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out_on
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Failed, Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.ordering import carrying, sealed
-from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.validate import slot_for
 from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled
+from sojourn.runtime.zone_client import Stalled
 
 __all__ = ["OnItsWay", "Ordered", "order", "parse_grants", "signed_order"]
 
-_TRIES: Final = 20
-"""The agent's next step may be decided first; then the order is put before its successor."""
 _LASTS_MS: Final = 7 * 24 * 60 * 60 * 1000
 """An order that was not carried out by then, to an agent that could not be reached, has lapsed."""
 
@@ -121,28 +116,19 @@ class _InFlight(Refused):
 
 
 async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reason: str) -> Ordered:
-    act = signed.order.act
-    found = await find_named(reach, home, name)
-    _check_granted(name, found, signed.order.grants)
-    bearer = KeyPair(secrets.token_bytes(32))
-    problem: Overtaken | Stalled | None = None
-    for _ in range(_TRIES):
+    act, bearer = signed.order.act, any_bearer()
+
+    async def once(found: Found) -> Ordered:
+        _check_granted(name, found, signed.order.grants)
         if is_carried_out_on(act, found.record.eligibility, found.record.trust):
             return _told(found.head, found, before=True)
         if found.record.governance.ordered_ms == signed.order.issued_ms:
             return _told(found.head, found, before=False)  # an anchor had it decided for us
         _check_reachable(name, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
-        slot = slot_for(found.head, proposal.transition, found.zone)
-        proposer = Proposer(proposal, slot, found.zone, parent=found.head)
-        try:
-            done = await reach.decide(found.zone, proposer, NoBlocks())
-            return _told(done, found, before=False)
-        except (Overtaken, Stalled) as error:
-            problem = error
-        found = await find_named(reach, home, name)
-    assert problem is not None
-    raise problem
+        return _told(await decide_borne(reach, found, proposal), found, before=False)
+
+    return await carry(reach, home, name, once)
 
 
 def _check_reachable(name: str, found: Found) -> None:

@@ -15,12 +15,12 @@ from msgspec import Meta
 
 from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.events import forgiven
-from sojourn.core.agent.governance import Officers, check_threshold
+from sojourn.core.agent.governance import Officers, check_sealed, check_threshold
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.base.seals import Kind, Seal
 
 __all__ = [
     "THRESHOLDS",
@@ -126,11 +126,7 @@ class SignedOrder(Value):
 
         That is all that can be told where nothing is known of the agent.
         """
-        if not self.seals:
-            raise Rejected("nobody sealed it", reason="below-threshold", where="order.seals")
-        for index, seal in enumerate(self.seals):
-            where = f"order.seals[{index}]"
-            check_seal(Kind.ORDER, Role.ISSUER, digest_of(self.order), seal, where=where)
+        check_sealed(Kind.ORDER, digest_of(self.order), self.seals, where="order")
 
 
 def carried_out_on(
