@@ -49,6 +49,7 @@ from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
     MANIFEST_BYTES_MAX,
+    ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
 )
 from sojourn.core.base.merkle import Inclusion
@@ -160,6 +161,7 @@ VALUES: Final = (
     _value("record", AgentRecord, "record", limit=RECORD_BYTES_MAX),
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
+    _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),
@@ -172,6 +174,7 @@ VALUES: Final = (
     _value("statements", News, limit=STATEMENTS_BYTES_MAX),
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
+    _row(SignedDocument),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )

@@ -198,6 +198,7 @@ def test_a_decoder_that_is_not_strict_is_found_by_what_is_written_wrongly(name: 
 @pytest.mark.parametrize(
     "name", ["keys of a mapping in any order", "a list where a field is a map"]
 )
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # it is not made smaller here
 def test_a_bug_of_structure_is_found_by_exchanged_parts(name: str) -> None:
     canary = CANARIES[name]
     with canary.planted():

@@ -52,4 +52,4 @@ def test_a_policy_is_amended_where_the_agent_is(agents: Person) -> None:
     agents.good("agent", "export", "asker", "asker.car")
     verified = agents.good("capsule", "verify", "asker.car", "--json").json
     assert [3] == [document["version"] for document in verified["documents"]]
-    assert issuer == verified["agent"]["issuer"]
+    assert issuer == verified["agent"]["issuer"] == verified["documents"][0]["issuer_id"]

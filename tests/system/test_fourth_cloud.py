@@ -13,7 +13,7 @@ from tests.system.person import Person, until
 
 ROUNDS_MAX = 10
 """Within how many rounds of gossip it must have left: on a machine that is busy with other things one is too few."""
-TURNS = 300
+TURNS = 500
 NOMAD = f'''\
 """Adds up squares, and looks round for a cheaper place until it has found one."""
 

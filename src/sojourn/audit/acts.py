@@ -239,6 +239,8 @@ def _intent(intended: Intended, record: AgentRecord) -> Intent:
         key=intended.key,
         arguments=intended.arguments,
         labels=record.memory.labels(),
+        cost_micros=intended.cost_micros,
+        tokens=intended.tokens,
     )
 
 

@@ -73,6 +73,7 @@ class CapsuleShown(msgspec.Struct, frozen=True, kw_only=True):
 def shown_capsule(verified: VerifiedCapsule) -> CapsuleShown:
     """Return a verified capsule as it is shown."""
     head = verified.capsule.head
+    issuer = head.record.governance.issuer  # the first document's, whoever its officers are by now
     zone = verified.manifests[head.record.custody.zone]
     zones = tuple(
         ZoneNamed(
@@ -92,7 +93,7 @@ def shown_capsule(verified: VerifiedCapsule) -> CapsuleShown:
         documents=tuple(
             DocumentNamed(
                 issuer=document.issuer,
-                issuer_id=cid_text(issuer_id(document)),
+                issuer_id=cid_text(issuer if place == 0 else issuer_id(document)),
                 name=document.name,
                 version=document.version,
                 digest=cid_text(named),
@@ -100,8 +101,8 @@ def shown_capsule(verified: VerifiedCapsule) -> CapsuleShown:
                 outside_effects=document.outside_effects,
                 cedar=document.cedar,
             )
-            for named, document in zip(
-                head.record.governance.documents, verified.documents, strict=True
+            for place, (named, document) in enumerate(
+                zip(head.record.governance.documents, verified.documents, strict=True)
             )
         ),
         left_behind=verified.left_behind,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.cli.carrying import carry
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.governing import read_documents
 from sojourn.cli.home import Home
@@ -25,13 +26,14 @@ from sojourn.core.protocol.exchange import AnyReply, Approvals, AskApprovals
 from sojourn.core.protocol.messages import Applied, Declined, PutApproval
 from sojourn.runtime import clock
 from sojourn.runtime.records import Asked
+from sojourn.runtime.zone_client import Stalled
 
 __all__ = ["AnswerShown", "Answered", "GroupShown", "PetitionShown", "answer", "read_petitions"]
 
-_TRIES: Final = 5
-"""An agent that moves meanwhile is looked for again."""
 _SHORTEST: Final = 4
 """Digits that are enough to name a petition by, if no other begins so."""
+_PAUSE_S: Final = 0.2
+"""An agent that moves meanwhile is looked for again."""
 
 
 class GroupShown(msgspec.Struct, frozen=True):
@@ -71,6 +73,7 @@ class PetitionShown(msgspec.Struct, frozen=True, kw_only=True):
     arguments: Any
     labels: tuple[str, ...]
     cost_micros: int
+    tokens: int
     rules: tuple[str, ...]
     said: str
     groups: tuple[GroupShown, ...]
@@ -149,6 +152,7 @@ def _shown(
         arguments=spoken(asked.spelled),
         labels=petition.labels,
         cost_micros=petition.cost_micros,
+        tokens=petition.tokens,
         rules=tuple(dict.fromkeys(rules)),
         said=verdict.explain(),
         groups=tuple(_group(turn, names) for turn in turns_of(petition, governing)),
@@ -195,20 +199,28 @@ async def answer(
     found = await find_named(reach, home, name)
     petition = _chosen(await _pending(reach, found), which, name)
     signed = _signed(petition, approver, is_approved=is_approved, reason=reason)
-    for _ in range(_TRIES):
-        took = await _put(reach, found, PutApproval(petition=petition, approval=signed))
-        if took is not None:
-            return Answered(
-                agent=cid_text(petition.agent),
-                petition=digest_of(petition).hex(),
-                action=petition.action,
-                is_approved=is_approved,
-                approver=approver.public.hex(),
-                zone=found.zone.name,
-                anchors=took,
-            )
-        found = await find_named(reach, home, name)
-    raise Unreachable(f"{name} is between zones", remedy="Answer again when it has arrived")
+    put = PutApproval(petition=petition, approval=signed)
+
+    async def once(found: Found) -> Answered:
+        return _told(put, found, await _put(reach, found, put))
+
+    try:
+        return await carry(reach, home, name, once)
+    except Stalled as stalled:
+        raise Unreachable(stalled.problem, remedy="Answer again when it has arrived") from None
+
+
+def _told(put: PutApproval, found: Found, anchors: int) -> Answered:
+    answer = put.approval.approval
+    return Answered(
+        agent=cid_text(answer.agent),
+        petition=answer.petition.hex(),
+        action=put.petition.action,
+        is_approved=answer.is_approved,
+        approver=answer.approver.hex(),
+        zone=found.zone.name,
+        anchors=anchors,
+    )
 
 
 def _chosen(asked: Sequence[Asked], which: str | None, name: str) -> Petition:
@@ -246,8 +258,8 @@ def _signed(
     return SignedApproval(approval=said, seal=seal)
 
 
-async def _put(reach: Reach, found: Found, put: PutApproval) -> int | None:
-    """Return how many anchors keep an answer; None if the agent has gone on.
+async def _put(reach: Reach, found: Found, put: PutApproval) -> int:
+    """Return how many anchors keep an answer. Raises `Stalled` if the agent has gone on.
 
     An answer may be made use of before the last anchor has it, which then says that nothing is pending.
     """
@@ -262,8 +274,8 @@ async def _put(reach: Reach, found: Found, put: PutApproval) -> int | None:
     if len(declined) > found.zone.f:
         raise Refused(f"{found.zone.name}: {declined[0].problem}")
     if len(declined) < len([r for r in replies if not isinstance(r, BaseException)]):
-        await asyncio.sleep(0.2)
-        return None
+        await asyncio.sleep(_PAUSE_S)
+        raise Stalled(f"the agent has left {found.zone.name}", declined={})
     failures = (str(reply) for reply in replies if isinstance(reply, SojournError))
     failed = next(failures, "the others answered with something else")
     raise Unreachable(f"only {took} anchors of {found.zone.name} keep the answer: {failed}")

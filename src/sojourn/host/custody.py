@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.budgets import check_affordable, spend
 from sojourn.core.agent.eligibility import Eligibility
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_unhindered
@@ -58,7 +59,7 @@ _RETRY_S: Final = 0.1
 _RETRY_S_MAX: Final = 1.0
 _SAID_NO: Final = frozenset({"denied", ApprovalDeclined.code})
 _NEVER: Final = frozenset(
-    {"bad-change", "over-budget", "bad-status", "missing-children", "no-petition"}
+    {"bad-change", "over-budget", "miscounted", "bad-status", "missing-children", "no-petition"}
 )
 """Reasons for which the same proposal will never be voted for."""
 
@@ -129,6 +130,8 @@ class AgentCustody:
             key=intent.key,
             arguments=intent.arguments,
             labels=self.record.memory.labels(),
+            cost_micros=intent.cost_micros,
+            tokens=intent.tokens,
             petition=digest_of(intent.petition) if intent.petition else None,
         )
 
@@ -143,11 +146,12 @@ class AgentCustody:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
 
     async def _ask_gate(self, evidence: Evidence, after: AgentRecord) -> ports.Permit:
-        """Judge an intent as the anchors will: policies of agent and zone, approvals, then trust."""
+        """Judge an intent as the anchors will: budgets, policies of agent and zone, approvals, then trust."""
         host, record, now_ms = self._host, self.record, clock.wall_ms()
         intent, petition = evidence.intent, evidence.petition
         assert intent is not None
         self._check_not_quarantined()
+        check_affordable(TransitionKind.INTEND, record, intent.declared)
         governing = await host.outlook.governing(record, now_ms)
         verdict = verdict_on(intent, record, governing, host.manifest, host.memo)
         answers = evidence.approvals
@@ -194,6 +198,7 @@ class AgentCustody:
     async def depart(self, zone: bytes) -> None:
         """Move the agent to `zone`; return once the departure is decided and shown to the target."""
         check_unhindered(TransitionKind.DEPART, self.record)
+        check_affordable(TransitionKind.DEPART, self.record)
         await Departure(self._host, self, zone).go()
 
     async def receive(self, index: int) -> ports.Message:
@@ -225,10 +230,7 @@ class AgentCustody:
 
     def _spent(self, draft: ports.Draft) -> Eligibility:
         before = self.record.eligibility
-        budgets = {
-            name: msgspec.structs.replace(budget, spent=budget.spent + draft.spent.get(name, 0))
-            for name, budget in before.budgets.items()
-        }
+        budgets = spend(before.budgets, draft.spent)
         status = before.status if draft.status is None else draft.status
         wake = before.wake if draft.status is None else draft.wake
         petitions = self._petitions.remaining()
@@ -308,13 +310,16 @@ class AgentCustody:
     def _own_or_lost(self, decided: Certified, wanted: Transition) -> Certified:
         """Return a decision that says what we wanted, only at another time; raise for any other.
 
+        What was sealed here at another time charges other time (`core.agent.budgets`), and is ours all the same.
         An intent has to be one that was sealed here. An earlier life of this host may have sealed its equal and
         acted on it before it crashed (protocol §10.4).
         """
         kind, version = decided.transition.kind, decided.record.version
-        if kind is not wanted.kind or decided.record != wanted.record:
+        is_sealed = decided.transition.digest in self._sealed
+        is_equal = kind is wanted.kind and decided.record == wanted.record
+        if not is_sealed and not is_equal:
             raise LeaseLost(f"a {kind} was decided instead, at version {version}")
-        if kind is TransitionKind.INTEND and decided.transition.digest not in self._sealed:
+        if kind is TransitionKind.INTEND and not is_sealed:
             raise LeaseLost(f"the intent of another life was decided, at version {version}")
         return decided
 

@@ -13,12 +13,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from sojourn.core.agent.approvals import Petition, SignedApproval
-from sojourn.core.base.encoding import Value, digest_of
+from sojourn.core.base.encoding import Value
 from sojourn.core.base.errors import Denied, Refused, Rejected
-from sojourn.core.protocol import asking
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
@@ -43,10 +41,7 @@ from sojourn.runtime.frames import (
     Listen,
     Mail,
     Perform,
-    Permitted,
-    Petitioned,
     Places,
-    Problem,
     Question,
     Recall,
     Remark,
@@ -56,11 +51,11 @@ from sojourn.runtime.frames import (
     Sleep,
     Start,
     Survey,
-    Unapproved,
     Withdraw,
     decode_from_agent,
     encode_frame,
 )
+from sojourn.runtime.gating import Gate, problem_of
 from sojourn.runtime.holdings import Holdings
 from sojourn.runtime.journal import Journal, at_hand
 from sojourn.runtime.ports import Channel, Custodian, Message
@@ -115,8 +110,6 @@ class _Batch(NamedTuple):
 
 _Proposal: TypeAlias = _Batch | Intend | Ask | Depart | Rest | Broke | Diverged | None
 """What changes or ends the journal; None means that the agent's side is gone."""
-_Answers: TypeAlias = tuple[SignedApproval, ...] | Denied
-"""What came of a petition: approvals, or that and why it is denied."""
 
 
 class Execution:
@@ -144,7 +137,7 @@ class Execution:
         self._group: asyncio.TaskGroup
         self._questions: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[Ending]
-        self._answers: dict[bytes | None, _Answers] = {}
+        self._gate: Gate
         self._remarks = 0
         self._rest: Rest | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
@@ -171,6 +164,7 @@ class Execution:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
         self._proposer = Proposer(self._custodian, journal, self._holdings)
+        self._gate = Gate(self._custodian, self._proposer)
         await self._start(journal, fresh=is_fresh)
         return await self._serve()
 
@@ -337,17 +331,17 @@ class Execution:
         answer: Answer
         match question:
             case Await():
-                answer = await self._await(question.petition)
-            case Withdraw() | Perform():
-                answer = self._acknowledge(question)
+                answer = await self._gate.wait(question.petition)
+            case Withdraw():
+                answer = self._gate.withdraw(question.petition)
+            case Perform():
+                self._proposer.check_may_act()
+                answer = Done()
             case Fetch():
                 self._holdings.check_own((question.digest,))
                 answer = Block(data=await self._serve_block(question.digest))
             case Recall():
-                for named in question.digests:
-                    self._holdings.check_own((named,))
-                    await self._serve_block(named)
-                answer = Done()
+                answer = await self._recall(question.digests)
             case Sleep():
                 await self._custodian.sleep_until(question.until_ms)
                 answer = Done()
@@ -361,11 +355,10 @@ class Execution:
             self._stir()
         await self._reply(question, answer)
 
-    def _acknowledge(self, question: Withdraw | Perform) -> Done:
-        if isinstance(question, Withdraw):
-            self._custodian.withdraw(question.petition)
-        else:
-            self._proposer.check_may_act()
+    async def _recall(self, digests: tuple[bytes, ...]) -> Done:
+        for named in digests:
+            self._holdings.check_own((named,))
+            await self._serve_block(named)
         return Done()
 
     async def _serve_block(self, named: bytes) -> bytes:
@@ -402,14 +395,13 @@ class Execution:
     async def _propose_one(self, proposal: "_Proposal") -> None:
         match proposal:
             case _Batch(frame, kept):
-                await self._proposer.commit(frame, kept)
-                await self._reply(frame, Done())
-                if frame.resume.ended is not None:
-                    self._end(await self._ending(self._proposer.journal))
+                await self._commit(frame, kept)
+            case Intend() | Ask() | Depart() if self._gate.is_spent:
+                pass  # it is called again when the agent goes on
             case Intend():
-                await self._reply(proposal, await self._intend(proposal))
+                await self._reply(proposal, await self._gate.intend(proposal))
             case Ask():
-                await self._reply(proposal, await self._petition(proposal))
+                await self._reply(proposal, await self._gate.ask(proposal))
             case Depart():
                 await self._depart(proposal)
             case Rest() if proposal is self._rest:
@@ -422,55 +414,20 @@ class Execution:
             case None:
                 self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
 
-    async def _intend(self, frame: Intend) -> Answer:
-        named = digest_of(frame.petition) if frame.petition else None
-        try:
-            approvals = self._answered(named)
-            return Permitted(key=await self._proposer.intend(frame, approvals))
-        except asking.Unapproved:
-            self._settle(named)
-            return Unapproved()
-        except Denied as denied:
-            self._settle(named)
-            return await self._deny(frame, denied)
-
-    def _answered(self, named: bytes | None) -> tuple[SignedApproval, ...]:
-        """Return what people approved a petition with. Raises `Denied` if it was declined, or has expired."""
-        said = self._answers.pop(named, ())
-        if isinstance(said, Denied):
-            raise said
-        return said
-
-    def _settle(self, named: bytes | None) -> None:
-        if named is not None:
-            self._custodian.withdraw(named)
-
-    async def _deny(self, frame: Intend | Ask, denied: Denied) -> Problem:
-        """Have it journaled that the gate denied an effect, before the code is told."""
-        await self._proposer.deny(frame, denied)
-        return _problem(denied)
-
-    async def _petition(self, frame: Ask) -> Answer:
-        try:
-            return Petitioned(petition=await self._proposer.ask(frame))
-        except Denied as denied:
-            return await self._deny(frame, denied)
-
-    async def _await(self, petition: Petition) -> Done:
-        """Wait until people have answered. What they said is kept for the intent: then a denial is journaled."""
-        said: _Answers
-        try:
-            said = await self._custodian.answered(petition)
-        except Denied as denied:
-            said = denied
-        self._answers[digest_of(petition)] = said
-        return Done()
+    async def _commit(self, frame: Commit, kept: dict[bytes, bytes]) -> None:
+        await self._proposer.commit(frame, kept)
+        await self._reply(frame, Done(is_spent=self._gate.is_spent))
+        if frame.resume.ended is not None:
+            self._end(await self._ending(self._proposer.journal))
+        elif frame.rest is not None:
+            text = self._custodian.record.eligibility.describe()
+            self._end(Ending(how=How.RESTING, text=text))
 
     async def _depart(self, frame: Depart) -> None:
         try:
             await self._proposer.depart(frame.zone)
         except (Denied, Refused) as stays:
-            await self._reply(frame, _problem(stays))
+            await self._reply(frame, problem_of(stays))
         else:
             self._end(Ending(how=How.DEPARTED))
 
@@ -483,11 +440,6 @@ class Execution:
 
     async def _send(self, frame: FromHost) -> None:
         await self._channel.send(encode_frame(frame))
-
-
-def _problem(error: Denied | Refused) -> Problem:
-    cause: Literal["denied", "refused"] = "denied" if isinstance(error, Denied) else "refused"
-    return Problem(cause=cause, problem=error.problem, remedy=error.remedy)
 
 
 def _parcels(records: list[bytes]) -> list[list[bytes]]:

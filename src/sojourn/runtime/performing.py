@@ -7,11 +7,12 @@ answered.
 import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sojourn.core.agent.approvals import Petition
+from sojourn.core.agent.budgets import COST_MICROS, PRICED, STEPS, TOKENS
 from sojourn.core.base.encoding import digest_of
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.runtime.errors import TerminalError
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import (
@@ -30,7 +31,7 @@ from sojourn.runtime.frames import (
 )
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Asked, Denial, Failure, Intended, Outcome, Record, encode_record
-from sojourn.runtime.steps import Step, effect_key
+from sojourn.runtime.steps import Step, effect_key, used
 from sojourn.runtime.typed import digest_of_arguments, from_plain, spelled_arguments, to_plain
 
 if TYPE_CHECKING:
@@ -62,9 +63,22 @@ class PerformStep(Operation):
         self._key: str | None = None
         self._denial: Failure | None = None
         self._petition: Petition | None = None
-        self._lacking = ""
+        self._is_asked = False
+        self._lacking: BudgetExhausted | None = None
+        self._used: dict[str, int] = {}
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_step(self) -> bool:
+        """Whether to begin it takes one of the agent's steps."""
+        return True
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has begun, or may have been permitted to: what comes of it is to be recorded."""
+        is_permitted = self._key is not None or self._attempts > 0
+        return is_permitted or (self._is_asked and not self.session.allowance.is_told)
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -88,7 +102,7 @@ class PerformStep(Operation):
             self._key = record.key
             return False
         if isinstance(record, Denial):
-            self._denial = _denied(record.reason, record.remedy)
+            self._denial = _refusal(record.cause, record.reason, record.remedy)
             return False
         assert isinstance(record, Outcome)
         if record.failure is not None:
@@ -104,24 +118,28 @@ class PerformStep(Operation):
         return True
 
     def reserve(self) -> None:
-        """Take from the budgets what the step spends; if it lacks, the step is denied."""
-        if self._key is None:
-            self._lacking = self.session.spend(self._step.spends)
+        """Take from the budgets what the step spends; if it lacks, the step is denied.
+
+        What an effect declares that it costs is left to the gate, and charged with the intent.
+        """
+        if self._key is None and self._denial is None:
+            gated = PRICED if self.is_effect else frozenset[str]()
+            spends = {n: amount for n, amount in self._step.spends.items() if n not in gated}
+            self._lacking = self.session.spend(spends)
 
     def begin(self) -> None:
         """Perform the step; one with an effect needs a final intent first."""
-        if self._lacking:
-            self._fail(_denied(self._lacking, ""))
-        elif (
+        if (
             self._denial is not None
         ):  # the run ended before the code was told: it is not asked again
             self._fail(self._denial)
+        elif self._lacking is not None:
+            self._fail(_refusal("exhausted", self._lacking.problem, self._lacking.remedy))
         elif not self.is_effect:
             self._attempt()
-        elif self._key is None and self._petition is None:
-            self._ask_gate(Intend, self._decided)
         elif self._key is None:
-            self._wait_approval()
+            self._is_asked = True
+            self._get_permitted()
         elif self._step.effect == "idempotent":
             self._check_lease()
         else:
@@ -135,11 +153,18 @@ class PerformStep(Operation):
         if self._petition is not None and self._key is None and not self.session.is_over:
             self.session.ask(Withdraw, lambda _: None, petition=digest_of(self._petition))
 
+    def _get_permitted(self) -> None:
+        """Ask the gate, or go on waiting for an approval."""
+        if self._petition is None:
+            self._ask_gate(Intend, self._decided)
+        else:
+            self._wait_approval()
+
     def _ask_gate(
         self, form: type[Intend | Ask], on_answer: Callable[[Answer], None], **more: Any
     ) -> None:
         """Ask what the host's side writes a record about, unless people have to be asked first."""
-        course = self.session.course
+        course, declared = self.session.course, self._declared
         writing = course.begin_writing()
 
         def hand_on(answer: Answer) -> None:
@@ -156,17 +181,21 @@ class PerformStep(Operation):
             arguments=self.arguments,
             action=self._step.action,
             effect=self._step.effect,
+            cost_micros=declared.get(COST_MICROS, 0),
+            tokens=declared.get(TOKENS, 0),
             **more,
         )
 
     def _decided(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
-            self._fail(_denied(answer.problem, answer.remedy))
+            self._note_denied(answer)
         elif isinstance(answer, Unapproved):
             self._ask_people()
         else:
             assert isinstance(answer, Permitted)
             self._key = answer.key
+            self.session.allowance.use_up(self._declared)
+            self._note_spent(answer)
             self._check_lease()
 
     def _ask_people(self) -> None:
@@ -176,16 +205,17 @@ class PerformStep(Operation):
         if len(spelled) > SPELLED_BYTES_MAX:
             problem = f"{len(spelled)} bytes of arguments are more than people can be asked about"
             remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
-            self._fail(_denied(problem, remedy))
+            self._fail(_refusal("denied", problem, remedy))
         elif not self.future.done():
             self._ask_gate(Ask, self._asked, spelled=spelled)
 
     def _asked(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
-            self._fail(_denied(answer.problem, answer.remedy))
+            self._note_denied(answer)
             return
         assert isinstance(answer, Petitioned)
         self._petition = answer.petition
+        self._note_spent(answer)
         if self.future.done():
             self.abandon()
         else:
@@ -198,6 +228,17 @@ class PerformStep(Operation):
         assert isinstance(answer, Done)
         if not self.future.done():
             self._ask_gate(Intend, self._decided, petition=self._petition)
+
+    def _note_denied(self, answer: Problem) -> None:
+        """Tell the code; that it was denied is a record already, and took a step of its own (protocol §10.2)."""
+        self.session.allowance.use_up({STEPS: 1})
+        self._note_spent(answer)
+        assert answer.cause != "refused", "only a move is refused"
+        self._fail(_refusal(answer.cause, answer.problem, answer.remedy))
+
+    def _note_spent(self, answer: Permitted | Petitioned | Problem) -> None:
+        if answer.is_spent:
+            self.session.allowance.note_spent()
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""
@@ -217,7 +258,7 @@ class PerformStep(Operation):
             self.session.pool.submit(copy_context().run, self._run_function)
 
     async def _run_coroutine(self) -> None:
-        effect_key.set(self._key)
+        self._enter_step()
         try:
             result = await self._step.function(self.session.agent, *self._args, **self._kwargs)
         except asyncio.CancelledError:
@@ -230,13 +271,22 @@ class PerformStep(Operation):
             self._returned(result)
 
     def _run_function(self) -> None:
-        effect_key.set(self._key)
+        self._enter_step()
         try:
             result = self._step.function(self.session.agent, *self._args, **self._kwargs)
         except BaseException as error:
             self.session.call_soon(self._raised, error)
         else:
             self.session.call_soon(self._returned, result)
+
+    def _enter_step(self) -> None:
+        """Let the step know its key, and tell what it uses."""
+        effect_key.set(self._key)
+        used.set(self._used)
+
+    @property
+    def _declared(self) -> dict[str, int]:
+        return {name: self._step.spends[name] for name in PRICED if name in self._step.spends}
 
     def _returned(self, result: Any) -> None:
         what = f"the result of step {self._step.name!r}"
@@ -259,6 +309,9 @@ class PerformStep(Operation):
         self.answer(self._outcome(failure=failure))
 
     def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:
+        declared = self._declared
+        over = {name: amount - declared.get(name, 0) for name, amount in self._used.items()}
+        self.more = {name: amount for name, amount in over.items() if amount > 0}
         return Outcome(
             call=self.call,
             step=self._step.name,
@@ -269,5 +322,6 @@ class PerformStep(Operation):
         )
 
 
-def _denied(problem: str, remedy: str) -> Failure:
-    return Failure(cause="denied", kind="Denied", message=problem, remedy=remedy)
+def _refusal(cause: Literal["denied", "exhausted"], problem: str, remedy: str) -> Failure:
+    kind = "BudgetExhausted" if cause == "exhausted" else "Denied"
+    return Failure(cause=cause, kind=kind, message=problem, remedy=remedy)

@@ -68,8 +68,9 @@ class Intent(Value):
     """An action with an effect outside, that the agent's code proposes (protocol §10).
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
-    expects the intent to have; keys never repeat, since a version is decided once. `petition` and `approvals` are
-    what people were asked and answered, where the policies want that.
+    expects the intent to have; keys never repeat, since a version is decided once. `cost_micros` and `tokens` are
+    the most that it is to cost; `petition` and `approvals` what people were asked and answered, where the policies
+    want that.
     """
 
     key: Name
@@ -77,6 +78,8 @@ class Intent(Value):
     action: Name
     effect: Literal["idempotent", "once"]
     arguments: Digest
+    cost_micros: Count = 0
+    tokens: Count = 0
     petition: Petition | None = None
     approvals: tuple[SignedApproval, ...] = ()
 
@@ -113,8 +116,9 @@ class Custodian(Protocol):
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
-        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`,
-        and then nothing has changed, or its subclass `Unapproved` where people have to be asked; `LeaseLost`.
+        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`, and
+        then nothing has changed: `BudgetExhausted` where the agent cannot pay for it, `Unapproved` where people have
+        to be asked; `LeaseLost`.
         """
 
     async def petition(self, intent: Intent) -> Petition:

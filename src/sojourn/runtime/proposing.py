@@ -4,25 +4,37 @@ One proposal at a time, each on top of what is final; one that fails leaves noth
 live lease (protocol §10).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.encoding import decode, encode_block
-from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
-from sojourn.runtime.records import Asked, Denial, Failure, Intended, Raised, parse_record
+from sojourn.runtime.records import (
+    Asked,
+    Considered,
+    Denial,
+    Failure,
+    Intended,
+    Outcome,
+    Raised,
+    Record,
+    parse_record,
+)
 
 __all__ = ["Proposer", "read_spelled"]
 
@@ -40,6 +52,7 @@ class Proposer:
         self._holdings = holdings
         self._custodian = custodian
         self._staying: dict[bytes, Collection[str]] = {}
+        self._held: list[tuple[Commit, Mapping[bytes, bytes]]] = []
 
     def check_lease(self) -> None:
         """Raise `LeaseLost` unless this host may act for the agent at this moment."""
@@ -58,8 +71,18 @@ class Proposer:
     async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
         """Make a batch final, with the new blocks that came with it.
 
+        Where the agent's steps or time are used up, it becomes final with the one that lays the agent to rest.
+
         Raises `Rejected` for what the agent's side may not say.
         """
+        if not frame.spent.keys().isdisjoint(COUNTED):
+            problem = "the agent's side counts what is counted for it"
+            raise Rejected(problem, reason="out-of-turn", where="frame.spent")
+        is_last = frame.rest is not None or frame.resume.ended is not None
+        if self._custodian.record.eligibility.is_exhausted and not is_last:
+            self._held.append((frame, kept))
+            return
+        frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
         if any(isinstance(record, Asked | Intended | Denial) for record, _ in parsed):
             problem = "the agent's side wrote what the gate answered"
@@ -75,14 +98,30 @@ class Proposer:
             compartments=compartments,
             blocks=kept,
             records=len(plain),
-            spent=frame.spent,
+            spent={**frame.spent, STEPS: _steps(record for record, _ in parsed)},
+            wake=() if frame.rest is None else (_wake(frame.rest),),
         )
+
+    def _joined(
+        self, frame: Commit, kept: Mapping[bytes, bytes]
+    ) -> tuple[Commit, Mapping[bytes, bytes]]:
+        """Return a batch with those before it that wait to become final."""
+        frames = [*(held for held, _ in self._held), frame]
+        blocks = [*(held for _, held in self._held), kept]
+        self._held = []
+        spent: Counter[str] = Counter()
+        for each in frames:
+            spent.update(each.spent)
+        records = tuple(record for each in frames for record in each.records)
+        joined = msgspec.structs.replace(frame, records=records, spent=dict(spent))
+        return joined, dict(ChainMap(*map(dict, reversed(blocks))))
 
     async def intend(self, frame: Intend, approvals: tuple[SignedApproval, ...] = ()) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
 
         `approvals` are the answers to the petition that it names.
         """
+        await self._wake_up()
         intent = msgspec.structs.replace(
             self._intent(frame), petition=frame.petition, approvals=approvals
         )
@@ -103,6 +142,7 @@ class Proposer:
             problem = "the arguments to approve are not those of the step"
             raise Rejected(problem, reason="bad-field", where="frame.spelled")
         spelled = read_spelled(frame.spelled)
+        await self._wake_up()
         petition = await self._custodian.petition(self._intent(frame))
         record = _asked(frame, petition, spelled)
         saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
@@ -115,6 +155,11 @@ class Proposer:
         self._custodian.log("gate", f"{frame.action} waits for an approval by {petition.asked_of}")
         return petition
 
+    async def _wake_up(self) -> None:
+        """Make the agent active, if it rested for want of steps or time and goes on with what it asks now."""
+        if self._awake() is not None:
+            await self._propose(self.journal, self._awake())
+
     def _intent(self, frame: Intend | Ask) -> Intent:
         record = self._custodian.record
         return Intent(
@@ -123,6 +168,8 @@ class Proposer:
             action=frame.action,
             effect=frame.effect,
             arguments=frame.arguments,
+            cost_micros=frame.cost_micros,
+            tokens=frame.tokens,
         )
 
     async def deny(self, frame: Intend | Ask, denied: Denied) -> None:
@@ -141,6 +188,7 @@ class Proposer:
             at_ms=self._custodian.now_ms(),
             zone=record.custody.zone,
             version=record.version,
+            cause="exhausted" if isinstance(denied, BudgetExhausted) else "denied",
             reason=denied.problem[:REASON_CHARS_MAX],
             remedy=denied.remedy[:REASON_CHARS_MAX],
         )
@@ -159,8 +207,11 @@ class Proposer:
 
     async def rest(self, frame: Rest) -> None:
         """Let the agent rest, dormant, until a time or a message."""
-        wake = Wake(at_ms=frame.until_ms, on_message=frame.listening)
-        await self._propose(self.journal, Status.DORMANT, wake=(wake,))
+        if self._held:
+            last, kept = self._held.pop()
+            await self.commit(msgspec.structs.replace(last, rest=frame), kept)
+        else:
+            await self._propose(self.journal, Status.DORMANT, wake=(_wake(frame),))
 
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
@@ -245,7 +296,7 @@ class Proposer:
         return {n for n, c in self._memory.compartments.items() if c.held_by not in here}
 
     def _status(self, frame: Commit) -> Status | None:
-        return Status.DORMANT if frame.resume.ended else self._awake()
+        return Status.DORMANT if frame.resume.ended or frame.rest else self._awake()
 
     def _awake(self) -> Status | None:
         return None if self._custodian.record.eligibility.status is Status.ACTIVE else Status.ACTIVE
@@ -291,6 +342,15 @@ def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
     )
 
 
+def _wake(rest: Rest) -> Wake:
+    return Wake(at_ms=rest.until_ms, on_message=rest.listening)
+
+
+def _steps(records: Iterable[Record]) -> int:
+    """Return how many steps of the code the records of a batch stand for: outcomes, and considerations."""
+    return sum(isinstance(record, Outcome | Considered) for record in records)
+
+
 def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) -> Intended:
     return Intended(
         call=frame.call,
@@ -299,5 +359,7 @@ def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) ->
         action=frame.action,
         effect=frame.effect,
         key=key,
+        cost_micros=frame.cost_micros,
+        tokens=frame.tokens,
         approvals=approvals,
     )

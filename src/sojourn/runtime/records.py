@@ -74,7 +74,7 @@ SEGMENTS_MAX: Final = 32
 class Failure(Value):
     """Why a step or `run` failed. `cause` says which class `run` sees; `trace` is for people."""
 
-    cause: Literal["failed", "denied", "uncertain"]
+    cause: Literal["failed", "denied", "exhausted", "uncertain"]
     kind: Name
     message: Text
     remedy: Text = ""
@@ -122,7 +122,8 @@ class Asked(Value, tag_field="kind", tag="asked"):
 class Intended(Value, tag_field="kind", tag="intent"):
     """A step with an effect was permitted: it may begin under `key` once this is final (protocol §10).
 
-    `approvals` are those with which it was, if it had to be approved.
+    `cost_micros` and `tokens` are what it was declared to cost at most, `approvals` those with which it was, if it
+    had to be approved.
     """
 
     call: Count
@@ -131,12 +132,15 @@ class Intended(Value, tag_field="kind", tag="intent"):
     action: Name
     effect: Literal["idempotent", "once"]
     key: Name
+    cost_micros: Count = 0
+    tokens: Count = 0
     approvals: tuple[SignedApproval, ...] = ()
 
 
 class Denial(Value, tag_field="kind", tag="denied"):
     """A step with an effect was denied: by whom and why, as the gate explains it (protocol §10).
 
+    `cause` is "exhausted" if a budget did not hold what it needed, and "denied" for what policies or trust forbid.
     The host's side writes it, so that no code can leave it out. `at_ms` is its clock (milliseconds since 1970),
     `version` the newest version when it was asked, whose policies ruled, in `zone`.
     """
@@ -151,6 +155,7 @@ class Denial(Value, tag_field="kind", tag="denied"):
     version: Count
     reason: Text
     remedy: Text = ""
+    cause: Literal["denied", "exhausted"] = "denied"
 
 
 class Now(Value, tag_field="kind", tag="now"):

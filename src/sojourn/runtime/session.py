@@ -13,13 +13,14 @@ not answer, because they were under way when it ended, are begun when the replay
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Literal, TypeVar
 
-from sojourn.core.base.errors import Misused, Unreachable
+from sojourn.core.base.errors import BudgetExhausted, Misused, Unreachable
 from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.agent import Agent
+from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.arguments import bind
 from sojourn.runtime.batch import Batch
 from sojourn.runtime.compartments import WorkingMemory
@@ -27,10 +28,10 @@ from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of
-from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Rest, Start
+from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Start
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
-from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
+from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
     REPLAY_RECORDS_MAX,
@@ -52,8 +53,6 @@ from sojourn.runtime.typed import to_plain
 __all__ = ["Session"]
 
 R = TypeVar("R", bound=Record)
-
-_WAITS: Final = (WaitForTime, WaitForMessage)
 
 _RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
@@ -87,8 +86,8 @@ class Session:
         self._source = source
         self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
-        self._batch = Batch(link, self.memory, source, self._cut, self.go_on)
-        self._budgets = dict(start.budgets)
+        self.allowance = Allowance(start.budgets)
+        self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
         self._replay = None if start.fresh else Replay(history)
         self._run = idle_run()
         self._open: dict[int, Operation] = {}
@@ -238,15 +237,13 @@ class Session:
             self._answered.append((operation, record))
             self.go_on()
 
-    def spend(self, amounts: dict[str, int]) -> str:
-        """Take amounts from the budgets, all or none; return what is lacking as a sentence, or ""."""
-        for name, amount in amounts.items():
-            if self._budgets.get(name, 0) < amount:
-                return f"{amount} of budget {name!r} needed, {self._budgets.get(name, 0)} left"
-        for name, amount in amounts.items():
-            self._budgets[name] -= amount
-        self._batch.spend(amounts)
-        return ""
+    def spend(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
+        """Take amounts from the budgets, all or none; return what is lacking, if something is."""
+        amounts = self.allowance.known(amounts)
+        lacking = self.allowance.lacking(amounts)
+        if lacking is None:
+            self._batch.spend(amounts)
+        return lacking
 
     def flush(self) -> None:
         """Send what is not final yet to become so."""
@@ -272,12 +269,20 @@ class Session:
             self._is_going = False
 
     def _settle(self) -> None:
-        if not self.course.is_unsettled:
+        if not self._is_unsettled:
             self._batch.settle()
+
+    @property
+    def _is_unsettled(self) -> bool:
+        """Whether the host's side may yet write a record before the newest restart point.
+
+        Once it says that steps or time are used up it writes none for what it was asked before.
+        """
+        return self.course.is_unsettled and not self.allowance.is_told
 
     def _go_one(self) -> bool:
         """Do one thing; return False if there is nothing to do."""
-        if self.is_over or self.course.is_unsettled:
+        if self.is_over or self._is_unsettled:
             return False
         if self._ended is not None:
             if self._batch.is_final:
@@ -301,6 +306,7 @@ class Session:
 
     def _begin_called(self) -> None:
         called = [op for op in self._called if self._open.get(op.call) is op]
+        called = [op for op in called if op.is_under_way or self.allowance.admits(op.is_step)]
         self._called = []
         for operation in called:
             operation.reserve()
@@ -314,6 +320,7 @@ class Session:
         if self._open.get(operation.call) is not operation:
             return
         self._is_resting = False
+        self._batch.spend(operation.more)
         is_answered = self._hand(operation, self._collect(data))
         if self._has_left_off:
             return
@@ -335,17 +342,24 @@ class Session:
         if not self._open:
             self._finish("raised", Raised(failure=failure_of(_stuck())))
             return True
+        if self.allowance.is_spent:
+            return self._lie_down_at_last()
         if not self._is_resting and all(op.is_wait for op in self._open.values()):
             self._is_resting = True
             self.flush()
-            times = [op.until_ms for op in self._open.values() if isinstance(op, _WAITS)]
-            self._link.send(
-                Rest(
-                    until_ms=min((at for at in times if at is not None), default=None),
-                    listening=any(isinstance(op, WaitForMessage) for op in self._open.values()),
-                )
-            )
+            self._link.send(rest_of(self._open.values(), self.now_ms()))
         return False
+
+    def _lie_down_at_last(self) -> bool:
+        """Rest, once all is recorded that is under way: the agent has no steps or no time left.
+
+        What it called and could not begin it calls again when it goes on, as soon as it may.
+        """
+        if any(operation.is_under_way for operation in self._open.values()):
+            return False
+        self._batch.flush(rest_of(self._open.values(), self.now_ms()))
+        self._retire()
+        return True
 
     def _collect(self, data: bytes) -> Any:
         """Collect a record and return it as a replay will read it.
@@ -357,11 +371,13 @@ class Session:
             raise Misused(problem, remedy=_RESTART)
         self._batch.add(data)
         self.course.length += 1
+        record = decode_record(data)
+        self.allowance.note(record)
         if self.course.records_to_replay > RUN_RECORDS_WARN and not self._has_warned:
             self._has_warned = True
             text = f"a resume would replay more than {RUN_RECORDS_WARN} records. {_RESTART}"
             self._link.send(Remark(text=text))
-        return decode_record(data)
+        return record
 
     def _cut(self) -> tuple[Roots, Resume]:
         roots = self.memory.save(*self.course.snapshots)

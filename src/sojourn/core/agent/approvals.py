@@ -115,6 +115,7 @@ class Petition(Value, tag_field="kind", tag="petition/1"):
     expires_ms: Count
     labels: tuple[Name, ...] = ()
     cost_micros: Count = 0
+    tokens: Count = 0
 
     @property
     def asked_of(self) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "Seals",
     "SignedDocument",
     "Warrant",
+    "check_sealed",
     "check_successor",
     "check_threshold",
     "issuer_id",
@@ -106,6 +107,10 @@ class Document(Value, tag_field="kind", tag="document/1"):
     root: Root | None = None
     approvers: Annotated[dict[Name, Approvers], Meta(max_length=APPROVER_GROUPS_MAX)] = {}
 
+    def __hash__(self) -> int:
+        """Return a hash of what tells documents apart: what was prepared of one is remembered by it."""
+        return hash((self.issuer, self.name, self.version, self.previous, self.cedar))
+
     def holds_at(self, at_ms: int) -> bool:
         """Tell whether a time is inside its window."""
         return self.not_before_ms <= at_ms < self.not_after_ms
@@ -171,6 +176,17 @@ class Warrant(Value):
         first = documents[0].officers
         place = f"{where}.genesis"
         check_threshold(Kind.TRANSITION, genesis, self.genesis, first, first.amend, where=place)
+
+
+def check_sealed(kind: Kind, digest: bytes, seals: Sequence[Seal], *, where: str) -> None:
+    """Raise `Rejected` unless somebody sealed this digest as issuer, and each seal is of the key that it names.
+
+    That is all that can be told where nothing is known of who may seal it.
+    """
+    if not seals:
+        raise Rejected("nobody sealed it", reason="below-threshold", where=f"{where}.seals")
+    for index, seal in enumerate(seals):
+        check_seal(kind, Role.ISSUER, digest, seal, where=f"{where}.seals[{index}]")
 
 
 def check_threshold(

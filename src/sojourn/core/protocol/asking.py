@@ -139,6 +139,7 @@ def petition_for(
         arguments=intent.arguments,
         labels=intent.labels,
         cost_micros=intent.cost_micros,
+        tokens=intent.tokens,
         asked_ms=asked_ms,
         expires_ms=min(max(turn.until_ms for turn in each) for each in having),
     )
@@ -175,6 +176,7 @@ def _intent(petition: Petition) -> Intent:
         arguments=petition.arguments,
         labels=petition.labels,
         cost_micros=petition.cost_micros,
+        tokens=petition.tokens,
     )
 
 

@@ -9,10 +9,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.transition import Transition
-from sojourn.core.base.encoding import Count, Digest, Name, Value
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
     APPROVALS_MAX,
@@ -57,8 +58,9 @@ __all__ = [
 class Intent(Value, tag_field="kind", tag="intent/1"):
     """An effect that is about to be performed: what was asked of the gate, and the effect's key.
 
-    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments. `petition` is
-    the digest of the petition that approvers answered, where the policies ask for that.
+    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments. `cost_micros`
+    and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the act. `petition`
+    is the digest of the petition that approvers answered, where the policies ask for that.
     """
 
     step: Name
@@ -68,7 +70,13 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     arguments: Digest
     labels: tuple[Name, ...] = ()
     cost_micros: Count = 0
+    tokens: Count = 0
     petition: Digest | None = None
+
+    @property
+    def declared(self) -> dict[str, int]:
+        """What it is to cost, by the names of the budgets."""
+        return {COST_MICROS: self.cost_micros, TOKENS: self.tokens}
 
 
 class Evidence(Value):
@@ -91,6 +99,13 @@ class Proposal(Value, tag_field="kind", tag="proposal/1"):
     transition: Transition
     seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
     evidence: Evidence = Evidence()
+
+    @property
+    def declared(self) -> dict[str, int]:
+        """What the intent that is recorded is to cost, by budget; nothing if another is shown, or none."""
+        intent, recorded = self.evidence.intent, self.transition.record.eligibility.last_decision
+        is_recorded = intent is not None and digest_of(intent) == recorded
+        return intent.declared if intent is not None and is_recorded else {}
 
 
 # --- requests ----------------------------------------------------------------------------------------

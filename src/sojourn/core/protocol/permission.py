@@ -38,6 +38,7 @@ _PLACES_REMEMBERED: Final = 1024
 _LABEL_MAX: Final = 128
 """Of a party: a `Name`."""
 _AGENTS_REMEMBERED: Final = 4096
+_ISSUERS_REMEMBERED: Final = 128
 
 
 def document_name(document: Document) -> str:
@@ -45,6 +46,7 @@ def document_name(document: Document) -> str:
     return f"{document.issuer}/{document.name}"
 
 
+@lru_cache(maxsize=_ISSUERS_REMEMBERED)
 def agent_policy(documents: tuple[Document, ...]) -> PreparedPolicy:
     """Return the agent's policies, parsed. Raises `Denied` if they cannot be evaluated at all."""
     try:
