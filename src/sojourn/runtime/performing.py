@@ -6,7 +6,6 @@ answered.
 
 import asyncio
 from collections.abc import Callable
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sojourn.core.agent.approvals import Petition
@@ -255,7 +254,7 @@ class PerformStep(Operation):
         if self._step.is_async:
             self._task = self.session.outer.create_task(self._run_coroutine())
         else:
-            self.session.pool.submit(copy_context().run, self._run_function)
+            self.session.functions.begin(self._run_function)
 
     async def _run_coroutine(self) -> None:
         self._enter_step()
