@@ -14,10 +14,9 @@ not answer, because they were under way when it ended, are begun when the replay
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sojourn.core.base.errors import BudgetExhausted, Misused, Unreachable
-from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.arguments import bind
@@ -26,7 +25,7 @@ from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.failures import failure_of
+from sojourn.runtime.failures import failure_of, stuck
 from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
@@ -34,7 +33,6 @@ from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
-    REPLAY_RECORDS_MAX,
     Began,
     Raised,
     Record,
@@ -53,8 +51,6 @@ from sojourn.runtime.typed import to_plain
 __all__ = ["Session"]
 
 R = TypeVar("R", bound=Record)
-
-_RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 
 class Session:
@@ -98,7 +94,6 @@ class Session:
         self._ended: Literal["returned", "raised"] | None = None
         self._is_going = False
         self._is_resting = False
-        self._has_warned = False
 
     # --- from outside --------------------------------------------------------------------------------
 
@@ -340,7 +335,7 @@ class Session:
     def _lie_down(self) -> bool:
         """Tell the host's side when nothing but waiting is left to do."""
         if not self._open:
-            self._finish("raised", Raised(failure=failure_of(_stuck())))
+            self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
         if self.allowance.is_spent:
             return self._lie_down_at_last()
@@ -366,17 +361,13 @@ class Session:
 
         Raises `Misused` if the code makes too many.
         """
-        if self.course.records_to_replay >= REPLAY_RECORDS_MAX:
-            problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
-            raise Misused(problem, remedy=_RESTART)
+        self.course.check_room()
         self._batch.add(data)
-        self.course.length += 1
+        warning = self.course.count_record()
+        if warning:
+            self._link.send(Remark(text=warning))
         record = decode_record(data)
         self.allowance.note(record)
-        if self.course.records_to_replay > RUN_RECORDS_WARN and not self._has_warned:
-            self._has_warned = True
-            text = f"a resume would replay more than {RUN_RECORDS_WARN} records. {_RESTART}"
-            self._link.send(Remark(text=text))
         return record
 
     def _cut(self) -> tuple[Roots, Resume]:
@@ -497,10 +488,3 @@ class Session:
     def _doing(self) -> str:
         under_way = ", ".join(operation.describe() for operation in self._open.values())
         return f"{under_way} is under way" if under_way else "nothing is under way"
-
-
-def _stuck() -> Misused:
-    return Misused(
-        "run waits for something that nothing will bring: no step, sleep or message is under way",
-        remedy="Wait for a step, a message or ctx.sleep",
-    )

@@ -9,6 +9,7 @@ from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.encoding import digest_of
+from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
@@ -95,6 +96,19 @@ class Publishing(ABC):
                 self._person.pool, lambda: (agent.zone.manifest, agent.head), petition, signed
             ),
             f"answer {agent.name}",
+            within,
+        )
+
+    def accuse(
+        self, agent: LaunchedAgent, accusation: Accusation, within: float = WITHIN_S
+    ) -> None:
+        """Have proofs against anchors counted by an agent, as anybody may; return when that is decided."""
+        now_ms = self._person.clock.wall_ms()
+        self.perform(
+            lambda: person.accuse(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), accusation, now_ms
+            ),
+            f"accuse a zone before {agent.name}",
             within,
         )
 

@@ -14,7 +14,6 @@ from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.trust import SignedEndorsement, Trust
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
-from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
@@ -266,19 +265,6 @@ class World(Publishing):
         if holds is None:
             return {}
         return {"not_after_ms": self._person.clock.wall_ms() + round(holds * 1000)}
-
-    def accuse(
-        self, agent: LaunchedAgent, accusation: Accusation, within: float = WITHIN_S
-    ) -> None:
-        """Have proofs against anchors counted by an agent, as anybody may; return when that is decided."""
-        now_ms = self._person.clock.wall_ms()
-        self.perform(
-            lambda: person.accuse(
-                self._person.pool, lambda: (agent.zone.manifest, agent.head), accusation, now_ms
-            ),
-            f"accuse a zone before {agent.name}",
-            within,
-        )
 
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.

@@ -28,15 +28,15 @@ from sojourn.core.base.seals import Kind, Role, check_seal
 from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
-from sojourn.core.protocol.accusation import after_accusation
-from sojourn.core.protocol.admission import admitted, bound, departed, ordered, returned
-from sojourn.core.protocol.amending import check_amendment, check_stored
+from sojourn.core.protocol.admission import admitted, bound, departed, returned
+from sojourn.core.protocol.amending import check_stored
 from sojourn.core.protocol.asking import (
     check_approved,
     check_asked,
     check_undeclined,
     circumstances,
 )
+from sojourn.core.protocol.carried import check_accused, check_amended, check_ordered
 from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
@@ -45,7 +45,7 @@ from sojourn.core.protocol.custody import (
     check_refusal,
 )
 from sojourn.core.protocol.dossier import Dossier, View
-from sojourn.core.protocol.governed import documents_of, governing
+from sojourn.core.protocol.governed import governing
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.visa import Visa
@@ -456,53 +456,6 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     )
 
 
-def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that officers ordered it. Their order counts also where the window of their document is over."""
-    signed, transition = proposal.evidence.order, proposal.transition
-    named = (parent.record.agent_id, transition.kind.value)
-    if signed is None or (signed.order.agent, signed.order.act.value) != named:
-        problem = f"it shows no order to {transition.kind} this agent"
-        raise Rejected(problem, reason="no-order", where="evidence.order")
-    officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
-    ordered_ms = parent.record.governance.ordered_ms
-    signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
-    check_follows(
-        proposal.transition,
-        parent.record,
-        ordered(parent.record, parent.certificate.slot, signed.order),
-    )
-    _check_bearer(proposal)
-
-
-def _check_amend(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that officers sealed what is to rule. It counts also where the window of what rules is over."""
-    check_amendment(dossier, proposal, parent, view)
-    _check_bearer(proposal)
-
-
-def _check_bearer(proposal: Proposal) -> None:
-    """Check that whoever carries what proves itself sealed the transition: it may be anybody."""
-    transition = proposal.transition
-    if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
-        raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
-    seal = proposal.seals[0]
-    check_seal(Kind.TRANSITION, Role.PERSON, transition.digest, seal, where="seals[0]")
-
-
-def _check_accuse(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that anchors of a zone which the agent relies on are proved to have lied."""
-    accusation, transition = proposal.evidence.accusation, proposal.transition
-    if accusation is None:
-        raise Rejected("it shows no proof", reason="no-proof", where="evidence.accusation")
-    check_follows(
-        proposal.transition,
-        parent.record,
-        after_accusation(parent.record, parent.certificate.slot, accusation),
-    )
-    _check_bearer(proposal)
-    accusation.check(parent.record, transition.at_ms, where="evidence.accusation")
-
-
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
     TransitionKind.STEP: _check_step,
     TransitionKind.INTEND: _check_intend,
@@ -512,7 +465,7 @@ _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View
     TransitionKind.ADMIT: _check_admit,
     TransitionKind.REFUSE: _check_refuse,
     TransitionKind.RETURN: _check_return,
-    TransitionKind.AMEND: _check_amend,
-    TransitionKind.ACCUSE: _check_accuse,
-    **{TransitionKind(act): _check_ordered for act in Act},
+    TransitionKind.AMEND: check_amended,
+    TransitionKind.ACCUSE: check_accused,
+    **{TransitionKind(act): check_ordered for act in Act},
 }
