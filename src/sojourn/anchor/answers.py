@@ -225,7 +225,9 @@ class Answers:
         return exchange.Messages(messages=self._anchor.mail.read(ask.agent))
 
     async def _ask_approvals(self, ask: exchange.AskApprovals) -> exchange.Approvals:
-        return exchange.Approvals(approvals=self._anchor.shelf.dossier(ask.agent).approvals)
+        dossier = self._anchor.shelf.dossier(ask.agent)
+        version = dossier.head.record.version if dossier.head else 0
+        return exchange.Approvals(approvals=dossier.approvals, version=version)
 
     async def _consumed(self, done: exchange.Consumed) -> Applied:
         await self._anchor.mail.drop(done.agent, done.messages)

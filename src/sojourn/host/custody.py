@@ -34,6 +34,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
+from sojourn.host.binding import newest_head
 from sojourn.host.inbox import Inbox
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.host.petitions import Petitions
@@ -226,6 +227,14 @@ class AgentCustody:
         """Take a line of the agent's output."""
         log.info("agent output", agent=self.agent.hex()[:12], source=source, text=text)
 
+    async def check_newest(self) -> None:
+        """Raise `LeaseLost` if the agent has gone on without this host: an anchor says so, and shows it."""
+        async with self._lock:  # what is being decided here is ours
+            head = await newest_head(self._host, self.agent)
+            if head is not None and head.record.version > self.record.version:
+                kind, version = head.transition.kind, head.record.version
+                raise LeaseLost(f"a {kind} was decided meanwhile, at version {version}")
+
     # --- deciding -------------------------------------------------------------------------------------
 
     def _spent(self, draft: ports.Draft) -> Eligibility:
@@ -256,13 +265,13 @@ class AgentCustody:
             if not is_small:
                 await self._host.zone.put_all(blocks)
             self._began_ms = clock.boot_ms()
+            self._sealed.clear()  # what was given up before is not what is wanted now
             while True:
                 proposal = await self._host.signer.proposal(kind, self.head, record, evidence)
                 self._sealed.append(proposal.transition.digest)
                 done = await self._attempts(proposal, blocks if is_small else ())
                 if done is not None:
                     self.head = done
-                    self._sealed.clear()
                     return done
 
     async def _attempts(self, proposal: Proposal, blocks: tuple[bytes, ...]) -> Certified | None:

@@ -75,6 +75,7 @@ class Petitions:
     async def answered(self, petition: Petition) -> tuple[SignedApproval, ...]:
         """Wait until a petition is approved and return enough approvals. Raises `Denied` for any other end.
 
+        `LeaseLost` when officers had something decided meanwhile, which this host hears of here alone.
         Where other policies rule by now than those that asked, nothing approves it any more: there are none, and
         the gate has to be asked anew.
         """
@@ -109,14 +110,18 @@ class Petitions:
     async def _collect(
         self, petition: Petition, having: Sequence[Turn]
     ) -> tuple[SignedApproval, ...]:
-        """Return the answers that anchors have, of those who have a say now: of each the no, if there is one."""
+        """Return the answers that anchors have, of those who have a say now: of each the no, if there is one.
+
+        Raises `LeaseLost` if the agent has gone on without this host, by an order or an amendment.
+        """
         said: dict[bytes, SignedApproval] = {}
-        named, answers = digest_of(petition), 0
+        named, answers, newest = digest_of(petition), 0, 0
 
         def take(_anchor: int, reply: AnyReply) -> bool:
-            nonlocal answers
+            nonlocal answers, newest
             if isinstance(reply, Approvals):
                 answers += 1
+                newest = max(newest, reply.version)
                 for each in reply.approvals:
                     if each.approval.petition == named:
                         _note(said, each, having)
@@ -124,6 +129,8 @@ class Petitions:
 
         ask = AskApprovals(agent=self._custody.agent)
         await self._host.zone.ask_each(ask, take, timeout_s=_ASK_S)
+        if newest > self._custody.record.version:
+            await self._custody.check_newest()
         return tuple(said.values())
 
     async def _wait(self, having: Sequence[Turn]) -> None:

@@ -262,3 +262,31 @@ def test_section_2_to_ask_is_a_transition_of_its_own() -> None:
         agent = buys(world, world.zone("a"))
         agent.wait(lambda agent: agent.head.transition.kind is TransitionKind.ASK, "asks")
         assert len(agent.record.eligibility.petitions) == 1
+
+
+def test_section_10_an_amendment_that_comes_while_it_waits_has_it_asked_anew() -> None:
+    with simulate(seed=14) as world:
+        agent = buys(world, world.zone("a"))
+        first = agent.asks()
+        world.amend(agent, f"{ASKS}// the second edition\n")
+        agent.wait(lambda agent: agent.petitions() not in ([], [first]), "asks anew", within=20)
+        agent.approve(by="ann")
+        assert ["3 bonds"] == agent.result()
+        assert ["bonds"] == bought(agent)
+        assert not world.broken_promises()
+
+
+def test_section_10_orders_that_come_while_it_waits_are_heard_of() -> None:
+    with simulate(seed=15) as world:
+        agent = buys(world, world.zone("a"))
+        petition = agent.asks().petition
+        host = agent.host
+        assert host is not None
+        world.order(agent, "suspend")
+        world.run(20)
+        assert 0 == host.host.running
+        world.order(agent, "resume")
+        world.answer(agent, petition, "ann")
+        assert ["3 bonds"] == agent.result()
+        assert ["bonds"] == bought(agent)
+        assert not world.broken_promises()

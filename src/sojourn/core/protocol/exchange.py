@@ -198,9 +198,10 @@ class AskApprovals(Value, tag_field="kind", tag="ask-approvals"):
 
 
 class Approvals(Value, tag_field="kind", tag="approvals"):
-    """These answers."""
+    """These answers; `version` is the agent's newest as far as this anchor knows."""
 
     approvals: tuple[SignedApproval, ...]
+    version: Count = 0
 
 
 class Consumed(Value, tag_field="kind", tag="consumed"):
