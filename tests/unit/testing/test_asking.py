@@ -6,6 +6,7 @@ import pytest
 
 from sojourn.anchor.server import Anchor
 from sojourn.core.agent.approvals import Approval, SignedApproval
+from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused
@@ -16,7 +17,7 @@ from sojourn.runtime.records import Asked, Intended
 from sojourn.runtime.transport import Connection
 from sojourn.testing import Approvers, LaunchedAgent, World, Zone, person_key, simulate
 from sojourn.testing.founding import key
-from tests.unit.testing.workers import Buyer
+from tests.unit.testing.workers import Buyer, Shopper
 
 HOUR = 3_600_000
 ASKS = """
@@ -66,15 +67,23 @@ def forged(agent: bytes, petition: bytes, expires_ms: int, name: str) -> SignedA
 
 
 def buys(
-    world: World, zone: Zone, *wants: str, patience_s: float = 1e6, **groups: Approvers
+    world: World,
+    zone: Zone,
+    *wants: str,
+    patience_s: float = 1e6,
+    form: type[Buyer] = Buyer,
+    looks: int = 0,
+    budgets: dict[str, int] | None = None,
+    **groups: Approvers,
 ) -> LaunchedAgent:
     plan = {"wants": list(wants or ("bonds",)), "count": 3, "patience_s": patience_s}
     return world.launch(
-        Buyer,
+        form,
         zone,
-        memory={"plan": plan, "done": None},
+        memory={"plan": plan | {"looks": looks}, "done": None},
         policy=ASKS,
         approvers={"desk": DESK, "risk": RISK, **groups},
+        budgets=budgets,
     )
 
 
@@ -284,9 +293,25 @@ def test_section_10_orders_that_come_while_it_waits_are_heard_of() -> None:
         assert host is not None
         world.order(agent, "suspend")
         world.run(20)
-        assert 0 == host.host.running
+        assert host.host is not None and 0 == host.host.running
         world.order(agent, "resume")
         world.answer(agent, petition, "ann")
         assert ["3 bonds"] == agent.result()
         assert ["bonds"] == bought(agent)
+        assert not world.broken_promises()
+
+
+def test_section_2_when_steps_run_out_what_was_asked_is_waited_for_again_with_more() -> None:
+    with simulate(seed=16) as world:
+        agent = buys(world, world.zone("a", hosts=2), form=Shopper, looks=20, budgets={"steps": 9})
+        asked = agent.asks()
+        agent.wait(lambda it: not it.record.eligibility.is_acting, "lies down")
+        assert Status.DORMANT is agent.status
+        world.run(60)
+        assert [asked] == agent.petitions()
+        world.order(agent, "grant", grants={"steps": 100})
+        agent.approve(by="ann")
+        assert ["3 bonds"] == agent.result()
+        assert ["bonds"] == bought(agent)
+        assert [asked] == [each for each in agent.journal() if isinstance(each, Asked)]
         assert not world.broken_promises()

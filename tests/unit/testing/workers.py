@@ -71,6 +71,24 @@ class Buyer(Agent):
         return list(done)
 
 
+class Shopper(Buyer):
+    """Looks at many things while people think about what it wants to buy."""
+
+    @step
+    async def look(self, number: int) -> int:
+        """Look at one."""
+        return number
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Buy, and look meanwhile."""
+        plan = ctx.memory["plan"]
+        buying = asyncio.ensure_future(self.buy(plan["wants"][0], count=plan["count"]))
+        for number in range(plan["looks"]):
+            await self.look(number)
+            await ctx.sleep(1)
+        return [await buying]
+
+
 class Asker(Agent):
     """Asks as often as its plan says; where it cannot pay for it, it writes that down and asks again later."""
 

@@ -268,6 +268,7 @@ def test_section_10_nobody_approves_for_another(desk: Desk) -> None:
         {"effect": "idempotent"},
         {"labels": ("client-confidential",)},
         {"cost_micros": 1},
+        {"tokens": 1},
     ],
 )
 def test_section_10_an_approval_is_of_one_action_with_its_arguments(
