@@ -315,3 +315,11 @@ def test_section_2_when_steps_run_out_what_was_asked_is_waited_for_again_with_mo
         assert ["bonds"] == bought(agent)
         assert [asked] == [each for each in agent.journal() if isinstance(each, Asked)]
         assert not world.broken_promises()
+
+
+def test_section_2_nobody_is_asked_about_what_cannot_be_paid_for() -> None:
+    with simulate(seed=17) as world:
+        agent = buys(world, world.zone("a"), budgets={"calls": 0})
+        (said,) = agent.result()
+        assert "no: 1 of budget 'calls' needed, 0 of 0 are spent" == said
+        assert not [each for each in agent.journal() if isinstance(each, Asked)]
