@@ -31,7 +31,7 @@ from sojourn.core.protocol.asking import (
 )
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.messages import Evidence, Intent, Proposal
+from sojourn.core.protocol.messages import Declined, Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.binding import newest_head
@@ -60,7 +60,15 @@ _RETRY_S: Final = 0.1
 _RETRY_S_MAX: Final = 1.0
 _SAID_NO: Final = frozenset({"denied", ApprovalDeclined.code})
 _NEVER: Final = frozenset(
-    {"bad-change", "over-budget", "miscounted", "bad-status", "missing-children", "no-petition"}
+    {
+        "denied",
+        "bad-change",
+        "over-budget",
+        "miscounted",
+        "bad-status",
+        "missing-children",
+        "no-petition",
+    }
 )
 """Reasons for which the same proposal will never be voted for."""
 
@@ -334,7 +342,7 @@ class AgentCustody:
 
     def _check_hopeless(self, stalled: Stalled) -> None:
         """Raise if more than f anchors say that this will never do: then at least one correct one does."""
-        final = [d for d in stalled.declined.values() if d.reason in _NEVER | _SAID_NO]
+        final = [each for each in stalled.declined.values() if _is_final(each)]
         if len(final) <= self._host.manifest.f:
             return
         problem = final[0].problem
@@ -343,3 +351,9 @@ class AgentCustody:
         if final[0].reason == "no-petition":
             raise LeaseLost(f"it has to be asked anew: {problem}")
         raise Rejected(problem, reason=final[0].reason, where="transition")
+
+
+def _is_final(declined: Declined) -> bool:
+    """Tell whether an anchor says that this will never do: by rule, or since it knows of an approver's no."""
+    is_never = not declined.for_now and declined.reason in _NEVER
+    return is_never or declined.reason == ApprovalDeclined.code
