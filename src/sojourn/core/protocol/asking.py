@@ -30,8 +30,8 @@ from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
+from sojourn.core.protocol import permission
 from sojourn.core.protocol.messages import Intent
-from sojourn.core.protocol.permission import ask, check_permitted, document_name
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
@@ -73,7 +73,7 @@ def verdict_on(
     memo: Memo,
 ) -> Verdict:
     """Return what the agent's policies and the zone's say to an action in the zone."""
-    return ask(record, governing, of.action, here, here, circumstances(of), memo)
+    return permission.ask(record, governing, of.action, here, here, circumstances(of), memo)
 
 
 def pending(petition: Petition) -> Pending:
@@ -90,7 +90,7 @@ def turns_of(petition: Petition, governing: Governing) -> tuple[Turn, ...]:
 
 def _declared(governing: Governing) -> Mapping[bytes, Mapping[str, Mapping[str, Approvers]]]:
     return {
-        _named(policy): {document_name(item): item.approvers for item in policy}
+        _named(policy): {permission.document_name(item): item.approvers for item in policy}
         for policy in governing.policies
     }
 
@@ -121,7 +121,7 @@ def petition_for(
     Raises `Denied` if they say anything but that they ask.
     """
     if not verdict.asking:
-        check_permitted(verdict)
+        permission.check_permitted(verdict)
         raise Denied(f"there is nobody to ask about {intent.action}: it is permitted")
     demands, declared = _demands(governing, verdict), _declared(governing)
     having = [turns((demand,), asked_ms, declared) for demand in demands]
@@ -198,7 +198,7 @@ def check_approved(
     was asked under other policies; and for an answer by someone who has no say.
     """
     if not verdict.asking:
-        check_permitted(verdict)
+        permission.check_permitted(verdict)
         return
     if petition is None:
         raise Unapproved(verdict.explain())
