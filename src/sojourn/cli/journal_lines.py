@@ -16,6 +16,7 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.records import (
+    Apart,
     Began,
     Considered,
     Failure,
@@ -164,5 +165,6 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Settled: _settled,
     Returned: lambda r: f"finished with {_value(r.result)}",
     Raised: lambda r: f"failed: {_failure(r.failure)}",
+    Apart: lambda r: f"is kept apart, as value {r.index} of {r.compartment}",
 }
 assert set(_TEXTS) == set(get_args(Record)), "every record has its words"

@@ -2,6 +2,9 @@
 
 The code works on immutable handles; writing replaces one. So a snapshot costs nothing, and blocks are made
 only when a batch is cut. What is written by `run` is not journaled: a replay writes it again.
+
+Whoever uses a compartment with labels or residency is marked by them until the restart point, and writes only
+where all its marks are covered (protocol §10.14).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,13 +14,30 @@ from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.memory.marks import (
+    Mark,
+    Marks,
+    covers,
+    declassified,
+    described,
+    home_of,
+    mark_of,
+)
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused
 from sojourn.runtime.frames import Shelf
 from sojourn.runtime.records import Roots
 from sojourn.runtime.typed import from_plain, to_plain
 
-__all__ = ["Compartments", "LogCompartment", "MappingCompartment", "Snapshot", "WorkingMemory"]
+__all__ = [
+    "Compartments",
+    "Handle",
+    "LogCompartment",
+    "MappingCompartment",
+    "Snapshot",
+    "WorkingMemory",
+    "written",
+]
 
 T = TypeVar("T")
 
@@ -30,18 +50,33 @@ class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
-    compartments that were used since the restart point, which a replay will therefore use again.
+    compartments that were used since the restart point, which a replay will therefore use again; `carried` are the
+    marks of the run's arguments. `on_touch` is called before a compartment is used that adds to the marks.
     """
 
     def __init__(
-        self, shelves: dict[str, Shelf], source: BlockSource, check_access: Callable[[], None]
+        self,
+        shelves: dict[str, Shelf],
+        source: BlockSource,
+        check_access: Callable[[], None],
+        *,
+        carried: Marks = frozenset(),
+        on_touch: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._shelves = shelves
+        self._marks = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
+        self._on_touch = on_touch
+        self.carried = carried
         self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
         self.opened: set[str] = set()
         self.new = NewBlocks(source)
+
+    def marks(self, opened: Iterable[str] | None = None) -> Marks:
+        """Return what the code is bound by that has used these compartments, or those used by now."""
+        names = self.opened if opened is None else opened
+        return self.carried.union(*(self._marks[name] for name in names))
 
     def snapshot(self) -> Snapshot:
         """Return the state now."""
@@ -72,21 +107,82 @@ class WorkingMemory:
         return state if isinstance(state, bytes) else self._saved(name, state).root
 
     def open(self, name: str, form: Form) -> Handle:
-        """Return the handle of a compartment. Raises `Misused` or `Denied`; see `form_of`."""
+        """Return the handle of a compartment. Raises `Misused` or `Denied`; see `form_of` and `_touch`."""
         self._check_access()
         if self.form_of(name) is not form:
             remedy = f"Declare it as a {form} where the agent is launched, or use it as it is"
             raise Misused(f"compartment {name!r} is no {form}", remedy=remedy)
-        self.opened.add(name)
+        self._touch(name)
+        return self._handle(name, form)
+
+    def _handle(self, name: str, form: Form) -> Handle:
         state = self._state[name]
         if isinstance(state, bytes):
             state = (Mapping if form is Form.MAPPING else Log).load(state, self.new)
             self._state[name] = state
         return state
 
+    def _touch(self, name: str) -> None:
+        """Count a compartment as used. Raises `Denied` if what is made of all that is used could be nowhere."""
+        if name in self.opened:
+            return
+        before = self.marks()
+        if home_of(before | self._marks[name]) is None:
+            used = ", ".join(sorted(n for n in self.opened if self._marks[n]))
+            raise Denied(
+                f"compartment {name!r} and what was used before ({used}) may be in no place both",
+                remedy="Use them in turns of their own",
+            )
+        if not self._marks[name] <= before:
+            self._on_touch(name)
+        self.opened.add(name)
+
     def replace(self, name: str, handle: Handle) -> None:
-        """Make `handle`, which came of a change to the compartment's own, its state."""
+        """Make `handle`, which came of a change to the compartment's own, its state.
+
+        Raises `Denied` if `run` is marked by more than the compartment is.
+        """
+        self.check_covered(name, self.marks())
         self._state[name] = handle
+
+    def check_covered(self, name: str, marks: Marks) -> None:
+        """Raise `Denied` unless a compartment may hold data with these marks; see `form_of` too."""
+        self.form_of(name)
+        shelf = self._shelves[name]
+        if covers(Mark(labels=shelf.labels, residency=shelf.residency), marks):
+            return
+        raise Denied(
+            f"compartment {name!r} may not hold {described(marks)}, which run has used by now",
+            remedy="Write it in a turn of its own, where nothing has been used that is bound by more; "
+            "or let a step write it: @step(declassifies=..., into=...)",
+        )
+
+    def admit(self, name: str, declassifies: Iterable[str]) -> None:
+        """Make ready for a step's result to be written, less these labels. Raises `Denied` if it may not be.
+
+        Whoever gets the result has used the compartment it goes into.
+        """
+        self.check_covered(name, declassified(self.marks(), declassifies))
+        self.open(name, self.form_of(name))
+
+    def check_may_travel(self, what: str) -> None:
+        """Raise `Denied` if the code has used what is bound to a place by now."""
+        if home_of(self.marks()):
+            raise Denied(
+                f"{what} would travel with the journal; run has used {described(self.marks())}",
+                remedy="Keep it in a compartment that is bound as well, and begin anew without it",
+            )
+
+    def restart(self, *, carrying: bool) -> bool:
+        """Begin with nothing used but what `carrying` arguments were made of; tell whether less binds the code."""
+        before = self.marks()
+        self.carried = before if carrying else frozenset()
+        self.opened.clear()
+        return self.carried != before
+
+    def release(self, name: str, result: Any) -> None:
+        """Write a step's result into a compartment that covers it. Raises `Misused` for what cannot be kept."""
+        self._state[name] = written(self._handle(name, self.form_of(name)), result)
 
     def form_of(self, name: str) -> Form:
         """Return a compartment's form.
@@ -105,6 +201,21 @@ class WorkingMemory:
                 remedy="Use it there, and let what may travel on in another compartment",
             )
         return shelf.form
+
+
+def written(handle: Handle, result: Any) -> Handle:
+    """Return a compartment with a step's result in it: appended to a log, or a mapping's new entries.
+
+    Raises `Misused` for what cannot be kept.
+    """
+    if isinstance(handle, Log):
+        return handle.extend([result])
+    if not isinstance(result, dict):
+        problem = f"a step that writes into a mapping returned {type(result).__name__}"
+        raise Misused(problem, remedy="Return a dict: its entries are what is written")
+    for key, value in result.items():
+        handle = handle.put(key, value)
+    return handle
 
 
 class Compartments:

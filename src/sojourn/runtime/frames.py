@@ -10,17 +10,18 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.agent.memory.field import Form
+from sojourn.core.agent.memory.field import Form, Labels
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import Failure, Resume, Roots
+from sojourn.runtime.records import SEGMENTS_MAX, Failure, Resume, Roots
 
 __all__ = [
     "FRAME_BYTES_MAX",
     "PARCEL_BYTES",
     "RECALL_MAX",
+    "Anew",
     "Answer",
     "Block",
     "Broke",
@@ -45,6 +46,7 @@ __all__ = [
     "Problem",
     "Question",
     "Recall",
+    "Release",
     "Remark",
     "Reply",
     "Rest",
@@ -52,6 +54,7 @@ __all__ = [
     "Sleep",
     "Start",
     "Survey",
+    "Touch",
     "Unfit",
     "decode_from_agent",
     "decode_from_host",
@@ -93,6 +96,8 @@ class Shelf(Value):
     form: Form
     root: Digest
     held_by: Digest | None = None
+    labels: Labels = ()
+    residency: Labels = ()
 
 
 class Start(_Frame):
@@ -126,6 +131,25 @@ class Keep(_Frame):
     """To the host: new blocks, children first, that the next `Commit` counts on."""
 
     blocks: tuple[bytes, ...]
+
+
+class Touch(_Frame):
+    """To the host: the code is about to use a compartment with labels or residency.
+
+    `roots` is memory at this moment, `snapshots` memory at the restart points: what was written until now owes
+    nothing to that compartment.
+    """
+
+    compartment: Name
+    roots: Roots
+    snapshots: Annotated[tuple[Roots, ...], Meta(max_length=SEGMENTS_MAX)]
+
+
+class Anew(_Frame):
+    """To the host: what comes now may not remember what came before; this side has stopped.
+
+    The agent is to be executed again, at once, from its last restart point.
+    """
 
 
 class Remark(_Frame):
@@ -174,6 +198,16 @@ class Intend(_Question):
     arguments: Digest
     action: Name
     effect: Literal["idempotent", "once"]
+
+
+class Release(_Question):
+    """Ask the gate whether a step may take these labels off its result, which goes `into` a compartment."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    labels: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
+    into: Name
 
 
 class Perform(_Question):
@@ -261,8 +295,12 @@ class Reply(_Frame):
     answer: Answer
 
 
-Question: TypeAlias = Commit | Intend | Perform | Depart | Fetch | Recall | Sleep | Listen | Survey
-FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Broke | Rest | Loaded | Unfit
+Question: TypeAlias = (
+    Commit | Intend | Release | Perform | Depart | Fetch | Recall | Sleep | Listen | Survey
+)
+FromAgent: TypeAlias = (
+    Question | Keep | Touch | Anew | Remark | Diverged | Broke | Rest | Loaded | Unfit
+)
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 
 _from_agent = msgspec.msgpack.Decoder(FromAgent)

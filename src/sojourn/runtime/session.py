@@ -27,7 +27,7 @@ from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of
-from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Rest, Start
+from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Rest, Start
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
@@ -85,7 +85,13 @@ class Session:
         self._link = link
         source = FetchedBlocks(link)
         self._source = source
-        self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
+        self.memory = WorkingMemory(
+            start.shelves,
+            source,
+            self.check_in_run,
+            carried=frozenset(start.resume.marks),
+            on_touch=self._touch,
+        )
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
         self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
         self._budgets = dict(start.budgets)
@@ -189,7 +195,10 @@ class Session:
                 operation.abandon()
 
     async def perform_step(self, step: Step[..., Any], args: Any, kwargs: Any) -> Any:
-        """Perform a step, or let the journal answer it."""
+        """Perform a step, or let the journal answer it. Raises `Denied` if its result has no place."""
+        self.check_in_run()
+        if step.into:
+            self.memory.admit(step.into, step.declassifies)
         return await self.perform(PerformStep(self, self.next_call(), step, args, kwargs))
 
     def part(self, error: ReplayMismatch) -> ReplayMismatch:
@@ -256,6 +265,19 @@ class Session:
         """Send what is not final yet to become so."""
         self._batch.flush()
 
+    def _touch(self, name: str) -> None:
+        """Tell the host's side that the code will be bound by more from now on."""
+        self._batch.touch(name, None if self._replay is not None else self.course.snapshots)
+
+    def begin_anew(self) -> None:
+        """Stop, for the host's side to execute the agent again from the restart point that is put here.
+
+        Local variables would carry what was read into code that is bound by less (protocol §10.14).
+        """
+        self.flush()
+        self._link.send(Anew())
+        self._retire()
+
     # --- going on, at rest ---------------------------------------------------------------------------
 
     def _go_on(self) -> None:
@@ -304,7 +326,7 @@ class Session:
         self._called = []
         for operation in called:
             operation.reserve()
-        if any(operation.is_effect for operation in called):
+        if any(operation.is_gated for operation in called):
             self.flush()  # whatever leaves the zone waits for what came before it (protocol §0)
         for operation in called:
             operation.begin()
@@ -326,6 +348,8 @@ class Session:
         """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""
         if not operation.deliver(record):
             return False
+        if self.is_over:  # it was a restart point behind which all begins anew
+            return True
         del self._open[operation.call]
         self._run.drive()
         return True
@@ -372,7 +396,10 @@ class Session:
     def _begin_run(self, arguments: Any, *, anew: bool) -> None:
         began = self._collect(encode_record(Began(arguments=arguments), what="arguments of run"))
         self.course.begin_run(began.arguments, self.memory.snapshot(), anew=anew)
-        self._make_run()
+        if anew and self.memory.restart(carrying=any(began.arguments)):
+            self.begin_anew()
+        else:
+            self._make_run()
 
     def _make_run(self) -> None:
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
