@@ -86,6 +86,10 @@ class WorkingMemory:
         """Go back to a snapshot; a compartment that it does not name, or that is not here, stays."""
         self._state |= {name: state for name, state in snapshot.items() if name in self._here}
 
+    def is_at(self, roots: Roots) -> bool:
+        """Tell whether these compartments have these roots, and nothing else was made of them."""
+        return all(self._state[name] == root for name, root in roots.items())
+
     def save(self, *snapshots: Snapshot) -> Roots:
         """Make the blocks of the state now and of earlier `snapshots`; return the roots of now.
 

@@ -115,9 +115,10 @@ class Session:
             if self._replay is None:
                 self._begin_run(self.course.arguments, anew=False)
             else:
+                replay = self._replay
                 self.enter_segment(0)
                 self._make_run()
-                self._replay_all(self._replay)
+                self._replay_all(replay)
         except Misused as error:
             self.break_off(error)
         except Unreachable:
@@ -220,6 +221,10 @@ class Session:
             self._replay.enter_next_segment()
         self.course.enter_segment(segment)
         self.memory.restore(self.course.snapshots[segment])
+        replay = self._replay
+        is_at_end = replay is None or (replay.is_last_segment and replay.next_record() is None)
+        if is_at_end and self.memory.is_at(self._committed):
+            self._replay = None  # nothing came of the code behind this restart point: it goes on live
 
     def miss_items(self, segment: int) -> ReplayMismatch:
         """Return the error for a loop that ends before the turn that the journal names."""
@@ -473,7 +478,7 @@ class Session:
 
     def _replay_all(self, replay: Replay) -> None:
         """Hand the journal's records to the code, as far as they go together."""
-        while not self._has_left_off:
+        while not self._has_left_off and self._replay is not None:
             record = replay.next_record()
             if record is None:
                 break
@@ -483,6 +488,8 @@ class Session:
             else:
                 replay.pass_record(record)
                 self._hand(operation, record)
+        if self._replay is None:
+            return
         self._check_end(replay)
         if self._parted is None:
             made_anew = list(self.memory.new.made)
