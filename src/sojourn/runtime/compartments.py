@@ -50,8 +50,9 @@ class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
-    compartments that were used since the restart point, which a replay will therefore use again; `carried` are the
-    marks of the run's arguments. `on_touch` is called before a compartment is used that adds to the marks.
+    compartments that were used since the restart point, which a replay will therefore use again. `given` are the
+    marks of the run's arguments, `carried` those that the code has kept from before the restart point. `on_touch` is
+    called before a compartment is used that adds to the marks.
     """
 
     def __init__(
@@ -60,13 +61,14 @@ class WorkingMemory:
         source: BlockSource,
         check_access: Callable[[], None],
         *,
-        carried: Marks = frozenset(),
+        given: Marks = frozenset(),
         on_touch: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._shelves = shelves
         self._marks = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
         self._on_touch = on_touch
-        self.carried = carried
+        self.carried: Marks = frozenset()
+        self._given = given
         self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
@@ -76,7 +78,8 @@ class WorkingMemory:
     def marks(self, opened: Iterable[str] | None = None) -> Marks:
         """Return what the code is bound by that has used these compartments, or those used by now."""
         names = self.opened if opened is None else opened
-        return self.carried.union(*(self._marks[name] for name in names))
+        kept = self.carried if opened is None else frozenset[Mark]()
+        return self._given.union(kept, *(self._marks[name] for name in names))
 
     def snapshot(self) -> Snapshot:
         """Return the state now."""
@@ -152,8 +155,7 @@ class WorkingMemory:
     def check_covered(self, name: str, marks: Marks) -> None:
         """Raise `Denied` unless a compartment may hold data with these marks; see `form_of` too."""
         self.form_of(name)
-        shelf = self._shelves[name]
-        if covers(Mark(labels=shelf.labels, residency=shelf.residency), marks):
+        if covers(self._shelves[name].mark, marks):
             return
         raise Denied(
             f"compartment {name!r} may not hold {described(marks)}, which run has used by now",
@@ -177,12 +179,35 @@ class WorkingMemory:
                 remedy="Keep it in a compartment that is bound as well, and begin anew without it",
             )
 
-    def restart(self, *, carrying: bool) -> bool:
-        """Begin with nothing used but what `carrying` arguments were made of; tell whether less binds the code."""
+    def begin_turn(self, opened: Iterable[str]) -> bool:
+        """Begin with these compartments used; tell whether the code has to forget what it has used (`_forgets`)."""
+        before, after = self.marks(), self.marks(opened)
+        self.opened = set(opened)
+        return self._forgets(before, after)
+
+    def begin_run(self, *, carrying: bool) -> bool:
+        """Begin with nothing used but what `carrying` arguments were made of; tell as `begin_turn`."""
         before = self.marks()
-        self.carried = before if carrying else frozenset()
+        self._given = before if carrying else frozenset()
         self.opened.clear()
-        return self.carried != before
+        return self._forgets(before, self._given)
+
+    def _forgets(self, before: Marks, after: Marks) -> bool:
+        """Tell whether it makes a difference that less binds the code from here on; if not, it keeps its marks.
+
+        It makes one if records may be where they might not, or if it may write where it might not; what is bound
+        without a label is declassified by no step. So whatever is denied is denied again in a replay, which has
+        no marks from before its restart point.
+        """
+        may_write = any(
+            covers(shelf.mark, after) and not covers(shelf.mark, before)
+            for name, shelf in self._shelves.items()
+            if name in self._here
+        )
+        is_bare = any(not mark.labels for mark in before - after)
+        forgets = may_write or is_bare or home_of(before) != home_of(after)
+        self.carried = frozenset() if forgets else before
+        return forgets
 
     def release(self, name: str, result: Any) -> None:
         """Write a step's result into a compartment that covers it. Raises `Misused` for what cannot be kept."""

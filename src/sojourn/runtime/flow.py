@@ -28,6 +28,7 @@ from sojourn.core.agent.memory.marks import (
     declassified,
     described,
     home_of,
+    listed,
     mark_of,
 )
 from sojourn.core.agent.record import AgentRecord
@@ -193,7 +194,7 @@ class Flow:
         stop = after if new.stop is None else new.stop
         if stop > max(new.start, before):
             marks |= self.marks
-        return msgspec.structs.replace(new, marks=_listed(marks))
+        return msgspec.structs.replace(new, marks=listed(marks))
 
     def _argument_marks(self, old: Resume, new: Resume, before: int) -> tuple[Mark, ...]:
         if new.run == old.run:
@@ -204,7 +205,7 @@ class Flow:
             return ()
         if home_of(self.marks):
             raise _rejected("arguments of run would travel with the journal")
-        return _listed(self.marks)
+        return listed(self.marks)
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -223,10 +224,6 @@ def _after(compartment: Compartment, root: bytes, result: object, source: BlockS
         return written(load(root, new), result).commit(new).root
     except Misused:
         return root
-
-
-def _listed(marks: Marks) -> tuple[Mark, ...]:
-    return tuple(sorted(marks, key=lambda mark: (mark.labels, mark.residency)))
 
 
 def _rejected(problem: str, reason: str = "label-flow") -> Rejected:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.memory.field import Form, Labels
+from sojourn.core.agent.memory.marks import Mark
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
@@ -98,6 +99,11 @@ class Shelf(Value):
     held_by: Digest | None = None
     labels: Labels = ()
     residency: Labels = ()
+
+    @property
+    def mark(self) -> Mark:
+        """What its data is bound by, perhaps nothing."""
+        return Mark(labels=self.labels, residency=self.residency)
 
 
 class Start(_Frame):

@@ -137,12 +137,11 @@ class _Reach(Operation):
         return False
 
     def deliver(self, record: Record) -> bool:
-        """Put the restart point here and let the turn begin; in a new execution, if less binds it."""
+        """Put the restart point here and let the turn begin; in a new execution, if it has to forget."""
         session, memory = self.session, self.session.memory
+        forgets = memory.begin_turn(self._opened)
         session.course.begin_turn(self._segment, self._turn, memory.snapshot())
-        is_bound_by_less = memory.marks(self._opened) != memory.marks()
-        memory.opened = set(self._opened)
-        if is_bound_by_less:
+        if forgets:
             session.begin_anew()
         else:
             self.future.set_result(None)

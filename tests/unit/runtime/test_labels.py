@@ -1,11 +1,13 @@
 """What binds code that has used labelled memory: errors where the rule is broken, and what is kept apart (§10.14)."""
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.core.agent.memory.blocks import links
+from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.execution import How
+from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.records import Apart, Intended, Outcome, Returned
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage, journal_of, on_stage
@@ -109,13 +111,59 @@ def test_section_10_14_a_turn_that_less_binds_begins_with_nothing_in_mind() -> N
     assert content(zone, "totals") == [[0], [2]]
 
 
-def test_section_10_14_turns_that_are_bound_alike_go_on_at_once() -> None:
-    body = """async for turn in ctx.turns(range(3)):
-                    ctx.memory["secrets"][f"{turn}"] = turn + len(ctx.memory["secrets"])
+COUNTING = """async for turn in ctx.turns(range(3)):
+                    ctx.memory["secrets"][f"{turn}"] = turn
                     await self.work(turn)"""
-    bound = 'len(ctx.memory["secrets"])\n                ' + body
+
+
+def test_section_10_14_turns_that_are_bound_alike_go_on_at_once() -> None:
+    bound = 'len(ctx.memory["secrets"])\n                ' + COUNTING
     assert run_to_its_end(desk(bound))[1] == 0
-    assert run_to_its_end(desk(body))[1] == 3
+    assert run_to_its_end(desk(COUNTING))[1] == 3
+
+
+def only(*names: str) -> Zone:
+    """Return a zone with an agent that has no other compartments."""
+    zone = labelled_zone()
+    compartments = {name: zone.record.memory.compartments[name] for name in names}
+    zone.record = replace(
+        zone.record, memory=replace(zone.record.memory, compartments=compartments)
+    )
+    return zone
+
+
+def test_section_10_14_so_do_turns_for_which_it_makes_no_difference() -> None:
+    assert run_to_its_end(desk(COUNTING), only("secrets"))[1] == 0
+
+
+@pytest.mark.parametrize("crash_at", range(16))
+def test_section_10_14_what_was_denied_is_denied_again_in_a_replay(crash_at: int) -> None:
+    body = """len(ctx.memory["clients"])
+                async for turn in ctx.turns(range(2)):
+                    if turn == 0:
+                        len(ctx.memory["european"])
+                    try:
+                        await self.total([1])
+                    except Denied as error:
+                        await self.work("denied")
+                    try:
+                        await self.order(turn)
+                    except UncertainOutcome:
+                        pass
+                return list(ctx.memory["totals"])"""
+    shelf = Compartment(form=Form.LOG, root=ZERO, residency=("EU",))
+    zone = labelled_zone(european=shelf)
+
+    async def act(stage: Stage) -> Ending:
+        custodian = FakeCustodian(zone, crash_at=crash_at)
+        ending = await stage.execute_desk(desk(body), custodian=custodian)
+        while ending is None or ending.how is How.ANEW:
+            ending = await stage.execute_desk(desk(body))
+        return ending
+
+    ending = on_stage(act, zone=zone)
+    assert ending.how is How.RETURNED, ending
+    assert content(zone, "totals") == [1]
 
 
 def test_section_10_14_a_run_that_begins_anew_is_bound_by_what_it_is_given() -> None:

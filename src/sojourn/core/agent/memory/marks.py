@@ -19,6 +19,7 @@ __all__ = [
     "described",
     "home_of",
     "labels_of",
+    "listed",
     "mark_of",
     "residency_of",
 ]
@@ -39,6 +40,11 @@ def mark_of(labels: Iterable[str], residency: Iterable[str]) -> Marks:
     """Return what data of these labels and this residency is bound by: one mark, or none."""
     mark = Mark(labels=tuple(sorted(set(labels))), residency=tuple(sorted(set(residency))))
     return frozenset((mark,)) if mark.labels or mark.residency else frozenset()
+
+
+def listed(marks: Marks) -> tuple[Mark, ...]:
+    """Return marks in the order in which they are written down."""
+    return tuple(sorted(marks, key=lambda mark: (mark.labels, mark.residency)))
 
 
 def labels_of(marks: Marks) -> tuple[str, ...]:
