@@ -212,7 +212,6 @@ def test_section_4_check_3_and_10_an_intent_is_the_bound_hosts_with_a_live_lease
         ('context.labels_dropped.contains("pii")', {"labels_dropped": ("pii",)}),
         ('context.residency.contains("EU")', {"residency": ("EU",)}),
         ('context.residency_dropped.contains("EU")', {"residency_dropped": ("EU",)}),
-        ('context.effect == "none"', {"effect": "none"}),
     ],
 )
 def test_section_4_the_zone_is_told_the_circumstances_of_an_intent(
