@@ -116,6 +116,17 @@ COUNTING = """async for turn in ctx.turns(range(3)):
                     await self.work(turn)"""
 
 
+def test_section_10_14_all_of_it_holds_for_code_in_a_process_of_its_own() -> None:
+    zone = labelled_zone()
+    ending, times = run_to_its_end(TURNS, zone, mode="process")
+    assert (ending.how, times) == (How.RETURNED, 1)
+    assert content(zone, "totals") == [[0], [2]]
+    zone = labelled_zone()
+    ending, _ = run_to_its_end(RELEASE, zone, mode="process")
+    assert ending.result == 12
+    assert content(zone, "totals") == [12]
+
+
 def test_section_10_14_turns_that_are_bound_alike_go_on_at_once() -> None:
     bound = 'len(ctx.memory["secrets"])\n                ' + COUNTING
     assert run_to_its_end(desk(bound))[1] == 0
