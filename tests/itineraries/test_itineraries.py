@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from sojourn.core.agent.memory.marks import Marks
 from sojourn.core.protocol import admission, permission
 from sojourn.runtime import proposing
 from sojourn.runtime.compartments import WorkingMemory
@@ -45,7 +46,11 @@ def _nothing_is_locked(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(WorkingMemory, "_forgets", lambda self, before, after: False)
+    def forgets(self: WorkingMemory, after: Marks) -> bool:
+        self.marks = after
+        return False
+
+    patch.setattr(WorkingMemory, "_forgets", forgets)
     patch.setattr(Flow, "_bind", lambda self, marks, roots, snapshots: None)
 
 

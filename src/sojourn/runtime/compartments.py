@@ -15,7 +15,6 @@ from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.memory.marks import (
-    Mark,
     Marks,
     covers,
     declassified,
@@ -50,9 +49,9 @@ class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
-    compartments that were used since the restart point, which a replay will therefore use again. `given` are the
-    marks of the run's arguments, `carried` those that the code has kept from before the restart point. `on_touch` is
-    called before a compartment is used that adds to the marks.
+    compartments that were used since the restart point, which a replay will therefore use again. `marks` are what
+    binds the code by now: those of the run's arguments (`given`), of what was used, and what it has kept from before
+    the restart point. `on_touch` is called before a compartment is used that adds to them.
     """
 
     def __init__(
@@ -65,21 +64,14 @@ class WorkingMemory:
         on_touch: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._shelves = shelves
-        self._marks = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
+        self._mark_of = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
         self._on_touch = on_touch
-        self.carried: Marks = frozenset()
-        self._given = given
+        self.marks = self._given = given
         self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
         self.opened: set[str] = set()
         self.new = NewBlocks(source)
-
-    def marks(self, opened: Iterable[str] | None = None) -> Marks:
-        """Return what the code is bound by that has used these compartments, or those used by now."""
-        names = self.opened if opened is None else opened
-        kept = self.carried if opened is None else frozenset[Mark]()
-        return self._given.union(kept, *(self._marks[name] for name in names))
 
     def snapshot(self) -> Snapshot:
         """Return the state now."""
@@ -133,15 +125,16 @@ class WorkingMemory:
         """Count a compartment as used. Raises `Denied` if what is made of all that is used could be nowhere."""
         if name in self.opened:
             return
-        before = self.marks()
-        if home_of(before | self._marks[name]) is None:
-            used = ", ".join(sorted(n for n in self.opened if self._marks[n]))
+        marks = self.marks | self._mark_of[name]
+        if home_of(marks) is None:
+            used = ", ".join(sorted(n for n in self.opened if self._mark_of[n]))
             raise Denied(
                 f"compartment {name!r} and what was used before ({used}) may be in no place both",
                 remedy="Use them in turns of their own",
             )
-        if not self._marks[name] <= before:
+        if marks != self.marks:
             self._on_touch(name)
+        self.marks = marks
         self.opened.add(name)
 
     def replace(self, name: str, handle: Handle) -> None:
@@ -149,7 +142,8 @@ class WorkingMemory:
 
         Raises `Denied` if `run` is marked by more than the compartment is.
         """
-        self.check_covered(name, self.marks())
+        if self.marks:
+            self.check_covered(name, self.marks)
         self._state[name] = handle
 
     def check_covered(self, name: str, marks: Marks) -> None:
@@ -168,37 +162,38 @@ class WorkingMemory:
 
         Whoever gets the result has used the compartment it goes into.
         """
-        self.check_covered(name, declassified(self.marks(), declassifies))
+        self.check_covered(name, declassified(self.marks, declassifies))
         self.open(name, self.form_of(name))
 
     def check_may_travel(self, what: str) -> None:
         """Raise `Denied` if the code has used what is bound to a place by now."""
-        if home_of(self.marks()):
+        if home_of(self.marks):
             raise Denied(
-                f"{what} would travel with the journal; run has used {described(self.marks())}",
+                f"{what} would travel with the journal; run has used {described(self.marks)}",
                 remedy="Keep it in a compartment that is bound as well, and begin anew without it",
             )
 
     def begin_turn(self, opened: Iterable[str]) -> bool:
         """Begin with these compartments used; tell whether the code has to forget what it has used (`_forgets`)."""
-        before, after = self.marks(), self.marks(opened)
         self.opened = set(opened)
-        return self._forgets(before, after)
+        return self._forgets(self._given.union(*(self._mark_of[name] for name in opened)))
 
     def begin_run(self, *, carrying: bool) -> bool:
         """Begin with nothing used but what `carrying` arguments were made of; tell as `begin_turn`."""
-        before = self.marks()
-        self._given = before if carrying else frozenset()
+        self._given = self.marks if carrying else frozenset()
         self.opened.clear()
-        return self._forgets(before, self._given)
+        return self._forgets(self._given)
 
-    def _forgets(self, before: Marks, after: Marks) -> bool:
+    def _forgets(self, after: Marks) -> bool:
         """Tell whether it makes a difference that less binds the code from here on; if not, it keeps its marks.
 
         It makes one if records may be where they might not, or if it may write where it might not; what is bound
         without a label is declassified by no step. So whatever is denied is denied again in a replay, which has
         no marks from before its restart point.
         """
+        before = self.marks
+        if before == after:
+            return False
         may_write = any(
             covers(shelf.mark, after) and not covers(shelf.mark, before)
             for name, shelf in self._shelves.items()
@@ -206,7 +201,7 @@ class WorkingMemory:
         )
         is_bare = any(not mark.labels for mark in before - after)
         forgets = may_write or is_bare or home_of(before) != home_of(after)
-        self.carried = frozenset() if forgets else before
+        self.marks = after if forgets else before
         return forgets
 
     def release(self, name: str, result: Any) -> None:

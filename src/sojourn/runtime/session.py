@@ -404,7 +404,6 @@ class Session:
         self._run.unwind()
         self._drop_calls()
         self.loops = Loops()
-        self.memory.opened.clear()
         self._run = Run(self._code)
         self._run.drive()
 
