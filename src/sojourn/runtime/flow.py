@@ -14,6 +14,7 @@ keeps the same rules, so that authors see an error where they break one; here th
 """
 
 from collections.abc import Iterable, Mapping, Set
+from typing import TypeAlias
 
 import msgspec
 
@@ -40,6 +41,9 @@ from sojourn.runtime.records import Outcome, Record, Resume, Segment
 
 __all__ = ["Course", "Flow"]
 
+_Call: TypeAlias = tuple[int, str, bytes]
+"""A call of a step: its number, the step, the digest of its arguments."""
+
 
 class Flow:
     """What one execution's code is bound by. `announced` runs ahead of `marks` by what is still in the queue."""
@@ -50,7 +54,7 @@ class Flow:
         self._roots = {name: c.root for name, c in self._compartments.items()}
         self._locked: dict[str, bytes] = {}
         self._past: dict[str, set[bytes]] = {}
-        self._releases: dict[int, str] = {}
+        self._releases: dict[_Call, str] = {}
         self.marks: Marks = frozenset()
         self._restart_points = [segment.memory for segment in resume.segments]
         self.announced: Marks = resume.bound_by()
@@ -118,7 +122,7 @@ class Flow:
 
     def permit(self, frame: Release) -> None:
         """Note that a step's result may go into a compartment: the gate permits it."""
-        self._releases[frame.call] = frame.into
+        self._releases[frame.call, frame.step, frame.arguments] = frame.into
 
     # --- write and release ---------------------------------------------------------------------------
 
@@ -138,10 +142,13 @@ class Flow:
         """
         course = Course(dict(self._locked), {n: set(past) for n, past in self._past.items()}, [])
         for record in records:
-            if not isinstance(record, Outcome) or record.call not in self._releases:
+            if not isinstance(record, Outcome):
                 continue
-            course.answered.append(record.call)
-            name = self._releases[record.call]
+            call = (record.call, record.step, record.arguments)
+            name = self._releases.get(call)
+            if name is None:
+                continue
+            course.answered.append(call)
             if record.failure is None and name in course.locked:
                 root = _after(self._compartments[name], course.locked[name], record.result, source)
                 course.locked[name] = root
@@ -160,7 +167,7 @@ class Flow:
         """Go on from a batch that is final."""
         self._locked, self._past = course.locked, course.past
         for call in course.answered:
-            del self._releases[call]
+            self._releases.pop(call, None)
         self._roots |= frame.roots
         self._restart_points = [segment.memory for segment in frame.resume.segments]
 
@@ -213,7 +220,7 @@ class Course(msgspec.Struct, frozen=True):
 
     locked: dict[str, bytes]
     past: dict[str, set[bytes]]
-    answered: list[int]
+    answered: list[_Call]
 
 
 def _after(compartment: Compartment, root: bytes, result: object, source: BlockSource) -> bytes:

@@ -413,6 +413,19 @@ def test_section_10_15_what_was_not_asked_for_is_not_written() -> None:
     assert "compartment 'totals' may not hold" in refused(script)
 
 
+def test_section_10_15_it_is_the_result_of_that_step() -> None:
+    async def script(side: Side) -> None:
+        await _released(side)
+        other = msgspec.structs.replace(_outcome(12), step="think")
+        assert await side.commit(other) == Done()
+        side.write("totals", 12)
+        assert await side.commit(_outcome(12)) == Done()
+
+    ending, zone = play_side(script)
+    assert ending.how is How.BROKEN
+    assert content(zone, "totals") == [12]
+
+
 def test_section_10_15_it_is_denied_where_labels_are_left() -> None:
     async def script(side: Side) -> None:
         side.touch("clients")
