@@ -6,7 +6,7 @@ import pytest
 
 from sojourn.core.agent.memory.marks import Marks
 from sojourn.core.protocol import admission, permission
-from sojourn.runtime import proposing
+from sojourn.runtime import apart
 from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.flow import Flow
 from sojourn.testing import seeds
@@ -31,7 +31,7 @@ def test_nothing_leaves_its_residency_in_100_000_itineraries() -> None:
 
 
 def _records_anywhere(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(proposing, "home_of", lambda marks: ())
+    patch.setattr(apart, "home_of", lambda marks: ())
 
 
 def _everything_travels(patch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,8 @@ class Traveller(Agent):
     async def run(self, ctx: Context) -> list[str]:
         """Do what the plan says, turn by turn."""
         plan = ctx.memory["plan"]["turns"]
+        ctx.log("sets out")
+        await self.think("about all that is to come")
         async for number in ctx.turns(range(len(plan))):
             act, name = plan[number]
             try:

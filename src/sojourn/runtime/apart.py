@@ -15,7 +15,7 @@ import msgspec
 from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.memory.log import Log
-from sojourn.core.agent.memory.marks import Marks, covers, home_of, labels_of
+from sojourn.core.agent.memory.marks import Mark, Marks, home_of, labels_of
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Denied, Rejected
@@ -31,11 +31,10 @@ JOURNALS: Final = "journal/"
 
 
 class Put(NamedTuple):
-    """Records put apart: what stands in the journal for them, the log they went to, and its new blocks."""
+    """Records put where they may be: what stands in the journal for them, all compartments, and new blocks."""
 
     entries: list[Any]
-    name: str
-    log: Compartment
+    compartments: dict[str, Compartment]
     blocks: dict[bytes, bytes]
 
 
@@ -50,41 +49,54 @@ def is_here(compartment: Compartment, record: AgentRecord) -> bool:
 
 
 def put_apart(
-    records: Sequence[Any], marks: Marks, record: AgentRecord, source: BlockSource
+    records: Sequence[Any], marks: Sequence[Marks], record: AgentRecord, source: BlockSource
 ) -> Put:
-    """Put plain records into a log that covers `marks`, which name a place. May raise `MissingBlock`."""
-    name, before = _log_for(marks, record)
-    new = NewBlocks(source)
-    log = Log.load(before.root, new)
-    entries = [
-        to_plain(Apart(compartment=name, index=len(log) + at), what="a journal record")
-        for at in range(len(records))
-    ]
-    saved = log.extend(records).commit(new)
-    grown = size_change(before.root, saved.root, new.made, source)
-    after = msgspec.structs.replace(before, root=saved.root, size=max(0, before.size + grown))
-    return Put(entries, name, after, dict(new.made))
+    """Put each plain record that its marks bind to a place into a log that is bound so; the others stay.
+
+    May raise `MissingBlock`.
+    """
+    put = Put(list(records), dict(record.memory.compartments), {})
+    bound: dict[Mark, list[int]] = {}
+    for at, each in enumerate(marks):
+        home = home_of(each)
+        assert home is not None, "what could be nowhere was not used"
+        if home:
+            bound.setdefault(Mark(labels=labels_of(each), residency=home), []).append(at)
+    for mark, chosen in bound.items():
+        name = _log_for(mark, put.compartments, record)
+        before = put.compartments.get(name) or _empty(mark)
+        new = NewBlocks(source)
+        log = Log.load(before.root, new)
+        for index, at in enumerate(chosen, len(log)):
+            entry = Apart(compartment=name, index=index)
+            put.entries[at] = to_plain(entry, what="a journal record")
+        saved = log.extend(records[at] for at in chosen).commit(new)
+        grown = size_change(before.root, saved.root, new.made, source)
+        size = max(0, before.size + grown)
+        put.compartments[name] = msgspec.structs.replace(before, root=saved.root, size=size)
+        put.blocks.update(new.made)
+    return put
 
 
-def _log_for(marks: Marks, record: AgentRecord) -> tuple[str, Compartment]:
-    """Return the log that is bound exactly as `marks` are, or a new one."""
-    bound = Compartment(
-        form=Form.LOG, root=ZERO, labels=labels_of(marks), residency=home_of(marks) or ()
-    )
-    assert covers(bound, marks)
-    compartments = record.memory.compartments
+def _empty(mark: Mark) -> Compartment:
+    return Compartment(form=Form.LOG, root=ZERO, labels=mark.labels, residency=mark.residency)
+
+
+def _log_for(mark: Mark, compartments: Mapping[str, Compartment], record: AgentRecord) -> str:
+    """Return the name of the log that is bound exactly so, or of a new one."""
     for name, found in sorted(compartments.items()):
-        is_same = (found.labels, found.residency) == (bound.labels, bound.residency)
+        is_same = (found.labels, found.residency) == (mark.labels, mark.residency)
         if name.startswith(JOURNALS) and is_same and is_here(found, record):
-            return name, found
-    number = sum(name.startswith(JOURNALS) for name in compartments)
-    return f"{JOURNALS}{number}", bound
+            return name
+    return f"{JOURNALS}{sum(name.startswith(JOURNALS) for name in compartments)}"
 
 
 def has_room(marks: Marks, record: AgentRecord) -> bool:
     """Tell whether there is a log for records with these marks, or room for one."""
     compartments = record.memory.compartments
-    return len(compartments) < COMPARTMENTS_MAX or _log_for(marks, record)[0] in compartments
+    mark = Mark(labels=labels_of(marks), residency=home_of(marks) or ())
+    is_full = len(compartments) >= COMPARTMENTS_MAX
+    return not is_full or _log_for(mark, compartments, record) in compartments
 
 
 def opened(entry: Any, record: AgentRecord, source: BlockSource) -> Any:

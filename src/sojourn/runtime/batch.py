@@ -16,7 +16,7 @@ from sojourn.core.base.limits import (
     RUN_AHEAD_RECORDS,
 )
 from sojourn.runtime.compartments import Snapshot, WorkingMemory
-from sojourn.runtime.frames import PARCEL_BYTES, Answer, Commit, Keep, Touch
+from sojourn.runtime.frames import PARCEL_BYTES, Answer, Commit, Keep, Touch, digest_of_records
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.records import Resume, Roots
 
@@ -121,14 +121,22 @@ class Batch:
         `Misused` as `flush`.
         """
         if snapshots is None:
-            self._link.send(Touch(compartment=name, roots={}, snapshots=()))
+            self._link.send(Touch(compartment=name))
             return
         roots = self._memory.save(*snapshots)
         self._early += self._send_blocks()
         saved = tuple(
             {n: root for n, root in s.items() if isinstance(root, bytes)} for s in snapshots
         )
-        self._link.send(Touch(compartment=name, roots=roots, snapshots=saved))
+        self._link.send(
+            Touch(
+                compartment=name,
+                roots=roots,
+                snapshots=saved,
+                records=len(self._records),
+                digest=digest_of_records(self._records),
+            )
+        )
 
     def cancel_timer(self) -> None:
         """Forget when the batch would be due."""

@@ -13,7 +13,7 @@ Behind a restart point where less binds the code, it is executed anew: nothing e
 keeps the same rules, so that authors see an error where they break one; here they are enforced.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypeAlias
 
 import msgspec
@@ -36,7 +36,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import Denied, Misused, Rejected
 from sojourn.runtime.apart import has_room, is_here, of_the_agent
 from sojourn.runtime.compartments import written
-from sojourn.runtime.frames import Commit, Release, Touch
+from sojourn.runtime.frames import Commit, Release, Touch, digest_of_records
 from sojourn.runtime.records import Outcome, Record, Resume, Segment
 
 __all__ = ["Course", "Flow"]
@@ -55,6 +55,7 @@ class Flow:
         self._locked: dict[str, bytes] = {}
         self._past: dict[str, set[bytes]] = {}
         self._releases: dict[_Call, str] = {}
+        self._made: list[tuple[int, bytes, Marks]] = []
         self.marks: Marks = frozenset()
         self._restart_points = [segment.memory for segment in resume.segments]
         self.announced: Marks = resume.bound_by()
@@ -76,7 +77,10 @@ class Flow:
 
     def touch(self, frame: Touch) -> None:
         """Lock, as they were when it announced this, the compartments that it may not write any more."""
-        self._bind(self._mark(frame.compartment), frame.roots, frame.snapshots)
+        marks = self._mark(frame.compartment)
+        if not marks <= self.marks:
+            self._made.append((frame.records, frame.digest, self.marks))
+        self._bind(marks, frame.roots, frame.snapshots)
 
     def is_readable(self, holders: Set[str]) -> bool:
         """Tell whether a block may be served that lies in these compartments: one of them will do."""
@@ -168,40 +172,53 @@ class Flow:
         self._locked, self._past = course.locked, course.past
         for call in course.answered:
             self._releases.pop(call, None)
+        self._made.clear()
         self._roots |= frame.roots
         self._restart_points = [segment.memory for segment in frame.resume.segments]
 
+    def marks_of(self, records: Sequence[bytes]) -> list[Marks]:
+        """Return what each record of a batch is bound by: what was announced when it was made.
+
+        Raises `Rejected` if records have changed since.
+        """
+        marks = [self.marks] * len(records)
+        for count, told, before in reversed(self._made):
+            if count > len(records) or digest_of_records(records[:count]) != told:
+                raise _rejected("records have changed since a compartment was announced")
+            marks[:count] = [before] * count
+        return marks
+
     # --- restart -------------------------------------------------------------------------------------
 
-    def bound(self, old: Resume, new: Resume, before: int, after: int) -> Resume:
-        """Return what a resume needs with the marks it has; the journal grew from `before` to `after` records.
+    def bound(self, old: Resume, new: Resume, before: int, marks: Sequence[Marks]) -> Resume:
+        """Return what a resume needs, bound by what its records are.
 
-        Raises `Rejected` if it takes up what an earlier restart point had left behind.
+        The journal had `before` records, and gets as many as there are `marks`. Raises `Rejected` if the resume
+        takes up what an earlier restart point had left behind.
         """
         if new.seed != old.seed or new.run < old.run:
             raise _rejected("the run is another one", "bad-field")
         segments = [
-            self._segment(old.segments[at] if at < len(old.segments) else None, each, before, after)
+            self._segment(old.segments[at] if at < len(old.segments) else None, each, before, marks)
             for at, each in enumerate(new.segments)
         ]
-        marks = self._argument_marks(old, new, before)
-        return msgspec.structs.replace(new, segments=tuple(segments), marks=marks)
+        given = self._argument_marks(old, new, before)
+        return msgspec.structs.replace(new, segments=tuple(segments), marks=given)
 
-    def _segment(self, known: Segment | None, new: Segment, before: int, after: int) -> Segment:
-        marks: Marks = frozenset()
+    def _segment(
+        self, known: Segment | None, new: Segment, before: int, marks: Sequence[Marks]
+    ) -> Segment:
+        after, bound = before + len(marks), frozenset[Mark]()
+        stop = after if new.stop is None else new.stop
         if known is not None and known.start == new.start:
-            marks = frozenset(known.marks)
-            went_back = new.stop != known.stop and (
-                known.stop is not None or (new.stop or after) < before
-            )
+            bound = frozenset(known.marks)
+            went_back = new.stop != known.stop and (known.stop is not None or stop < before)
         else:
             went_back = new.start < before
         if went_back:
             raise _rejected("a restart point goes back", "bad-field")
-        stop = after if new.stop is None else new.stop
-        if stop > max(new.start, before):
-            marks |= self.marks
-        return msgspec.structs.replace(new, marks=listed(marks))
+        added = marks[max(new.start - before, 0) : max(stop - before, 0)]
+        return msgspec.structs.replace(new, marks=listed(bound.union(*added)))
 
     def _argument_marks(self, old: Resume, new: Resume, before: int) -> tuple[Mark, ...]:
         if new.run == old.run:

@@ -5,6 +5,7 @@ The agent's side numbers its questions; each is answered by one `Reply` with tha
 a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Meta
 
 from sojourn.core.agent.memory.field import Form, Labels
 from sojourn.core.agent.memory.marks import Mark
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
@@ -59,6 +61,7 @@ __all__ = [
     "Unfit",
     "decode_from_agent",
     "decode_from_host",
+    "digest_of_records",
     "encode_frame",
 ]
 
@@ -67,6 +70,14 @@ PARCEL_BYTES: Final = FRAME_BYTES_MAX // 4
 """Where a series of blocks or records is parted into frames. What goes beyond it is one of them."""
 RECALL_MAX: Final = 4096
 """Blocks named in one question."""
+
+
+def digest_of_records(records: Sequence[bytes]) -> bytes:
+    """Return the digest of records, in their order."""
+    return digest(msgspec.msgpack.encode(records))
+
+
+NO_RECORDS: Final = digest_of_records(())
 
 
 class _Frame(Value, tag_field="kind", tag=True):
@@ -142,13 +153,15 @@ class Keep(_Frame):
 class Touch(_Frame):
     """To the host: the code is about to use a compartment with labels or residency.
 
-    `roots` is memory at this moment, `snapshots` memory at the restart points: what was written until now owes
-    nothing to that compartment.
+    `roots` is memory at this moment, `snapshots` memory at the restart points, and so many `records` of the next
+    `Commit` are made, with this digest: they owe nothing to that compartment.
     """
 
     compartment: Name
-    roots: Roots
-    snapshots: Annotated[tuple[Roots, ...], Meta(max_length=SEGMENTS_MAX)]
+    roots: Roots = {}
+    snapshots: Annotated[tuple[Roots, ...], Meta(max_length=SEGMENTS_MAX)] = ()
+    records: Count = 0
+    digest: Digest = NO_RECORDS
 
 
 class Anew(_Frame):

@@ -13,7 +13,7 @@ import msgspec
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Compartment, Memory
-from sojourn.core.agent.memory.marks import home_of, labels_of, residency_of
+from sojourn.core.agent.memory.marks import Marks, labels_of, residency_of
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
@@ -63,10 +63,12 @@ class Proposer:
         check_resume(frame.resume, after)
         self._check_roots(frame)
         course = await self._follow(frame, [record for record, _ in parsed], kept)
-        resume = self._flow.bound(self.journal.resume, frame.resume, before, after)
+        marks = self._flow.marks_of(frame.records)
+        resume = self._flow.bound(self.journal.resume, frame.resume, before, marks)
         compartments = await self._changed(frame.roots, kept)
         await self._record(
             [plain for _, plain in parsed],
+            marks,
             resume,
             self._status(frame),
             compartments=compartments,
@@ -91,6 +93,7 @@ class Proposer:
     async def _record(
         self,
         records: list[Any],
+        marks: Sequence[Marks],
         resume: Resume,
         status: Status | None,
         *,
@@ -99,20 +102,17 @@ class Proposer:
         spent: Mapping[str, int] | None = None,
     ) -> None:
         """Make plain records final, apart from the journal if they may not be wherever that is."""
-        compartments = dict(compartments or self._memory.compartments)
-        blocks = dict(blocks or {})
-        entries = records
-        if records and home_of(self._flow.marks):
-            custodian = self._custodian
-            put = partial(put_apart, records, self._flow.marks, custodian.record, custodian.blocks)
-            entries, name, log, made = await at_hand(custodian, put)
-            compartments[name] = log
-            blocks |= made
+        record = self._custodian.record
+        if compartments:
+            memory = msgspec.structs.replace(record.memory, compartments=compartments)
+            record = msgspec.structs.replace(record, memory=memory)
+        put = partial(put_apart, records, marks, record, self._custodian.blocks)
+        entries, kept, made = await at_hand(self._custodian, put)
         await self._propose(
             self.journal.append(entries, resume),
             status,
-            compartments=compartments,
-            blocks=blocks,
+            compartments=kept,
+            blocks={**(blocks or {}), **made},
             records=len(entries),
             spent=spent,
         )
@@ -180,7 +180,8 @@ class Proposer:
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
         ended = msgspec.structs.replace(self.journal.resume, ended="raised")
-        await self._record([plain_record(Raised(failure=failure))], ended, Status.DORMANT)
+        record = plain_record(Raised(failure=failure))
+        await self._record([record], [self._flow.marks], ended, Status.DORMANT)
 
     async def _propose(
         self,

@@ -25,6 +25,7 @@ from sojourn.runtime.frames import (
     Reply,
     Start,
     Touch,
+    digest_of_records,
 )
 from sojourn.runtime.records import (
     Apart,
@@ -252,6 +253,34 @@ def test_section_10_14_records_are_bound_whatever_the_agents_side_says() -> None
         await last_commit(side, _now(1), resume=side.start.resume)
 
     assert "compartment 'totals' may not hold" in refused(later, zone)
+
+
+def test_section_10_14_records_that_were_made_before_are_bound_by_less() -> None:
+    async def script(side: Side) -> None:
+        data = encode_record(BEGAN, what="a record")
+        side.touch("clients", records=1, digest=digest_of_records((data,)))
+        assert await side.commit(BEGAN, _now(0)) == Done()
+
+    _, zone = play_side(script)
+    assert [type(record) for record in journal_of(zone)] == [Began, Apart]
+
+
+@pytest.mark.parametrize("records", [(BEGAN,), (Began(arguments=(("read since",), {})),)])
+def test_section_10_14_and_do_not_change_afterwards(records: tuple[Record, ...]) -> None:
+    async def script(side: Side) -> None:
+        data = [encode_record(each, what="a record") for each in (BEGAN, Now(call=0, at_ms=7))]
+        side.touch("clients", records=2, digest=digest_of_records(tuple(data)))
+        await last_commit(side, *records, Now(call=0, at_ms=8))
+
+    assert "records have changed since a compartment was announced" in refused(script)
+
+
+def test_section_10_14_nor_do_they_vanish() -> None:
+    async def script(side: Side) -> None:
+        side.touch("clients", records=2, digest=digest_of_records((b"", b"")))
+        await last_commit(side, BEGAN)
+
+    assert "records have changed since a compartment was announced" in refused(script)
 
 
 def test_section_10_14_behind_a_restart_point_without_records_nothing_binds() -> None:

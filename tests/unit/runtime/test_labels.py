@@ -8,7 +8,7 @@ from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.records import Apart, Intended, Outcome, Returned
+from sojourn.runtime.records import Apart, Intended, Line, Outcome, Returned
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage, journal_of, on_stage
 from tests.unit.runtime.labelled import content, labelled_zone, records_of, run_to_its_end
@@ -206,6 +206,31 @@ def test_section_10_14_a_run_that_begins_anew_with_nothing_is_bound_by_nothing()
 def test_section_10_14_arguments_of_a_restart_are_no_way_out_of_a_place() -> None:
     ending, _ = run_to_its_end(desk('await ctx.restart(ctx.memory["clients"]["ann"])'))
     assert ending.text.startswith("Denied: arguments of ctx.restart would travel with the journal")
+
+
+def test_section_10_14_what_was_recorded_before_is_bound_by_less() -> None:
+    body = """ctx.log("before the loop")
+                async for turn in ctx.turns(range(2)):
+                    ctx.log("before it is used")
+                    if turn == 0:
+                        ctx.log("now", value=ctx.memory["clients"]["ann"])
+                        ctx.log("and then", value=len(ctx.memory["secrets"]))
+                    else:
+                        ctx.memory["totals"].append(turn)"""
+    zone = labelled_zone()
+    ending, _ = run_to_its_end(desk(body), zone)
+    assert ending.how is How.RETURNED, ending
+    assert content(zone, "totals") == [1]
+    kept = {r.compartment for r in journal_of(zone) if isinstance(r, Apart)}
+    assert kept == {"journal/0", "journal/1"}
+    said = [r.text for r in journal_of(zone) if isinstance(r, Line)]
+    assert said == ["before the loop", "before it is used", "before it is used"]
+    assert [r.text for r in records_of(zone) if isinstance(r, Line)] == [
+        *said[:2],
+        "now",
+        "and then",
+        *said[2:],
+    ]
 
 
 # --- declassifying ------------------------------------------------------------------------------------
