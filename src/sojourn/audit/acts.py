@@ -23,7 +23,7 @@ from sojourn.core.protocol import permission
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.decided import is_behind
 from sojourn.core.protocol.messages import Intent
-from sojourn.runtime.records import Intended, Outcome
+from sojourn.runtime.records import Apart, Intended, Outcome
 
 __all__ = ["action_lines", "order_lines"]
 
@@ -105,16 +105,11 @@ class _Actions:
 
     def _intended(self, done: Certified, told: tuple[int, Intended] | None) -> ActionLine:
         record, line = done.record, f"action-v{done.record.version}"
-        intent = _intent(told[1], record) if told else None
+        intent = _intent(told[1]) if told else None
         is_judged = intent is not None and digest_of(intent) == record.eligibility.last_decision
         ruled = _UNKNOWN
         if intent is not None and is_judged:
-            context = RequestContext(
-                effect=intent.effect,
-                step=intent.step,
-                labels=intent.labels,
-                cost_micros=intent.cost_micros,
-            )
+            context = intent.circumstances()
             here, at_ms = record.custody.zone, done.transition.at_ms
             ruled = self._ask(record, intent.action, here, here, None, at_ms, context)
         return ActionLine(
@@ -211,15 +206,18 @@ def _version_of(intended: Intended) -> int:
     return int(parts[2]) if is_key else 0
 
 
-def _intent(intended: Intended, record: AgentRecord) -> Intent:
-    """Return what the gate was asked, as the host would have stated it of this record."""
+def _intent(intended: Intended) -> Intent:
+    """Return what the gate was asked, as the journal says that the host stated it."""
     return Intent(
         step=intended.step,
         action=intended.action,
         effect=intended.effect,
         key=intended.key,
         arguments=intended.arguments,
-        labels=record.memory.labels(),
+        labels=intended.labels,
+        labels_dropped=intended.labels_dropped,
+        residency=intended.residency,
+        residency_dropped=intended.residency_dropped,
     )
 
 
@@ -236,7 +234,8 @@ def _outcome(evidence: Evidence, index: int) -> str:
         if (record.step, record.arguments) == (intended.step, intended.arguments):
             failure = record.failure
             return "done" if failure is None else f"{failure.cause}: {failure.kind}"
-    return "not recorded"
+    stayed = any(isinstance(record, Apart) for record in evidence.journal[index + 1 :])
+    return "not shown: it may have stayed behind in another zone" if stayed else "not recorded"
 
 
 # --- orders ------------------------------------------------------------------------------------------

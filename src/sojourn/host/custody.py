@@ -18,7 +18,6 @@ from sojourn.core.agent.transition import Transition, TransitionKind, check_unhi
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.assessment import Assessment
@@ -104,7 +103,10 @@ class AgentCustody:
             effect=intent.effect,
             key=intent.key,
             arguments=intent.arguments,
-            labels=self.record.memory.labels(),
+            labels=intent.labels,
+            labels_dropped=intent.labels_dropped,
+            residency=intent.residency,
+            residency_dropped=intent.residency_dropped,
         )
         permit = await self._ask_gate(shown)
         eligibility = msgspec.structs.replace(self._spent(draft), last_decision=digest_of(shown))
@@ -126,13 +128,7 @@ class AgentCustody:
         if record.eligibility.is_quarantined:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
         governing = await host.outlook.governing(record, now_ms)
-        context = RequestContext(
-            effect=intent.effect,
-            step=intent.step,
-            labels=intent.labels,
-            cost_micros=intent.cost_micros,
-        )
-        here = host.manifest
+        here, context = host.manifest, intent.circumstances()
         verdict = permission.ask(record, governing, intent.action, here, here, context, host.memo)
         permission.check_permitted(verdict)
         endorsements = host.places.endorsements

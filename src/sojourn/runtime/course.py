@@ -1,15 +1,18 @@
 """The course of `run`: how far it has come, and what a resume needs to get there again."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.compartments import Snapshot
 from sojourn.runtime.frames import Start
-from sojourn.runtime.records import SEGMENTS_MAX, Resume, Segment
+from sojourn.runtime.records import REPLAY_RECORDS_MAX, SEGMENTS_MAX, Resume, Segment
 
 __all__ = ["Arguments", "Course"]
+
+_REMEDY: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -41,6 +44,7 @@ class Course:
         self._drawn = 0
         self._earlier = self._count_earlier()
         self._agent = start.agent
+        self._has_warned = False
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -51,6 +55,20 @@ class Course:
     def records_to_replay(self) -> int:
         """How many records a resume would replay now."""
         return self._earlier + self.length - self._stretches[-1].start
+
+    def check_room(self) -> None:
+        """Raise `Misused` if the code has made too many records since its last restart point."""
+        if self.records_to_replay >= REPLAY_RECORDS_MAX:
+            problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
+            raise Misused(problem, remedy=_REMEDY)
+
+    def count_record(self) -> str:
+        """Count a record that the code has made; return what is to be warned of, once, or ""."""
+        self.length += 1
+        if self.records_to_replay <= RUN_RECORDS_WARN or self._has_warned:
+            return ""
+        self._has_warned = True
+        return f"a resume would replay more than {RUN_RECORDS_WARN} records. {_REMEDY}"
 
     def next_call(self) -> int:
         """Return the number of the call that the code makes."""
@@ -124,4 +142,9 @@ def _saved(stretch: _Stretch) -> Segment:
     for name, root in stretch.memory.items():
         assert isinstance(root, bytes), "a snapshot is saved before it is sent"
         memory[name] = root
-    return Segment(memory=memory, start=stretch.start, stop=stretch.stop, turn=stretch.turn)
+    return Segment(
+        memory=memory,
+        start=stretch.start,
+        stop=stretch.stop,
+        turn=stretch.turn,
+    )

@@ -10,18 +10,22 @@ ended, with a record of why.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Value
 from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.runtime.apart import is_here, of_the_agent
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
+from sojourn.runtime.flow import Flow
 from sojourn.runtime.frames import (
     PARCEL_BYTES,
+    Anew,
     Answer,
     Block,
     Broke,
@@ -44,6 +48,7 @@ from sojourn.runtime.frames import (
     Problem,
     Question,
     Recall,
+    Release,
     Remark,
     Reply,
     Rest,
@@ -51,6 +56,7 @@ from sojourn.runtime.frames import (
     Sleep,
     Start,
     Survey,
+    Touch,
     decode_from_agent,
     encode_frame,
 )
@@ -82,6 +88,7 @@ class How(StrEnum):
     DIVERGED = "diverged"
     LEASE_LOST = "lease-lost"
     BROKEN = "broken"
+    ANEW = "anew"
 
 
 class Ending(Value):
@@ -91,7 +98,7 @@ class Ending(Value):
     is dormant, and its wake triggers say when to execute it again; a `departed` one is another zone's.
     `diverged` (the code does not repeat its journal; nothing is recorded) needs a person. After `lease-lost`
     another host may act. `broken` means that the agent's side is gone, its process killed perhaps: execute
-    the agent again.
+    the agent again. So too after `anew`, at once: it goes on from a restart point behind which less binds it.
     """
 
     how: How
@@ -106,7 +113,9 @@ class _Batch(NamedTuple):
     kept: dict[bytes, bytes]
 
 
-_Proposal: TypeAlias = _Batch | Intend | Depart | Rest | Broke | Diverged | None
+_Proposal: TypeAlias = (
+    _Batch | Touch | Anew | Intend | Release | Depart | Rest | Broke | Diverged | None
+)
 """What changes or ends the journal; None means that the agent's side is gone."""
 
 
@@ -160,13 +169,14 @@ class Execution:
         if journal.resume.ended is not None:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
-        self._proposer = Proposer(self._custodian, journal, self._holdings)
+        self._flow = Flow(self._custodian.record, journal.resume)
+        self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
         await self._start(journal, fresh=is_fresh)
         return await self._serve()
 
     def _first_resume(self) -> Resume:
-        memory = self._custodian.record.memory
-        roots = {name: compartment.root for name, compartment in memory.compartments.items()}
+        compartments = of_the_agent(self._custodian.record.memory.compartments)
+        roots = {name: compartment.root for name, compartment in compartments.items()}
         return Resume(
             run=0,
             seed=self._custodian.entropy(32),
@@ -174,18 +184,25 @@ class Execution:
             segments=(Segment(memory=roots, start=0),),
         )
 
-    def _roots(self, resume: Resume) -> set[bytes]:
-        compartments = self._custodian.record.memory.compartments.values()
-        earlier = {root for segment in resume.segments for root in segment.memory.values()}
-        return earlier | {compartment.root for compartment in compartments}
+    def _roots(self, resume: Resume) -> Iterator[tuple[str, bytes]]:
+        """Yield the agent's own roots, each with its compartment: at the restart points and now."""
+        for segment in resume.segments:
+            yield from segment.memory.items()
+        for name, compartment in of_the_agent(self._custodian.record.memory.compartments).items():
+            yield name, compartment.root
 
     async def _start(self, journal: Journal, *, fresh: bool) -> None:
         """Tell the agent's side who it is and where to resume."""
         record = self._custodian.record
-        here = (None, record.custody.zone)
         shelves = {
-            name: Shelf(form=c.form, root=c.root, held_by=None if c.held_by in here else c.held_by)
-            for name, c in record.memory.compartments.items()
+            name: Shelf(
+                form=c.form,
+                root=c.root,
+                held_by=None if is_here(c, record) else c.held_by,
+                labels=c.labels,
+                residency=c.residency,
+            )
+            for name, c in of_the_agent(record.memory.compartments).items()
         }
         budgets = {n: b.limit - b.spent for n, b in record.eligibility.budgets.items()}
         start = Start(
@@ -236,7 +253,7 @@ class Execution:
 
     async def _ending(self, journal: Journal) -> Ending:
         """Return how the run ended that this journal records."""
-        match await at_hand(self._custodian, journal.last):
+        match await at_hand(self._custodian, partial(journal.last, self._custodian)):
             case Returned(result=result):
                 return Ending(how=How.RETURNED, result=result)
             case Raised(failure=failure):
@@ -260,7 +277,11 @@ class Execution:
         match frame:
             case Commit():
                 self._enqueue(_Batch(frame, self._holdings.take()))
-            case Intend() | Depart() | Broke() | Diverged():
+            case Touch():
+                self._holdings.check_own(root for root in frame.roots.values() if root != ZERO)
+                self._flow.announce(frame, self._custodian.record)
+                self._enqueue(frame)
+            case Intend() | Release() | Depart() | Broke() | Diverged() | Anew():
                 self._enqueue(frame)
             case Rest():
                 self._stir()
@@ -321,6 +342,7 @@ class Execution:
                 answer: Answer = Done()
             case Fetch():
                 self._holdings.check_own((question.digest,))
+                self._holdings.check_readable(question.digest, self._flow.is_readable)
                 answer = Block(data=await self._serve_block(question.digest))
             case Recall():
                 for named in question.digests:
@@ -343,7 +365,7 @@ class Execution:
     async def _serve_block(self, named: bytes) -> bytes:
         """Return a block of the agent's own; what it links to is its own from now on."""
         data = await at_hand(self._custodian, partial(self._custodian.blocks.get, named))
-        self._holdings.serve(data)
+        self._holdings.serve(named, data)
         return data
 
     async def _listen(self, question: Listen) -> Message | None:
@@ -378,7 +400,9 @@ class Execution:
                 await self._reply(frame, Done())
                 if frame.resume.ended is not None:
                     self._end(await self._ending(self._proposer.journal))
-            case Intend():
+            case Touch():
+                self._flow.touch(proposal)
+            case Intend() | Release():
                 await self._reply(proposal, await self._intend(proposal))
             case Depart():
                 await self._depart(proposal)
@@ -387,12 +411,10 @@ class Execution:
                 self._end(Ending(how=How.RESTING))
             case Broke():
                 await self._fail(proposal.failure)
-            case Diverged():
-                self._end(Ending(how=How.DIVERGED, text=proposal.text))
-            case None:
-                self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
+            case Anew() | Diverged() | None:
+                self._end(_stopped(proposal))
 
-    async def _intend(self, frame: Intend) -> Answer:
+    async def _intend(self, frame: Intend | Release) -> Answer:
         try:
             return Permitted(key=await self._proposer.intend(frame))
         except Denied as denied:
@@ -416,6 +438,17 @@ class Execution:
 
     async def _send(self, frame: FromHost) -> None:
         await self._channel.send(encode_frame(frame))
+
+
+def _stopped(last: Anew | Diverged | None) -> Ending:
+    """Return how an agent's side ended that has stopped with this."""
+    match last:
+        case Anew():
+            return Ending(how=How.ANEW)
+        case Diverged():
+            return Ending(how=How.DIVERGED, text=last.text)
+        case None:
+            return Ending(how=How.BROKEN, text="the agent's side is gone")
 
 
 def _problem(error: Denied | Refused) -> Problem:

@@ -5,22 +5,26 @@ The agent's side numbers its questions; each is answered by one `Reply` with tha
 a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.agent.memory.field import Form
+from sojourn.core.agent.memory.field import Form, Labels
+from sojourn.core.agent.memory.marks import Mark
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import Failure, Resume, Roots
+from sojourn.runtime.records import SEGMENTS_MAX, Failure, Resume, Roots
 
 __all__ = [
     "FRAME_BYTES_MAX",
     "PARCEL_BYTES",
     "RECALL_MAX",
+    "Anew",
     "Answer",
     "Block",
     "Broke",
@@ -45,6 +49,7 @@ __all__ = [
     "Problem",
     "Question",
     "Recall",
+    "Release",
     "Remark",
     "Reply",
     "Rest",
@@ -52,9 +57,11 @@ __all__ = [
     "Sleep",
     "Start",
     "Survey",
+    "Touch",
     "Unfit",
     "decode_from_agent",
     "decode_from_host",
+    "digest_of_records",
     "encode_frame",
 ]
 
@@ -63,6 +70,14 @@ PARCEL_BYTES: Final = FRAME_BYTES_MAX // 4
 """Where a series of blocks or records is parted into frames. What goes beyond it is one of them."""
 RECALL_MAX: Final = 4096
 """Blocks named in one question."""
+
+
+def digest_of_records(records: Sequence[bytes]) -> bytes:
+    """Return the digest of records, in their order."""
+    return digest(msgspec.msgpack.encode(records))
+
+
+NO_RECORDS: Final = digest_of_records(())
 
 
 class _Frame(Value, tag_field="kind", tag=True):
@@ -93,6 +108,13 @@ class Shelf(Value):
     form: Form
     root: Digest
     held_by: Digest | None = None
+    labels: Labels = ()
+    residency: Labels = ()
+
+    @property
+    def mark(self) -> Mark:
+        """What its data is bound by, perhaps nothing."""
+        return Mark(labels=self.labels, residency=self.residency)
 
 
 class Start(_Frame):
@@ -126,6 +148,27 @@ class Keep(_Frame):
     """To the host: new blocks, children first, that the next `Commit` counts on."""
 
     blocks: tuple[bytes, ...]
+
+
+class Touch(_Frame):
+    """To the host: the code is about to use a compartment with labels or residency.
+
+    `roots` is memory at this moment, `snapshots` memory at the restart points, and so many `records` of the next
+    `Commit` are made, with this digest: they owe nothing to that compartment.
+    """
+
+    compartment: Name
+    roots: Roots = {}
+    snapshots: Annotated[tuple[Roots, ...], Meta(max_length=SEGMENTS_MAX)] = ()
+    records: Count = 0
+    digest: Digest = NO_RECORDS
+
+
+class Anew(_Frame):
+    """To the host: what comes now may not remember what came before; this side has stopped.
+
+    The agent is to be executed again, at once, from its last restart point.
+    """
 
 
 class Remark(_Frame):
@@ -174,6 +217,16 @@ class Intend(_Question):
     arguments: Digest
     action: Name
     effect: Literal["idempotent", "once"]
+
+
+class Release(_Question):
+    """Ask the gate whether a step may take these labels off its result, which goes `into` a compartment."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    labels: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
+    into: Name
 
 
 class Perform(_Question):
@@ -261,8 +314,12 @@ class Reply(_Frame):
     answer: Answer
 
 
-Question: TypeAlias = Commit | Intend | Perform | Depart | Fetch | Recall | Sleep | Listen | Survey
-FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Broke | Rest | Loaded | Unfit
+Question: TypeAlias = (
+    Commit | Intend | Release | Perform | Depart | Fetch | Recall | Sleep | Listen | Survey
+)
+FromAgent: TypeAlias = (
+    Question | Keep | Touch | Anew | Remark | Diverged | Broke | Rest | Loaded | Unfit
+)
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 
 _from_agent = msgspec.msgpack.Decoder(FromAgent)

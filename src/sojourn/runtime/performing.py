@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.errors import TerminalError
 from sojourn.runtime.failures import exception_of, failure_of
-from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem
+from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem, Release
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Denial, Failure, Intended, Outcome, Record, encode_record
 from sojourn.runtime.steps import Step, effect_key
@@ -36,6 +36,7 @@ class PerformStep(Operation):
         what = f"an argument of step {step.name!r}"
         self.arguments = digest_of_arguments(args, kwargs, what=what)
         self.is_effect = step.effect != "none"
+        self.is_gated = self.is_effect or bool(step.declassifies)
         self._step = step
         self._args = args
         self._kwargs = kwargs
@@ -53,8 +54,8 @@ class PerformStep(Operation):
         """Tell whether it is of the same step with the same arguments."""
         if not isinstance(record, Outcome | Intended | Denial):
             return False
-        is_ruled = self._key is not None or self._denial is not None
-        if not isinstance(record, Outcome) and (not self.is_effect or is_ruled):
+        is_ruled = self._denial is not None or (self.is_effect and self._key is not None)
+        if not isinstance(record, Outcome) and (not self.is_gated or is_ruled):
             return False
         return (record.step, record.arguments) == (self._step.name, self.arguments)
 
@@ -73,6 +74,8 @@ class PerformStep(Operation):
             )
             return True
         try:
+            if self._step.into:
+                self.session.memory.release(self._step.into, record.result)
             what = f"the result of step {self._step.name!r}"
             self.future.set_result(from_plain(record.result, self._step.result_form, what=what))
         except Misused as error:
@@ -81,7 +84,7 @@ class PerformStep(Operation):
 
     def reserve(self) -> None:
         """Take from the budgets what the step spends; if it lacks, the step is denied."""
-        if self._key is None:
+        if self._key is None and self._denial is None:
             self._lacking = self.session.spend(self._step.spends)
 
     def begin(self) -> None:
@@ -92,23 +95,37 @@ class PerformStep(Operation):
             self._denial is not None
         ):  # the run ended before the code was told: it is not asked again
             self._fail(self._denial)
-        elif not self.is_effect:
+        elif not self.is_gated:
             self._attempt()
-        elif self._key is None:
-            self.session.ask(
-                Intend,
-                self._decided,
-                call=self.call,
-                step=self._step.name,
-                arguments=self.arguments,
-                action=self._step.action,
-                effect=self._step.effect,
-            )
+        elif self._key is None or not self.is_effect:
+            self._ask_gate()
         elif self._step.effect == "idempotent":
             self._check_lease()
         else:
             failure = Failure(cause="uncertain", kind="UncertainOutcome", message=self._key)
             self._fail(failure)
+
+    def _ask_gate(self) -> None:
+        asked: dict[str, Any] = {"call": self.call, "arguments": self.arguments}
+        step = self._step
+        if step.declassifies:
+            self.session.ask(
+                Release,
+                self._decided,
+                step=step.name,
+                labels=step.declassifies,
+                into=step.into,
+                **asked,
+            )
+        else:
+            self.session.ask(
+                Intend,
+                self._decided,
+                step=step.name,
+                action=step.action,
+                effect=step.effect,
+                **asked,
+            )
 
     def abandon(self) -> None:
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
@@ -142,7 +159,7 @@ class PerformStep(Operation):
             self.session.pool.submit(copy_context().run, self._run_function)
 
     async def _run_coroutine(self) -> None:
-        effect_key.set(self._key)
+        effect_key.set(self._key if self.is_effect else None)
         try:
             result = await self._step.function(self.session.agent, *self._args, **self._kwargs)
         except asyncio.CancelledError:
@@ -155,7 +172,7 @@ class PerformStep(Operation):
             self._returned(result)
 
     def _run_function(self) -> None:
-        effect_key.set(self._key)
+        effect_key.set(self._key if self.is_effect else None)
         try:
             result = self._step.function(self.session.agent, *self._args, **self._kwargs)
         except BaseException as error:
@@ -177,7 +194,7 @@ class PerformStep(Operation):
             self._fail(failure_of(error))
             return
         pause_s = min(self._step.backoff_s * 2 ** (self._attempts - 1), BACKOFF_S_MAX)
-        again = self._check_lease if self.is_effect else self._attempt
+        again = self._check_lease if self.is_gated else self._attempt
         self.session.outer.call_later(pause_s, again)
 
     def _fail(self, failure: Failure) -> None:

@@ -17,6 +17,7 @@ from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+from sojourn.core.policy.request import Effect, StringSet
 from sojourn.core.protocol.assessment import Assessment, Finding
 
 __all__ = [
@@ -67,14 +68,19 @@ class Intent(Value):
     """An action with an effect outside, that the agent's code proposes (protocol §10).
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
-    expects the intent to have; keys never repeat, since a version is decided once.
+    expects the intent to have; keys never repeat, since a version is decided once. `labels` and `residency` are
+    those of the memory that the agent has used, less what a declassifying step takes off.
     """
 
     key: Name
     step: Name
     action: Name
-    effect: Literal["idempotent", "once"]
+    effect: Effect
     arguments: Digest
+    labels: StringSet = ()
+    labels_dropped: StringSet = ()
+    residency: StringSet = ()
+    residency_dropped: StringSet = ()
 
 
 class Permit(Value):

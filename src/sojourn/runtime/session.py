@@ -18,7 +18,6 @@ from concurrent.futures import Executor
 from typing import Any, Final, Literal, TypeVar
 
 from sojourn.core.base.errors import Misused, Unreachable
-from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.arguments import bind
 from sojourn.runtime.batch import Batch
@@ -26,14 +25,13 @@ from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.failures import failure_of
-from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Rest, Start
+from sojourn.runtime.failures import failure_of, stuck
+from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Rest, Start
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
-    REPLAY_RECORDS_MAX,
     Began,
     Raised,
     Record,
@@ -54,8 +52,6 @@ __all__ = ["Session"]
 R = TypeVar("R", bound=Record)
 
 _WAITS: Final = (WaitForTime, WaitForMessage)
-
-_RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 
 class Session:
@@ -85,7 +81,13 @@ class Session:
         self._link = link
         source = FetchedBlocks(link)
         self._source = source
-        self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
+        self.memory = WorkingMemory(
+            start.shelves,
+            source,
+            self.check_in_run,
+            given=frozenset(start.resume.marks),
+            on_touch=self._touch,
+        )
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
         self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
         self._budgets = dict(start.budgets)
@@ -99,7 +101,6 @@ class Session:
         self._ended: Literal["returned", "raised"] | None = None
         self._is_going = False
         self._is_resting = False
-        self._has_warned = False
 
     # --- from outside --------------------------------------------------------------------------------
 
@@ -109,9 +110,10 @@ class Session:
             if self._replay is None:
                 self._begin_run(self.course.arguments, anew=False)
             else:
+                replay = self._replay
                 self.enter_segment(0)
                 self._make_run()
-                self._replay_all(self._replay)
+                self._replay_all(replay)
         except Misused as error:
             self.break_off(error)
         except Unreachable:
@@ -189,7 +191,10 @@ class Session:
                 operation.abandon()
 
     async def perform_step(self, step: Step[..., Any], args: Any, kwargs: Any) -> Any:
-        """Perform a step, or let the journal answer it."""
+        """Perform a step, or let the journal answer it. Raises `Denied` if its result has no place."""
+        self.check_in_run()
+        if step.into:
+            self.memory.admit(step.into, step.declassifies)
         return await self.perform(PerformStep(self, self.next_call(), step, args, kwargs))
 
     def part(self, error: ReplayMismatch) -> ReplayMismatch:
@@ -211,6 +216,10 @@ class Session:
             self._replay.enter_next_segment()
         self.course.enter_segment(segment)
         self.memory.restore(self.course.snapshots[segment])
+        if self._replay and self._replay.is_at_end and self.memory.is_at(self._committed):
+            self._replay = (
+                None  # nothing has come of the code behind this restart point: it goes on live
+            )
 
     def miss_items(self, segment: int) -> ReplayMismatch:
         """Return the error for a loop that ends before the turn that the journal names."""
@@ -255,6 +264,19 @@ class Session:
     def flush(self) -> None:
         """Send what is not final yet to become so."""
         self._batch.flush()
+
+    def _touch(self, name: str) -> None:
+        """Tell the host's side that the code will be bound by more from now on."""
+        self._batch.touch(name, None if self._replay is not None else self.course.snapshots)
+
+    def begin_anew(self) -> None:
+        """Stop, for the host's side to execute the agent again from the restart point that is put here.
+
+        Local variables would carry what was read into code that is bound by less (protocol §10.14).
+        """
+        self.flush()
+        self._link.send(Anew())
+        self._retire()
 
     # --- going on, at rest ---------------------------------------------------------------------------
 
@@ -304,7 +326,7 @@ class Session:
         self._called = []
         for operation in called:
             operation.reserve()
-        if any(operation.is_effect for operation in called):
+        if any(operation.is_gated for operation in called):
             self.flush()  # whatever leaves the zone waits for what came before it (protocol §0)
         for operation in called:
             operation.begin()
@@ -326,6 +348,8 @@ class Session:
         """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""
         if not operation.deliver(record):
             return False
+        if self.is_over:  # it was a restart point behind which all begins anew
+            return True
         del self._open[operation.call]
         self._run.drive()
         return True
@@ -333,7 +357,7 @@ class Session:
     def _lie_down(self) -> bool:
         """Tell the host's side when nothing but waiting is left to do."""
         if not self._open:
-            self._finish("raised", Raised(failure=failure_of(_stuck())))
+            self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
         if not self._is_resting and all(op.is_wait for op in self._open.values()):
             self._is_resting = True
@@ -352,15 +376,11 @@ class Session:
 
         Raises `Misused` if the code makes too many.
         """
-        if self.course.records_to_replay >= REPLAY_RECORDS_MAX:
-            problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
-            raise Misused(problem, remedy=_RESTART)
+        self.course.check_room()
         self._batch.add(data)
-        self.course.length += 1
-        if self.course.records_to_replay > RUN_RECORDS_WARN and not self._has_warned:
-            self._has_warned = True
-            text = f"a resume would replay more than {RUN_RECORDS_WARN} records. {_RESTART}"
-            self._link.send(Remark(text=text))
+        warning = self.course.count_record()
+        if warning:
+            self._link.send(Remark(text=warning))
         return decode_record(data)
 
     def _cut(self) -> tuple[Roots, Resume]:
@@ -371,15 +391,19 @@ class Session:
 
     def _begin_run(self, arguments: Any, *, anew: bool) -> None:
         began = self._collect(encode_record(Began(arguments=arguments), what="arguments of run"))
-        self.course.begin_run(began.arguments, self.memory.snapshot(), anew=anew)
-        self._make_run()
+        memory = self.memory
+        forgets = anew and memory.begin_run(carrying=any(began.arguments))
+        self.course.begin_run(began.arguments, memory.snapshot(), anew=anew)
+        if forgets:
+            self.begin_anew()
+        else:
+            self._make_run()
 
     def _make_run(self) -> None:
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
         self._run.unwind()
         self._drop_calls()
         self.loops = Loops()
-        self.memory.opened.clear()
         self._run = Run(self._code)
         self._run.drive()
 
@@ -446,7 +470,7 @@ class Session:
 
     def _replay_all(self, replay: Replay) -> None:
         """Hand the journal's records to the code, as far as they go together."""
-        while not self._has_left_off:
+        while not self._has_left_off and self._replay is not None:
             record = replay.next_record()
             if record is None:
                 break
@@ -456,7 +480,11 @@ class Session:
             else:
                 replay.pass_record(record)
                 self._hand(operation, record)
-        self._check_end(replay)
+        if self._replay is None:
+            return
+        error = replay.end(self._run, self._doing(), self.memory.save(), self._committed)
+        if error is not None:
+            self.part(error)
         if self._parted is None:
             made_anew = list(self.memory.new.made)
             self._source.recall(made_anew[::-1])
@@ -464,27 +492,6 @@ class Session:
         self._called = list(self._open.values())
         self._replay = None
 
-    def _check_end(self, replay: Replay) -> None:
-        """Check that the code is at rest where the journal is, with the same memory."""
-        error = self._run.error
-        if self._run.has_left_off and not isinstance(error, Restarting):
-            what = "returned" if error is None else f"raised {type(error).__qualname__}: {error}"
-            self.part(replay.mismatch(f"run {what}"))
-        elif replay.next_record() is not None or not replay.is_last_segment:
-            self.part(replay.mismatch("ctx.restart" if error is not None else self._doing()))
-        else:
-            roots = self.memory.save()
-            differing = [n for n, root in self._committed.items() if roots[n] != root]
-            if differing:
-                self.part(replay.mismatch(f"another content of memory: {', '.join(differing)}"))
-
     def _doing(self) -> str:
         under_way = ", ".join(operation.describe() for operation in self._open.values())
         return f"{under_way} is under way" if under_way else "nothing is under way"
-
-
-def _stuck() -> Misused:
-    return Misused(
-        "run waits for something that nothing will bring: no step, sleep or message is under way",
-        remedy="Wait for a step, a message or ctx.sleep",
-    )

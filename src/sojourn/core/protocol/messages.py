@@ -20,7 +20,7 @@ from sojourn.core.base.limits import (
     SUCCESSION_MAX,
 )
 from sojourn.core.base.seals import Seal
-from sojourn.core.policy.request import Effect
+from sojourn.core.policy.request import Effect, RequestContext, StringSet
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
@@ -54,7 +54,8 @@ __all__ = [
 class Intent(Value, tag_field="kind", tag="intent/1"):
     """An effect that is about to be performed: what was asked of the gate, and the effect's key.
 
-    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments.
+    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments; `labels` and
+    `residency` those of the memory that the agent has used. What a declassifying step takes off is `dropped`.
     """
 
     step: Name
@@ -62,8 +63,23 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     effect: Effect
     key: Name
     arguments: Digest
-    labels: tuple[Name, ...] = ()
+    labels: StringSet = ()
+    labels_dropped: StringSet = ()
+    residency: StringSet = ()
+    residency_dropped: StringSet = ()
     cost_micros: Count = 0
+
+    def circumstances(self) -> RequestContext:
+        """Return the circumstances under which policies judge it."""
+        return RequestContext(
+            effect=self.effect,
+            step=self.step,
+            labels=self.labels,
+            labels_dropped=self.labels_dropped,
+            residency=self.residency,
+            residency_dropped=self.residency_dropped,
+            cost_micros=self.cost_micros,
+        )
 
 
 class Evidence(Value):

@@ -271,10 +271,7 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
             "it shows no intent, or another one", reason="no-intent", where="evidence.intent"
         )
     ruling = governing(parent.record, proposal.transition.at_ms, view)
-    context = RequestContext(
-        effect=intent.effect, step=intent.step, labels=intent.labels, cost_micros=intent.cost_micros
-    )
-    _permit(parent.record, ruling, intent.action, view.manifest, view, context)
+    _permit(parent.record, ruling, intent.action, view.manifest, view, intent.circumstances())
     permission.check_trusted(
         parent.record, view.zone, intent.action, view.endorsements, proposal.transition.at_ms
     )
