@@ -98,6 +98,7 @@ class _Actions:
             rules=ruled.rules,
             attested="quorum",
             labels=(),
+            labels_dropped=(),
             key="",
             outcome=str(done.transition.kind),
             proof=proving.by_transition(line, done),
@@ -126,6 +127,7 @@ class _Actions:
             rules=ruled.rules,
             attested="quorum" if is_judged else "host",
             labels=intent.labels if intent else (),
+            labels_dropped=intent.labels_dropped if intent else (),
             key=intent.key if intent else "",
             outcome=_outcome(self._evidence, told[0])
             if told
@@ -150,6 +152,7 @@ class _Actions:
             rules=(),
             attested="host",
             labels=(),
+            labels_dropped=(),
             key=intended.key,
             outcome=_outcome(self._evidence, index),
             proof=proving.by_journal(line, self._evidence, index),

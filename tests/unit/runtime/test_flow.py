@@ -30,6 +30,7 @@ from sojourn.runtime.frames import (
 from sojourn.runtime.records import (
     Apart,
     Began,
+    Denial,
     Now,
     Outcome,
     Record,
@@ -40,10 +41,11 @@ from sojourn.runtime.records import (
 )
 from tests.unit.runtime.custody import Blocks, Zone
 from tests.unit.runtime.executing import journal_of
-from tests.unit.runtime.labelled import content, labelled_zone
+from tests.unit.runtime.labelled import content, labelled_zone, records_of
 from tests.unit.runtime.test_execution import ScriptedChannel, play
 
 BEGAN = Began(arguments=((), {}))
+START = Segment(memory={}, start=0)
 Script = Callable[["Side"], Awaitable[None]]
 
 
@@ -102,13 +104,15 @@ class Side:
         self.channel.said.put_nowait(None)
 
 
-def play_side(script: Script, zone: Zone | None = None) -> tuple[Ending, Zone]:
+def play_side(
+    script: Script, zone: Zone | None = None, *, denied: frozenset[str] = frozenset()
+) -> tuple[Ending, Zone]:
     async def play_it(channel: ScriptedChannel, start: Start) -> None:
         side = Side(channel, start)
         await script(side)
         await side.gone()
 
-    return play(play_it, zone or labelled_zone())
+    return play(play_it, zone or labelled_zone(), denied=denied)
 
 
 def refused(script: Script, zone: Zone | None = None) -> str:
@@ -370,6 +374,25 @@ def test_section_10_14_a_side_writes_no_record_that_stands_for_another() -> None
     assert "wrote what the host alone writes" in refused(script)
 
 
+def test_section_10_10_what_bound_code_was_denied_is_kept_apart_and_binds_a_replay() -> None:
+    async def script(side: Side) -> None:
+        assert await side.commit(BEGAN, resume=side.resume(segments=(START,))) == Done()
+        side.touch("clients")
+        asked = {"call": 0, "step": "order", "arguments": ZERO, "action": "order.place"}
+        assert isinstance(await side.ask(Intend, **asked, effect="once"), Problem)
+
+    zone = labelled_zone()
+    play_side(script, zone, denied=frozenset({"order.place"}))
+    assert [type(record) for record in journal_of(zone)] == [Began, Apart]
+    assert [type(record) for record in records_of(zone)] == [Began, Denial]
+
+    async def later(side: Side) -> None:
+        (segment,) = side.start.resume.segments
+        assert [(mark.labels, mark.residency) for mark in segment.marks] == [(("pii",), ("EU",))]
+
+    play_side(later, zone)
+
+
 def test_section_10_14_effects_are_asked_with_the_labels_the_host_knows() -> None:
     async def script(side: Side) -> None:
         assert await side.commit(BEGAN) == Done()
@@ -467,6 +490,9 @@ def test_section_10_15_it_is_denied_where_labels_are_left() -> None:
 
     _, zone = play_side(script)
     assert not zone.intents
+    denied = records_of(zone)[-1]
+    assert isinstance(denied, Denial)
+    assert (denied.action, denied.effect) == ("declassify", "none")
 
 
 def test_section_10_15_a_result_goes_nowhere_that_is_not_here() -> None:

@@ -8,7 +8,7 @@ from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.records import Apart, Intended, Line, Outcome, Returned
+from sojourn.runtime.records import Apart, Denial, Intended, Line, Outcome, Returned
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage, journal_of, on_stage
 from tests.unit.runtime.labelled import content, labelled_zone, records_of, run_to_its_end
@@ -245,6 +245,8 @@ def test_section_10_15_a_step_that_declassifies_writes_its_result_once_it_is_per
     assert content(zone, "totals") == [12]
     (intent,) = [record for record in records_of(zone) if isinstance(record, Intended)]
     assert (intent.step, intent.action, intent.effect) == ("total", "declassify", "none")
+    assert (intent.labels, intent.labels_dropped) == ((), ("pii",))
+    assert (intent.residency, intent.residency_dropped) == ((), ("EU",))
     (asked,) = zone.intents
     assert (asked.labels, asked.labels_dropped) == ((), ("pii",))
     assert (asked.residency, asked.residency_dropped) == ((), ("EU",))
@@ -255,6 +257,51 @@ def test_section_10_15_it_writes_nothing_if_that_is_denied() -> None:
     ending, _ = run_to_its_end(RELEASE, zone, denied=frozenset({"declassify"}))
     assert ending.text.startswith("Denied: declassify is denied here")
     assert content(zone, "totals") == []
+    (denied,) = [record for record in records_of(zone) if isinstance(record, Denial)]
+    assert (denied.step, denied.action, denied.effect) == ("total", "declassify", "none")
+    assert denied not in journal_of(zone), "it is kept apart"
+
+
+@pytest.mark.parametrize("crash_at", range(10))
+@pytest.mark.parametrize("action", ["declassify", "order.place"])
+def test_section_10_2_what_was_denied_stays_denied_wherever_its_host_dies(
+    action: str, crash_at: int
+) -> None:
+    step = "sum" if action == "declassify" else "place"
+    steps = """
+            @step(declassifies=("pii",), into="totals", spends={"calls": 4})
+            def sum(self, x: int) -> int:
+                return x
+
+            @step(effect="once", action="order.place", spends={"calls": 4})
+            def place(self, x: int) -> int:
+                return x
+"""
+    body = f"""value = ctx.memory["clients"]["ann"]
+                try:
+                    await self.{step}(value)
+                except Denied as error:
+                    return str(error)"""
+    zone = labelled_zone()
+
+    async def act(stage: Stage) -> object:
+        text, denied = desk(body, steps), frozenset({action})
+        broken = FakeCustodian(zone, denied=denied, crash_at=crash_at)
+        await stage.execute_desk(text, custodian=broken)
+        before = _denials(zone), zone.record.eligibility.budgets["calls"].spent
+        ending = await stage.execute_desk(text, custodian=FakeCustodian(zone, denied=denied))
+        after = _denials(zone), zone.record.eligibility.budgets["calls"].spent
+        assert not before[0] or before == after, "it is neither asked nor paid for again"
+        return ending
+
+    assert on_stage(act, zone=zone).result.startswith(f"{action} is denied here")
+    assert [denial.action for denial in _denials(zone)] == [action]
+
+
+def _denials(zone: Zone) -> list[Denial]:
+    if zone.record.memory.journal == ZERO:
+        return []
+    return [record for record in records_of(zone) if isinstance(record, Denial)]
 
 
 @pytest.mark.parametrize("crash_at", range(12))
