@@ -172,7 +172,6 @@ VALUES: Final = (
     _value("statements", News, limit=STATEMENTS_BYTES_MAX),
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
-    _row(SignedOrder),
     _row(SignedDocument),
     _row(SignedMessage),
     _row(Vote, "vote"),
