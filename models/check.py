@@ -144,8 +144,10 @@ def check(run: Run) -> Found:
     with tempfile.TemporaryDirectory() as scratch:
         options = ["-deadlock", "-workers", "2", "-metadir", scratch]
         options += ["-config", f"{run.config}.cfg"]
+        # TLC unpacks its modules into the temporary folder, and takes them away again under another TLC's feet.
+        own = f"-Djava.io.tmpdir={scratch}"
         done = subprocess.run(  # noqa: S603
-            [java, *java_options, "-cp", str(_tools()), "tlc2.TLC", *options, run.model],
+            [java, own, *java_options, "-cp", str(_tools()), "tlc2.TLC", *options, run.model],
             cwd=FOLDER,
             capture_output=True,
             text=True,

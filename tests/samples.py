@@ -5,6 +5,7 @@ from functools import cache, cached_property
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Eligibility, Status
 from sojourn.core.agent.governance import (
@@ -322,8 +323,12 @@ def propose(
     evidence: Evidence | None = None,
     now_ms: int = NOW_MS,
     reason: str = "",
+    is_charged: bool = True,
 ) -> Proposal:
-    """Return a sealed proposal of a transition from `parent` to `record`."""
+    """Return a sealed proposal of a transition from `parent` to `record`, with what is due charged to its budgets."""
+    declared = evidence.intent.declared if evidence and evidence.intent else {}
+    if is_charged and kind is not TransitionKind.REFUSE:
+        record = charged(kind, parent.record, record, now_ms, declared)
     transition = Transition(
         kind=kind,
         parent=parent.record.digest,

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from sojourn.core.base.errors import Denied
+    from sojourn.core.base.errors import BudgetExhausted, Denied
     from sojourn.runtime.agent import Agent
     from sojourn.runtime.context import Context
     from sojourn.runtime.errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Assessment",
+    "BudgetExhausted",
     "Context",
     "Denied",
     "RetryableError",
@@ -43,6 +44,7 @@ _HOMES: Final = {
     "Agent": "sojourn.runtime.agent",
     "Assessment": "sojourn.runtime.ports",
     "Context": "sojourn.runtime.context",
+    "BudgetExhausted": "sojourn.core.base.errors",
     "Denied": "sojourn.core.base.errors",
     "RetryableError": "sojourn.runtime.errors",
     "StepFailed": "sojourn.runtime.errors",

@@ -132,14 +132,14 @@ def test_results_of_another_agents_effects_are_not_taken(confining: Confiner) ->
             records=(b"\\xa1dkindeother",),
             roots={},
             resume=Resume(run=0, seed=bytes(32), arguments=((), {}), segments=()),
-            spent={"calls": 10**9},
+            spent={"orders": 10**9},
         ))
         import time; time.sleep(60)
     """
     zone = Zone()
     ending, _ = execute(confining, forging(text), zone=zone)
     assert How.RAISED is ending.how
-    assert 0 == zone.record.eligibility.budgets["calls"].spent
+    assert 0 == zone.record.eligibility.budgets["orders"].spent
 
 
 # Floods

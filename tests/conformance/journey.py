@@ -12,12 +12,13 @@ from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
 from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.custody import Certified, Chapter
-from sojourn.core.protocol.messages import Evidence, Proposal
+from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.validate import warrant_of
 from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
 from sojourn.core.quorum.votes import Phase, Slot
@@ -38,8 +39,18 @@ MEMORY: Final = Memory(
 ELIGIBILITY: Final = Eligibility(
     status=Status.ACTIVE,
     wake=(Wake(at_ms=1_800_000_000_000), Wake(on_message=True)),
-    budgets={"calls": Budget(limit=100), "cost_micros": Budget(limit=5_000_000)},
+    budgets={
+        "calls": Budget(limit=100),
+        "cost_micros": Budget(limit=5_000_000),
+        "hops": Budget(limit=9),
+        "orders": Budget(limit=100),
+        "steps": Budget(limit=1_000),
+        "tokens": Budget(limit=10_000),
+        "wall_ms": Budget(limit=60_000),
+    },
 )
+LATER_MS: Final = NOW_MS + 5_000
+"""When the first step is decided, by its author's clock. What follows is by clocks that are behind."""
 
 
 def _certified(
@@ -84,7 +95,8 @@ AMENDED: Final = HOME.certified(
     bringing(DOCUMENT.document, (SUCCESSOR,), BOUND, key("stranger"), at_ms=NOW_MS).transition
 )
 _SPENT: Final = replace(
-    ELIGIBILITY, budgets=ELIGIBILITY.budgets | {"calls": Budget(limit=100, spent=3)}
+    BOUND.record.eligibility,
+    budgets=ELIGIBILITY.budgets | {"orders": Budget(limit=100, spent=3)},
 )
 STEP: Final[Proposal] = propose(
     TransitionKind.STEP,
@@ -96,6 +108,28 @@ STEP: Final[Proposal] = propose(
         eligibility=_SPENT,
     ),
     HOME.hosts[0],
+    now_ms=LATER_MS,
+)
+INTENT: Final = Intent(
+    step="hedge",
+    action="order.place",
+    effect="once",
+    key="a key",
+    arguments=digest(b"arguments"),
+    cost_micros=1_500,
+    tokens=20,
+)
+INTENDED: Final[Proposal] = propose(
+    TransitionKind.INTEND,
+    BOUND,
+    child(
+        BOUND.record,
+        BOUND.certificate.slot,
+        eligibility=replace(BOUND.record.eligibility, last_decision=digest_of(INTENT)),
+    ),
+    HOME.hosts[0],
+    evidence=Evidence(intent=INTENT),
+    now_ms=LATER_MS,
 )
 STEPPED: Final = HOME.certified(STEP.transition)
 VISA: Final = visa_for(STEPPED.record, AWAY)

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
@@ -224,7 +225,7 @@ class Explorer:
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
-            record=record,
+            record=charged(kind, parent.record, record, EPOCH_MS),
             author=author.public,
             at_ms=EPOCH_MS,
         )

@@ -63,6 +63,8 @@ def _scalar(info: mi.Type) -> st.SearchStrategy[Any]:
             most = info.le if info.le is not None else info.lt
             open_below = info.gt is not None
             return st.floats(least, most, allow_nan=False, exclude_min=open_below)
+        case mi.StrType() if info.pattern is not None:
+            return st.from_regex(info.pattern, fullmatch=True)
         case mi.StrType():
             return st.text(
                 st.characters(exclude_categories=["Cs"]),

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -12,7 +12,8 @@ from sojourn.anchor.gossiping import Gossip
 from sojourn.anchor.loose import Loose
 from sojourn.anchor.watermark import Watermarks
 from sojourn.core.agent import governance, transition
-from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import Transition, TransitionKind, check_change
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected, SojournError
 from sojourn.core.base.seals import Kind, Role
@@ -38,7 +39,7 @@ from sojourn.core.protocol.rounds import RoundChange
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum import votes
 from sojourn.core.quorum.certificates import Certificate, RoundCertificate
-from sojourn.core.quorum.votes import Tally, Vote
+from sojourn.core.quorum.votes import Slot, Tally, Vote
 from tests.planted.plant import Plant, Planting, all_of, in_place_of, instead, nothing
 from tests.planted.vehicles import Schedules, Test
 
@@ -169,6 +170,10 @@ async def _at_once(_gossiping: Any) -> None:
 def plant(name: str, trap: int, fault: str, node: str, planted: Planting) -> Plant:
     """Return a plant that one test notices."""
     return Plant(name, trap, fault, Test(FOLDER + node), "fails", planted)
+
+
+def _believing(made: Transition, old: AgentRecord, slot: Slot, _: Mapping[str, int]) -> None:
+    check_change(made.kind, old, made.record, slot)
 
 
 PLANTS: Final = (
@@ -385,6 +390,14 @@ PLANTS: Final = (
         "budgets are not kept",
         "protocol/test_validate.py::test_section_4_check_12_a_step_overspends_nothing",
         in_place_of(transition, "check_budgets", nothing),
+    ),
+    Plant(
+        "underspends",
+        0,
+        "what a transition must spend is what its author says",
+        Schedules("liars"),
+        "nothing unentitled",
+        in_place_of(validate, "check_transition", _believing),
     ),
     plant(
         "blocks-unasked",

@@ -115,7 +115,7 @@ def test_liars_are_at_most_as_many_as_a_zone_tolerates() -> None:
 
 def test_liars_lie_to_the_honest_and_are_noticed() -> None:
     """Forged votes, certificates, heads and pasts are declined for what they are."""
-    counts = seen("liars", 300).counts + seen("contested", 200).counts
+    counts = seen("liars", 300).counts + seen("contested", 500).counts
     declined = {
         "bad-signature",
         "duplicate-signer",
@@ -199,7 +199,7 @@ PLANTS: list[tuple[str, list[tuple[Any, str, Callable[[Any], Any]]], str, str]] 
     ("certificates unread", [(Certificate, "check", _nothing)], "liars", "no "),
     ("policies unread", [(validate, "_permit", _nothing)], "liars", "nothing unpermitted"),
     ("authors unread", [(validate, "_check_author", _nothing)], "liars", "nothing unentitled"),
-    ("changes unread", [(validate, "check_change", _nothing)], "liars", "nothing unentitled"),
+    ("changes unread", [(validate, "check_transition", _nothing)], "liars", "nothing unentitled"),
     ("unlocks at will", [(decree, "is_unlocked_for", _always)], "contested", "honest never"),
     ("tells new locks", [(decree, "round_vote", _talkative)], "contested", "honest never"),
     ("warrants unread", [(rulings, "check_governance", _nothing)], "captured", "no contagion"),

@@ -57,6 +57,24 @@ def test_an_agent_is_launched_runs_and_tells_what_it_did(agents: Person) -> None
     assert "retired" == agents.agent("counter")["status"]
 
 
+def test_an_agent_whose_steps_are_used_up_waits_until_it_is_granted_more(agents: Person) -> None:
+    agents.zone("home")
+    agents.good("zone", "endorse", "home", "--level", 5)
+    file = agents.folder / "counter.toml"
+    agents.write("counter.toml", f"{file.read_text()}\n[budgets]\nsteps = 3\ncalls = 1\n")
+    agents.good("agent", "launch", "counter.toml", "--zone", "home")
+    until(lambda: "dormant, steps used up" == agents.agent("counter")["status"], "the last step")
+    assert {"limit": 3, "spent": 3, "left": 0} == agents.agent("counter")["budgets"]["steps"]
+    text = agents.good("agent", "show", "counter").text
+    assert "0 of 1 calls spent, 1 left; 3 of 3 steps spent, 0 left" in text
+    assert "has no budget 'hops'" in agents("agent", "grant", "counter", "hops=+1").line()
+    granted = agents.good("agent", "grant", "counter", "steps=+100", "--reason", "go on", "--json")
+    assert 103 == granted.json["budgets"]["steps"]["limit"]
+    until(lambda: finished(agents, "counter"), "its end")
+    assert "finished with 30" in agents.good("agent", "logs", "counter").text
+    assert "of 104 steps spent" in agents.good("agent", "grant", "counter", "steps=+1").text
+
+
 def test_a_message_wakes_an_agent_and_an_anchor_and_a_host_may_die_meanwhile(
     agents: Person,
 ) -> None:

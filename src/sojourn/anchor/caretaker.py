@@ -12,6 +12,7 @@ import structlog
 from sojourn.anchor.catching_up import CatchingUp
 from sojourn.anchor.pace import Pace
 from sojourn.anchor.reapplying import apply_again
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.errors import SojournError, StoreFailed
@@ -342,13 +343,13 @@ class Caretaker:
         return proved[0] if proved else None
 
     async def _return(self, gone: Certified, refusal: Certified) -> None:
-        record = returned(gone.record, gone.certificate.slot)
+        record, at_ms = returned(gone.record, gone.certificate.slot), clock.wall_ms()
         transition = Transition(
             kind=TransitionKind.RETURN,
             parent=gone.record.digest,
-            record=record,
+            record=charged(TransitionKind.RETURN, gone.record, record, at_ms),
             author=self._anchor.identity.public,
-            at_ms=clock.wall_ms(),
+            at_ms=at_ms,
             reason=refusal.transition.reason,
         )
         await self._propose(transition, gone, Evidence(refusal=refusal))

@@ -221,6 +221,8 @@ def _intent(intended: Intended) -> Intent:
         labels_dropped=intended.labels_dropped,
         residency=intended.residency,
         residency_dropped=intended.residency_dropped,
+        cost_micros=intended.cost_micros,
+        tokens=intended.tokens,
     )
 
 

@@ -1,7 +1,7 @@
 """What was denied or refused the agent, and who says so."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -12,6 +12,8 @@ from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.records import Considered, Denial, Outcome, Settled
 
 __all__ = ["denial_lines"]
+
+_CAUSES: Final = frozenset({"denied", "exhausted"})
 
 
 class _No(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ def _told(evidence: Evidence) -> Iterator[_No]:
                 zone = evidence.name_of(record.zone)
                 what = f"{record.action} by step {record.step}"
                 yield _No(index, "effect", what, zone, record.reason, record.at_ms, record.version)
-            case Outcome() if record.failure is not None and record.failure.cause == "denied":
+            case Outcome() if record.failure is not None and record.failure.cause in _CAUSES:
                 if (record.call, record.arguments) in ruled:  # the gate's answer, told to the code
                     ruled.discard((record.call, record.arguments))
                 else:

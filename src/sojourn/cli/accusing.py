@@ -1,34 +1,27 @@
 """Accusing a zone before an agent: what capsules prove of its anchors, carried to where the agent is."""
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
+from sojourn.cli.carrying import any_bearer, carry, decide_borne
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.home import Home
 from sojourn.cli.reach import Reach
-from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.agent.trust import SignedEndorsement, vouchers
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused, Refused
-from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.accusing import accusing
 from sojourn.core.protocol.capsule import Capsule
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.validate import slot_for
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.fraud import Fraud, frauds_in
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled
 
 __all__ = ["Accused", "Lies", "accuse", "lies_in"]
 
-_TRIES: Final = 20
 """The agent's next step may be decided first; then the accusation is put before its successor."""
 
 Lies = Sequence[tuple[SignedManifest, tuple[Fraud, ...]]]
@@ -106,22 +99,15 @@ def _of_concern(found: Found, lies: Lies, known: Sequence[SignedEndorsement]) ->
 
 
 async def _carried(reach: Reach, home: Home, name: str, given: Accusation, reason: str) -> Accused:
-    bearer = KeyPair(secrets.token_bytes(32))
-    problem: Overtaken | Stalled | None = None
-    for _ in range(_TRIES):
-        found = await find_named(reach, home, name)
+    bearer = any_bearer()
+
+    async def once(found: Found) -> Accused:
         if found.record.migration is not None:
             raise Refused(f"{name} is between zones", remedy="Accuse when it has arrived")
         proposal = accusing(given, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
-        slot = slot_for(found.head, proposal.transition, found.zone)
-        proposer = Proposer(proposal, slot, found.zone, parent=found.head)
-        try:
-            done = await reach.decide(found.zone, proposer, NoBlocks())
-            return _told(done, given)
-        except (Overtaken, Stalled) as error:
-            problem = error
-    assert problem is not None
-    raise problem
+        return _told(await decide_borne(reach, found, proposal), given)
+
+    return await carry(reach, home, name, once)
 
 
 def _told(done: Certified, given: Accusation) -> Accused:

@@ -1,8 +1,8 @@
 """`sojourn agent`: launch agents; watch, find, show, message, export and order them about."""
 
 import json
-from datetime import datetime
 from pathlib import Path
+from typing import Unpack
 
 import click
 import msgspec
@@ -16,17 +16,17 @@ from sojourn.cli.capsule import read_capsule
 from sojourn.cli.documents import read_signed
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
+from sojourn.cli.giving_orders import OrderOptions, give_order, named_officers, order_options
 from sojourn.cli.governing import read_documents
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
 from sojourn.cli.journal_lines import JournalLine
-from sojourn.cli.launching import Officer, launch, prepare_launch, readiness
+from sojourn.cli.launching import launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
-from sojourn.cli.options import MOMENT, json_option, with_home
-from sojourn.cli.ordering import OnItsWay, Ordered, order, signed_order
+from sojourn.cli.options import json_option, with_home
+from sojourn.cli.ordering import parse_grants
 from sojourn.cli.output import emit, note, say, say_json, table, when
-from sojourn.cli.publishing import render_told, write_order
 from sojourn.cli.reach import perform, reaching
 from sojourn.cli.watching import Seen, Watch, read_journal
 from sojourn.core.agent.orders import Act
@@ -106,8 +106,11 @@ def launch_agent(
       residency = ["EU"]
       values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
 
-      [budgets]
-      calls = 1000
+      [budgets]                             # limits; without one, no limit
+      steps = 100000                        # counted: steps, calls (acts outside), hops,
+      calls = 1000                          # wall_ms (time it is active and bound)
+      cost_micros = 5000000                 # declared by steps and told: cost_micros, tokens
+      orders = 20                           # the application's own: what its steps say they spend
 
     Example:
       sojourn agent launch risk_desk.toml --zone aws-eu-west-1
@@ -115,7 +118,7 @@ def launch_agent(
     local = check_name(name or read_agent_file(file).agent.name or _name_of(file), what="an agent")
     address_book.check_free(home, local)
     manifest = home.manifest(zone).manifest
-    prepared = prepare_launch(home, file, manifest, _officers(home, keys))
+    prepared = prepare_launch(home, file, manifest, named_officers(home, keys))
 
     async def work() -> tuple[Certified, Assessment | None]:
         async with reaching() as reach:
@@ -139,11 +142,6 @@ def launch_agent(
 
 def _name_of(file: Path) -> str:
     return file.stem.lower().replace("_", "-")
-
-
-def _officers(home: Home, names: tuple[str, ...]) -> list[Officer]:
-    chosen = names or (home.only_key(Purpose.OFFICER),)
-    return [Officer(Path(name).stem, home.key(name, Purpose.OFFICER)) for name in chosen]
 
 
 def _doubts(judged: Assessment | None) -> tuple[str, ...]:
@@ -298,51 +296,10 @@ def _ordered_by(act: Act, about: str, example: str) -> None:
 
     @agent.command(str(act), help=f"{about}\n\nExample:\n  sojourn agent {act} {example}")
     @click.argument("name")
-    @click.option(
-        "--key",
-        "keys",
-        multiple=True,
-        help="An officer's key that orders it; may be repeated.  [default: the only one here]",
-    )
-    @click.option("--reason", default="", help="Why, for its lineage.")
-    @click.option(
-        "--until", type=MOMENT, help="When it lapses if not carried out.  [default: in a week]"
-    )
-    @click.option("--output", type=_FILE, help="Only write it to this file, to be published.")
-    @json_option
+    @order_options
     @with_home
-    def command(
-        home: Home,
-        *,
-        name: str,
-        keys: tuple[str, ...],
-        reason: str,
-        until: datetime | None,
-        output: Path | None,
-        as_json: bool,
-    ) -> None:
-        officers = [officer.key for officer in _officers(home, keys)]
-        signed = signed_order(home, name, act, officers, until)
-        if output is not None:
-            written = write_order(output, signed)
-            emit(written, as_json, lambda _: say(f"{output}: the order to {act} {name}"))
-            return
-
-        async def work() -> Ordered | OnItsWay:
-            async with reaching() as reach:
-                return await order(reach, home, name, signed, reason)
-
-        emit(perform(work()), as_json, lambda done: _render_order(name, done))
-
-
-def _render_order(name: str, done: Ordered | OnItsWay) -> None:
-    if isinstance(done, Ordered):
-        already = " already" if done.before else ""
-        say(f"{name} is {done.status}{already}, at version {done.version} in {done.zone}")
-        return
-    note(f"{name} cannot be reached now: {done.why}")
-    render_told(done.published)
-    say(f"It is carried out when it reaches {name}, until {when(done.expires_ms)}.")
+    def command(home: Home, *, name: str, **options: Unpack[OrderOptions]) -> None:
+        give_order(home, name, act, options)
 
 
 _ordered_by(
@@ -382,6 +339,24 @@ _ordered_by(
     "honoured and broken leases count no more. That anchors were proved to have lied stays.",
     'risk-desk --reason "the outage of June is over"',
 )
+
+
+@agent.command()
+@click.argument("name")
+@click.argument("amounts", metavar="BUDGET=+AMOUNT...", nargs=-1, required=True)
+@order_options
+@with_home
+def grant(
+    home: Home, *, name: str, amounts: tuple[str, ...], **options: Unpack[OrderOptions]
+) -> None:
+    """Grant the agent NAME more of its budgets, by order of its officers.
+
+    Each AMOUNT is added to the limit of a budget that it has. An agent whose steps or time were used up goes on.
+
+    Example:
+      sojourn agent grant risk-desk steps=+1000 calls=+20 --reason "the quarter is not over"
+    """
+    give_order(home, name, Act.GRANT, options, parse_grants(amounts))
 
 
 @agent.command("accuse")

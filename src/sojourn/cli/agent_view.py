@@ -1,6 +1,6 @@
 """An agent as its record says it: the six fields, for people and for scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,16 @@ from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.custody import Certified
 
-__all__ = ["AgentShown", "CompartmentShown", "EventsShown", "agent_shown", "render_agent"]
+__all__ = [
+    "AgentShown",
+    "BudgetShown",
+    "CompartmentShown",
+    "EventsShown",
+    "agent_shown",
+    "budgets_shown",
+    "budgets_text",
+    "render_agent",
+]
 
 
 class CompartmentShown(msgspec.Struct, frozen=True):
@@ -43,6 +52,14 @@ class EventsShown(msgspec.Struct, frozen=True):
     liars: tuple[int, ...]
     levels_lost: int
     text: str
+
+
+class BudgetShown(msgspec.Struct, frozen=True):
+    """What an agent may spend in all, what it has spent, and what is left, in the unit of the budget's name."""
+
+    limit: int
+    spent: int
+    left: int
 
 
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +96,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     journal: str | None
     lineage_count: int
     lineage_root: str
-    budgets: dict[str, tuple[int, int]]
+    budgets: dict[str, BudgetShown]
     wake: tuple[Any, ...]
     issuers: tuple[str, ...]
     minimum: dict[str, int]
@@ -124,7 +141,7 @@ def agent_shown(
         journal=_named(record.memory.journal),
         lineage_count=record.lineage.count,
         lineage_root=record.lineage.root.hex(),
-        budgets={n: (b.spent, b.limit) for n, b in record.eligibility.budgets.items()},
+        budgets=budgets_shown(record),
         wake=tuple(msgspec.to_builtins(record.eligibility.wake)),
         issuers=tuple(issuer.name for issuer in record.trust.issuers),
         minimum=record.trust.minimum,
@@ -189,7 +206,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         + "".join(f"; what came before rules until {when(c.until_ms)}" for c in shown.cooling[-1:]),
         "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
         f"anchors {_list(shown.decided_by)}",
-        "eligibility": f"{shown.status}; {_budgets(shown)}",
+        "eligibility": f"{shown.status}; {budgets_text(shown.budgets)}",
         "trust": f"relies on {_list(shown.issuers) or 'nobody'}; needs {minimum or 'level 1'}"
         + "".join(against),
         "capabilities": f"{shown.entry}; requires "
@@ -198,9 +215,16 @@ def _facts(shown: AgentShown) -> dict[str, str]:
     }
 
 
-def _budgets(shown: AgentShown) -> str:
-    spent = [f"{s} of {limit} {name} spent" for name, (s, limit) in shown.budgets.items()]
-    return ", ".join(spent) or "no budgets"
+def budgets_shown(record: AgentRecord) -> dict[str, BudgetShown]:
+    """Return an agent's budgets by name."""
+    budgets = sorted(record.eligibility.budgets.items())
+    return {name: BudgetShown(b.limit, b.spent, b.left) for name, b in budgets}
+
+
+def budgets_text(budgets: Mapping[str, BudgetShown]) -> str:
+    """Return budgets as a line for people."""
+    each = [f"{b.spent} of {b.limit} {name} spent, {b.left} left" for name, b in budgets.items()]
+    return "; ".join(each) or "no budgets"
 
 
 def _value(value: Any) -> str:

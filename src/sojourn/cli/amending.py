@@ -1,13 +1,13 @@
 """Amending an agent: successors of its policy, brought to the zone where it is."""
 
 import re
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from sojourn.cli.carrying import any_bearer, carry, decide_borne
 from sojourn.cli.documents import SIGNED_SUFFIX, write_signed
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.governing import read_documents
@@ -15,22 +15,16 @@ from sojourn.cli.home import Home
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.governance import Document, SignedDocument
-from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Misused, Refused, Rejected
-from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.amending import bringing, check_run
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.validate import slot_for
 from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled
 
 __all__ = ["Amended", "amend", "fetch_policies"]
 
-_TRIES: Final = 20
 """The agent's next step may be decided first; then the amendment is put before its successor."""
 
 
@@ -62,30 +56,20 @@ async def amend(
     Raises `Misused` for documents that do not follow what rules it, `Refused` for one that is between zones, or
     that has ended.
     """
-    found = await find_named(reach, home, name)
-    blocks = NewBlocks(NoBlocks())
     shown = tuple(encode(signed.document) for signed in given)
-    for data in shown:
-        blocks.add(data)
-    bearer = KeyPair(secrets.token_bytes(32))
-    problem: Overtaken | Stalled | None = None
-    for _ in range(_TRIES):
+    bearer = any_bearer()
+
+    async def once(found: Found) -> Amended:
         run = _left(found.record, given)
         if not run:
             return _told(found.head, found, given[-1].document, before=True)
         _check_reachable(name, found)
         old = await _succeeded(reach, found, run)
         proposal = bringing(old, run, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
-        slot = slot_for(found.head, proposal.transition, found.zone)
-        proposer = Proposer(proposal, slot, found.zone, parent=found.head, blocks=shown)
-        try:
-            done = await reach.decide(found.zone, proposer, blocks)
-            return _told(done, found, given[-1].document, before=False)
-        except (Overtaken, Stalled) as error:
-            problem = error
-        found = await find_named(reach, home, name)
-    assert problem is not None
-    raise problem
+        done = await decide_borne(reach, found, proposal, shown)
+        return _told(done, found, given[-1].document, before=False)
+
+    return await carry(reach, home, name, once)
 
 
 async def fetch_policies(reach: Reach, home: Home, name: str, folder: Path) -> tuple[Path, ...]:

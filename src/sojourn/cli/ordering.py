@@ -4,48 +4,45 @@ What can be reached is ordered at once, and the answer says what the agent is no
 anchors are known are given the order: it comes to the agent by itself.
 """
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from sojourn.cli.address_book import entry_of
-from sojourn.cli.finding import Found, find_named
+from sojourn.cli.agent_view import BudgetShown, budgets_shown
+from sojourn.cli.carrying import any_bearer, carry, decide_borne
+from sojourn.cli.finding import Found
 from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
 from sojourn.cli.publishing import Published, publish
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.eligibility import ACTING, Status
-from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out_on
 from sojourn.core.base.digests import cid_text
-from sojourn.core.base.errors import Misused, Refused, Unreachable
+from sojourn.core.base.errors import Failed, Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.ordering import carrying, sealed
-from sojourn.core.protocol.proposer import Proposer
-from sojourn.core.protocol.validate import slot_for
 from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled
+from sojourn.runtime.zone_client import Stalled
 
-__all__ = ["OnItsWay", "Ordered", "order", "signed_order"]
+__all__ = ["OnItsWay", "Ordered", "order", "parse_grants", "signed_order"]
 
-_TRIES: Final = 20
-"""The agent's next step may be decided first; then the order is put before its successor."""
 _LASTS_MS: Final = 7 * 24 * 60 * 60 * 1000
 """An order that was not carried out by then, to an agent that could not be reached, has lapsed."""
 
 
 class Ordered(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent is after an order, and where. `before` says that it was so already."""
+    """What an agent is after an order, and where; what it may spend. `before` says that it was so already."""
 
     agent: str
     status: str
     version: int
     zone: str
     before: bool
+    budgets: dict[str, BudgetShown]
 
 
 class OnItsWay(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +59,21 @@ class OnItsWay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def signed_order(
-    home: Home, name: str, act: Act, officers: Sequence[KeyPair], until: datetime | None
+    home: Home,
+    name: str,
+    act: Act,
+    officers: Sequence[KeyPair],
+    until: datetime | None,
+    grants: Mapping[str, int] | None = None,
 ) -> SignedOrder:
-    """Return an order about the agent with a local name, sealed. Raises `Misused`."""
+    """Return an order about the agent with a local name, sealed; a grant adds `grants`. Raises `Misused`."""
     agent, now_ms = entry_of(home, name).agent_id, clock.wall_ms()
     ends_ms = milliseconds(until) if until is not None else now_ms + _LASTS_MS
     if ends_ms <= now_ms:
         raise Misused("the order would have lapsed already", remedy="Give a later --until")
-    given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=ends_ms)
+    given = Order(
+        agent=agent, act=act, issued_ms=now_ms, expires_ms=ends_ms, grants=dict(grants or {})
+    )
     return sealed(given, officers)
 
 
@@ -78,20 +82,33 @@ async def order(
 ) -> Ordered | OnItsWay:
     """Have done what officers ordered of the agent with a local name; where it cannot be reached, publish it.
 
-    Raises as `decide` for what its zone will not do, `Refused` for an agent that has ended, and `Failed` if there
-    is nobody to publish it to either.
+    Raises as `decide` for what its zone will not do, `Refused` for an agent that has ended, `Misused` for a grant of
+    what it has no budget of; `Unreachable` if neither its zone answers nor anybody to publish it to, else `Failed`.
     """
     try:
         return await _carry(reach, home, name, signed, reason)
-    except (_InFlight, Misused, Unreachable, Stalled) as problem:
-        why = problem.problem
+    except _Ungrantable:
+        raise
+    except (_InFlight, Misused, Unreachable, Stalled) as error:
+        problem = error
+    try:
+        published = await publish(reach, home, [signed])
+    except Failed as failed:
+        if isinstance(problem, Unreachable):
+            both = f"{problem.problem}; {failed.problem}"
+            raise Unreachable(both, remedy=failed.remedy) from None
+        raise
     return OnItsWay(
         agent=cid_text(signed.order.agent),
         act=str(signed.order.act),
         expires_ms=signed.order.expires_ms,
-        why=why,
-        published=await publish(reach, home, [signed]),
+        why=problem.problem,
+        published=published,
     )
+
+
+class _Ungrantable(Misused):
+    """It was reached, and has no budget of what was to be granted."""
 
 
 class _InFlight(Refused):
@@ -99,25 +116,19 @@ class _InFlight(Refused):
 
 
 async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reason: str) -> Ordered:
-    act = signed.order.act
-    found = await find_named(reach, home, name)
-    bearer = KeyPair(secrets.token_bytes(32))
-    problem: Overtaken | Stalled | None = None
-    for _ in range(_TRIES):
+    act, bearer = signed.order.act, any_bearer()
+
+    async def once(found: Found) -> Ordered:
+        _check_granted(name, found, signed.order.grants)
         if is_carried_out_on(act, found.record.eligibility, found.record.trust):
             return _told(found.head, found, before=True)
+        if found.record.governance.ordered_ms == signed.order.issued_ms:
+            return _told(found.head, found, before=False)  # an anchor had it decided for us
         _check_reachable(name, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
-        slot = slot_for(found.head, proposal.transition, found.zone)
-        proposer = Proposer(proposal, slot, found.zone, parent=found.head)
-        try:
-            done = await reach.decide(found.zone, proposer, NoBlocks())
-            return _told(done, found, before=False)
-        except (Overtaken, Stalled) as error:
-            problem = error
-        found = await find_named(reach, home, name)
-    assert problem is not None
-    raise problem
+        return _told(await decide_borne(reach, found, proposal), found, before=False)
+
+    return await carry(reach, home, name, once)
 
 
 def _check_reachable(name: str, found: Found) -> None:
@@ -128,6 +139,29 @@ def _check_reachable(name: str, found: Found) -> None:
         raise Refused(f"{name} is {status}: nothing follows", remedy="Launch another")
 
 
+def _check_granted(name: str, found: Found, grants: Mapping[str, int]) -> None:
+    budgets = found.record.eligibility.budgets
+    for budget in grants.keys() - budgets.keys():
+        problem = f"{name} has no budget {budget!r}, and so no limit that could be raised"
+        known = ", ".join(sorted(budgets)) or "none"
+        raise _Ungrantable(problem, remedy=f"Its budgets: {known}")
+
+
+def parse_grants(texts: Sequence[str]) -> dict[str, int]:
+    """Return what is to be added to limits, as people write it: `steps=+1000`. Raises `Misused`."""
+    grants: dict[str, int] = {}
+    for text in texts:
+        name, _, amount = text.partition("=+")
+        if not name or not amount.isascii() or not amount.isdigit() or name in grants:
+            problem = f"{text!r} says not what is added to which budget"
+            raise Misused(problem, remedy="Write each budget once, as in steps=+1000")
+        grants[name] = int(amount[:20])
+        if not 0 < grants[name] < 2**63:
+            problem = f"{text!r} adds nothing, or more than a limit can be"
+            raise Misused(problem, remedy="Add at least 1, and less than 2^63")
+    return grants
+
+
 def _told(head: Certified, found: Found, *, before: bool) -> Ordered:
     return Ordered(
         agent=cid_text(head.record.agent_id),
@@ -135,4 +169,5 @@ def _told(head: Certified, found: Found, *, before: bool) -> Ordered:
         version=head.record.version,
         zone=found.zone.name,
         before=before,
+        budgets=budgets_shown(head.record),
     )

@@ -22,6 +22,8 @@ __all__ = ["Started", "end", "processes_of", "start"]
 _LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 _END_TIMEOUT_S: Final = 15.0
 _LOOK_S: Final = 0.02
+_SAID: Final = "sojourn: "
+"""What a line that is meant for people begins with; the others are its log."""
 
 _DETACHED: Final[list["subprocess.Popen[bytes]"]] = []
 """Processes that are meant to outlive this one; let go of, each would be reported as forgotten."""
@@ -49,6 +51,11 @@ class Started:
     log: Path
     log_start: int
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether it has neither ended nor come to hold its folder."""
+        return self.process.poll() is None and running(self.place.folder) is None
+
     def check(self) -> None:
         """Raise `Failed` with what it said last if it has ended already."""
         code = self.process.poll()
@@ -57,7 +64,9 @@ class Started:
         with self.log.open("rb") as file:
             file.seek(self.log_start)
             lines = file.read().decode(errors="replace").strip().splitlines()
-        said = lines[-1].removeprefix("sojourn: ") if lines else "it said nothing"
+        # What it says of its end need not be the last line: what else it did is still told while it stops.
+        ends = [line for line in lines if line.startswith(_SAID)] or lines
+        said = ends[-1].removeprefix(_SAID) if ends else "it said nothing"
         raise Failed(f"{self.place} ended at its start (exit code {code}): {said}")
 
 

@@ -15,6 +15,7 @@ from sojourn.host.folder import HostFolder
 __all__ = ["raise_zone"]
 
 _LOOK_S: Final = 0.05
+_SETTLE_S: Final = 10.0
 
 
 async def raise_zone(reach: Reach, home: Home, name: str, *, timeout_s: float) -> ZoneStanding:
@@ -34,7 +35,7 @@ async def raise_zone(reach: Reach, home: Home, name: str, *, timeout_s: float) -
         silent = _silent(standing, indexes, keys)
         if not silent:
             return standing
-        _check(started)
+        await _check(started)
         if time.monotonic() > deadline:
             problem = f"{', '.join(silent)} of {name} did not answer within {timeout_s:g} s"
             raise Failed(problem, remedy=f"See the logs in {home.zone(name).path}")
@@ -50,6 +51,17 @@ def _silent(standing: ZoneStanding, indexes: set[int], hosts: set[str]) -> list[
     return [f"{len(lacking)} of {len(hosts)} hosts"] if lacking else []
 
 
-def _check(started: Sequence[Started]) -> None:
-    for each in started:
-        each.check()
+async def _check(started: Sequence[Started]) -> None:
+    try:
+        for each in started:
+            each.check()
+    except Failed:
+        await _settle(started)
+        raise
+
+
+async def _settle(started: Sequence[Started]) -> None:
+    """Wait, but not for long, until each of them holds its folder or has ended: `zone down` finds it by that."""
+    deadline = time.monotonic() + _SETTLE_S
+    while any(each.is_starting for each in started) and time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK_S)

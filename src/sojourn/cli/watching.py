@@ -224,4 +224,5 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.RETIRE: lambda _: "was retired",
     TransitionKind.REVOKE: lambda _: "was revoked",
     TransitionKind.FORGIVE: lambda r: f"forgave; still counted: {_counted(r) or 'nothing'}",
+    TransitionKind.GRANT: lambda _: "was granted more of its budgets",
 }

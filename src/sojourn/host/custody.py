@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from sojourn.core.agent.budgets import check_affordable, spend
 from sojourn.core.agent.eligibility import Eligibility
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_unhindered
@@ -47,7 +48,9 @@ _ATTEMPT_S: Final = CLOCK_SKEW_MS / 2000
 """A proposal is given up when it is too old to be voted for."""
 _RETRY_S: Final = 0.1
 _RETRY_S_MAX: Final = 1.0
-_NEVER: Final = frozenset({"denied", "bad-change", "over-budget", "bad-status", "missing-children"})
+_NEVER: Final = frozenset(
+    {"denied", "bad-change", "over-budget", "miscounted", "bad-status", "missing-children"}
+)
 """Reasons for which the same proposal will never be voted for."""
 
 
@@ -107,6 +110,8 @@ class AgentCustody:
             labels_dropped=intent.labels_dropped,
             residency=intent.residency,
             residency_dropped=intent.residency_dropped,
+            cost_micros=intent.cost_micros,
+            tokens=intent.tokens,
         )
         permit = await self._ask_gate(shown)
         eligibility = msgspec.structs.replace(self._spent(draft), last_decision=digest_of(shown))
@@ -123,10 +128,11 @@ class AgentCustody:
         return permit
 
     async def _ask_gate(self, intent: Intent) -> ports.Permit:
-        """Judge an intent as the anchors will: policies of agent and zone, then trust."""
+        """Judge an intent as the anchors will: its budgets, policies of agent and zone, then trust."""
         host, record, now_ms = self._host, self.record, clock.wall_ms()
         if record.eligibility.is_quarantined:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
+        check_affordable(TransitionKind.INTEND, record, intent.declared)
         governing = await host.outlook.governing(record, now_ms)
         here, context = host.manifest, intent.circumstances()
         verdict = permission.ask(record, governing, intent.action, here, here, context, host.memo)
@@ -148,6 +154,7 @@ class AgentCustody:
     async def depart(self, zone: bytes) -> None:
         """Move the agent to `zone`; return once the departure is decided and shown to the target."""
         check_unhindered(TransitionKind.DEPART, self.record)
+        check_affordable(TransitionKind.DEPART, self.record)
         await Departure(self._host, self, zone).go()
 
     async def receive(self, index: int) -> ports.Message:
@@ -179,10 +186,7 @@ class AgentCustody:
 
     def _spent(self, draft: ports.Draft) -> Eligibility:
         before = self.record.eligibility
-        budgets = {
-            name: msgspec.structs.replace(budget, spent=budget.spent + draft.spent.get(name, 0))
-            for name, budget in before.budgets.items()
-        }
+        budgets = spend(before.budgets, draft.spent)
         status = before.status if draft.status is None else draft.status
         wake = before.wake if draft.status is None else draft.wake
         return msgspec.structs.replace(before, budgets=budgets, status=status, wake=wake)
@@ -259,13 +263,16 @@ class AgentCustody:
     def _own_or_lost(self, decided: Certified, wanted: Transition) -> Certified:
         """Return a decision that says what we wanted, only at another time; raise for any other.
 
+        What was sealed here at another time charges other time (`core.agent.budgets`), and is ours all the same.
         An intent has to be one that was sealed here. An earlier life of this host may have sealed its equal and
         acted on it before it crashed (protocol §10.4).
         """
         kind, version = decided.transition.kind, decided.record.version
-        if kind is not wanted.kind or decided.record != wanted.record:
+        is_sealed = decided.transition.digest in self._sealed
+        is_equal = kind is wanted.kind and decided.record == wanted.record
+        if not is_sealed and not is_equal:
             raise LeaseLost(f"a {kind} was decided instead, at version {version}")
-        if kind is TransitionKind.INTEND and decided.transition.digest not in self._sealed:
+        if kind is TransitionKind.INTEND and not is_sealed:
             raise LeaseLost(f"the intent of another life was decided, at version {version}")
         return decided
 

@@ -148,11 +148,15 @@ class AgentRun:
         )
 
     def _fall_asleep(self) -> None:
-        """Leave the time at which the agent wakes with the host's one timer; anchors offer one that is resumed."""
+        """Leave the time at which the agent wakes with the host's one timer.
+
+        One that is held up does not wake by time: the anchors offer it when it may act again.
+        """
         record = self.custody.record
         times = [wake.at_ms for wake in record.eligibility.wake if wake.at_ms is not None]
-        is_asleep = record.eligibility.status is Status.DORMANT and record.eligibility.is_acting
-        if self._is_ours() and is_asleep and times:
+        eligibility = record.eligibility
+        is_dormant = eligibility.is_acting and eligibility.status is Status.DORMANT
+        if self._is_ours() and is_dormant and times:
             self._host.sleepers.add(record, min(times))
 
     async def _execute_once(self) -> Ending | None:

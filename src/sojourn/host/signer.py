@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.keys import KeyPair
@@ -36,16 +37,21 @@ class Signer:
         record: AgentRecord,
         evidence: Evidence | None = None,
     ) -> Proposal:
-        """Return this host's proposal of a transition from `parent` to `record`, at this moment."""
+        """Return this host's proposal of a transition from `parent` to `record`, at this moment.
+
+        What a transition must spend at this moment is charged to the agent's budgets.
+        """
+        evidence, at_ms = evidence or Evidence(), clock.wall_ms()
+        declared = evidence.intent.declared if evidence.intent else {}
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
-            record=record,
+            record=charged(kind, parent.record, record, at_ms, declared),
             author=self._key.public,
-            at_ms=clock.wall_ms(),
+            at_ms=at_ms,
         )
         seal = await self.seal(statement(Kind.TRANSITION, Role.HOST, transition.digest))
-        return Proposal(transition=transition, seals=(seal,), evidence=evidence or Evidence())
+        return Proposal(transition=transition, seals=(seal,), evidence=evidence)
 
     async def seal(self, covered: Statement) -> Seal:
         """Return the seal over a statement, signed with all others that are asked for at the same time."""

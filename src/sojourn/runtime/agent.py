@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.ports import Assessment
-from sojourn.runtime.steps import effect_key
+from sojourn.runtime.steps import effect_key, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -58,6 +59,21 @@ class Agent:
                 remedy='Declare the step with effect="idempotent" or effect="once"',
             )
         return key
+
+    def used(self, *, tokens: int = 0, cost_micros: int = 0) -> None:
+        """Tell, in a step, what it turned out to use: a model's tokens, or millionths of the currency unit.
+
+        What is beyond the step's declared `spends` is charged to the agent's budgets as well, as far as they reach;
+        told again, it adds up. Raises `Misused` anywhere but in a step, and for what is below zero.
+        """
+        told = used.get()
+        if told is None or min(tokens, cost_micros) < 0:
+            raise Misused(
+                f"used was told {tokens} tokens and {cost_micros} cost_micros, in a step or not",
+                remedy="Call it in a step, with what that step has used, once it is known",
+            )
+        for name, amount in ((TOKENS, tokens), (COST_MICROS, cost_micros)):
+            told[name] = told.get(name, 0) + amount
 
 
 def _price(place: Assessment) -> float:

@@ -6,17 +6,27 @@ A batch is only ever cut while the code is at rest, so that its memory is the me
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.core.base.limits import (
     JOURNAL_RECORDS_PER_STEP_MAX,
     RUN_AHEAD_MS,
     RUN_AHEAD_RECORDS,
 )
+from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.compartments import Snapshot, WorkingMemory
-from sojourn.runtime.frames import PARCEL_BYTES, Answer, Commit, Keep, Touch, digest_of_records
+from sojourn.runtime.frames import (
+    PARCEL_BYTES,
+    Answer,
+    Commit,
+    Done,
+    Keep,
+    Rest,
+    Touch,
+    digest_of_records,
+)
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.records import Resume, Roots
 
@@ -30,7 +40,7 @@ class Batch:
     """Collects records and sends them, with the memory's new blocks, as one `Commit`.
 
     `cut` gives the state at rest: roots and resume information. `on_change` is called, on the loop and at
-    rest, when a batch has become final or is due: `settle` is to follow.
+    rest, when a batch has become final or is due: `settle` is to follow. What it spends is taken from `allowance`.
     """
 
     def __init__(
@@ -38,12 +48,14 @@ class Batch:
         link: Link,
         memory: WorkingMemory,
         source: FetchedBlocks,
+        allowance: Allowance,
         cut: Callable[[], tuple[Roots, Resume]],
         on_change: Callable[[], None],
     ) -> None:
         self._link = link
         self._memory = memory
         self._source = source
+        self._allowance = allowance
         self._cut = cut
         self._on_change = on_change
         self._records: list[bytes] = []
@@ -72,8 +84,17 @@ class Batch:
         self._records.append(record)
         self._size += len(record)
 
-    def spend(self, amounts: dict[str, int]) -> None:
+    def reserve(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
+        """Count what a step is about to spend, all or none; return what is lacking, if something is."""
+        amounts = self._allowance.known(amounts)
+        lacking = self._allowance.lacking(amounts)
+        if lacking is None:
+            self.spend(amounts)
+        return lacking
+
+    def spend(self, amounts: Mapping[str, int]) -> None:
         """Count what a step spends."""
+        self._allowance.use_up(amounts)
         for name, amount in amounts.items():
             self._spent[name] = self._spent.get(name, 0) + amount
 
@@ -91,14 +112,17 @@ class Batch:
             self._timer = self._link.outer.call_later(RUN_AHEAD_MS / 1000, self._time_is_up)
         return False
 
-    def flush(self) -> None:
+    def flush(self, rest: Rest | None = None) -> None:
         """Send what is collected, even while an earlier batch is under way. To be called at rest.
+
+        With `rest` the agent lies down by the same transition, whether or not anything is collected.
 
         Raises `Misused` if the code wrote too much memory at once.
         """
-        if not self._records and not self._spent:
+        if not self._records and not self._spent and rest is None:
             return
         self.cancel_timer()
+        self._allowance.cut()
         roots, resume = self._cut()
         digests = [*self._early, *self._send_blocks()]
         self._early = []
@@ -110,6 +134,7 @@ class Batch:
             roots=roots,
             resume=resume,
             spent=self._spent,
+            rest=rest,
         )
         self._records, self._size, self._spent = [], 0, {}
         self._is_late = False
@@ -172,6 +197,8 @@ class Batch:
         self._memory.new.forget(digests)
         self._sent.difference_update(digests)
         self._under_way -= 1
+        if isinstance(answer, Done) and answer.is_spent:
+            self._allowance.note_spent()
         self._on_change()
 
     def _time_is_up(self) -> None:

@@ -15,9 +15,11 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+import msgspec
+
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Value
-from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.core.base.errors import BudgetExhausted, Denied, Refused, Rejected
 from sojourn.runtime.apart import is_here, of_the_agent
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
@@ -396,12 +398,11 @@ class Execution:
     async def _propose_one(self, proposal: "_Proposal") -> None:
         match proposal:
             case _Batch(frame, kept):
-                await self._proposer.commit(frame, kept)
-                await self._reply(frame, Done())
-                if frame.resume.ended is not None:
-                    self._end(await self._ending(self._proposer.journal))
+                await self._commit(frame, kept)
             case Touch():
                 self._flow.touch(proposal)
+            case Intend() | Release() | Depart() if self._is_spent:
+                pass  # it is called again when the agent goes on
             case Intend() | Release():
                 await self._reply(proposal, await self._intend(proposal))
             case Depart():
@@ -411,15 +412,38 @@ class Execution:
                 self._end(Ending(how=How.RESTING))
             case Broke():
                 await self._fail(proposal.failure)
+            case Anew() if self._proposer.is_holding:  # it goes on from there when it may
+                await self._lie_down()
             case Anew() | Diverged() | None:
                 self._end(_stopped(proposal))
 
+    async def _commit(self, frame: Commit, kept: dict[bytes, bytes]) -> None:
+        await self._proposer.commit(frame, kept)
+        await self._reply(frame, Done(is_spent=self._is_spent))
+        if frame.resume.ended is not None:
+            self._end(await self._ending(self._proposer.journal))
+        elif frame.rest is not None:
+            self._end(self._resting())
+
+    async def _lie_down(self) -> None:
+        """Let an agent rest whose steps or time are used up, and that would go on at once if it might."""
+        await self._proposer.rest(Rest(until_ms=self._custodian.now_ms(), listening=False))
+        self._end(self._resting())
+
+    def _resting(self) -> Ending:
+        return Ending(how=How.RESTING, text=self._custodian.record.eligibility.describe())
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._custodian.record.eligibility.is_exhausted
+
     async def _intend(self, frame: Intend | Release) -> Answer:
         try:
-            return Permitted(key=await self._proposer.intend(frame))
+            key = await self._proposer.intend(frame)
+            return Permitted(key=key, is_spent=self._is_spent)
         except Denied as denied:
             await self._proposer.deny(frame, denied)
-            return _problem(denied)
+            return msgspec.structs.replace(_problem(denied), is_spent=self._is_spent)
 
     async def _depart(self, frame: Depart) -> None:
         try:
@@ -452,7 +476,11 @@ def _stopped(last: Anew | Diverged | None) -> Ending:
 
 
 def _problem(error: Denied | Refused) -> Problem:
-    cause: Literal["denied", "refused"] = "denied" if isinstance(error, Denied) else "refused"
+    cause: Literal["denied", "refused", "exhausted"]
+    if isinstance(error, BudgetExhausted):
+        cause = "exhausted"
+    else:
+        cause = "denied" if isinstance(error, Denied) else "refused"
     return Problem(cause=cause, problem=error.problem, remedy=error.remedy)
 
 

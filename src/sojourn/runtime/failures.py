@@ -3,7 +3,7 @@
 import traceback
 from typing import Final
 
-from sojourn.core.base.errors import Denied, Misused, SojournError
+from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
 from sojourn.runtime.errors import StepFailed, UncertainOutcome
 from sojourn.runtime.records import Failure
 
@@ -60,6 +60,8 @@ def exception_of(failure: Failure, step: str, attempts: int) -> Exception:
     match failure.cause:
         case "denied":
             return Denied(failure.message, remedy=failure.remedy)
+        case "exhausted":
+            return BudgetExhausted(failure.message, remedy=failure.remedy)
         case "uncertain":
             return UncertainOutcome(step, failure.message)
         case "failed":

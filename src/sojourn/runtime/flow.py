@@ -54,12 +54,14 @@ class Flow:
         self._roots = {name: c.root for name, c in self._compartments.items()}
         self._locked: dict[str, bytes] = {}
         self._past: dict[str, set[bytes]] = {}
+        self._locked_at: dict[str, int] = {}
         self._releases: dict[_Call, str] = {}
         self._made: list[tuple[int, bytes, Marks]] = []
+        self._held: list[Marks] = []
         self.marks: Marks = frozenset()
         self._restart_points = [segment.memory for segment in resume.segments]
         self.announced: Marks = resume.bound_by()
-        self._bind(resume.bound_by(), {}, ())
+        self._bind(resume.bound_by(), {}, (), 0)
 
     # --- announce and read ---------------------------------------------------------------------------
 
@@ -80,7 +82,7 @@ class Flow:
         marks = self._mark(frame.compartment)
         if not marks <= self.marks:
             self._made.append((frame.records, frame.digest, self.marks))
-        self._bind(marks, frame.roots, frame.snapshots)
+        self._bind(marks, frame.roots, frame.snapshots, len(self._held) + frame.records)
 
     def is_readable(self, holders: Set[str]) -> bool:
         """Tell whether a block may be served that lies in these compartments: one of them will do."""
@@ -91,8 +93,13 @@ class Flow:
         return mark_of(compartment.labels, compartment.residency)
 
     def _bind(
-        self, marks: Marks, roots: Mapping[str, bytes], snapshots: Iterable[Mapping[str, bytes]]
+        self,
+        marks: Marks,
+        roots: Mapping[str, bytes],
+        snapshots: Iterable[Mapping[str, bytes]],
+        made: int,
     ) -> None:
+        """Bind the code by more, from record `made` of the batch on: what was released before is in `roots`."""
         if marks <= self.marks:
             return
         self.marks |= marks
@@ -100,7 +107,7 @@ class Flow:
             if name in self._locked or covers(compartment, self.marks):
                 continue
             root = roots.get(name, self._roots[name])
-            self._locked[name] = root
+            self._locked[name], self._locked_at[name] = root, made
             known = (*self._restart_points, *snapshots)
             self._past[name] = {root, *(memory[name] for memory in known if name in memory)}
 
@@ -145,7 +152,7 @@ class Flow:
         raise `MissingBlock`.
         """
         course = Course(dict(self._locked), {n: set(past) for n, past in self._past.items()}, [])
-        for record in records:
+        for at, record in enumerate(records):
             if not isinstance(record, Outcome):
                 continue
             call = (record.call, record.step, record.arguments)
@@ -153,7 +160,8 @@ class Flow:
             if name is None:
                 continue
             course.answered.append(call)
-            if record.failure is None and name in course.locked:
+            is_locked = name in course.locked and at >= self._locked_at.get(name, 0)
+            if record.failure is None and is_locked:
                 root = _after(self._compartments[name], course.locked[name], record.result, source)
                 course.locked[name] = root
                 course.past[name].add(root)
@@ -173,14 +181,24 @@ class Flow:
         for call in course.answered:
             self._releases.pop(call, None)
         self._made.clear()
+        self._held.clear()
+        self._locked_at.clear()
         self._roots |= frame.roots
         self._restart_points = [segment.memory for segment in frame.resume.segments]
+
+    def hold(self, records: Sequence[bytes]) -> None:
+        """Go on from a batch that becomes final with a later one. Raises `Rejected` as `marks_of`."""
+        self._held += self._marks_of(records)
+        self._made.clear()
 
     def marks_of(self, records: Sequence[bytes]) -> list[Marks]:
         """Return what each record of a batch is bound by: what was announced when it was made.
 
-        Raises `Rejected` if records have changed since.
+        It begins with the records of all batches that were held. Raises `Rejected` if records have changed since.
         """
+        return [*self._held, *self._marks_of(records[len(self._held) :])]
+
+    def _marks_of(self, records: Sequence[bytes]) -> list[Marks]:
         marks = [self.marks] * len(records)
         for count, told, before in reversed(self._made):
             if count > len(records) or digest_of_records(records[:count]) != told:

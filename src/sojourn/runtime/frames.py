@@ -201,12 +201,16 @@ class _Question(_Frame):
 
 
 class Commit(_Question):
-    """Make records, memory and resume information final together: the state at rest after the last record."""
+    """Make records, memory and resume information final together: the state at rest after the last record.
+
+    With `rest`, and let the agent rest by the same transition, which is the last that it has steps or time for.
+    """
 
     records: Annotated[tuple[bytes, ...], Meta(max_length=JOURNAL_RECORDS_PER_STEP_MAX)]
     roots: Roots
     resume: Resume
     spent: Annotated[dict[Name, Count], Meta(max_length=32)]
+    rest: Rest | None = None
 
 
 class Intend(_Question):
@@ -217,6 +221,8 @@ class Intend(_Question):
     arguments: Digest
     action: Name
     effect: Literal["idempotent", "once"]
+    cost_micros: Count = 0
+    tokens: Count = 0
 
 
 class Release(_Question):
@@ -269,13 +275,16 @@ class Survey(_Question):
 
 
 class Done(_Frame):
-    """It is done."""
+    """It is done. If `is_spent`, the agent's steps or time are used up: it may lie down, and nothing else."""
+
+    is_spent: bool = False
 
 
 class Permitted(_Frame):
-    """The intent is final: the effect may be had under this key."""
+    """The intent is final: the effect may be had under this key. `is_spent` as for `Done`."""
 
     key: Name
+    is_spent: bool = False
 
 
 class Block(_Frame):
@@ -297,11 +306,12 @@ class Places(_Frame):
 
 
 class Problem(_Frame):
-    """It is not done, and why."""
+    """It is not done, and why. `is_spent` as for `Done`."""
 
-    cause: Literal["denied", "refused"]
+    cause: Literal["denied", "refused", "exhausted"]
     problem: Text
     remedy: Text = ""
+    is_spent: bool = False
 
 
 Answer: TypeAlias = Done | Permitted | Block | Mail | Places | Problem

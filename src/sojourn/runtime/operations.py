@@ -6,13 +6,24 @@ after another that opened it, and in a replay by the same ones.
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, failure_of
-from sojourn.runtime.frames import Answer, Depart, Listen, Mail, Places, Problem, Sleep, Survey
+from sojourn.runtime.frames import (
+    Answer,
+    Depart,
+    Listen,
+    Mail,
+    Places,
+    Problem,
+    Rest,
+    Sleep,
+    Survey,
+)
 from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.records import (
     Considered,
@@ -27,7 +38,7 @@ from sojourn.runtime.records import (
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["Consider", "Consideration", "Operation", "WaitForMessage", "WaitForTime"]
+__all__ = ["Consider", "Consideration", "Operation", "WaitForMessage", "WaitForTime", "rest_of"]
 
 
 class Operation(ABC):
@@ -35,17 +46,28 @@ class Operation(ABC):
 
     `is_wait`: it may take days, and the agent can rest meanwhile. `is_effect`: it leaves the zone, so that
     what came before must be final when it begins, and what came of it soon after. `is_gated`: so too, that it
-    must be permitted.
+    must be permitted. `more` is what it turned out to have cost, beyond what was declared.
     """
 
     is_wait = False
     is_effect = False
     is_gated = False
+    more: Mapping[str, int] = {}
 
     def __init__(self, session: "Session", call: int) -> None:
         self.session = session
         self.call = call
         self.future: asyncio.Future[Any] = session.loop.create_future()
+
+    @property
+    def is_step(self) -> bool:
+        """Whether to begin it takes one of the agent's steps."""
+        return False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something would be lost if the agent had to rest now."""
+        return False
 
     @abstractmethod
     def describe(self) -> str:
@@ -161,6 +183,16 @@ class WaitForMessage(Operation):
         self.answer(record)
 
 
+def rest_of(operations: Collection[Operation], now_ms: int) -> Rest:
+    """Return until when an agent may rest that has only these calls open: those that cannot wait go on at once."""
+    times = [op.until_ms for op in operations if isinstance(op, WaitForTime | WaitForMessage)]
+    times += [now_ms for operation in operations if not operation.is_wait]
+    return Rest(
+        until_ms=min((at for at in times if at is not None), default=None),
+        listening=any(isinstance(op, WaitForMessage) for op in operations),
+    )
+
+
 class Consideration(Value):
     """What came of `ctx.consider`: the places judged, the zone chosen if any, and whether the agent moved.
 
@@ -183,6 +215,11 @@ class Consider(Operation):
     def __init__(self, session: "Session", call: int) -> None:
         super().__init__(session, call)
         self._considered: Considered | None = None
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it has still to be considered: what comes after that takes no step."""
+        return self._considered is None
 
     def describe(self) -> str:
         """Return a line for people."""

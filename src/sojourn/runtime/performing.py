@@ -2,15 +2,16 @@
 
 import asyncio
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sojourn.core.base.errors import Misused
+from sojourn.core.agent.budgets import COST_MICROS, PRICED, STEPS, TOKENS
+from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.runtime.errors import TerminalError
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem, Release
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Denial, Failure, Intended, Outcome, Record, encode_record
-from sojourn.runtime.steps import Step, effect_key
+from sojourn.runtime.steps import Step, effect_key, used
 from sojourn.runtime.typed import digest_of_arguments, from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -42,9 +43,23 @@ class PerformStep(Operation):
         self._kwargs = kwargs
         self._key: str | None = None
         self._denial: Failure | None = None
-        self._lacking = ""
+        self._is_asked = False
+        self._is_permitted = False
+        self._lacking: BudgetExhausted | None = None
+        self._used: dict[str, int] = {}
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_step(self) -> bool:
+        """Whether to begin it takes one of the agent's steps."""
+        return True
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has begun, or may have been permitted to: what comes of it is to be recorded."""
+        has_begun = self._is_permitted or self._attempts > 0
+        return has_begun or (self._is_asked and not self.session.allowance.is_told)
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -54,7 +69,7 @@ class PerformStep(Operation):
         """Tell whether it is of the same step with the same arguments."""
         if not isinstance(record, Outcome | Intended | Denial):
             return False
-        is_ruled = self._denial is not None or (self.is_effect and self._key is not None)
+        is_ruled = self._denial is not None or self._is_permitted
         if not isinstance(record, Outcome) and (not self.is_gated or is_ruled):
             return False
         return (record.step, record.arguments) == (self._step.name, self.arguments)
@@ -63,9 +78,10 @@ class PerformStep(Operation):
         """Give the code the step's result, or raise its failure in the code."""
         if isinstance(record, Intended):
             self._key = record.key
+            self._is_permitted = self.is_effect  # what declassifies is asked for anew in a new life
             return False
         if isinstance(record, Denial):
-            self._denial = _denied(record.reason, record.remedy)
+            self._denial = _refusal(record.cause, record.reason, record.remedy)
             return False
         assert isinstance(record, Outcome)
         if record.failure is not None:
@@ -83,21 +99,26 @@ class PerformStep(Operation):
         return True
 
     def reserve(self) -> None:
-        """Take from the budgets what the step spends; if it lacks, the step is denied."""
+        """Take from the budgets what the step spends; if it lacks, the step is denied.
+
+        What an effect declares that it costs is left to the gate, and charged with the intent.
+        """
         if self._key is None and self._denial is None:
-            self._lacking = self.session.spend(self._step.spends)
+            gated = self._gated
+            spends = {n: amount for n, amount in self._step.spends.items() if n not in gated}
+            self._lacking = self.session.spend(spends)
 
     def begin(self) -> None:
         """Perform the step; one with an effect needs a final intent first."""
-        if self._lacking:
-            self._fail(_denied(self._lacking, ""))
-        elif (
+        if (
             self._denial is not None
         ):  # the run ended before the code was told: it is not asked again
             self._fail(self._denial)
+        elif self._lacking is not None:
+            self._fail(_refusal("exhausted", self._lacking.problem, self._lacking.remedy))
         elif not self.is_gated:
             self._attempt()
-        elif self._key is None or not self.is_effect:
+        elif self._key is None or not self._is_permitted:
             self._ask_gate()
         elif self._step.effect == "idempotent":
             self._check_lease()
@@ -106,26 +127,17 @@ class PerformStep(Operation):
             self._fail(failure)
 
     def _ask_gate(self) -> None:
-        asked: dict[str, Any] = {"call": self.call, "arguments": self.arguments}
-        step = self._step
+        self._is_asked = True
+        step, gated = self._step, self._gated
+        form: type[Intend | Release]
+        asked: dict[str, Any]
         if step.declassifies:
-            self.session.ask(
-                Release,
-                self._decided,
-                step=step.name,
-                labels=step.declassifies,
-                into=step.into,
-                **asked,
-            )
+            form, asked = Release, {"labels": step.declassifies, "into": step.into}
         else:
-            self.session.ask(
-                Intend,
-                self._decided,
-                step=step.name,
-                action=step.action,
-                effect=step.effect,
-                **asked,
-            )
+            form, asked = Intend, {"action": step.action, "effect": step.effect}
+            asked |= {"cost_micros": gated.get(COST_MICROS, 0), "tokens": gated.get(TOKENS, 0)}
+        asked |= {"call": self.call, "step": step.name, "arguments": self.arguments}
+        self.session.ask(form, self._decided, **asked)
 
     def abandon(self) -> None:
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
@@ -135,11 +147,22 @@ class PerformStep(Operation):
     def _decided(self, answer: Answer) -> None:
         self.session.count_ruling()
         if isinstance(answer, Problem):
-            self._fail(_denied(answer.problem, answer.remedy))
+            self._note_denied(answer)
             return
         assert isinstance(answer, Permitted)
-        self._key = answer.key
+        self._key, self._is_permitted = answer.key, True
+        self.session.allowance.use_up(self._gated)
+        if answer.is_spent:
+            self.session.allowance.note_spent()
         self._check_lease()
+
+    def _note_denied(self, answer: Problem) -> None:
+        """Tell the code; that it was denied is a record already, and took a step of its own (protocol §10.2)."""
+        self.session.allowance.use_up({STEPS: 1})
+        if answer.is_spent:
+            self.session.allowance.note_spent()
+        assert answer.cause != "refused", "only a move is refused"
+        self._fail(_refusal(answer.cause, answer.problem, answer.remedy))
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""
@@ -159,7 +182,7 @@ class PerformStep(Operation):
             self.session.pool.submit(copy_context().run, self._run_function)
 
     async def _run_coroutine(self) -> None:
-        effect_key.set(self._key if self.is_effect else None)
+        self._enter_step()
         try:
             result = await self._step.function(self.session.agent, *self._args, **self._kwargs)
         except asyncio.CancelledError:
@@ -172,13 +195,27 @@ class PerformStep(Operation):
             self._returned(result)
 
     def _run_function(self) -> None:
-        effect_key.set(self._key if self.is_effect else None)
+        self._enter_step()
         try:
             result = self._step.function(self.session.agent, *self._args, **self._kwargs)
         except BaseException as error:
             self.session.call_soon(self._raised, error)
         else:
             self.session.call_soon(self._returned, result)
+
+    def _enter_step(self) -> None:
+        """Let the step know its key, and tell what it uses."""
+        effect_key.set(self._key if self.is_effect else None)
+        used.set(self._used)
+
+    @property
+    def _gated(self) -> dict[str, int]:
+        """What the gate is told that it costs, and is charged with the intent."""
+        return self._declared if self.is_effect else {}
+
+    @property
+    def _declared(self) -> dict[str, int]:
+        return {name: self._step.spends[name] for name in PRICED if name in self._step.spends}
 
     def _returned(self, result: Any) -> None:
         what = f"the result of step {self._step.name!r}"
@@ -201,6 +238,9 @@ class PerformStep(Operation):
         self.answer(self._outcome(failure=failure))
 
     def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:
+        declared = self._declared
+        over = {name: amount - declared.get(name, 0) for name, amount in self._used.items()}
+        self.more = {name: amount for name, amount in over.items() if amount > 0}
         return Outcome(
             call=self.call,
             step=self._step.name,
@@ -211,5 +251,6 @@ class PerformStep(Operation):
         )
 
 
-def _denied(problem: str, remedy: str) -> Failure:
-    return Failure(cause="denied", kind="Denied", message=problem, remedy=remedy)
+def _refusal(cause: Literal["denied", "exhausted"], problem: str, remedy: str) -> Failure:
+    kind = "BudgetExhausted" if cause == "exhausted" else "Denied"
+    return Failure(cause=cause, kind=kind, message=problem, remedy=remedy)

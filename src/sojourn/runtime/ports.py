@@ -69,7 +69,8 @@ class Intent(Value):
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
     expects the intent to have; keys never repeat, since a version is decided once. `labels` and `residency` are
-    those of the memory that the agent has used, less what a declassifying step takes off.
+    those of the memory that the agent has used, less what a declassifying step takes off; `cost_micros` and
+    `tokens` are the most that it is to cost.
     """
 
     key: Name
@@ -81,6 +82,8 @@ class Intent(Value):
     labels_dropped: StringSet = ()
     residency: StringSet = ()
     residency_dropped: StringSet = ()
+    cost_micros: Count = 0
+    tokens: Count = 0
 
 
 class Permit(Value):
@@ -115,8 +118,8 @@ class Custodian(Protocol):
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
-        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`,
-        and then nothing has changed; `LeaseLost`.
+        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`
+        (`BudgetExhausted` where the agent cannot pay for it), and then nothing has changed; `LeaseLost`.
         """
 
     async def places(self) -> tuple[Assessment, ...]:

@@ -4,18 +4,20 @@ One proposal at a time, each on top of what is final; one that fails leaves noth
 live lease (protocol §10).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.memory.marks import Marks, labels_of, residency_of
 from sojourn.core.base.digests import ZERO, cid_text
-from sojourn.core.base.errors import Denied, Rejected
+from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.core.policy.request import Effect
 from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
@@ -26,9 +28,11 @@ from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
     Apart,
+    Considered,
     Denial,
     Failure,
     Intended,
+    Outcome,
     Raised,
     Record,
     Resume,
@@ -60,6 +64,7 @@ class Proposer:
         self._flow = flow
         self._custodian = custodian
         self._staying: dict[bytes, Collection[str]] = {}
+        self._held: list[tuple[Commit, Mapping[bytes, bytes]]] = []
 
     def check_lease(self) -> None:
         """Raise `LeaseLost` unless this host may act for the agent at this moment."""
@@ -78,8 +83,19 @@ class Proposer:
     async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
         """Make a batch final, with the new blocks that came with it.
 
+        Where the agent's steps or time are used up, it becomes final with the one that lays the agent to rest.
+
         Raises `Rejected` for what the agent's side may not say.
         """
+        if not frame.spent.keys().isdisjoint(COUNTED):
+            problem = "the agent's side counts what is counted for it"
+            raise Rejected(problem, reason="out-of-turn", where="frame.spent")
+        is_last = frame.rest is not None or frame.resume.ended is not None
+        if self._custodian.record.eligibility.is_exhausted and not is_last:
+            self._flow.hold(frame.records)
+            self._held.append((frame, kept))
+            return
+        frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
         if any(isinstance(record, Intended | Denial | Apart) for record, _ in parsed):
             problem = "the agent's side wrote what the host alone writes"
@@ -100,7 +116,8 @@ class Proposer:
             self._status(frame),
             compartments=compartments,
             blocks=kept,
-            spent=frame.spent,
+            spent={**frame.spent, STEPS: _steps(record for record, _ in parsed)},
+            wake=() if frame.rest is None else (_wake(frame.rest),),
         )
         self._flow.settle(frame, course)
 
@@ -127,6 +144,7 @@ class Proposer:
         compartments: dict[str, Compartment] | None = None,
         blocks: Mapping[bytes, bytes] | None = None,
         spent: Mapping[str, int] | None = None,
+        wake: tuple[Wake, ...] = (),
     ) -> None:
         """Make plain records final, apart from the journal if they may not be wherever that is."""
         record = self._custodian.record
@@ -142,10 +160,27 @@ class Proposer:
             blocks={**(blocks or {}), **made},
             records=len(entries),
             spent=spent,
+            wake=wake,
         )
+
+    def _joined(
+        self, frame: Commit, kept: Mapping[bytes, bytes]
+    ) -> tuple[Commit, Mapping[bytes, bytes]]:
+        """Return a batch with those before it that wait to become final."""
+        frames = [*(held for held, _ in self._held), frame]
+        blocks = [*(held for _, held in self._held), kept]
+        self._held = []
+        spent: Counter[str] = Counter()
+        for each in frames:
+            spent.update(each.spent)
+        records = tuple(record for each in frames for record in each.records)
+        joined = msgspec.structs.replace(frame, records=records, spent=dict(spent))
+        return joined, dict(ChainMap(*map(dict, reversed(blocks))))
 
     async def intend(self, frame: Intend | Release) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
+        if self._awake() is not None:  # it rested for want of steps or time, and goes on with this
+            await self._propose(self.journal, self._awake())
         record = self._custodian.record
         key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
         intent = self._intent(frame, key)
@@ -184,6 +219,7 @@ class Proposer:
             at_ms=self._custodian.now_ms(),
             zone=record.custody.zone,
             version=record.version,
+            cause="exhausted" if isinstance(denied, BudgetExhausted) else "denied",
             reason=denied.problem[:REASON_CHARS_MAX],
             remedy=denied.remedy[:REASON_CHARS_MAX],
         )
@@ -201,7 +237,8 @@ class Proposer:
             residency=residency_of(used),
         )
         if isinstance(frame, Intend):
-            return intent
+            declared = {"cost_micros": frame.cost_micros, "tokens": frame.tokens}
+            return msgspec.structs.replace(intent, **declared)
         kept = self._flow.check_release(frame)
         labels, residency = labels_of(kept), residency_of(kept)
         return msgspec.structs.replace(
@@ -224,10 +261,18 @@ class Proposer:
         self.check_lease()
         await self._custodian.depart(zone)
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether there is what can become final with the transition alone that lays the agent to rest."""
+        return bool(self._held)
+
     async def rest(self, frame: Rest) -> None:
         """Let the agent rest, dormant, until a time or a message."""
-        wake = Wake(at_ms=frame.until_ms, on_message=frame.listening)
-        await self._propose(self.journal, Status.DORMANT, wake=(wake,))
+        if self._held:
+            last, kept = self._held.pop()
+            await self.commit(msgspec.structs.replace(last, rest=frame), kept)
+        else:
+            await self._propose(self.journal, Status.DORMANT, wake=(_wake(frame),))
 
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
@@ -313,7 +358,7 @@ class Proposer:
         return {n for n, c in self._memory.compartments.items() if c.held_by not in here}
 
     def _status(self, frame: Commit) -> Status | None:
-        return Status.DORMANT if frame.resume.ended else self._awake()
+        return Status.DORMANT if frame.resume.ended or frame.rest else self._awake()
 
     def _awake(self) -> Status | None:
         return None if self._custodian.record.eligibility.status is Status.ACTIVE else Status.ACTIVE
@@ -343,6 +388,15 @@ def _effect(frame: Intend | Release) -> Effect:
     return "none" if isinstance(frame, Release) else frame.effect
 
 
+def _wake(rest: Rest) -> Wake:
+    return Wake(at_ms=rest.until_ms, on_message=rest.listening)
+
+
+def _steps(records: Iterable[Record]) -> int:
+    """Return how many steps of the code the records of a batch stand for: outcomes, and considerations."""
+    return sum(isinstance(record, Outcome | Considered) for record in records)
+
+
 def _intended(call: int, intent: Intent) -> Intended:
     return Intended(
         call=call,
@@ -355,6 +409,8 @@ def _intended(call: int, intent: Intent) -> Intended:
         labels_dropped=intent.labels_dropped,
         residency=intent.residency,
         residency_dropped=intent.residency_dropped,
+        cost_micros=intent.cost_micros,
+        tokens=intent.tokens,
     )
 
 

@@ -76,7 +76,7 @@ SEGMENTS_MAX: Final = 32
 class Failure(Value):
     """Why a step or `run` failed. `cause` says which class `run` sees; `trace` is for people."""
 
-    cause: Literal["failed", "denied", "uncertain"]
+    cause: Literal["failed", "denied", "exhausted", "uncertain"]
     kind: Name
     message: Text
     remedy: Text = ""
@@ -112,7 +112,8 @@ class Intended(Value, tag_field="kind", tag="intent"):
     """A step with an effect was permitted: it may begin under `key` once this is final (protocol §10).
 
     So was one that declassifies: its effect is "none", and a replay that finds no outcome asks for it anew. What
-    the gate was told of the memory that the code had used is kept, so that the intent can be made again from this.
+    the gate was told of the memory that the code had used is kept, so that the intent can be made again from this;
+    so are `cost_micros` and `tokens`, what it was declared to cost at most.
     """
 
     call: Count
@@ -125,12 +126,15 @@ class Intended(Value, tag_field="kind", tag="intent"):
     labels_dropped: StringSet = ()
     residency: StringSet = ()
     residency_dropped: StringSet = ()
+    cost_micros: Count = 0
+    tokens: Count = 0
 
 
 class Denial(Value, tag_field="kind", tag="denied"):
     """A step with an effect, or one that declassifies, was denied: by whom and why, as the gate explains it.
 
-    One that declassifies has the effect "none" (protocol §10). The host's side writes it, so that no code can leave
+    One that declassifies has the effect "none" (protocol §10). `cause` is "exhausted" if a budget did not hold what
+    it needed, and "denied" for what policies or trust forbid. The host's side writes it, so that no code can leave
     it out. `at_ms` is its clock (milliseconds since 1970), `version` the newest version when it was asked, whose
     policies ruled, in `zone`.
     """
@@ -145,6 +149,7 @@ class Denial(Value, tag_field="kind", tag="denied"):
     version: Count
     reason: Text
     remedy: Text = ""
+    cause: Literal["denied", "exhausted"] = "denied"
 
 
 class Now(Value, tag_field="kind", tag="now"):

@@ -13,12 +13,13 @@ not answer, because they were under way when it ended, are begun when the replay
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sojourn.core.base.errors import Misused, Unreachable
+from sojourn.core.base.errors import BudgetExhausted, Misused, Unreachable
 from sojourn.runtime.agent import Agent
+from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.arguments import bind
 from sojourn.runtime.batch import Batch
 from sojourn.runtime.compartments import WorkingMemory
@@ -26,10 +27,10 @@ from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of, stuck
-from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Rest, Start
+from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Start
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
-from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
+from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
     Began,
@@ -50,8 +51,6 @@ from sojourn.runtime.typed import to_plain
 __all__ = ["Session"]
 
 R = TypeVar("R", bound=Record)
-
-_WAITS: Final = (WaitForTime, WaitForMessage)
 
 
 class Session:
@@ -89,8 +88,8 @@ class Session:
             on_touch=self._touch,
         )
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
-        self._batch = Batch(link, self.memory, source, self._cut, self._go_on)
-        self._budgets = dict(start.budgets)
+        self.allowance = Allowance(start.budgets)
+        self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self._go_on)
         self._replay = None if start.fresh else Replay(history)
         self._run = idle_run()
         self._open: dict[int, Operation] = {}
@@ -217,9 +216,7 @@ class Session:
         self.course.enter_segment(segment)
         self.memory.restore(self.course.snapshots[segment])
         if self._replay and self._replay.is_at_end and self.memory.is_at(self._committed):
-            self._replay = (
-                None  # nothing has come of the code behind this restart point: it goes on live
-            )
+            self._replay = None  # nothing has come of the code behind this: it goes on live
 
     def miss_items(self, segment: int) -> ReplayMismatch:
         """Return the error for a loop that ends before the turn that the journal names."""
@@ -247,15 +244,9 @@ class Session:
             self._answered.append((operation, record))
             self._go_on()
 
-    def spend(self, amounts: dict[str, int]) -> str:
-        """Take amounts from the budgets, all or none; return what is lacking as a sentence, or ""."""
-        for name, amount in amounts.items():
-            if self._budgets.get(name, 0) < amount:
-                return f"{amount} of budget {name!r} needed, {self._budgets.get(name, 0)} left"
-        for name, amount in amounts.items():
-            self._budgets[name] -= amount
-        self._batch.spend(amounts)
-        return ""
+    def spend(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
+        """Take amounts from the budgets, all or none; return what is lacking, if something is."""
+        return self._batch.reserve(amounts)
 
     def count_ruling(self) -> None:
         """Count a record that the host's side has written: what the gate permitted, or denied."""
@@ -323,6 +314,7 @@ class Session:
 
     def _begin_called(self) -> None:
         called = [op for op in self._called if self._open.get(op.call) is op]
+        called = [op for op in called if op.is_under_way or self.allowance.admits(op.is_step)]
         self._called = []
         for operation in called:
             operation.reserve()
@@ -336,6 +328,7 @@ class Session:
         if self._open.get(operation.call) is not operation:
             return
         self._is_resting = False
+        self._batch.spend(operation.more)
         is_answered = self._hand(operation, self._collect(data))
         if self._has_left_off:
             return
@@ -359,17 +352,24 @@ class Session:
         if not self._open:
             self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
+        if self.allowance.is_spent:
+            return self._lie_down_at_last()
         if not self._is_resting and all(op.is_wait for op in self._open.values()):
             self._is_resting = True
             self.flush()
-            times = [op.until_ms for op in self._open.values() if isinstance(op, _WAITS)]
-            self._link.send(
-                Rest(
-                    until_ms=min((at for at in times if at is not None), default=None),
-                    listening=any(isinstance(op, WaitForMessage) for op in self._open.values()),
-                )
-            )
+            self._link.send(rest_of(self._open.values(), self.now_ms()))
         return False
+
+    def _lie_down_at_last(self) -> bool:
+        """Rest, once all is recorded that is under way: the agent has no steps or no time left.
+
+        What it called and could not begin it calls again when it goes on, as soon as it may.
+        """
+        if any(operation.is_under_way for operation in self._open.values()):
+            return False
+        self._batch.flush(rest_of(self._open.values(), self.now_ms()))
+        self._retire()
+        return True
 
     def _collect(self, data: bytes) -> Any:
         """Collect a record and return it as a replay will read it.
@@ -381,7 +381,9 @@ class Session:
         warning = self.course.count_record()
         if warning:
             self._link.send(Remark(text=warning))
-        return decode_record(data)
+        record = decode_record(data)
+        self.allowance.note(record)
+        return record
 
     def _cut(self) -> tuple[Roots, Resume]:
         roots = self.memory.save(*self.course.snapshots)

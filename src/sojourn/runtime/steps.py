@@ -15,12 +15,13 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar
 
+from sojourn.core.agent.budgets import COUNTED
 from sojourn.core.base.errors import Misused
 
 if TYPE_CHECKING:
     from sojourn.runtime.agent import Agent
 
-__all__ = ["Effect", "Step", "effect_key", "step"]
+__all__ = ["Effect", "Step", "effect_key", "step", "used"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +30,8 @@ Effect = Literal["none", "idempotent", "once"]
 
 effect_key: ContextVar[str | None] = ContextVar("effect_key", default=None)
 """Within a step with an effect, its effect key."""
+used: ContextVar[dict[str, int] | None] = ContextVar("used", default=None)
+"""Within a step, what it told that it used, by budget."""
 
 
 class Step(Generic[P, R]):
@@ -140,7 +143,9 @@ def step(
     policies that permit or deny it, as in "order.place"; the two come together. `attempts` counts how often
     the step is tried in all, when it raises anything but `TerminalError`; a step with effect "once" is tried
     once. `backoff_s` is the pause before the second attempt, doubled before each one after, at most 30 s.
-    `spends` is taken from the agent's budgets, by name, each time the step is begun.
+    `spends` is taken from the agent's budgets, by name, each time the step is begun. `cost_micros` and `tokens` are
+    the most that it is to cost, which a policy may judge; a step tells what more it did by `self.used`. What is
+    counted anyway (`steps`, `calls`, `wall_ms`, `hops`) is not to be named.
 
     `into` names a compartment that the result is written to, besides being returned: appended to a log, or, a dict,
     entered into a mapping. It must cover all that `run` has used by then, but for the labels that the step
@@ -163,7 +168,17 @@ def step(
 
     _check_declaration(effect, action, attempts)
     _check_declassifying(effect, declassifies, into)
+    _check_spends(spends or {})
     return declare if function is None else declare(function)
+
+
+def _check_spends(spends: Mapping[str, int]) -> None:
+    counted = sorted(spends.keys() & COUNTED)
+    if counted:
+        raise Misused(
+            f"a step is declared to spend {', '.join(counted)}",
+            remedy="Leave it out: that is counted whenever it happens",
+        )
 
 
 def _check_declaration(effect: Effect, action: str, attempts: int) -> None:

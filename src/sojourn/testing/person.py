@@ -137,27 +137,14 @@ async def amend(
 
     To one between zones they are brought when it has arrived.
     """
-    blocks = NewBlocks(NoBlocks())
     shown = tuple(encode(signed.document) for signed in run)
-    for data in shown:
-        blocks.add(data)
-    while True:
-        zone, head = look()
+
+    def brought(head: Certified) -> Proposal | None:
         if head.record.eligibility.status is Status.DEPARTED:
-            await asyncio.sleep(_PAUSE_S)
-            continue
-        proposal = bringing(old, run, head, key("person"), at_ms=now_ms())
-        slot = slot_for(head, proposal.transition, zone)
-        try:
-            client = ZoneClient(zone, pool)
-            proposer = Proposer(proposal, slot, zone, parent=head, blocks=shown)
-            return await client.decide(proposer, blocks, timeout_s=_ASK_S, until_applied=True)
-        except Overtaken:
-            continue
-        except Stalled as stalled:
-            if _is_final(stalled, zone):
-                raise
-        await asyncio.sleep(_PAUSE_S)
+            return None
+        return bringing(old, run, head, key("person"), at_ms=now_ms())
+
+    return await _carry(pool, look, brought, shown=shown)
 
 
 async def order(
@@ -166,7 +153,10 @@ async def order(
     """Carry an order of the agent's issuer to where it is, after whatever it does next, until it is carried out."""
     signed = sealed(given, [ISSUER])
     return await _carry(
-        pool, look, lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms)
+        pool,
+        look,
+        lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms),
+        lambda head: head.record.governance.ordered_ms >= given.issued_ms,
     )
 
 
@@ -183,17 +173,30 @@ async def accuse(
 async def _carry(
     pool: ConnectionPool,
     look: Callable[[], tuple[ZoneManifest, Certified]],
-    proposed: Callable[[Certified], Proposal],
+    proposed: Callable[[Certified], Proposal | None],
+    is_done: Callable[[Certified], bool] = lambda _: False,
+    shown: Sequence[bytes] = (),
 ) -> Certified:
-    """Have decided what anybody may carry, after whatever the agent does next."""
+    """Have decided what anybody may carry, after whatever the agent does next, unless it is done already.
+
+    While there is nothing to propose it waits. `shown` are blocks that ride along.
+    """
+    blocks = NewBlocks(NoBlocks())
+    for data in shown:
+        blocks.add(data)
     while True:
         zone, head = look()
+        if is_done(head):
+            return head  # whoever drives for us had it decided
         proposal = proposed(head)
+        if proposal is None:
+            await asyncio.sleep(_PAUSE_S)
+            continue
         slot = slot_for(head, proposal.transition, zone)
         try:
             client = ZoneClient(zone, pool)
-            proposer = Proposer(proposal, slot, zone, parent=head)
-            return await client.decide(proposer, NoBlocks(), timeout_s=_ASK_S, until_applied=True)
+            proposer = Proposer(proposal, slot, zone, parent=head, blocks=tuple(shown))
+            return await client.decide(proposer, blocks, timeout_s=_ASK_S, until_applied=True)
         except Overtaken:
             continue
         except Stalled as stalled:

@@ -1,7 +1,8 @@
-"""Publishing in a simulated world: what officers give to one anchor, and what comes to the agents by itself."""
+"""What people write and order in a simulated world: where an agent is, or by what one anchor is given and spreads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
 from sojourn.core.agent.governance import Document
@@ -17,14 +18,60 @@ __all__ = ["Publishing"]
 
 
 class Publishing(ABC):
-    """The part of a `World` that publishes."""
+    """The part of a `World` that writes to agents, orders them about, and publishes."""
 
+    _agents: list[LaunchedAgent]
+    _draw: Random
     _person: Client
     _policies: dict[bytes, Document]
 
     @abstractmethod
     def perform(self, work: Callable[[], Any], what: str, within: float = WITHIN_S) -> Any:
         """Let a person's process do some asynchronous work, and return its result."""
+
+    def agents(self) -> list[LaunchedAgent]:
+        """Return all agents, in the order they were launched."""
+        return list(self._agents)
+
+    def send(self, agent: LaunchedAgent, body: Any, within: float = WITHIN_S) -> None:
+        """Write to an agent, as a person does; return when enough anchors of its zone keep the message."""
+        nonce = self._draw.randbytes(32)
+        at_ms = self._person.clock.wall_ms()
+        message = person.message(agent.id, body, nonce=nonce, now_ms=at_ms)
+        self.perform(
+            lambda: person.send(self._person.pool, lambda: agent.zone.manifest, message),
+            f"write to {agent.name}",
+            within,
+        )
+
+    def order(
+        self,
+        agent: LaunchedAgent,
+        act: Act | str,
+        within: float = WITHIN_S,
+        *,
+        grants: Mapping[str, int] | None = None,
+    ) -> None:
+        """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
+
+        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke", "forgive", or "grant" with what it
+        `grants`.
+        """
+        now_ms = self._person.clock.wall_ms()
+        given = Order(
+            agent=agent.id,
+            act=Act(act),
+            issued_ms=now_ms,
+            expires_ms=now_ms + int(within * 1000),
+            grants=dict(grants or {}),
+        )
+        self.perform(
+            lambda: person.order(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), given
+            ),
+            f"{given.act} {agent.name}",
+            within,
+        )
 
     def publish(
         self, agent: LaunchedAgent, act: Act | str, to: AnchorProcess, lasts: float = 3600.0

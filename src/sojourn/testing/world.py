@@ -10,7 +10,6 @@ from typing import Any, Final
 from sojourn.anchor.server import Anchor
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.governance import Document, SignedDocument
-from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.trust import SignedEndorsement, Trust
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
@@ -223,38 +222,6 @@ class World(Publishing):
         launched = LaunchedAgent(self, name, certified)
         self._agents.append(launched)
         return launched
-
-    def agents(self) -> list[LaunchedAgent]:
-        """Return all agents, in the order they were launched."""
-        return list(self._agents)
-
-    def send(self, agent: LaunchedAgent, body: Any, within: float = WITHIN_S) -> None:
-        """Write to an agent, as a person does; return when enough anchors of its zone keep the message."""
-        nonce = self._draw.randbytes(32)
-        at_ms = self._person.clock.wall_ms()
-        message = person.message(agent.id, body, nonce=nonce, now_ms=at_ms)
-        self.perform(
-            lambda: person.send(self._person.pool, lambda: agent.zone.manifest, message),
-            f"write to {agent.name}",
-            within,
-        )
-
-    def order(self, agent: LaunchedAgent, act: Act | str, within: float = WITHIN_S) -> None:
-        """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
-
-        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke" or "forgive".
-        """
-        now_ms = self._person.clock.wall_ms()
-        given = Order(
-            agent=agent.id, act=Act(act), issued_ms=now_ms, expires_ms=now_ms + int(within * 1000)
-        )
-        self.perform(
-            lambda: person.order(
-                self._person.pool, lambda: (agent.zone.manifest, agent.head), given
-            ),
-            f"{given.act} {agent.name}",
-            within,
-        )
 
     def amend(
         self,

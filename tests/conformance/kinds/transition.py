@@ -7,13 +7,13 @@ from typing import Any, Final
 from msgspec import convert
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.eligibility import Budget, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import (
     Transition,
     TransitionKind,
     changed_fields,
-    check_change,
     check_genesis,
 )
 from sojourn.core.base.digests import ZERO, digest
@@ -31,6 +31,7 @@ from tests.unit.core.agent.records import changed
 
 AT: Final = "transition"
 STEP: Final = journey.STEP.transition
+DECLARED: Final[Json] = {"declared": journey.INTENT.declared}
 
 
 def given_parent(parent: Certified | None) -> Json:
@@ -56,7 +57,7 @@ def _check(data: bytes, given: Json) -> Json:
     parent = decode(held, AgentRecord, what="parent", limit=RECORD_BYTES_MAX)
     if transition.parent != parent.digest:
         raise Rejected("it follows another record", reason="wrong-parent", where=f"{AT}.parent")
-    check_change(transition.kind, parent, transition.record, read_slot(given["slot"]))
+    check_transition(transition, parent, read_slot(given["slot"]), given.get("declared", {}))
     return {
         "digest": transition.digest.hex(),
         "kind": str(transition.kind),
@@ -69,13 +70,48 @@ def _valid() -> Iterator[Case]:
         ("a genesis", journey.BORN, None),
         ("a bind", journey.BOUND, journey.BORN),
         ("a step", journey.STEPPED, journey.BOUND),
-        ("a departure", journey.GONE, journey.STEPPED),
+        ("a departure, by a clock that is behind", journey.GONE, journey.STEPPED),
         ("an admission", journey.ADMITTED, journey.GONE),
         ("a refusal, which makes no version", journey.REFUSAL, journey.GONE_AGAIN),
         ("a return", journey.RETURNED, journey.GONE_AGAIN),
         ("an amendment", journey.AMENDED, journey.BOUND),
     ):
         yield Case(name=name, data=encode(made.transition), given=given_parent(parent))
+    given = given_parent(journey.BOUND) | DECLARED
+    yield Case(name="an intent", data=encode(journey.INTENDED.transition), given=given)
+
+
+def _miscounted() -> Iterator[Case]:
+    """Yield transitions that do not spend what they must, and one that wastes what is counted."""
+    intent, gone = journey.INTENDED.transition, journey.GONE.transition
+    cases: list[tuple[str, Transition, Certified, str, int]] = [
+        ("a step that counts no step", STEP, journey.BOUND, "steps", -1),
+        ("a step that takes no time", STEP, journey.BOUND, "wall_ms", -5_000),
+        ("a step that takes less time", STEP, journey.BOUND, "wall_ms", -1),
+        ("a step that takes more time", STEP, journey.BOUND, "wall_ms", 1),
+        ("a step that counts a call", STEP, journey.BOUND, "calls", 1),
+        ("an intent that is no call", intent, journey.BOUND, "calls", -1),
+        ("an intent that costs less than it says", intent, journey.BOUND, "cost_micros", -1),
+        ("an intent that takes fewer tokens than it says", intent, journey.BOUND, "tokens", -20),
+        ("a departure that is no hop", gone, journey.STEPPED, "hops", -1),
+        ("a departure that spends the application's own", gone, journey.STEPPED, "orders", 1),
+    ]
+    for name, made, parent, budget, by in cases:
+        budgets = made.record.eligibility.budgets
+        told = replace(budgets[budget], spent=budgets[budget].spent + by)
+        record = changed(made.record, eligibility__budgets=budgets | {budget: told})
+        given = given_parent(parent) | (DECLARED if made is intent else {})
+        expect = {"reason": "miscounted", "where": f"eligibility.budgets.{budget}"}
+        yield Case(name=name, data=encode(replace(made, record=record)), given=given, expect=expect)
+    since = changed(STEP.record, eligibility__uncharged_since_ms=None)
+    expect = {"reason": "miscounted", "where": "eligibility.uncharged_since_ms"}
+    given = given_parent(journey.BOUND)
+    yield Case(
+        name="a step after which no time counts",
+        data=encode(replace(STEP, record=since)),
+        given=given,
+        expect=expect,
+    )
 
 
 def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
@@ -124,15 +160,15 @@ def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
         ),
         (
             "a step that overspends",
-            {"eligibility__budgets": budgets | {"calls": Budget(limit=100, spent=101)}},
+            {"eligibility__budgets": budgets | {"orders": Budget(limit=100, spent=101)}},
             "over-budget",
-            "eligibility.budgets.calls",
+            "eligibility.budgets.orders",
         ),
         (
             "a step that raises its limit",
-            {"eligibility__budgets": budgets | {"calls": Budget(limit=101, spent=3)}},
+            {"eligibility__budgets": budgets | {"orders": Budget(limit=101, spent=3)}},
             "bad-change",
-            "eligibility.budgets.calls",
+            "eligibility.budgets.orders",
         ),
         (
             "a step that retires",
@@ -168,7 +204,7 @@ def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
         replace(STEP, kind=TransitionKind.BIND),
         journey.BOUND,
         "bad-change",
-        "eligibility.budgets",
+        "memory.journal",
     )
     amendment = journey.AMENDED.transition
     for name, changes, where in (
@@ -196,6 +232,7 @@ def _invalid() -> Iterator[Case]:
     for name, made, parent, reason, where in _mutated():
         expect = {"reason": reason, "where": where}
         yield Case(name=name, data=encode(made), given=given_parent(parent), expect=expect)
+    yield from _miscounted()
     other = given_parent(journey.BORN)
     expect = {"reason": "wrong-parent", "where": f"{AT}.parent"}
     yield Case(name="held against another parent", data=encode(STEP), given=other, expect=expect)
@@ -222,7 +259,8 @@ def _invalid() -> Iterator[Case]:
 KIND = Kind(
     name="transition",
     about="bytes: a Transition. given.parent: the encoding of the record it follows, or null for a genesis; "
-    "given.slot: the slot that decided that record. expect.changed: the fields that differ, but for "
+    "given.slot: the slot that decided that record; given.declared: what its intent "
+    "says it costs, if it is an intent. expect.changed: the fields that differ, but for "
     "agent, version, parent and lineage, which change by rule; null for a genesis.",
     check=_check,
     files={"valid": _valid, "invalid": _invalid},

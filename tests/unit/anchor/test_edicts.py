@@ -190,7 +190,7 @@ def test_section_11_1_a_round_of_gossip_brings_what_was_missed() -> None:
         await v.open(b)
         b.anchors[0].learn(News(manifests=(a.signed,)))
         assert not kept(b, "order")
-        await b.anchors[0]._gossip._gossip_with(ZoneClient(a.manifest, b.anchors[0].connections), 0)
+        await b.anchors[0]._gossip.gossip_with(ZoneClient(a.manifest, b.anchors[0].connections), 0)
         assert 1 == len(kept(b, "order")) == len(kept(b, "successor"))
 
     run(test)

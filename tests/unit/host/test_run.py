@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.agent.eligibility import Status, Wake
+from sojourn.core.agent.eligibility import Budget, Status, Wake
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.admission import bound
@@ -157,6 +157,25 @@ def test_an_agent_asleep_until_a_time_is_left_with_the_one_timer() -> None:
         dormant = await v.step(house, head, eligibility=asleep)
         await AgentRun(host, dormant, asyncio.Event()).live()
         assert host.sleepers.is_asleep(dormant.record)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"is_suspended": True}, {"budgets": {"steps": Budget(limit=1, spent=1)}}],
+    ids=["suspended", "exhausted"],
+)
+def test_an_agent_that_is_held_up_is_not_woken_by_time(held: dict[str, Any]) -> None:
+    """Once its time had come it would be woken at once, again and again: there is nothing for it to do."""
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        waits = Wake(at_ms=clock.wall_ms() - 1)
+        asleep = replace(head.record.eligibility, status=Status.DORMANT, wake=(waits,), **held)
+        record = replace(head.record, eligibility=asleep)
+        dormant = replace(head, transition=replace(head.transition, record=record))
+        await AgentRun(host, dormant, asyncio.Event()).live()
+        assert not host.sleepers.is_asleep(dormant.record)
 
     run(test)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import charged, check_affordable, spend
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
 from sojourn.core.agent.governance import Governance
@@ -19,6 +20,7 @@ from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.blocks import BlockSource, MissingBlock, links
 from sojourn.core.agent.memory.field import Compartment, Form, Memory, check_compartments
 from sojourn.core.agent.record import AgentRecord, Custody
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
@@ -76,7 +78,9 @@ class Zone:
     """What is final. `points` counts how often something became, or was about to become, final."""
 
     record: AgentRecord = field(
-        default_factory=lambda: first_record({"book": Form.MAPPING, "risk": Form.LOG}, {"calls": 9})
+        default_factory=lambda: first_record(
+            {"book": Form.MAPPING, "risk": Form.LOG}, {"orders": 9}
+        )
     )
     stored: dict[bytes, bytes] = field(default_factory=dict)
     inbox: list[Message] = field(default_factory=list)
@@ -121,13 +125,10 @@ class Zone:
             if root not in self.stored:
                 raise Rejected(f"root {root.hex()} is not stored", reason="missing", where="memory")
         eligibility = self.record.eligibility
-        budgets = {
-            name: replace(budget, spent=budget.spent + draft.spent.get(name, 0))
-            for name, budget in eligibility.budgets.items()
-        }
-        check_budgets(eligibility.budgets, budgets)
+        budgets = spend(eligibility.budgets, draft.spent)
         status = draft.status or eligibility.status
         self._advance(
+            TransitionKind.STEP,
             memory=new,
             eligibility=replace(eligibility, status=status, wake=draft.wake, budgets=budgets),
         )
@@ -142,7 +143,8 @@ class Zone:
         self.intents.append(intent)
         self._store(draft)
         assert draft.memory == replace(self.record.memory, journal=draft.memory.journal)
-        self._advance(memory=draft.memory)
+        declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
+        self._advance(TransitionKind.INTEND, declared, memory=draft.memory)
 
     def move(self, zone: bytes) -> None:
         """Decide a departure and an admission; what stays behind is held by the zone that is left."""
@@ -154,7 +156,9 @@ class Zone:
         }
         memory = replace(self.record.memory, compartments=compartments)
         self._advance(
-            memory=memory, custody=replace(here, zone=zone, term=here.term + 1, binding=0)
+            TransitionKind.DEPART,
+            memory=memory,
+            custody=replace(here, zone=zone, term=here.term + 1, binding=0),
         )
         self.places = tuple(replace(p, current=p.zone == zone) for p in self.places)
         travelling = {c.root for c in compartments.values() if c.held_by in (None, zone)}
@@ -171,9 +175,20 @@ class Zone:
                 todo += links(kept[named])
         self.stored = kept
 
-    def _advance(self, **changes: object) -> None:
+    def _advance(
+        self,
+        kind: TransitionKind,
+        declared: dict[str, int] | None = None,
+        **changes: object,
+    ) -> None:
         old = self.record
-        self.record = replace(old, agent=old.agent_id, version=old.version + 1, **changes)
+        new = replace(old, agent=old.agent_id, version=old.version + 1, **changes)
+        new = charged(kind, old, new, self.now_ms, declared or {})
+        if kind is not TransitionKind.DEPART and old.eligibility.is_exhausted:
+            assert (kind, new.eligibility.status) == (TransitionKind.STEP, Status.DORMANT)
+            assert Status.ACTIVE is old.eligibility.status
+        check_budgets(old.eligibility.budgets, new.eligibility.budgets)
+        self.record = new
 
     def _store(self, draft: Draft) -> None:
         assert draft.records <= 1024
@@ -238,6 +253,8 @@ class FakeCustodian:
         return self.zone.record
 
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
+        declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
+        check_affordable(TransitionKind.INTEND, self.zone.record, declared)
         if intent.action in self.denied:
             raise Denied(f"{intent.action} is denied here", remedy="Ask for less")
         await self._at_point(lambda: self.zone.intend(intent, draft))

@@ -35,7 +35,7 @@ SHELVES = {
 def labelled_zone(**shelves: Compartment) -> Zone:
     """Return a zone with an agent that has compartments of many kinds, some of them filled."""
     blocks: dict[bytes, bytes] = {}
-    zone = Zone(record=first_record({}, {"calls": 9}), stored=blocks)
+    zone = Zone(record=first_record({}, {"requests": 9}), stored=blocks)
     filled = dict(SHELVES | shelves)
     for name in ("clients", "secrets"):
         filled[name] = replace(filled[name], root=_stored(CLIENTS, blocks))

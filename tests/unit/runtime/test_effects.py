@@ -257,7 +257,7 @@ def test_a_custodian_that_has_lost_the_lease_ends_the_execution() -> None:
 def test_a_step_beyond_its_budget_is_denied_and_does_not_happen() -> None:
     text = """
         class Desk(Agent):
-            @step(spends={"calls": 4})
+            @step(spends={"orders": 4})
             def ask(self, question: str) -> str:
                 outside.happen(question)
                 return question
@@ -266,15 +266,15 @@ def test_a_step_beyond_its_budget_is_denied_and_does_not_happen() -> None:
                 answers = [await self.ask("a"), await self.ask("b")]
                 try:
                     await self.ask("c")
-                except Denied as error:
-                    answers.append(str(error))
+                except BudgetExhausted as error:
+                    answers.append(error.problem)
                 return answers
     """
     zone = Zone()
     ending = on_stage(lambda stage: stage.execute_desk(text), zone=zone)
-    assert ending.result == ["a", "b", "4 of budget 'calls' needed, 1 left"]
+    assert ending.result == ["a", "b", "4 of budget 'orders' needed, 1 left"]
     assert outside.effects == ["a", "b"]
-    assert zone.record.eligibility.budgets["calls"].spent == 8
+    assert zone.record.eligibility.budgets["orders"].spent == 8
 
 
 def test_the_effect_key_is_there_in_a_step_with_an_effect_only() -> None:

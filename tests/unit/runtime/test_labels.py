@@ -269,11 +269,11 @@ def test_section_10_2_what_was_denied_stays_denied_wherever_its_host_dies(
 ) -> None:
     step = "sum" if action == "declassify" else "place"
     steps = """
-            @step(declassifies=("pii",), into="totals", spends={"calls": 4})
+            @step(declassifies=("pii",), into="totals", spends={"requests": 4})
             def sum(self, x: int) -> int:
                 return x
 
-            @step(effect="once", action="order.place", spends={"calls": 4})
+            @step(effect="once", action="order.place", spends={"requests": 4})
             def place(self, x: int) -> int:
                 return x
 """
@@ -288,9 +288,9 @@ def test_section_10_2_what_was_denied_stays_denied_wherever_its_host_dies(
         text, denied = desk(body, steps), frozenset({action})
         broken = FakeCustodian(zone, denied=denied, crash_at=crash_at)
         await stage.execute_desk(text, custodian=broken)
-        before = _denials(zone), zone.record.eligibility.budgets["calls"].spent
+        before = _denials(zone), zone.record.eligibility.budgets["requests"].spent
         ending = await stage.execute_desk(text, custodian=FakeCustodian(zone, denied=denied))
-        after = _denials(zone), zone.record.eligibility.budgets["calls"].spent
+        after = _denials(zone), zone.record.eligibility.budgets["requests"].spent
         assert not before[0] or before == after, "it is neither asked nor paid for again"
         return ending
 
@@ -319,6 +319,22 @@ def test_section_10_15_a_result_is_written_once_wherever_its_host_dies(crash_at:
     ending = on_stage(act, zone=zone)
     assert ending.result == [12, 12]
     assert content(zone, "totals") == [12, 12]
+
+
+def test_section_10_15_a_result_is_written_once_though_its_compartment_may_take_nothing_more() -> (
+    None
+):
+    steps = """
+            @step(declassifies=("pii",), into="archive")
+            def note(self, x: int) -> int:
+                return x
+"""
+    body = """await self.note(ctx.memory["clients"]["ann"])
+                ctx.memory["secrets"]["ann"]"""
+    zone = labelled_zone()
+    ending, _ = run_to_its_end(desk(body, steps), zone)
+    assert ending.how is How.RETURNED, ending
+    assert content(zone, "archive") == [5]
 
 
 def test_section_10_15_labels_it_does_not_name_stay_on_the_result() -> None:

@@ -3,7 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 
-from sojourn import Agent, Assessment, Context, Denied, UncertainOutcome, step
+from sojourn import (
+    Agent,
+    Assessment,
+    BudgetExhausted,
+    Context,
+    Denied,
+    UncertainOutcome,
+    step,
+)
+from sojourn.runtime.compartments import LogCompartment
 
 
 class Payer(Agent):
@@ -33,6 +42,34 @@ class Payer(Agent):
                 unsure.append(number)
             done.append(number)
         return list(unsure)
+
+
+class Asker(Agent):
+    """Asks as often as its plan says; where it cannot pay for it, it writes that down and asks again later."""
+
+    @step(effect="once", action="model.ask", spends={"cost_micros": 100, "tokens": 50})
+    async def ask(self, number: int, pace_s: float) -> int:
+        """Ask a model, which takes its time and more tokens than was thought."""
+        await asyncio.sleep(pace_s)
+        self.used(tokens=60, cost_micros=20)
+        return number
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Ask, number by number; return why it had to wait."""
+        waits = ctx.memory.log("waits", str)
+        plan = ctx.memory["plan"]
+        async for number in ctx.turns(range(plan["turns"])):
+            while not await self._has_asked(number, plan["pace_s"], waits):
+                await ctx.sleep(5)
+        return list(waits)
+
+    async def _has_asked(self, number: int, pace_s: float, waits: LogCompartment[str]) -> bool:
+        try:
+            await self.ask(number, pace_s)
+        except BudgetExhausted as error:
+            waits.append(error.problem)
+            return False
+        return True
 
 
 class Walker(Agent):

@@ -5,14 +5,23 @@ Spending only rises and never passes its limit; both are checked by every anchor
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.errors import Rejected
 
-__all__ = ["ACTING", "ENDED", "Budget", "Eligibility", "Status", "Wake", "check_budgets"]
+__all__ = [
+    "ACTING",
+    "ENDED",
+    "RUNNING",
+    "Budget",
+    "Eligibility",
+    "Status",
+    "Wake",
+    "check_budgets",
+]
 
 
 class Status(StrEnum):
@@ -31,6 +40,10 @@ ENDED = frozenset({Status.RETIRED, Status.REVOKED})
 """Statuses that nothing follows."""
 
 
+RUNNING: Final = ("steps", "wall_ms")
+"""Budgets that run out beneath an agent: without them it takes no step (`core.agent.budgets`)."""
+
+
 class Wake(Value):
     """One trigger that makes a dormant agent active: a time, or any message."""
 
@@ -44,12 +57,19 @@ class Budget(Value):
     limit: Count
     spent: Count = 0
 
+    @property
+    def left(self) -> int:
+        """What may still be spent."""
+        return self.limit - self.spent
+
 
 class Eligibility(Value):
     """The field: status, wake triggers, budgets by name, and the digest of the last decision.
 
     Beside the status stands what officers ordered: a suspended agent takes no step; one in quarantine takes steps,
     and neither acts on anything nor goes anywhere. It goes on with its status when the order is lifted.
+    `uncharged_since_ms` is from when on its time is to be charged to its budget `wall_ms`; None without such a
+    budget, or while its time does not count.
     """
 
     status: Status
@@ -57,12 +77,19 @@ class Eligibility(Value):
     is_quarantined: bool = False
     wake: Annotated[tuple[Wake, ...], Meta(max_length=16)] = ()
     budgets: Annotated[dict[Name, Budget], Meta(max_length=32)] = {}
+    uncharged_since_ms: Count | None = None
     last_decision: Digest | None = None
 
     @property
     def is_acting(self) -> bool:
-        """Whether the bound host may take steps."""
-        return self.status in ACTING and not self.is_suspended
+        """Whether the bound host may take steps. One whose steps or time are used up may still lie down."""
+        is_laid_down = self.is_exhausted and self.status is not Status.ACTIVE
+        return self.status in ACTING and not self.is_suspended and not is_laid_down
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing is left of its steps or its time, so that it goes on only when it is granted more."""
+        return any(name in self.budgets and not self.budgets[name].left for name in RUNNING)
 
     @property
     def is_held(self) -> bool:
@@ -70,21 +97,32 @@ class Eligibility(Value):
         return self.is_suspended or self.is_quarantined
 
     def describe(self) -> str:
-        """Return, for people, the status and what officers ordered, such as `active, in quarantine`."""
+        """Return, for people, the status and what holds it up, such as `active, in quarantine`."""
         suspended = ["suspended"] if self.is_suspended else []
         quarantined = ["in quarantine"] if self.is_quarantined else []
-        return ", ".join([self.status, *suspended, *quarantined])
+        used_up = [
+            f"{name} used up"
+            for name in RUNNING
+            if self.status in ACTING and name in self.budgets and not self.budgets[name].left
+        ]
+        return ", ".join([self.status, *suspended, *quarantined, *used_up])
 
 
-def check_budgets(old: Mapping[str, Budget], new: Mapping[str, Budget]) -> None:
-    """Raise `Rejected` unless limits are kept, spending did not fall, and none is overspent."""
+def check_budgets(
+    old: Mapping[str, Budget], new: Mapping[str, Budget], *, may_raise: bool = False
+) -> None:
+    """Raise `Rejected` unless limits are kept, spending did not fall, and none is overspent.
+
+    Limits may rise if `may_raise`; none ever falls.
+    """
     if old.keys() != new.keys():
         raise Rejected(
             "budgets appeared or vanished", reason="bad-change", where="eligibility.budgets"
         )
     for name, budget in new.items():
         where = f"eligibility.budgets.{name}"
-        if budget.limit != old[name].limit:
+        is_raised = may_raise and budget.limit > old[name].limit
+        if budget.limit != old[name].limit and not is_raised:
             raise Rejected(f"the limit of {name} changed", reason="bad-change", where=where)
         if budget.spent < old[name].spent:
             raise Rejected(f"spending of {name} fell", reason="bad-change", where=where)

@@ -33,6 +33,7 @@ __all__ = [
     "Seals",
     "SignedDocument",
     "Warrant",
+    "check_sealed",
     "check_successor",
     "check_threshold",
     "issuer_id",
@@ -167,6 +168,17 @@ class Warrant(Value):
         first = documents[0].officers
         place = f"{where}.genesis"
         check_threshold(Kind.TRANSITION, genesis, self.genesis, first, first.amend, where=place)
+
+
+def check_sealed(kind: Kind, digest: bytes, seals: Sequence[Seal], *, where: str) -> None:
+    """Raise `Rejected` unless somebody sealed this digest as issuer, and each seal is of the key that it names.
+
+    That is all that can be told where nothing is known of who may seal it.
+    """
+    if not seals:
+        raise Rejected("nobody sealed it", reason="below-threshold", where=f"{where}.seals")
+    for index, seal in enumerate(seals):
+        check_seal(kind, Role.ISSUER, digest, seal, where=f"{where}.seals[{index}]")
 
 
 def check_threshold(

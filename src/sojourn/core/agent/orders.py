@@ -13,14 +13,14 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.agent.eligibility import ACTING, Eligibility, Status
+from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.events import forgiven
-from sojourn.core.agent.governance import Officers, check_threshold
+from sojourn.core.agent.governance import Officers, check_sealed, check_threshold
 from sojourn.core.agent.trust import Trust
-from sojourn.core.base.encoding import Count, Digest, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.base.seals import Kind, Seal
 
 __all__ = [
     "THRESHOLDS",
@@ -31,7 +31,11 @@ __all__ = [
     "carried_out_on",
     "is_carried_out",
     "is_carried_out_on",
+    "raised",
 ]
+
+LIMIT_MAX: Final = 2**63 - 1
+"""The highest limit of a budget: the largest `Count`."""
 
 
 class Act(StrEnum):
@@ -44,6 +48,7 @@ class Act(StrEnum):
     retire       it has ended, in honour: nothing follows
     revoke       it has ended, for it may not be trusted: nothing follows
     forgive      what was counted against places is counted no more, but that their anchors lied
+    grant        it may spend more, by what the order adds to its limits
     """
 
     SUSPEND = "suspend"
@@ -53,6 +58,7 @@ class Act(StrEnum):
     RETIRE = "retire"
     REVOKE = "revoke"
     FORGIVE = "forgive"
+    GRANT = "grant"
 
 
 THRESHOLDS: Final[Mapping[Act, str]] = {
@@ -63,6 +69,7 @@ THRESHOLDS: Final[Mapping[Act, str]] = {
     Act.RETIRE: "retire",
     Act.REVOKE: "revoke",
     Act.FORGIVE: "amend",
+    Act.GRANT: "amend",
 }
 """By which of the officers' thresholds each act is ordered: to restrain an agent is quick, to set it free takes as
 many of them as a change of its policy."""
@@ -72,13 +79,15 @@ class Order(Value, tag_field="kind", tag="order/1"):
     """What officers order an agent's custodians to do.
 
     Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order that
-    was issued before it: a later one voids it.
+    was issued before it: a later one voids it. `grants` is what a grant adds to limits, by the budgets' names; no
+    other act has any.
     """
 
     agent: Digest
     act: Act
     issued_ms: Count
     expires_ms: Count
+    grants: Annotated[dict[Name, Count], Meta(max_length=32)] = {}
 
 
 class SignedOrder(Value):
@@ -93,6 +102,9 @@ class SignedOrder(Value):
         `ordered_ms` is when the newest order that was carried out was issued (`Governance.ordered_ms`).
         """
         order = self.order
+        if (order.act is Act.GRANT) != bool(order.grants) or 0 in order.grants.values():
+            problem = f"to {order.act} an agent it adds {order.grants} to budgets"
+            raise Rejected(problem, reason="bad-field", where="order.grants")
         if order.issued_ms <= ordered_ms:
             problem = (
                 f"an order issued at {ordered_ms} was carried out, this one is of {order.issued_ms}"
@@ -114,17 +126,15 @@ class SignedOrder(Value):
 
         That is all that can be told where nothing is known of the agent.
         """
-        if not self.seals:
-            raise Rejected("nobody sealed it", reason="below-threshold", where="order.seals")
-        for index, seal in enumerate(self.seals):
-            where = f"order.seals[{index}]"
-            check_seal(Kind.ORDER, Role.ISSUER, digest_of(self.order), seal, where=where)
+        check_sealed(Kind.ORDER, digest_of(self.order), self.seals, where="order")
 
 
-def carried_out_on(act: Act, eligibility: Eligibility, trust: Trust) -> tuple[Eligibility, Trust]:
+def carried_out_on(
+    act: Act, eligibility: Eligibility, trust: Trust, grants: Mapping[str, int] | None = None
+) -> tuple[Eligibility, Trust]:
     """Return an agent's eligibility and its trust after an act was carried out. Raises as `carried_out`."""
     if act is not Act.FORGIVE:
-        return carried_out(act, eligibility), trust
+        return carried_out(act, eligibility, grants), trust
     if eligibility.status not in ACTING or is_carried_out_on(act, eligibility, trust):
         raise _idle(act, eligibility)
     return eligibility, msgspec.structs.replace(trust, events=forgiven(trust.events))
@@ -137,19 +147,52 @@ def is_carried_out_on(act: Act, eligibility: Eligibility, trust: Trust) -> bool:
     return is_carried_out(act, eligibility)
 
 
-def carried_out(act: Act, eligibility: Eligibility) -> Eligibility:
-    """Return an agent's eligibility after an act was carried out that changes that, as all but `forgive` do.
+def carried_out(
+    act: Act, eligibility: Eligibility, grants: Mapping[str, int] | None = None
+) -> Eligibility:
+    """Return an agent's eligibility after an act was carried out, which added `grants` to its limits.
 
-    Raises `Rejected` ("bad-status") if there is nothing to do: it has ended or is between zones, or is so already.
+    All acts but `forgive` change that alone. Raises `Rejected` ("bad-status") if there is nothing to do: it has
+    ended or is between zones, or is so already; "no-budget" for a name that it has no budget of, "over-budget" for
+    a limit that no number says.
     """
     if eligibility.status not in ACTING or is_carried_out(act, eligibility):
         raise _idle(act, eligibility)
+    if act is Act.GRANT:
+        budgets = _granted(eligibility.budgets, grants or {})
+        return msgspec.structs.replace(eligibility, budgets=budgets)
     return msgspec.structs.replace(eligibility, **_CHANGED[act])
 
 
+def raised(old: Mapping[str, Budget], new: Mapping[str, Budget]) -> dict[str, int]:
+    """Return by how much limits differ, by the name of the budget."""
+    found = {name: new[name].limit - budget.limit for name, budget in old.items() if name in new}
+    return {name: amount for name, amount in found.items() if amount}
+
+
+def _granted(budgets: Mapping[str, Budget], grants: Mapping[str, int]) -> dict[str, Budget]:
+    after = dict(budgets)
+    for name, amount in grants.items():
+        where = f"order.grants.{name}"
+        if name not in after:
+            problem = f"it has no budget {name!r}, and so no limit that could be raised"
+            raise Rejected(problem, reason="no-budget", where=where)
+        limit = after[name].limit + amount
+        if limit > LIMIT_MAX:
+            problem = f"a limit of {limit} for {name}, the highest is {LIMIT_MAX}"
+            raise Rejected(problem, reason="over-budget", where=where)
+        after[name] = msgspec.structs.replace(after[name], limit=limit)
+    return after
+
+
 def is_carried_out(act: Act, eligibility: Eligibility) -> bool:
-    """Tell whether an agent's eligibility is what such an act makes of it, by whatever order."""
-    return all(getattr(eligibility, name) == value for name, value in _CHANGED[act].items())
+    """Tell whether an agent's eligibility is what such an act makes of it, by whatever order.
+
+    A grant always adds to what there was.
+    """
+    return act in _CHANGED and all(
+        getattr(eligibility, name) == value for name, value in _CHANGED[act].items()
+    )
 
 
 def _idle(act: Act, eligibility: Eligibility) -> Rejected:

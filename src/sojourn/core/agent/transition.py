@@ -24,7 +24,7 @@ from sojourn.core.agent.events import (
 from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
 from sojourn.core.agent.memory.field import check_compartments
-from sojourn.core.agent.orders import Act, carried_out_on
+from sojourn.core.agent.orders import Act, carried_out_on, raised
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
@@ -69,6 +69,7 @@ class TransitionKind(StrEnum):
     RETIRE = "retire"
     REVOKE = "revoke"
     FORGIVE = "forgive"
+    GRANT = "grant"
 
 
 class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
@@ -100,7 +101,7 @@ class Change(Value):
     after: frozenset[Status]
 
 
-_SPEND = frozenset({"eligibility.budgets", "eligibility.last_decision"})
+_SPEND = frozenset({"eligibility.last_decision"})
 _CUSTODY = frozenset({"custody.zone", "custody.term", "custody.binding", "custody.host"})
 _ACTIVE = frozenset({Status.ACTIVE})
 _DEPARTED = frozenset({Status.DEPARTED})
@@ -156,11 +157,14 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.RETIRE: _END,
     TransitionKind.REVOKE: _END,
     TransitionKind.FORGIVE: Change(fields=_ORDERED | {"trust.events"}, before=ACTING, after=ACTING),
+    TransitionKind.GRANT: Change(fields=_ORDERED, before=ACTING, after=ACTING),
 }
 
 _REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.DEPART})
 _STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
 _ACTS: Final = {TransitionKind(act): act for act in Act}
+_COUNTERS: Final = frozenset({"eligibility.budgets", "eligibility.uncharged_since_ms"})
+"""What every transition charges by rule (`core.agent.budgets`), whatever its row says."""
 _PARTS: Final = ("custody", "governance", "memory", "eligibility", "trust")
 _RULED: Final = frozenset({"agent", "version", "parent", "lineage"})
 _COMPARED: Final = tuple(name for name in AgentRecord.__struct_fields__ if name not in _RULED)
@@ -185,7 +189,8 @@ def changed_fields(old: AgentRecord, new: AgentRecord) -> set[str]:
 def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot: Slot) -> None:
     """Raise `Rejected` unless `kind` may turn `old` into `new`. `slot` is the one that decided `old`.
 
-    Checks in order: version and parent, lineage, status, the row's fields, then each field's own rule.
+    Checks in order: version and parent, lineage, status, the row's fields, then each field's own rule. What
+    it must spend depends on when it was as well, and on its intent: `budgets.check_transition` checks that too.
     """
     if kind is TransitionKind.REFUSE:
         if old != new:
@@ -197,10 +202,11 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     row = CHANGES[kind]
     _check_status(kind, row, old.eligibility.status, new.eligibility.status)
     check_unhindered(kind, old)
-    for name in sorted(changed_fields(old, new)):
+    for name in sorted(changed_fields(old, new) - _COUNTERS):
         if not _covers(row, name, old, new):
             raise _bad(f"{kind} may not change {name}", name)
-    check_budgets(old.eligibility.budgets, new.eligibility.budgets)
+    is_grant = kind is TransitionKind.GRANT
+    check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=is_grant)
     _check_counted(kind, old, new)
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
@@ -216,9 +222,10 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
 
     Nor may it have forgotten what was counted, but for what officers may have forgiven in between.
     """
-    for name in sorted(changed_fields(old, new)):
+    for name in sorted(changed_fields(old, new) - _COUNTERS):
         if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
             raise _bad(f"no transition may change {name}", name)
+    check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=True)
     before, after = old.governance.ordered_ms, new.governance.ordered_ms
     if after < before:
         problem = f"an order issued at {before} was carried out before one of {after}"
@@ -261,8 +268,13 @@ def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:
 
 def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
     """Check that an order was carried out, to the letter, and that it is newer than those before."""
-    expected = carried_out_on(act, old.eligibility, old.trust)
-    if (new.eligibility, new.trust) != expected:
+    budgets, uncharged_since_ms = new.eligibility.budgets, new.eligibility.uncharged_since_ms
+    grants = raised(old.eligibility.budgets, budgets)
+    eligibility, trust = carried_out_on(act, old.eligibility, old.trust, grants)
+    eligibility = msgspec.structs.replace(
+        eligibility, budgets=budgets, uncharged_since_ms=uncharged_since_ms
+    )
+    if (new.eligibility, new.trust) != (eligibility, trust):
         raise _bad(f"to {act} an agent changes something else", "eligibility")
     before, after = old.governance.ordered_ms, new.governance.ordered_ms
     if after <= before:
@@ -394,11 +406,17 @@ def check_genesis(record: AgentRecord) -> None:
             "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
         )
         raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
-    if any(budget.spent for budget in record.eligibility.budgets.values()) or record.trust.events:
-        raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
+    _check_nothing_counted(record)
     if record.eligibility.last_decision is not None:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
     if record.governance.ordered_ms or record.eligibility.is_held:
         raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")
     if record.governance.cooling:
         raise _bad("nothing came before a genesis that could cool", "governance.cooling")
+
+
+def _check_nothing_counted(genesis: AgentRecord) -> None:
+    if any(budget.spent for budget in genesis.eligibility.budgets.values()) or genesis.trust.events:
+        raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
+    if genesis.eligibility.uncharged_since_ms is not None:
+        raise _bad("no time of a genesis counts", "eligibility.uncharged_since_ms")

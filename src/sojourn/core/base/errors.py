@@ -3,6 +3,7 @@
     SojournError
     ├── Rejected      theirs: bytes that are malformed, forged, or not what they claim to be
     ├── Denied        a policy says no
+    │   └── BudgetExhausted    a budget of the agent's does not hold what is needed
     ├── Refused       a zone or a host declines; recorded, not an accident
     ├── Misused       the user's: a file, setting or argument is wrong; always says what to do
     └── Failed        the world broke
@@ -56,6 +57,12 @@ class Denied(SojournError):
     """A policy says no: the agent's, an ancestor's or the zone's."""
 
     code = "denied"
+
+
+class BudgetExhausted(Denied):
+    """A budget of the agent's does not hold what an act needs: nothing was done, and nothing is spent."""
+
+    code = "budget-exhausted"
 
 
 class Refused(SojournError):

@@ -1,9 +1,9 @@
 """Having an accusation counted: the proposal of whoever carries it, as an order is carried (protocol §2)."""
 
-from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.keys import KeyPair
-from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.accusation import Accusation, after_accusation
+from sojourn.core.protocol.bearing import borne
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Evidence, Proposal
 
@@ -17,14 +17,6 @@ def accusing(
 
     Raises `Rejected` ("nothing-new", "no-room") where nothing is to be counted.
     """
-    transition = Transition(
-        kind=TransitionKind.ACCUSE,
-        parent=head.record.digest,
-        record=after_accusation(head.record, head.certificate.slot, accusation),
-        author=bearer.public,
-        at_ms=at_ms,
-        reason=reason,
-    )
-    covered = statement(Kind.TRANSITION, Role.PERSON, transition.digest)
-    seal = Seal(signer=bearer.public, signature=bearer.sign(covered))
-    return Proposal(transition=transition, seals=(seal,), evidence=Evidence(accusation=accusation))
+    record = after_accusation(head.record, head.certificate.slot, accusation)
+    evidence = Evidence(accusation=accusation)
+    return borne(TransitionKind.ACCUSE, head, record, evidence, bearer, at_ms=at_ms, reason=reason)

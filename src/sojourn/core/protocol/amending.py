@@ -7,17 +7,18 @@ the anchors, so that a vote is a comparison.
 
 from collections.abc import Iterable, Sequence
 
+from sojourn.core.agent.budgets import check_follows
 from sojourn.core.agent.governance import Document, SignedDocument, check_successor
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.succession import extended
-from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused, Rejected
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.limits import SUCCESSION_BYTES_MAX, SUCCESSION_MAX, SUCCESSORS_MAX
-from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import amended
+from sojourn.core.protocol.bearing import borne
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of
@@ -51,17 +52,9 @@ def bringing(
     """
     succeeded(head.record, run)
     documents = [signed.document for signed in run]
-    transition = Transition(
-        kind=TransitionKind.AMEND,
-        parent=head.record.digest,
-        record=amended(head.record, head.certificate.slot, old, documents, at_ms),
-        author=bearer.public,
-        at_ms=at_ms,
-        reason=reason,
-    )
-    covered = statement(Kind.TRANSITION, Role.PERSON, transition.digest)
-    seal = Seal(signer=bearer.public, signature=bearer.sign(covered))
-    return Proposal(transition=transition, seals=(seal,), evidence=Evidence(documents=tuple(run)))
+    record = amended(head.record, head.certificate.slot, old, documents, at_ms)
+    evidence = Evidence(documents=tuple(run))
+    return borne(TransitionKind.AMEND, head, record, evidence, bearer, at_ms=at_ms, reason=reason)
 
 
 def succeeded(record: AgentRecord, run: Sequence[SignedDocument]) -> bytes:
@@ -120,9 +113,7 @@ def check_amendment(dossier: Dossier, proposal: Proposal, parent: Certified, vie
     check_run(old, run, transition.at_ms)
     documents = [signed.document for signed in run]
     expected = amended(parent.record, parent.certificate.slot, old, documents, transition.at_ms)
-    if transition.record != expected:
-        problem = "the record is not the one that follows"
-        raise Rejected(problem, reason="bad-change", where="record")
+    check_follows(transition, parent.record, expected)
     check_stored(proposal, view)
     others = documents_of(
         (each for each in parent.record.governance.documents if each != digest_of(old)), view

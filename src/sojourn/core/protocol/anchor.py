@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.capabilities import mismatches
-from sojourn.core.agent.transition import TransitionKind, check_change
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Refused, Rejected, SojournError
 from sojourn.core.base.limits import ARRIVAL_BYTES_MAX, VISA_DEADLINE_MS
@@ -108,7 +109,7 @@ def note_onward(dossier: Dossier, admission: Certified, view: View) -> Dossier:
         )
     if admission.transition.kind is not TransitionKind.ADMIT:
         raise Rejected("that is no admission", reason="wrong-kind", where="onward")
-    check_change(TransitionKind.ADMIT, head.record, admission.record, head.certificate.slot)
+    check_transition(admission.transition, head.record, head.certificate.slot)
     admission.check(view.manifests, where="onward")
     return msgspec.structs.replace(dossier, onward=admission)
 

@@ -8,13 +8,13 @@ zone that the chain names (trap 13).
 
 from collections.abc import Mapping, Sequence
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document, Warrant, issuer_id
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.succession import Find, Succession, check_succession
 from sojourn.core.agent.transition import (
     Transition,
     TransitionKind,
-    check_change,
     check_constant,
     check_genesis,
     open_custody,
@@ -256,7 +256,7 @@ def _check_follows(
     if opened.transition.parent != departure.record.digest:
         raise Rejected("it follows another departure", reason="wrong-parent", where=where)
     slot = departure.certificate.slot
-    check_change(opened.transition.kind, departure.record, opened.record, slot)
+    check_transition(opened.transition, departure.record, slot)
     if opened.transition.kind is TransitionKind.RETURN:
         check_refusal(chapter.refusal, departure.record, manifests, where=where)
 

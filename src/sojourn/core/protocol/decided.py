@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import Act, SignedOrder
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import TransitionKind, check_change
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified, Chapter, check_head
 from sojourn.core.zone.manifest import ZoneManifest
@@ -91,7 +92,7 @@ def _check_succession(shown: Sequence[Certified], ends: set[int]) -> None:
         if after.transition.parent != old.digest:
             problem = f"version {new.version} follows another version {old.version}"
             raise Rejected(problem, reason="wrong-parent", where="history")
-        check_change(after.transition.kind, old, new, before.certificate.slot)
+        check_transition(after.transition, old, before.certificate.slot)
 
 
 # --- orders ------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.agent.governance import Document, Officers
-from sojourn.core.agent.orders import SignedOrder, carried_out
+from sojourn.core.agent.orders import SignedOrder, carried_out_on
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
@@ -143,7 +143,9 @@ class KnownEdicts:
         for signed in self.about(record.agent_id):
             try:
                 signed.check(officers, ordered_ms=record.governance.ordered_ms, at_ms=at_ms)
-                carried_out(signed.order.act, record.eligibility)
+                carried_out_on(
+                    signed.order.act, record.eligibility, record.trust, signed.order.grants
+                )
             except Rejected:
                 continue
             return signed

@@ -80,11 +80,8 @@ class News(Value):
 def joined(several: Iterable[News]) -> News:
     """Return several pieces of news as one."""
     known = list(several)
-    return News(
-        manifests=tuple(m for news in known for m in news.manifests),
-        envelopes=tuple(e for news in known for e in news.envelopes),
-        endorsements=tuple(e for news in known for e in news.endorsements),
-    )
+    names = News.__struct_fields__
+    return News(**{name: tuple(e for news in known for e in getattr(news, name)) for name in names})
 
 
 class Exchange(Value, tag_field="kind", tag="exchange"):

@@ -8,10 +8,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.transition import Transition
-from sojourn.core.base.encoding import Count, Digest, Name, Value
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
     ATTACHMENTS_MAX,
@@ -56,6 +57,8 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
 
     `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments; `labels` and
     `residency` those of the memory that the agent has used. What a declassifying step takes off is `dropped`.
+    `cost_micros` and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the
+    act.
     """
 
     step: Name
@@ -68,6 +71,12 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     residency: StringSet = ()
     residency_dropped: StringSet = ()
     cost_micros: Count = 0
+    tokens: Count = 0
+
+    @property
+    def declared(self) -> dict[str, int]:
+        """What it is to cost, by the names of the budgets."""
+        return {COST_MICROS: self.cost_micros, TOKENS: self.tokens}
 
     def circumstances(self) -> RequestContext:
         """Return the circumstances under which policies judge it."""
@@ -100,6 +109,13 @@ class Proposal(Value, tag_field="kind", tag="proposal/1"):
     transition: Transition
     seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
     evidence: Evidence = Evidence()
+
+    @property
+    def declared(self) -> dict[str, int]:
+        """What the intent that is recorded is to cost, by budget; nothing if another is shown, or none."""
+        intent, recorded = self.evidence.intent, self.transition.record.eligibility.last_decision
+        is_recorded = intent is not None and digest_of(intent) == recorded
+        return intent.declared if intent is not None and is_recorded else {}
 
 
 # --- requests ----------------------------------------------------------------------------------------

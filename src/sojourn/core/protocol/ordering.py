@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from sojourn.core.agent.orders import Order, SignedOrder
-from sojourn.core.agent.transition import Transition, TransitionKind
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.admission import ordered
+from sojourn.core.protocol.bearing import borne
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Evidence, Proposal
 
@@ -28,14 +29,7 @@ def carrying(
 
     Raises `Rejected` ("bad-status") where there is nothing to do.
     """
-    transition = Transition(
-        kind=TransitionKind(signed.order.act),
-        parent=head.record.digest,
-        record=ordered(head.record, head.certificate.slot, signed.order),
-        author=bearer.public,
-        at_ms=at_ms,
-        reason=reason,
-    )
-    covered = statement(Kind.TRANSITION, Role.PERSON, transition.digest)
-    seal = Seal(signer=bearer.public, signature=bearer.sign(covered))
-    return Proposal(transition=transition, seals=(seal,), evidence=Evidence(order=signed))
+    kind = TransitionKind(signed.order.act)
+    record = ordered(head.record, head.certificate.slot, signed.order)
+    evidence = Evidence(order=signed)
+    return borne(kind, head, record, evidence, bearer, at_ms=at_ms, reason=reason)

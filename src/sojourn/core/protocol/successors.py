@@ -16,7 +16,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
-from sojourn.core.agent.governance import Document, SignedDocument, check_successor
+from sojourn.core.agent.governance import (
+    Document,
+    SignedDocument,
+    check_sealed,
+    check_successor,
+)
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
@@ -28,7 +33,7 @@ from sojourn.core.base.limits import (
     SUCCESSORS_MAX,
     SUCCESSORS_PER_LINE_MAX,
 )
-from sojourn.core.base.seals import Kind, Role, check_seal
+from sojourn.core.base.seals import Kind
 from sojourn.core.protocol.strangers import Strangers
 
 __all__ = ["Find", "KnownSuccessors", "Published"]
@@ -131,7 +136,9 @@ class KnownSuccessors:
             before = self._before(signed, found.values(), find)
             is_proved = before is not None and _follows(before, signed)
             if not is_proved:
-                _check_seals(signed)
+                check_sealed(
+                    Kind.DOCUMENT, digest_of(signed.document), signed.seals, where="document"
+                )
             if is_proved or before is None:
                 found[named] = Published(named, digest, signed, is_proved)
         return self._fitting(found.values(), teller)
@@ -296,12 +303,3 @@ def _check_form(signed: SignedDocument) -> None:
         problem = f"{signed.document.name} succeeds nothing"
         raise Rejected(problem, reason="no-successor", where="documents")
     signed.document.check_signers()
-
-
-def _check_seals(signed: SignedDocument) -> None:
-    """Raise `Rejected` unless somebody sealed it, and each seal is of the key that it names."""
-    if not signed.seals:
-        raise Rejected("nobody sealed it", reason="below-threshold", where="document.seals")
-    digest = digest_of(signed.document)
-    for index, seal in enumerate(signed.seals):
-        check_seal(Kind.DOCUMENT, Role.ISSUER, digest, seal, where=f"document.seals[{index}]")

@@ -12,12 +12,13 @@ envelopes, manifests and blocks are each anchor's own.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from sojourn.core.agent.budgets import check_follows, check_transition
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Governing, Warrant
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import Transition, TransitionKind, check_change, check_genesis
+from sojourn.core.agent.transition import Transition, TransitionKind, check_genesis
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused, Rejected
@@ -121,7 +122,7 @@ def check_proposal(
         raise Rejected(
             "its parent is not the head here", reason="wrong-parent", where="transition.parent"
         )
-    check_change(transition.kind, parent.record, transition.record, parent.certificate.slot)
+    check_transition(transition, parent.record, parent.certificate.slot, proposal.declared)
     if is_locked:
         _check_blocks(transition.record, view)
         check_stored(proposal, view)
@@ -211,14 +212,6 @@ def _check_launcher(proposal: Proposal) -> None:
         raise Rejected(problem, reason="wrong-author", where="transition.author")
 
 
-def _check_record(proposal: Proposal, expected: AgentRecord) -> None:
-    """Check that the record is the one that follows from the old one and the evidence."""
-    if proposal.transition.record != expected:
-        raise Rejected(
-            "the record is not the one that follows", reason="bad-change", where="record"
-        )
-
-
 def _check_author(proposal: Proposal, author: bytes | None, role: Role) -> None:
     """Check that `author` alone, in `role`, sealed the transition."""
     transition = proposal.transition
@@ -280,7 +273,7 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     host = proposal.transition.record.custody.host
     _check_author(proposal, host, Role.HOST)
-    _check_record(proposal, bound(parent, host or b""))
+    check_follows(proposal.transition, parent.record, bound(parent, host or b""))
     envelope = _check_enrolled(host, view)
     # Slots come and go faster than envelopes travel: whether it has one is for the host itself to know.
     lacking = mismatches(parent.record.capabilities.requires, envelope.offer, has_slot=True)
@@ -312,7 +305,11 @@ def _check_depart(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Refused("this anchor does not know the zone it departs for")
     check_fresh(target, view)
     visa.check(parent.record, target)
-    _check_record(proposal, departed(parent.record, parent.certificate.slot, visa, target))
+    check_follows(
+        proposal.transition,
+        parent.record,
+        departed(parent.record, parent.certificate.slot, visa, target),
+    )
     _permit_travel(parent.record, proposal.transition.at_ms, view.manifest, target, view)
 
 
@@ -402,7 +399,7 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
     _check_author(proposal, host, Role.HOST)
     _check_enrolled(host, view)
     expected = admitted(parent.record, parent.certificate.slot, view.manifest, host or b"")
-    _check_record(proposal, expected)
+    check_follows(proposal.transition, parent.record, expected)
     origin = chain_manifests(dossier, view)[parent.record.custody.zone]
     _permit_travel(parent.record, proposal.transition.at_ms, origin, view.manifest, view)
     _check_blocks(expected, view)  # trap 23
@@ -433,7 +430,9 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     check_refusal(
         proposal.evidence.refusal, parent.record, view.manifests, where="evidence.refusal"
     )
-    _check_record(proposal, returned(parent.record, parent.certificate.slot))
+    check_follows(
+        proposal.transition, parent.record, returned(parent.record, parent.certificate.slot)
+    )
 
 
 def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -446,7 +445,11 @@ def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view
     officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
     ordered_ms = parent.record.governance.ordered_ms
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
-    _check_record(proposal, ordered(parent.record, parent.certificate.slot, signed.order))
+    check_follows(
+        proposal.transition,
+        parent.record,
+        ordered(parent.record, parent.certificate.slot, signed.order),
+    )
     _check_bearer(proposal)
 
 
@@ -470,7 +473,11 @@ def _check_accuse(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     accusation, transition = proposal.evidence.accusation, proposal.transition
     if accusation is None:
         raise Rejected("it shows no proof", reason="no-proof", where="evidence.accusation")
-    _check_record(proposal, after_accusation(parent.record, parent.certificate.slot, accusation))
+    check_follows(
+        proposal.transition,
+        parent.record,
+        after_accusation(parent.record, parent.certificate.slot, accusation),
+    )
     _check_bearer(proposal)
     accusation.check(parent.record, transition.at_ms, where="evidence.accusation")
 

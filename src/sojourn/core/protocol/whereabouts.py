@@ -5,7 +5,8 @@ A decision proves itself, so one answer is enough; what it does not show proves 
 
 from collections.abc import Mapping
 
-from sojourn.core.agent.transition import TransitionKind, check_change
+from sojourn.core.agent.budgets import check_transition
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.messages import Head
@@ -24,7 +25,7 @@ def decided_on(gone: Certified, reply: Head, manifests: Manifests) -> list[Certi
             continue
         if known.transition.kind is TransitionKind.ADMIT:
             slot = gone.certificate.slot
-            check_change(TransitionKind.ADMIT, gone.record, known.record, slot)
+            check_transition(known.transition, gone.record, slot)
             known.check(manifests, where="onward")
         else:
             check_refusal(known, gone.record, manifests, where="answer")

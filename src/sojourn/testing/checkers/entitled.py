@@ -6,9 +6,10 @@ officers ordered is carried by anybody who shows their order.
 
 from collections.abc import Mapping
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.transition import TransitionKind, check_change
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role, is_sealed
 from sojourn.core.protocol.custody import Certified
@@ -51,7 +52,7 @@ def _problem(
 ) -> str | None:
     transition, slot = done.transition, parent.certificate.slot
     try:
-        check_change(transition.kind, parent.record, done.record, slot)
+        check_transition(transition, parent.record, slot)
     except Rejected as error:
         return str(error)
     if transition.kind in _BY_ANYBODY:

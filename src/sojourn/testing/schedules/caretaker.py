@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import charged
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import PRESS_EVERY_MS, PRESS_EVERY_MS_MAX
@@ -283,13 +285,18 @@ class Caretaker:
         evidence = Evidence(departure=departure)
         self._propose(Task.REFUSE, transition, departure, evidence, shown=None)
 
-    def _transition(self, kind: TransitionKind, parent: Certified, record: object) -> Transition:
+    def _transition(
+        self, kind: TransitionKind, parent: Certified, record: AgentRecord
+    ) -> Transition:
+        at_ms = self._anchor.wall_ms()
+        if kind is not TransitionKind.REFUSE:
+            record = charged(kind, parent.record, record, at_ms)
         return Transition(
             kind=kind,
             parent=parent.record.digest,
-            record=record,  # type: ignore[arg-type]
+            record=record,
             author=self._anchor.identity.public,
-            at_ms=self._anchor.wall_ms(),
+            at_ms=at_ms,
         )
 
     def _propose(

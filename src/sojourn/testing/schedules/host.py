@@ -8,6 +8,7 @@ does about it is what production does, with the same machines: `HostLease`, `Pro
 from collections.abc import Callable
 from typing import Final
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.eligibility import ACTING
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
@@ -155,14 +156,20 @@ class HostNode(Node):
         parent: Certified,
         record: AgentRecord,
         evidence: Evidence | None = None,
+        *,
+        is_charged: bool = True,
     ) -> Proposal:
-        """Return a sealed proposal of this moment."""
+        """Return a sealed proposal of this moment, with what is due charged to the agent's budgets."""
+        at_ms = self.wall_ms()
+        declared = evidence.intent.declared if evidence and evidence.intent else {}
+        if is_charged:
+            record = charged(kind, parent.record, record, at_ms, declared)
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
             record=record,
             author=self.identity.public,
-            at_ms=self.wall_ms(),
+            at_ms=at_ms,
         )
         sealed = seal(self.identity, Kind.TRANSITION, Role.HOST, transition.digest)
         proposal = Proposal(transition=transition, seals=(sealed,), evidence=evidence or Evidence())

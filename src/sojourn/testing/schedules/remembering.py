@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.governance import Governing, Officers, Warrant
 from sojourn.core.agent.lineage import CustodyLink
 from sojourn.core.agent.record import AgentRecord
@@ -151,6 +152,16 @@ def _ranked(context: bytes, members: Iterable[bytes]) -> object:
     return context, tuple(members)
 
 
+def _charged(
+    kind: str,
+    old: AgentRecord,
+    new: AgentRecord,
+    at_ms: int,
+    declared: Mapping[str, int] | None = None,
+) -> object:
+    return kind, id(old), id(new), at_ms, tuple(sorted((declared or {}).items()))
+
+
 def _asked(
     record: AgentRecord,
     governing: Governing,
@@ -185,6 +196,7 @@ def _parts(chapter: Chapter) -> object:
 
 _FUNCTIONS: Final[tuple[tuple[Function, _Keyed], ...]] = (
     (check_change, lambda kind, old, new, slot: (kind, id(old), id(new), id(slot))),
+    (charged, _charged),
     (validate.check_size, _ids),
     (permission.ask, _asked),
     (permission.travel_context, _ids),

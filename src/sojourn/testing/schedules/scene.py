@@ -10,8 +10,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
-from sojourn.core.agent.eligibility import Eligibility, Status
+from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import (
     Document,
     Governance,
@@ -271,6 +272,12 @@ def _document(issuer: KeyPair) -> SignedDocument:
     return SignedDocument(document=text, seals=(sealed,))
 
 
+_BUDGETS: Final = {
+    name: Budget(limit=2**40) for name in ("steps", "calls", "cost_micros", "wall_ms", "hops")
+}
+"""More than any schedule spends: what is counted is for liars to falsify."""
+
+
 def _agent(zone: ZoneScene, issuer: KeyPair, document: SignedDocument, name: str) -> AgentScene:
     genesis = _genesis(zone, issuer, document, name)
     born = _certified(zone, genesis, None)
@@ -278,7 +285,7 @@ def _agent(zone: ZoneScene, issuer: KeyPair, document: SignedDocument, name: str
     transition = Transition(
         kind=TransitionKind.BIND,
         parent=born.record.digest,
-        record=record,
+        record=charged(TransitionKind.BIND, born.record, record, EPOCH_MS),
         author=zone.hosts[0].public,
         at_ms=EPOCH_MS,
     )
@@ -302,7 +309,7 @@ def _genesis(zone: ZoneScene, issuer: KeyPair, document: SignedDocument, name: s
         ),
         memory=Memory(compartments={}),
         lineage=Lineage(),
-        eligibility=Eligibility(status=Status.ACTIVE),
+        eligibility=Eligibility(status=Status.ACTIVE, budgets=_BUDGETS),
         trust=Trust(issuers=(TrustedIssuer(name="acme", key=issuer.public),)),
         capabilities=Capabilities(
             requires=Requirements(),

@@ -27,7 +27,7 @@ MEMORY = Memory(
 ELIGIBILITY = Eligibility(
     status=Status.ACTIVE,
     wake=(Wake(at_ms=5),),
-    budgets={"calls": Budget(limit=10), "cost_micros": Budget(limit=100)},
+    budgets={"orders": Budget(limit=10), "cost_micros": Budget(limit=100)},
 )
 BORN: AgentRecord = genesis(HOME, memory=MEMORY, eligibility=ELIGIBILITY).transition.record
 
@@ -70,7 +70,7 @@ BOUND = following(BORN, custody__binding=1, custody__host=HOST)
 ACTIVE = following(
     BOUND,
     eligibility__budgets={
-        "calls": Budget(limit=10, spent=4),
+        "orders": Budget(limit=10, spent=4),
         "cost_micros": Budget(limit=100, spent=50),
     },
     trust__events={SOME_ZONE: Events(refused=2)},
@@ -154,5 +154,16 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
     TransitionKind.FORGIVE: (
         ACTIVE,
         following(ACTIVE, trust__events={}, governance__ordered_ms=5),
+    ),
+    TransitionKind.GRANT: (
+        ACTIVE,
+        following(
+            ACTIVE,
+            eligibility__budgets={
+                "orders": Budget(limit=12, spent=4),
+                "cost_micros": Budget(limit=100, spent=50),
+            },
+            governance__ordered_ms=5,
+        ),
     ),
 }

@@ -17,6 +17,7 @@ from sojourn.core.agent.orders import (
     carried_out_on,
     is_carried_out,
     is_carried_out_on,
+    raised,
 )
 from sojourn.core.agent.transition import TransitionKind, check_unhindered
 from sojourn.core.agent.trust import Trust
@@ -112,6 +113,46 @@ def test_section_4_check_6_nothing_is_ordered_of_who_is_between_zones_or_has_end
         carried_out(act, replace(BOTH, status=status))
 
 
+# Grants
+
+
+def test_section_2_a_grant_adds_to_limits_and_changes_nothing_else() -> None:
+    before = replace(ASLEEP, budgets={"calls": Budget(limit=2, spent=2), "hops": Budget(limit=1)})
+    after = carried_out(Act.GRANT, before, {"calls": 5})
+    assert after == replace(before, budgets=before.budgets | {"calls": Budget(limit=7, spent=2)})
+    assert {"calls": 5} == raised(before.budgets, after.budgets)
+    assert not is_carried_out(Act.GRANT, after)  # another one adds more
+
+
+@pytest.mark.parametrize(
+    ("grants", "reason"),
+    [
+        ({"call": 5}, "no-budget"),
+        ({"calls": 2**63 - 2}, "over-budget"),
+    ],
+)
+def test_section_2_a_grant_that_cannot_be(grants: dict[str, int], reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        carried_out(Act.GRANT, ASLEEP, grants)
+    assert reason == caught.value.reason
+    carried_out(Act.GRANT, ASLEEP, {"calls": 2**63 - 3})
+
+
+@pytest.mark.parametrize(
+    ("act", "grants"),
+    [
+        (Act.GRANT, {}),
+        (Act.GRANT, {"calls": 0}),
+        (Act.GRANT, {"calls": 1, "hops": 0}),
+        (Act.RESUME, {"calls": 1}),
+    ],
+)
+def test_section_2_a_grant_adds_something_and_no_other_order_does(
+    act: Act, grants: dict[str, int]
+) -> None:
+    assert "bad-field" == check(signed(order(act=act, grants=grants)))
+
+
 # What it keeps the agent from
 
 
@@ -168,7 +209,7 @@ def check(given: SignedOrder, ordered_ms: int = 0, at_ms: int = NOW_MS, **needed
 
 @pytest.mark.parametrize("act", Act)
 def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
-    given = order(act=act)
+    given = order(act=act, grants={"calls": 1} if act is Act.GRANT else {})
     for name in ("amend", "revoke", "move", "retire"):
         needed = {name: 3}
         expected = "below-threshold" if name == THRESHOLDS[act] else ""
@@ -178,7 +219,7 @@ def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
 
 def test_section_8_to_restrain_is_quick_and_to_set_free_takes_those_who_change_the_policy() -> None:
     assert {Act.SUSPEND, Act.QUARANTINE, Act.REVOKE} == by("revoke")
-    assert {Act.RESUME, Act.LIFT, Act.FORGIVE} == by("amend")
+    assert {Act.RESUME, Act.LIFT, Act.FORGIVE, Act.GRANT} == by("amend")
     assert {Act.RETIRE} == by("retire")
 
 

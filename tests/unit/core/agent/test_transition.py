@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.eligibility import Budget, Status, Wake
 from sojourn.core.agent.events import Events
@@ -17,6 +18,7 @@ from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.transition import (
     CHANGES,
+    Transition,
     TransitionKind,
     check_change,
     check_genesis,
@@ -44,7 +46,7 @@ from tests.unit.core.agent.records import (
 )
 
 KINDS = [kind for kind in TransitionKind if kind is not TransitionKind.GENESIS]
-SPENT = {"calls": Budget(limit=10, spent=5), "cost_micros": Budget(limit=100, spent=50)}
+SPENT = {"orders": Budget(limit=10, spent=5), "cost_micros": Budget(limit=100, spent=50)}
 REWRITTEN = MEMORY.compartments | {
     "here": replace(MEMORY.compartments["here"], root=digest(b"next"), size=9)
 }
@@ -81,6 +83,7 @@ MUTATIONS: dict[str, Any] = {
     "eligibility__is_quarantined": FLIPPED,
     "eligibility__wake": (Wake(on_message=True),),
     "eligibility__budgets": SPENT,
+    "eligibility__uncharged_since_ms": 5,
     "eligibility__last_decision": digest(b"a decision"),
     "trust__issuers": (TrustedIssuer(name="mallory", key=key("mallory").public),),
     "trust__minimum": {"travel": 0},
@@ -138,8 +141,9 @@ def _value(record: AgentRecord, field: str) -> Any:
 
 
 def is_accepted(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> bool:
+    made = Transition(kind=kind, parent=old.digest, record=new, author=HOST, at_ms=0)
     try:
-        check_change(kind, old, new, slot_of(old))
+        check_transition(made, old, slot_of(old))
     except (Denied, Rejected):
         return False
     return True
@@ -236,6 +240,7 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
     TransitionKind.FORGIVE: STILL,
     TransitionKind.RETIRE: {(Status.ACTIVE, Status.RETIRED), (Status.DORMANT, Status.RETIRED)},
     TransitionKind.REVOKE: {(Status.ACTIVE, Status.REVOKED), (Status.DORMANT, Status.REVOKED)},
+    TransitionKind.GRANT: STILL,
 }
 
 

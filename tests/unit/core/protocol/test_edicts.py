@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.eligibility import Budget, Status
+from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Document, Governance, Officers
 from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.record import AgentRecord
@@ -222,6 +223,24 @@ def test_junk_about_an_agent_that_comes_here_goes_when_it_is_here() -> None:
     known.settle(AGENT, judge(born()))
     assert [good] == known.about(AGENT)
     assert 0 == known._strangers.share_of(NOBODY), "it takes nobody's share any more"
+
+
+def test_section_8_an_order_to_forgive_or_to_grant_is_carried_out_if_there_is_something_to() -> (
+    None
+):
+    counted = replace(born().trust, events={"a zone": Events(refused=1)})
+    budgets = {"steps": Budget(limit=1)}
+    rich = with_status(born(), Status.ACTIVE, budgets=budgets)
+    cases: list[tuple[Act, dict[str, int], AgentRecord, AgentRecord]] = [
+        (Act.FORGIVE, {}, born(), replace(born(), trust=counted)),
+        (Act.GRANT, {"steps": 1}, with_status(born(), Status.ACTIVE, budgets={}), rich),
+    ]
+    for act, grants, before, after in cases:
+        signed = order(act, ANN, BOB, grants=grants)
+        known = KnownEdicts()
+        assert [signed] == learn(known, [signed], after)
+        assert known.next_for(before, LIBRARY, NOW_MS) is None, act
+        assert signed == known.next_for(after, LIBRARY, NOW_MS)
 
 
 def test_a_copy_without_a_seal_does_not_keep_out_the_one_that_holds() -> None:

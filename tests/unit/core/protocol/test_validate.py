@@ -80,11 +80,11 @@ def test_section_4_check_10_a_step_needs_a_live_lease_here(world: World) -> None
 
 def test_section_4_check_12_a_step_overspends_nothing(world: World) -> None:
     a = world.zones[0]
-    budgets = {"calls": Budget(limit=3)}
+    budgets = {"orders": Budget(limit=3)}
     head = world.launch(a, eligibility=Eligibility(status=Status.ACTIVE, budgets=budgets))
     for spent, reason in ((4, "over-budget"), (3, "")):
         eligibility = replace(
-            head.record.eligibility, budgets={"calls": Budget(limit=3, spent=spent)}
+            head.record.eligibility, budgets={"orders": Budget(limit=3, spent=spent)}
         )
         reply = proposed(world, world.step_proposal(a, head, eligibility=eligibility), head)
         assert reason == reason_of(reply) if reason else isinstance(reply, Voted)

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.governance import Warrant
 from sojourn.core.agent.record import AgentRecord, Migration
 from sojourn.core.agent.transition import Transition, TransitionKind
@@ -85,12 +86,15 @@ class Captured(Lie):
 
     def _certified(self, kind: TransitionKind, record: AgentRecord, parent: Certified) -> Certified:
         """Return a transition that the zone's liars certify among themselves."""
+        at_ms = self.liar.wall_ms()
+        if kind is not TransitionKind.REFUSE:
+            record = charged(kind, parent.record, record, at_ms)
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,
             record=record,
             author=self.chance.choice(self.liar.zone.hosts).public,
-            at_ms=self.liar.wall_ms(),
+            at_ms=at_ms,
         )
         slot = slot_for(parent, transition, self.liar.manifest)
         certificate = self.cabal.certificate(slot, transition.digest, Phase.COMMIT)

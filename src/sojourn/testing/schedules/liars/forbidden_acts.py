@@ -1,4 +1,4 @@
-"""Forbidden acts: what policies, the change table or the fence rule out is proposed all the same."""
+"""Forbidden acts: what policies, the change table, the fence or budgets rule out is proposed all the same."""
 
 from typing import ClassVar
 
@@ -24,16 +24,17 @@ class ForbiddenActs(HostLie):
     name: ClassVar[str] = "forbidden acts"
 
     def schemes(self, run: Run) -> None:
-        """Propose what is forbidden, or an intent that is not the one shown."""
+        """Propose what is forbidden, an intent that is not the one shown, or what spends nothing."""
         self.did()
-        kind, evidence, changes = self.chance.choice(
-            [self._forbidden, self._disguised, self._unshown, self._edited]
-        )(run.record)
+        ways = [self._forbidden, self._disguised, self._unshown, self._edited, self._unspent]
+        way = self.chance.choice(ways)
+        kind, evidence, changes = way(run.record)
         before = run.record
         block = journal_block(before.memory.journal, before.version + 1)
         memory = replace(before.memory, journal=self.liar.library.add(block))
         record = child(before, run.head.certificate.slot, **{"memory": memory, **changes})
-        proposal = self.liar.proposal(kind, run.head, record, evidence)
+        is_charged = way != self._unspent
+        proposal = self.liar.proposal(kind, run.head, record, evidence, is_charged=is_charged)
         slot = slot_for(run.head, proposal.transition, self.liar.manifest)
         self.liar.say_to_all(Propose(slot=slot, round=0, proposal=proposal, blocks=(block,)))
 
@@ -57,6 +58,13 @@ class ForbiddenActs(HostLie):
 
     def _unshown(self, record: AgentRecord) -> "_Act":
         return TransitionKind.INTEND, Evidence(), self._says(record, self._intent(record, "order"))
+
+    def _unspent(self, record: AgentRecord) -> "_Act":
+        """Do what is permitted, as if it cost nothing."""
+        if self.chance.random() < 0.5:
+            return TransitionKind.STEP, Evidence(), {}
+        intent = self._intent(record, "order")
+        return TransitionKind.INTEND, Evidence(intent=intent), self._says(record, intent)
 
     def _edited(self, record: AgentRecord) -> "_Act":
         """Change in a step what a step may not change."""

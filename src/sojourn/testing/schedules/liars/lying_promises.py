@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import digest_of
@@ -62,6 +63,7 @@ class LyingPromises(Lie):
     def _entry(self, arrive: Arrive) -> Proposal:
         gone, host = arrive.departure, self.chance.choice(self.liar.zone.hosts)
         record = admitted(gone.record, gone.certificate.slot, self.liar.manifest, host.public)
+        record = charged(TransitionKind.ADMIT, gone.record, record, self.liar.wall_ms())
         evidence = Evidence(departure=gone, visa=arrive.visa)
         return self._sealed(TransitionKind.ADMIT, record, host.public, evidence, Role.HOST)
 
