@@ -9,7 +9,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.limits import RANK_STEP_MS
 from sojourn.core.protocol.admission import bound
-from sojourn.core.protocol.binding import candidates
+from sojourn.core.protocol.binding import away_ms, candidates
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import AskHead, Head
 from sojourn.core.protocol.proposer import Proposer
@@ -63,17 +63,21 @@ async def head_to_run(host: "Host", agent: bytes) -> Certified | None:
     return _if_ours(host, newer)
 
 
-async def bind_anew(host: "Host", head: Certified, away_s: float) -> Certified | None:
+async def bind_anew(host: "Host", head: Certified) -> Certified | None:
     """Bind an agent to this host once more; return its newest head, None if it is another's by now.
 
-    For a host that is bound and gets no lease (protocol §6.10). It stays away for `away_s`: what it claimed before
-    must run out at every anchor that renewed it, since until then they would refuse this bind, too.
+    For a host that is bound and gets no lease, or one that is of no use (protocol §6.10). What it claimed before
+    must run out at every anchor that renewed it: until then they would refuse this bind, too. So it does not claim
+    `head` again, however many tries this takes.
     """
-    await asyncio.sleep(away_s)
-    newest = await newest_head(host, head.record.agent_id)
-    if newest is not None and newest.record == head.record:
-        newest = await _bind(host, newest)
-    return _if_ours(host, newest)
+    await asyncio.sleep(away_ms(host.manifest.lease_ms) / 1000)
+    while True:
+        newest = await newest_head(host, head.record.agent_id)
+        if newest is not None and newest.record == head.record:
+            newest = await _bind(host, newest)
+        if newest is not None:
+            return _if_ours(host, newest)
+        await asyncio.sleep((1 + rank(host, head.record)) * RANK_STEP_MS / 1000)
 
 
 def _if_ours(host: "Host", head: Certified | None) -> Certified | None:

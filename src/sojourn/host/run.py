@@ -21,7 +21,6 @@ from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
-from sojourn.core.protocol.binding import away_ms
 from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import bind_anew, newest_head
 from sojourn.host.custody import AgentCustody
@@ -86,7 +85,6 @@ class AgentRun:
         self.custody = AgentCustody(host, head, mail)
         self._after_failure = _Pause(_AGAIN_S, _AGAIN_S_MAX)
         self._after_refusal = _Pause(_LOOK_AGAIN_S, _LOOK_AGAIN_S_MAX)
-        self._times_withheld = 0
 
     async def live(self) -> None:
         """Run until nothing is left to do here for now.
@@ -112,9 +110,7 @@ class AgentRun:
 
     async def _bind_anew(self) -> None:
         """Become the bound host once more: some anchors renew the lease, others began to bind a rival (§6.10)."""
-        wait_ms = away_ms(self._host.manifest.lease_ms, self._times_withheld)
-        self._times_withheld += 1
-        head = await bind_anew(self._host, self.custody.head, wait_ms / 1000)
+        head = await bind_anew(self._host, self.custody.head)
         if head is not None:
             self.custody = AgentCustody(self._host, head, self._mail)
 
@@ -169,8 +165,6 @@ class AgentRun:
             if self.custody.is_withheld:
                 self._host.leases.release(self.custody.agent)
                 await self._bind_anew()
-            else:
-                self._times_withheld = 0
         except LeaseWithheld as withheld:
             await self._bind_anew()
             return Ending(how=How.LEASE_LOST, text=str(withheld))

@@ -1,7 +1,6 @@
 """Performing a step, live: gate, intent, lease, attempts and outcome, in that order (protocol §10)."""
 
 import asyncio
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sojourn.core.agent.budgets import COST_MICROS, PRICED, STEPS, TOKENS
@@ -179,7 +178,7 @@ class PerformStep(Operation):
         if self._step.is_async:
             self._task = self.session.outer.create_task(self._run_coroutine())
         else:
-            self.session.pool.submit(copy_context().run, self._run_function)
+            self.session.functions.begin(self._run_function)
 
     async def _run_coroutine(self) -> None:
         self._enter_step()

@@ -9,6 +9,7 @@ from sojourn.runtime.agent import Agent
 from sojourn.runtime.clock import wall_ms
 from sojourn.runtime.code import load_agent
 from sojourn.runtime.frames import FromHost, Go, History, Load, Loaded, Start, Unfit
+from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import Link, Wait
 from sojourn.runtime.session import Session
 
@@ -33,6 +34,7 @@ class Server:
         self._frames: asyncio.Queue[FromHost | None] = asyncio.Queue()
         self.link = Link(transmit, self._frames.put_nowait, wait)
         self._pool = pool
+        self._functions = Functions(pool)
         self._now_ms = now_ms
         self._load_agent = load
 
@@ -43,6 +45,10 @@ class Server:
             while await self._frames.get() is not None:
                 pass
             session.stop()
+
+    async def wait_until_still(self) -> None:
+        """Wait until no step of the agent runs any more, after `serve` has returned."""
+        await self._functions.end()
 
     async def _load(self) -> type[Agent] | None:
         """Load the code that the first frame brings, away from the loop: it may import much."""
@@ -70,6 +76,6 @@ class Server:
             history[frame.segment] += frame.records
         if not isinstance(frame, Go):
             return None
-        session = Session(form, start, history, self.link, self._pool, self._now_ms)
+        session = Session(form, start, history, self.link, self._functions, self._now_ms)
         session.begin()
         return session

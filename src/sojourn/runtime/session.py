@@ -14,7 +14,6 @@ not answer, because they were under way when it ended, are begun when the replay
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from typing import Any, Literal, TypeVar
 
 from sojourn.core.base.errors import BudgetExhausted, Misused, Unreachable
@@ -28,6 +27,7 @@ from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of, stuck
 from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Start
+from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
@@ -56,7 +56,7 @@ R = TypeVar("R", bound=Record)
 class Session:
     """One agent's code, from `begin` until it has ended or `stop` is called.
 
-    Lives on the agents' loop, `outer`; steps that are functions run in `pool`.
+    Lives on the agents' loop, `outer`; steps that are functions run in the threads of `functions`.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Session:
         start: Start,
         history: list[list[bytes]],
         link: Link,
-        pool: Executor,
+        functions: Functions,
         now_ms: Callable[[], int],
     ) -> None:
         self.outer = link.outer
-        self.pool = pool
+        self.functions = functions
         self.now_ms = now_ms
         self.zone = start.zone
         self.agent_id = start.agent

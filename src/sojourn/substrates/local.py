@@ -185,6 +185,7 @@ class _InsideChannel(Channel):
     async def _serve(self) -> None:
         try:
             await self._server.serve()
+            await self._server.wait_until_still()
         except Exception as error:  # one agent's trouble is not the others'
             self._log("runtime", f"the agent's side failed: {error!r}")
         finally:

@@ -80,6 +80,8 @@ class Pool(Executor):
 
     @staticmethod
     def _run(future: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
         try:
             result = fn(*args, **kwargs)
         except BaseException as error:

@@ -8,14 +8,18 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Status, Wake
+from sojourn.core.agent.record import Fence
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.admission import bound
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.exchange import WorkItem
 from sojourn.core.protocol.messages import Propose, Voted
 from sojourn.core.protocol.validate import slot_for
+from sojourn.host import binding
 from sojourn.host import run as run_module
 from sojourn.host.binding import newest_head
+from sojourn.host.leases import Leases
 from sojourn.host.run import AgentRun
 from sojourn.host.server import Host
 from sojourn.runtime import clock
@@ -310,5 +314,36 @@ def test_section_6_a_host_from_which_the_lease_is_withheld_binds_the_agent_anew(
         assert TransitionKind.BIND is newest.transition.kind
         assert head.record.custody.binding + 1 == newest.record.custody.binding
         assert host.key.public == newest.record.custody.host
+
+    run(test, substrate=substrate, lease_ms=600)
+
+
+def test_section_6_10_a_host_claims_no_more_what_was_withheld_until_something_is_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the schedules: it claimed again after each try, and each new round found its lease running."""
+    substrate = SilentSubstrate()
+    claimed: list[Fence] = []
+    tries: list[Certified] = []
+    bind, hold = binding._bind, Leases.hold
+
+    async def fails_at_first(host: Host, head: Certified) -> Certified | None:
+        tries.append(head)
+        return await bind(host, head) if len(tries) > 3 else None
+
+    async def noted(leases: Leases, agent: bytes, fence: Fence) -> None:
+        claimed.append(fence)
+        await hold(leases, agent, fence)
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        monkeypatch.setattr(binding, "_bind", fails_at_first)
+        monkeypatch.setattr(Leases, "hold", noted)
+        await half_bound(v, house, head)
+        host._begin(host.leases.run)
+        host.take(WorkItem(head=head))
+        await until(lambda: substrate.started)
+        assert 1 == claimed.count(head.record.custody.fence)
+        assert len(claimed) == 2
+        assert len(tries) > 3
 
     run(test, substrate=substrate, lease_ms=600)

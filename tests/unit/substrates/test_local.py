@@ -299,6 +299,36 @@ def test_code_inside_that_never_comes_to_rest_is_left_behind(
         outside.forget()
 
 
+STEPPING = """
+    class Desk(Agent):
+        @step
+        def work(self) -> None:
+            outside.happen("work")
+            outside.happen("worked")
+
+        async def run(self, ctx) -> None:
+            await self.work()
+"""
+
+
+def test_a_step_in_a_thread_is_waited_for_when_its_agent_is_stopped() -> None:
+    outside.forget()
+    blocked, release = threading.Event(), threading.Event()
+    outside.hooks.append(lambda _: (blocked.set(), release.wait(20), None)[2])
+
+    async def act(stage: Stage) -> list[str]:
+        running = asyncio.create_task(stage.execute_desk(STEPPING))
+        await asyncio.to_thread(blocked.wait, 20)
+        running.cancel()
+        asyncio.get_running_loop().call_later(0.1, release.set)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return list(outside.effects)  # a successor begins here: nothing may happen beside it
+
+    assert on_stage(act) == ["work", "worked"]
+    outside.forget()
+
+
 def test_a_thousand_agents_live_in_one_process_and_none_is_starved() -> None:
     """Each takes steps, waits for a message, and takes another."""
     text = """

@@ -8,17 +8,11 @@ execute at once" leans on them. Times are milliseconds of the reader's own CLOCK
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.record import AgentRecord, Fence
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value
-from sojourn.core.base.limits import (
-    CLOCK_DRIFT,
-    HOST_MARGIN,
-    ROUND_BASE_MS,
-    ROUND_DOUBLINGS_MAX,
-)
+from sojourn.core.base.limits import CLOCK_DRIFT, HOST_MARGIN
 from sojourn.core.zone.envelope import Envelope
 
 __all__ = [
@@ -31,10 +25,6 @@ __all__ = [
     "candidates",
     "rank",
 ]
-
-
-_DOUBLINGS_MAX: Final = 16
-"""From a lease of a millisecond to the longest round."""
 
 
 class Claim(Value):
@@ -187,14 +177,9 @@ class HostLease:
             del self._declining[key]
 
 
-def away_ms(lease_ms: int, times: int) -> float:
-    """Return how long a host stays away from an agent whose lease is withheld, after so many `times` (§6.10).
-
-    What it was granted has run out then, at every anchor; and in the longest round a leader finds that it has.
-    """
-    once_ms = lease_ms * (1 + 2 * CLOCK_DRIFT)
-    longest_ms = max(once_ms, ROUND_BASE_MS << ROUND_DOUBLINGS_MAX)
-    return min(once_ms * (1 << min(times, _DOUBLINGS_MAX)), longest_ms)
+def away_ms(lease_ms: int) -> float:
+    """Return after what time nothing of a lease that its host claims no longer runs at any anchor (§6.10)."""
+    return lease_ms * (1 + 2 * CLOCK_DRIFT)
 
 
 def candidates(record: AgentRecord, envelopes: Mapping[bytes, Envelope]) -> Sequence[bytes]:

@@ -83,7 +83,7 @@ class HostNode(Node):
         self.lease = HostLease(self.manifest.lease_ms, committee.n, committee.quorum)
         self.runs: dict[bytes, Run] = {}
         self._seen_to: set[bytes] = set()
-        self._withheld: dict[bytes, int] = {}
+        self._away_from: dict[bytes, bytes] = {}
         self._arrivals = Arrivals(self.manifest.f)
         self._sequence = self.wall_ms()
         self._beats = 0
@@ -242,35 +242,26 @@ class HostNode(Node):
         custody, status = head.record.custody, head.record.eligibility.status
         if custody.zone != self.zone.zone or status not in ACTING:
             return
-        if custody.host == self.identity.public:
+        if (
+            custody.host == self.identity.public
+            and self._away_from.get(agent) != head.record.digest
+        ):
             self.take_up(head)
             return
         self._seen_to.add(agent)
         self.after(self._rank(head.record) * RANK_STEP_MS + 1, lambda: self._bind(head))
 
     def lost(self, head: Certified, *, is_withheld: bool) -> None:
-        """Look again at an agent whose lease is lost; if it is withheld, bind it anew (protocol §6.10)."""
+        """Look again at an agent whose lease is lost; if it is withheld, only to bind it anew (protocol §6.10)."""
         agent = head.record.agent_id
         if not is_withheld:
             self.after(_LOOK_AGAIN_MS, lambda: self._find(agent))
             return
         self.simulator.counts["bound anew"] += 1
+        self._away_from[agent] = head.record.digest
         self._seen_to.add(agent)
-        times = self._withheld.get(agent, 0)
-        self._withheld[agent] = times + 1
-
-        def again(newest: Certified | None) -> None:
-            if newest is not None and newest.record == head.record:
-                self._bind(newest)
-            else:
-                self._found(agent, newest)
-
-        wait_ms = away_ms(self.manifest.lease_ms, times)
-        self.after(wait_ms, lambda: self._newest(agent, again))
-
-    def advanced(self, agent: bytes) -> None:
-        """Forget that a lease was withheld: something was decided under it."""
-        self._withheld.pop(agent, None)
+        wait_ms = away_ms(self.manifest.lease_ms)
+        self.after(wait_ms, lambda: self._newest(agent, lambda newest: self._found(agent, newest)))
 
     def _rank(self, record: AgentRecord) -> int:
         order = list(candidates(record, self.zone.envelopes))

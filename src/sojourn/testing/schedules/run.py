@@ -243,7 +243,6 @@ class Run:
             self.host.lost(self.head, is_withheld=False)
             return
         self.head, self._undecided_ms = decided, None
-        self.host.advanced(self.agent)
         if then is not None:
             then()
         else:
