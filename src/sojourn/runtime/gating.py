@@ -15,11 +15,13 @@ from sojourn.core.protocol import asking
 from sojourn.runtime.frames import (
     Answer,
     Ask,
+    AskRelease,
     Done,
     Intend,
     Permitted,
     Petitioned,
     Problem,
+    Release,
     Unapproved,
 )
 from sojourn.runtime.ports import Custodian
@@ -45,8 +47,13 @@ class Gate:
         """Whether the agent's steps or time are used up, so that it may only lie down."""
         return self._custodian.record.eligibility.is_exhausted
 
-    async def intend(self, frame: Intend) -> Answer:
-        """Have an intent made final, or that it is denied, and return what the agent's side is told."""
+    async def rule(self, frame: Intend | Release | Ask | AskRelease) -> Answer:
+        """Have made final what is asked, or that it is denied, and return what the agent's side is told."""
+        if isinstance(frame, Ask | AskRelease):
+            return await self._ask(frame)
+        return await self._intend(frame)
+
+    async def _intend(self, frame: Intend | Release) -> Answer:
         named = digest_of(frame.petition) if frame.petition else None
         try:
             approvals = self._answered(named)
@@ -59,8 +66,7 @@ class Gate:
             self._settle(named)
             return await self._deny(frame, denied)
 
-    async def ask(self, frame: Ask) -> Answer:
-        """Have a petition made final, or that it is denied, and return what the agent's side is told."""
+    async def _ask(self, frame: Ask | AskRelease) -> Answer:
         try:
             petition = await self._proposer.ask(frame)
             return Petitioned(petition=petition, is_spent=self.is_spent)
@@ -93,8 +99,8 @@ class Gate:
         if named is not None:
             self._custodian.withdraw(named)
 
-    async def _deny(self, frame: Intend | Ask, denied: Denied) -> Problem:
-        """Have it journaled that the gate denied an effect, before the code is told."""
+    async def _deny(self, frame: Intend | Release | Ask | AskRelease, denied: Denied) -> Problem:
+        """Have it journaled that the gate denied an action, before the code is told."""
         await self._proposer.deny(frame, denied)
         return problem_of(denied, is_spent=self.is_spent)
 

@@ -7,24 +7,37 @@ live lease (protocol §10).
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
-from sojourn.core.agent.memory.blocks import links_in
+from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
+from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, residency_of
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
+from sojourn.core.policy.request import Effect
+from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
+from sojourn.runtime.flow import Course, Flow
+from sojourn.runtime.frames import (
+    SPELLED_BYTES_MAX,
+    Ask,
+    AskRelease,
+    Commit,
+    Intend,
+    Release,
+    Rest,
+)
 from sojourn.runtime.holdings import Holdings, size_change
-from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
+from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
+    Apart,
     Asked,
     Considered,
     Denial,
@@ -33,10 +46,16 @@ from sojourn.runtime.records import (
     Outcome,
     Raised,
     Record,
+    Resume,
     parse_record,
 )
 
-__all__ = ["Proposer", "read_spelled"]
+__all__ = ["DECLASSIFY", "Proposer", "read_spelled"]
+
+DECLASSIFY: Final = "declassify"
+"""The action that is asked for a step which takes labels off its result."""
+_Gated: TypeAlias = Intend | Ask | Release | AskRelease
+"""What is asked of the gate, or of people where the gate permits it only so."""
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
@@ -45,11 +64,17 @@ REASON_CHARS_MAX: Final = 16_384
 
 
 class Proposer:
-    """Proposes one agent's transitions. `journal` is the final one; `holdings` says what is the agent's."""
+    """Proposes one agent's transitions. `journal` is the final one; `holdings` says what is the agent's.
 
-    def __init__(self, custodian: Custodian, journal: Journal, holdings: Holdings) -> None:
+    `flow` says by what it is bound.
+    """
+
+    def __init__(
+        self, custodian: Custodian, journal: Journal, holdings: Holdings, flow: Flow
+    ) -> None:
         self.journal = journal
         self._holdings = holdings
+        self._flow = flow
         self._custodian = custodian
         self._staying: dict[bytes, Collection[str]] = {}
         self._held: list[tuple[Commit, Mapping[bytes, bytes]]] = []
@@ -80,26 +105,75 @@ class Proposer:
             raise Rejected(problem, reason="out-of-turn", where="frame.spent")
         is_last = frame.rest is not None or frame.resume.ended is not None
         if self._custodian.record.eligibility.is_exhausted and not is_last:
+            self._flow.hold(frame.records)
             self._held.append((frame, kept))
             return
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Asked | Intended | Denial) for record, _ in parsed):
-            problem = "the agent's side wrote what the gate answered"
+        if any(isinstance(record, Asked | Intended | Denial | Apart) for record, _ in parsed):
+            problem = "the agent's side wrote what the host alone writes"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
         _check_unlinked(frame.records, plain)
-        journal = self.journal.append(plain, frame.resume)
+        before, after = len(self.journal), len(self.journal) + len(parsed)
+        check_resume(frame.resume, after)
         self._check_roots(frame)
+        course = await self._follow(frame, [record for record, _ in parsed], kept)
+        marks = self._flow.marks_of(frame.records)
+        resume = self._flow.bound(self.journal.resume, frame.resume, before, marks)
         compartments = await self._changed(frame.roots, kept)
-        await self._propose(
-            journal,
+        await self._record(
+            [plain for _, plain in parsed],
+            marks,
+            resume,
             self._status(frame),
             compartments=compartments,
             blocks=kept,
-            records=len(plain),
             spent={**frame.spent, STEPS: _steps(record for record, _ in parsed)},
             wake=() if frame.rest is None else (_wake(frame.rest),),
+        )
+        self._flow.settle(frame, course)
+
+    async def _follow(
+        self, frame: Commit, records: Sequence[Record], kept: Mapping[bytes, bytes]
+    ) -> Course:
+        """Check what became of memory against what the code has used, and return what it has come to."""
+        source = Overlay(kept, self._custodian.blocks)
+        course = await at_hand(self._custodian, partial(self._flow.follow, frame, records, source))
+        snapshots = (segment.memory for segment in frame.resume.segments)
+        for name, root in (item for roots in (frame.roots, *snapshots) for item in roots.items()):
+            if root != ZERO:
+                for holders in self._holdings.file(name, root):
+                    self._flow.check_links(name, holders)
+        return course
+
+    async def _record(
+        self,
+        records: list[Any],
+        marks: Sequence[Marks],
+        resume: Resume,
+        status: Status | None,
+        *,
+        compartments: dict[str, Compartment] | None = None,
+        blocks: Mapping[bytes, bytes] | None = None,
+        spent: Mapping[str, int] | None = None,
+        wake: tuple[Wake, ...] = (),
+    ) -> None:
+        """Make plain records final, apart from the journal if they may not be wherever that is."""
+        record = self._custodian.record
+        if compartments:
+            memory = msgspec.structs.replace(record.memory, compartments=compartments)
+            record = msgspec.structs.replace(record, memory=memory)
+        put = partial(put_apart, records, marks, record, self._custodian.blocks)
+        entries, kept, made = await at_hand(self._custodian, put)
+        await self._propose(
+            self.journal.append(entries, resume),
+            status,
+            compartments=kept,
+            blocks={**(blocks or {}), **made},
+            records=len(entries),
+            spent=spent,
+            wake=wake,
         )
 
     def _joined(
@@ -116,7 +190,9 @@ class Proposer:
         joined = msgspec.structs.replace(frame, records=records, spent=dict(spent))
         return joined, dict(ChainMap(*map(dict, reversed(blocks))))
 
-    async def intend(self, frame: Intend, approvals: tuple[SignedApproval, ...] = ()) -> str:
+    async def intend(
+        self, frame: Intend | Release, approvals: tuple[SignedApproval, ...] = ()
+    ) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
 
         `approvals` are the answers to the petition that it names.
@@ -125,19 +201,27 @@ class Proposer:
         intent = msgspec.structs.replace(
             self._intent(frame), petition=frame.petition, approvals=approvals
         )
-        record = _intended(frame, intent.key, approvals)
-        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        journal = self.journal.append([plain_record(_intended(frame.call, intent))])
+        saved = journal.save(self._elsewhere())
         self.check_lease()
         try:
             permit = await self._custodian.intend(intent, self._draft(saved, records=1))
         finally:
             saved.forget()
         self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
+        if isinstance(frame, Release):
+            self._flow.permit(frame)
+        self._custodian.log("gate", f"{intent.action} permitted. {' '.join(permit.policies)}")
         return intent.key
 
-    async def ask(self, frame: Ask) -> Petition:
+    async def ask(self, frame: Ask | AskRelease) -> Petition:
         """Make a petition for an action final and return it. Raises `Denied`, and then nothing has changed."""
+        if home_of(self._flow.marks):
+            raise Denied(
+                f"step {frame.step!r} waits for an approval, and its agent has used what may not be everywhere: "
+                "what people are shown stands in the journal, which travels",
+                remedy="Ask before that is used, or behind a restart point",
+            )
         if digest(frame.spelled) != frame.arguments:
             problem = "the arguments to approve are not those of the step"
             raise Rejected(problem, reason="bad-field", where="frame.spelled")
@@ -152,7 +236,8 @@ class Proposer:
         finally:
             saved.forget()
         self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} waits for an approval by {petition.asked_of}")
+        action, people = petition.action, petition.asked_of
+        self._custodian.log("gate", f"{action} waits for an approval by {people}")
         return petition
 
     async def _wake_up(self) -> None:
@@ -160,37 +245,55 @@ class Proposer:
         if self._awake() is not None:
             await self._propose(self.journal, self._awake())
 
-    def _intent(self, frame: Intend | Ask) -> Intent:
-        record = self._custodian.record
-        return Intent(
-            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
-            step=frame.step,
-            action=frame.action,
-            effect=frame.effect,
-            arguments=frame.arguments,
-            cost_micros=frame.cost_micros,
-            tokens=frame.tokens,
-        )
+    async def deny(self, frame: _Gated, denied: Denied) -> None:
+        """Make final that the gate denied an effect or a release, and why, before the code is told of it.
 
-    async def deny(self, frame: Intend | Ask, denied: Denied) -> None:
-        """Make final that the gate denied an effect, and why: the code is told of it only afterwards."""
+        It says what bound code has asked for, and stands where its other records do (protocol §10.10).
+        """
         record = plain_record(self._denial(frame, denied))
-        await self._propose(self.journal.append([record]), self._awake(), records=1)
+        marks, resume = [self._flow.marks], self.journal.resume
+        bound = self._flow.bound(resume, resume, len(self.journal), marks)
+        await self._record([record], marks, bound, self._awake())
 
-    def _denial(self, frame: Intend | Ask, denied: Denied) -> Denial:
+    def _denial(self, frame: _Gated, denied: Denied) -> Denial:
         record = self._custodian.record
         return Denial(
             call=frame.call,
             step=frame.step,
             arguments=frame.arguments,
-            action=frame.action,
-            effect=frame.effect,
+            action=_action(frame),
+            effect=_effect(frame),
             at_ms=self._custodian.now_ms(),
             zone=record.custody.zone,
             version=record.version,
             cause="exhausted" if isinstance(denied, BudgetExhausted) else "denied",
             reason=denied.problem[:REASON_CHARS_MAX],
             remedy=denied.remedy[:REASON_CHARS_MAX],
+        )
+
+    def _intent(self, frame: _Gated) -> Intent:
+        """Return what the gate is asked, with the labels of all that the code has used."""
+        record, used = self._custodian.record, self._flow.marks
+        intent = Intent(
+            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
+            step=frame.step,
+            action=_action(frame),
+            effect=_effect(frame),
+            arguments=frame.arguments,
+            labels=labels_of(used),
+            residency=residency_of(used),
+        )
+        if isinstance(frame, Intend | Ask):
+            declared = {"cost_micros": frame.cost_micros, "tokens": frame.tokens}
+            return msgspec.structs.replace(intent, **declared)
+        kept = self._flow.check_release(frame)
+        labels, residency = labels_of(kept), residency_of(kept)
+        return msgspec.structs.replace(
+            intent,
+            labels=labels,
+            residency=residency,
+            labels_dropped=tuple(label for label in intent.labels if label not in labels),
+            residency_dropped=tuple(place for place in intent.residency if place not in residency),
         )
 
     def note_places(self, places: Sequence[Assessment]) -> None:
@@ -205,6 +308,11 @@ class Proposer:
         self.check_lease()
         await self._custodian.depart(zone)
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether there is what can become final with the transition alone that lays the agent to rest."""
+        return bool(self._held)
+
     async def rest(self, frame: Rest) -> None:
         """Let the agent rest, dormant, until a time or a message."""
         if self._held:
@@ -216,8 +324,8 @@ class Proposer:
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
         ended = msgspec.structs.replace(self.journal.resume, ended="raised")
-        journal = self.journal.append([plain_record(Raised(failure=failure))], ended)
-        await self._propose(journal, Status.DORMANT, records=1)
+        record = plain_record(Raised(failure=failure))
+        await self._record([record], [self._flow.marks], ended, Status.DORMANT)
 
     async def _propose(
         self,
@@ -279,14 +387,15 @@ class Proposer:
 
     def _check_roots(self, frame: Commit) -> None:
         """Check that all roots are the agent's own, and that what is held elsewhere does not change."""
-        compartments, elsewhere = self._memory.compartments, self._elsewhere()
+        compartments, elsewhere = of_the_agent(self._memory.compartments), self._elsewhere()
         for roots in (frame.roots, *(segment.memory for segment in frame.resume.segments)):
             unknown = roots.keys() - compartments.keys()
             if unknown:
                 problem = f"there is no compartment {min(unknown)!r}"
                 raise Rejected(problem, reason="bad-field", where="frame")
             self._holdings.check_own(root for root in roots.values() if root != ZERO)
-        if any(frame.roots.get(n, compartments[n].root) != compartments[n].root for n in elsewhere):
+        away = elsewhere & compartments.keys()
+        if any(frame.roots.get(n, compartments[n].root) != compartments[n].root for n in away):
             problem = "a compartment that is held elsewhere has changed"
             raise Rejected(problem, reason="bad-change", where="frame")
 
@@ -332,7 +441,7 @@ def read_spelled(data: bytes) -> Any:
     return plain
 
 
-def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
+def _asked(frame: Ask | AskRelease, petition: Petition, spelled: Any) -> Asked:
     return Asked(
         call=frame.call,
         step=frame.step,
@@ -340,6 +449,14 @@ def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
         petition=petition,
         spelled=spelled,
     )
+
+
+def _action(frame: _Gated) -> str:
+    return DECLASSIFY if isinstance(frame, Release | AskRelease) else frame.action
+
+
+def _effect(frame: _Gated) -> Effect:
+    return "none" if isinstance(frame, Release | AskRelease) else frame.effect
 
 
 def _wake(rest: Rest) -> Wake:
@@ -351,15 +468,31 @@ def _steps(records: Iterable[Record]) -> int:
     return sum(isinstance(record, Outcome | Considered) for record in records)
 
 
-def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) -> Intended:
+def _intended(call: int, intent: Intent) -> Intended:
     return Intended(
-        call=frame.call,
-        step=frame.step,
-        arguments=frame.arguments,
-        action=frame.action,
-        effect=frame.effect,
-        key=key,
-        cost_micros=frame.cost_micros,
-        tokens=frame.tokens,
-        approvals=approvals,
+        call=call,
+        step=intent.step,
+        arguments=intent.arguments,
+        action=intent.action,
+        effect=intent.effect,
+        key=intent.key,
+        labels=intent.labels,
+        labels_dropped=intent.labels_dropped,
+        residency=intent.residency,
+        residency_dropped=intent.residency_dropped,
+        cost_micros=intent.cost_micros,
+        tokens=intent.tokens,
+        approvals=intent.approvals,
     )
+
+
+class Overlay:
+    """A source of blocks that sees new ones over another's."""
+
+    def __init__(self, new: Mapping[bytes, bytes], source: BlockSource) -> None:
+        self._new, self._source = new, source
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block. Raises `MissingBlock`."""
+        data = self._new.get(named)
+        return self._source.get(named) if data is None else data
