@@ -41,7 +41,7 @@ def _everything_travels(patch: pytest.MonkeyPatch) -> None:
 
 def _nothing_is_locked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WorkingMemory, "check_covered", lambda self, name, marks: None)
-    patch.setattr(Flow, "_bind", lambda self, marks, roots, snapshots: None)
+    patch.setattr(Flow, "_bind", lambda self, *_: None)
     patch.setattr(Flow, "check_links", lambda self, name, holders: None)
 
 
@@ -51,7 +51,7 @@ def _nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
         return False
 
     patch.setattr(WorkingMemory, "_forgets", forgets)
-    patch.setattr(Flow, "_bind", lambda self, marks, roots, snapshots: None)
+    patch.setattr(Flow, "_bind", lambda self, *_: None)
 
 
 @pytest.mark.parametrize(
