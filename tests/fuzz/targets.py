@@ -72,6 +72,7 @@ from sojourn.core.protocol.exchange import (
     decode_work,
 )
 from sojourn.core.protocol.gossip import News
+from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
@@ -173,6 +174,7 @@ VALUES: Final = (
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
     _row(SignedDocument),
+    _row(Fraud),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )

@@ -16,11 +16,13 @@ from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import (
     GOSSIP_ROUND_MS,
     ORDERS_AT_ONCE,
+    PROOFS_AT_ONCE,
     PUBLISHED_AT_ONCE,
     SPREAD_PAUSE_MS,
     SPREAD_ZONES,
 )
 from sojourn.core.protocol import exchange, gossip
+from sojourn.core.quorum.fraud import Fraud
 from sojourn.runtime.zone_client import ZoneClient
 
 if TYPE_CHECKING:
@@ -35,10 +37,10 @@ _PAUSE_S: Final = SPREAD_PAUSE_MS / 1000
 _ASK_AGAIN_S: Final = 0.05
 _ASKING_S: Final = 2.0
 _KIND_BYTES_MAX: Final = 1024 * 1024
-"""What one message tells of manifests, of envelopes, of endorsements, of orders and of documents each."""
+"""What one message tells of manifests, of envelopes, of endorsements, of orders, of documents and of proofs each."""
 
 V = TypeVar("V", bound=Value)
-Edict: TypeAlias = SignedOrder | SignedDocument
+Told: TypeAlias = SignedOrder | SignedDocument | Fraud
 
 
 class Gossip:
@@ -50,7 +52,7 @@ class Gossip:
         self._asked = asyncio.Event()
         self._note_asked()
         self._chance = anchor.chance
-        self._fresh: list[tuple[Edict, bool]] = []
+        self._fresh: list[tuple[Told, bool]] = []
 
     async def run(self) -> None:
         """Gossip for ever. Raises `StoreFailed`."""
@@ -131,7 +133,7 @@ class Gossip:
 
     # --- what cannot wait for a round -----------------------------------------------------------------
 
-    def spread(self, edicts: Iterable[Edict], teller: bytes) -> None:
+    def spread(self, edicts: Iterable[Told], teller: bytes) -> None:
         """Tell of edicts at once that are news here: this zone's anchors, unless one of them told, and others."""
         is_under_way = bool(self._fresh)
         self._fresh += [(edict, teller == self._anchor.zone_id) for edict in edicts]
@@ -146,13 +148,13 @@ class Gossip:
             self._tell_at_home([edict for edict, is_known_here in told if not is_known_here])
             self._tell_abroad([edict for edict, _ in told])
 
-    def _tell_at_home(self, edicts: Sequence[Edict]) -> None:
+    def _tell_at_home(self, edicts: Sequence[Told]) -> None:
         zone = self._anchor.zone
         for peer in range(zone.n) if edicts else ():
             if peer != self._anchor.index:
                 self._anchor.begin(self._tell, zone, peer, edicts)
 
-    def _tell_abroad(self, edicts: Sequence[Edict]) -> None:
+    def _tell_abroad(self, edicts: Sequence[Told]) -> None:
         """Tell one anchor of each of some zones, and of those that an agent went to from here."""
         anchor = self._anchor
         others = [zone for zone in anchor.manifests if zone != anchor.zone_id]
@@ -161,7 +163,7 @@ class Gossip:
             client = ZoneClient(anchor.manifests[zone], anchor.connections)
             anchor.begin(self._tell, client, self._chance.randrange(client.n), edicts)
 
-    def _gone_to(self, edicts: Sequence[Edict]) -> Iterator[bytes]:
+    def _gone_to(self, edicts: Sequence[Told]) -> Iterator[bytes]:
         orders = (edict.order for edict in edicts if isinstance(edict, SignedOrder))
         for agent in dict.fromkeys(order.agent for order in orders):
             head = self._anchor.shelf.dossier(agent).head
@@ -169,10 +171,11 @@ class Gossip:
             if migration is not None and migration.to_zone in self._anchor.manifests:
                 yield migration.to_zone
 
-    async def _tell(self, client: ZoneClient, index: int, edicts: Sequence[Edict]) -> None:
+    async def _tell(self, client: ZoneClient, index: int, edicts: Sequence[Told]) -> None:
         news = gossip.News(
             orders=tuple(edict for edict in edicts if isinstance(edict, SignedOrder)),
             documents=tuple(edict for edict in edicts if isinstance(edict, SignedDocument)),
+            proofs=tuple(edict for edict in edicts if isinstance(edict, Fraud)),
         )
         try:
             await client.call(index, gossip.Tell(news=fitting(news)), timeout_s=_ROUND_S)
@@ -188,6 +191,7 @@ def fitting(news: gossip.News) -> gossip.News:
         endorsements=_first(news.endorsements),
         orders=_first(news.orders[:ORDERS_AT_ONCE]),
         documents=_first(news.documents[:PUBLISHED_AT_ONCE]),
+        proofs=_first(news.proofs[:PROOFS_AT_ONCE]),
     )
 
 

@@ -17,6 +17,8 @@ DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
 """A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+PROOF_BYTES_MAX: Final = 32 * 1024
+"""A `Fraud` that is told on by gossip: two votes, and a certificate of 31 anchors. Typical: 600 bytes."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
 PUBLISHED_BYTES_MAX: Final = DOCUMENT_BYTES_MAX + ORDER_BYTES_MAX
@@ -90,6 +92,17 @@ PUBLISHED_AT_ONCE: Final = 64
 """Documents in one message."""
 ORDERS_AT_ONCE: Final = 256
 """Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
+PROOFS_MAX: Final = 1024
+"""Anchors, of all zones, of which one anchor keeps a proof that they lied; one proof for each."""
+STRANGE_PROOFS_MAX: Final = PROOFS_MAX // 4
+"""Of them, those of zones that nobody here has a use for, of one teller: zones are free, and lies in them."""
+PROOFS_AT_ONCE: Final = 64
+"""Proofs in one message: to check them takes some 10 ms, or 100 if each shows a certificate of 31 anchors."""
+WITNESSED_SLOTS_MAX: Final = 1024
+"""Slots of which an anchor remembers who voted for what, the newest: what is said later of older ones is compared
+with what it has stored as decided."""
+WITNESSED_CERTIFICATES_MAX: Final = 16
+"""Certificates of one slot that are remembered, and for each anchor so many single votes: an honest slot has two."""
 ATTACHMENTS_MAX: Final = 64
 ROUNDS_MAX: Final = 2**31
 APPLICATIONS_MAX: Final = 4096
