@@ -151,7 +151,10 @@ class Edicts:
 
     def _is_done(self, signed: SignedOrder) -> bool:
         record = self._record(signed)
-        return record is not None and record.governance.ordered_ms == signed.order.issued_ms
+        if record is None:
+            return False
+        ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
+        return ordered_ms == signed.order.issued_ms
 
     def _why(self, signed: SignedOrder) -> str:
         match self._judge(signed):

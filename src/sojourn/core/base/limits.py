@@ -79,7 +79,8 @@ ORDERS_MAX: Final = 8192
 STRANGE_ORDERS_MAX: Final = ORDERS_MAX // 4
 """Of them, what one teller may tell about agents that nobody here knows: keys and agents are free."""
 ORDERS_PER_AGENT_MAX: Final = 16
-"""Orders known to hold about one agent, which are not carried out: the newest; officers who give more have erred."""
+"""Orders of one matter known to hold about one agent, which are not carried out: the newest; officers who give more
+have erred."""
 SUCCESSORS_KNOWN_MAX: Final = 1024
 """Documents that one anchor knows to succeed others, of all lines. Typical: 2 KB each."""
 SUCCESSORS_PER_LINE_MAX: Final = 64
