@@ -16,6 +16,7 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.records import (
+    Barred,
     Began,
     Considered,
     Denial,
@@ -156,6 +157,7 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Outcome: _outcome,
     Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}",
     Denial: lambda r: f"{r.step} may not do {r.action} ({r.effect}): {' '.join(r.reason.split())}",
+    Barred: lambda r: f"was not run here: {' '.join(r.reason.split())}",
     Now: lambda r: f"asked for the time: {when(r.at_ms)}",
     Line: _logged,
     Sleeping: lambda r: f"sleeps until {when(r.until_ms)}",

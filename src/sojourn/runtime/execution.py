@@ -57,10 +57,10 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.holdings import Holdings
-from sojourn.runtime.journal import Journal, at_hand
+from sojourn.runtime.journal import Journal, at_hand, first_resume
 from sojourn.runtime.ports import Channel, Custodian, Message
 from sojourn.runtime.proposing import Proposer
-from sojourn.runtime.records import Failure, Raised, Resume, Returned, Segment, describe
+from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
 
 __all__ = ["Ending", "Execution", "How"]
 
@@ -157,24 +157,15 @@ class Execution:
 
     async def _run(self) -> Ending:
         journal = await Journal.load(self._custodian)
-        is_fresh = journal is None
-        journal = journal or Journal.begin(self._custodian, self._first_resume())
+        is_fresh = journal is None or await journal.is_blank(self._custodian)
+        if journal is None:
+            journal = Journal.begin(self._custodian, first_resume(self._custodian, self._arguments))
         if journal.resume.ended is not None:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
         self._proposer = Proposer(self._custodian, journal, self._holdings)
         await self._start(journal, fresh=is_fresh)
         return await self._serve()
-
-    def _first_resume(self) -> Resume:
-        memory = self._custodian.record.memory
-        roots = {name: compartment.root for name, compartment in memory.compartments.items()}
-        return Resume(
-            run=0,
-            seed=self._custodian.entropy(32),
-            arguments=self._arguments,
-            segments=(Segment(memory=roots, start=0),),
-        )
 
     def _roots(self, resume: Resume) -> set[bytes]:
         compartments = self._custodian.record.memory.compartments.values()

@@ -18,11 +18,19 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import bad_field, encode_block
 from sojourn.core.base.errors import Rejected
+from sojourn.runtime.course import Arguments
 from sojourn.runtime.ports import Custodian
-from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume, decode_record
+from sojourn.runtime.records import (
+    REPLAY_RECORDS_MAX,
+    Barred,
+    Record,
+    Resume,
+    Segment,
+    decode_record,
+)
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["Journal", "Saved", "at_hand", "check_resume", "plain_record"]
+__all__ = ["Journal", "Saved", "at_hand", "check_resume", "first_resume", "plain_record"]
 
 T = TypeVar("T")
 
@@ -99,8 +107,21 @@ class Journal:
                 read = partial(self._read, start, min(start + READ_AT_ONCE, stop))
                 yield number, await at_hand(custodian, read)
 
+    async def is_blank(self, custodian: Custodian) -> bool:
+        """Tell whether the agent never ran: it has no records but of what kept it from running."""
+        if not isinstance(await self.last_of(custodian), Barred | None):
+            return False
+        return not [records async for _, records in self.history(custodian) if records]
+
+    async def last_of(self, custodian: Custodian) -> Record | None:
+        """Return the last record, if there is one, fetching what it takes."""
+        return await at_hand(custodian, self.last) if len(self) else None
+
     def _read(self, start: int, stop: int) -> list[bytes]:
-        return [encode_block(plain) for plain in self._log.slice(start, stop)]
+        """Return the bytes of records, those left out that no code is shown."""
+        return [
+            encode_block(plain) for plain in self._log.slice(start, stop) if not _is_barred(plain)
+        ]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -129,6 +150,22 @@ def check_resume(resume: Resume, length: int) -> None:
     if total > REPLAY_RECORDS_MAX:
         problem = f"a resume would replay {total} records, more than {REPLAY_RECORDS_MAX}"
         raise Rejected(problem, reason="too-large", where="resume.segments")
+
+
+def _is_barred(plain: Any) -> bool:
+    return isinstance(plain, dict) and plain.get("kind") == Barred.__struct_config__.tag
+
+
+def first_resume(custodian: Custodian, arguments: Arguments = ((), {})) -> Resume:
+    """Return what an agent begins with that has no journal yet; `arguments` are those of `run`, plain values."""
+    memory = custodian.record.memory
+    roots = {name: compartment.root for name, compartment in memory.compartments.items()}
+    return Resume(
+        run=0,
+        seed=custodian.entropy(32),
+        arguments=arguments,
+        segments=(Segment(memory=roots, start=0),),
+    )
 
 
 def plain_record(record: Record) -> Any:

@@ -23,6 +23,7 @@ from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
+    Barred,
     Considered,
     Denial,
     Failure,
@@ -81,8 +82,8 @@ class Proposer:
             return
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Intended | Denial) for record, _ in parsed):
-            problem = "the agent's side wrote what the gate answered"
+        if any(isinstance(record, Intended | Denial | Barred) for record, _ in parsed):
+            problem = "the agent's side wrote what only its host may"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
         _check_unlinked(frame.records, plain)
@@ -159,6 +160,20 @@ class Proposer:
             reason=denied.problem[:REASON_CHARS_MAX],
             remedy=denied.remedy[:REASON_CHARS_MAX],
         )
+
+    async def bar(self, denied: Denied) -> None:
+        """Make final that the agent may not be executed here, and why, unless the journal says so last of all."""
+        record = self._custodian.record
+        barred = Barred(
+            at_ms=self._custodian.now_ms(),
+            zone=record.custody.zone,
+            version=record.version,
+            reason=denied.problem[:REASON_CHARS_MAX],
+            remedy=denied.remedy[:REASON_CHARS_MAX],
+        )
+        last = await self.journal.last_of(self._custodian)
+        if last is None or not barred.repeats(last):
+            await self._propose(self.journal.append([plain_record(barred)]), None, records=1)
 
     def note_places(self, places: Sequence[Assessment]) -> None:
         """Remember which compartments would stay behind when the agent leaves for these places."""
