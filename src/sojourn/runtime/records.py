@@ -146,8 +146,8 @@ class Denial(Value, tag_field="kind", tag="denied"):
 class Barred(Value, tag_field="kind", tag="barred"):
     """The agent was not executed at all: the zone's policy, the agent's own, or its trust forbade it, and why.
 
-    The host writes it, once for a reason that lasts, and no code is shown it: none ran. `at_ms` is its clock (milliseconds
-    since 1970), `version` the newest version when it was asked, whose policies ruled, in `zone`.
+    The host writes it, once for a reason that lasts, and no code is shown it: none ran. `at_ms` is its clock
+    (milliseconds since 1970), `version` the newest version when it was asked, whose policies ruled, in `zone`.
     """
 
     at_ms: Count

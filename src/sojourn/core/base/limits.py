@@ -29,6 +29,8 @@ CHAPTER_BYTES_MAX: Final = BLOCK_BYTES_MAX
 """A `Chapter`: up to three records with their certificates, and a warrant. Typical: 8 KB. It travels as a block."""
 SUCCESSION_BYTES_MAX: Final = 256 * 1024
 """The seals of later documents in one chapter, all of which is written with every vote. Typical: 150 for each."""
+SUCCESSION_SPARE_BYTES_MAX: Final = SUCCESSION_BYTES_MAX // 8
+"""Of it, what may be spare: of 16 documents where 16 officers sign each, of four where 64 do."""
 CHUNK_BYTES: Final = 64 * 1024
 """Where large values are cut, so that a small change ships little."""
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -55,6 +57,8 @@ COOLING_MAX: Final = 16
 SUCCESSION_MAX: Final = 256
 """Later documents whose seals a chain of custody holds: those by whom other officers were named, and the newest of
 each line. A change of keys a year, in each of ten documents, for 25 years."""
+SUCCESSION_SPARE_MAX: Final = 16
+"""Of them, those without which the others prove as much, the newest: two runs of successors can be followed whole."""
 CHAPTERS_MAX: Final = 8192
 """Terms of custody in one life: a move a day for 22 years. To admit the last of them takes an anchor two seconds."""
 CHAPTERS_AT_ONCE: Final = 64
