@@ -26,7 +26,7 @@ from sojourn.core.quorum.witness import Witness
 
 if TYPE_CHECKING:
     from sojourn.anchor.caretaker import Caretaker
-    from sojourn.anchor.gossiping import Gossip
+    from sojourn.anchor.heralding import Heralding
     from sojourn.anchor.server import Anchor
 
 __all__ = ["Proofs"]
@@ -40,9 +40,9 @@ _PROOFS_IN_REPLY: Final = 32
 class Proofs:
     """The proofs of one anchor, and what it witnesses of its own zone."""
 
-    def __init__(self, anchor: "Anchor", caretaker: "Caretaker", gossip: "Gossip") -> None:
+    def __init__(self, anchor: "Anchor", caretaker: "Caretaker", heralding: "Heralding") -> None:
         """Know of none yet; who has them counted is told of them, and who spreads them."""
-        self._anchor, self._caretaker, self._gossip = anchor, caretaker, gossip
+        self._anchor, self._caretaker, self._heralding = anchor, caretaker, heralding
         self._witness = Witness(anchor.manifest.committee)
         self._writing = asyncio.Lock()
         self.known = KnownProofs()
@@ -135,7 +135,7 @@ class Proofs:
             await self._anchor.write(self._anchor.shelf.proof_changes(learned))
         if learned:
             self._anchor.begin(self._plan_accusations)
-            self._gossip.spread(learned, teller)
+            self._heralding.spread(learned, teller)
 
     async def _plan_accusations(self) -> None:
         """Plan what agents here owe to what is proved, a few at a time."""
