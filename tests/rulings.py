@@ -45,6 +45,7 @@ from sojourn.core.protocol.messages import (
     Voted,
 )
 from sojourn.core.protocol.promises import PromiseBook
+from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
 from sojourn.core.protocol.rates import RateBook
 from sojourn.core.protocol.validate import is_rated, slot_for
@@ -105,7 +106,7 @@ class PureAnchor:
         self.votes: list[Vote] = []
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
         self.rates, self.promises = RateBook(), PromiseBook()
-        self.edicts = KnownEdicts()
+        self.edicts, self.proofs = KnownEdicts(), KnownProofs()
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""
@@ -131,6 +132,7 @@ class PureAnchor:
             boot_ms=self.clock.boot_ms,
             boot=self.clock.boot,
             edicts=self.edicts,
+            proofs=self.proofs,
         )
 
     def learn_orders(self, *orders: SignedOrder, teller: bytes = NOBODY) -> list[SignedOrder]:

@@ -85,7 +85,9 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
         "stored SignedManifest",
         "stored SignedEndorsement",
     ),
-    "anchor/shelf.py:Shelf._told:load_row": ("stored SignedOrder", "stored SignedDocument"),
+    "anchor/shelf.py:Shelf._told:load_row": (
+        *("stored SignedOrder", "stored SignedDocument", "stored Fraud"),
+    ),
     "anchor/shelf.py:StoredBlocks.__getitem__:decode": ("document", "chapter"),
     "anchor/shelf.py:load_row:decode": ("stored Dossier",),
     "anchor/watermark.py:Watermarks.__init__:load_row": ("stored Vote",),

@@ -73,6 +73,7 @@ from sojourn.core.protocol.exchange import (
     decode_work,
 )
 from sojourn.core.protocol.gossip import News
+from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
@@ -98,9 +99,9 @@ from sojourn.runtime.keyfile import (
     write_key,
     write_public_key,
 )
-from sojourn.runtime.proposing import read_spelled
 from sojourn.runtime.records import Record, parse_record
 from sojourn.runtime.typed import encode_plain, from_plain, to_plain
+from sojourn.runtime.written import read_spelled
 from sojourn.stores.sqlite.wal import commit_frames, header_is_damaged
 from sojourn.transports.faults import Fault, decode_fault
 from sojourn.transports.frames import NOTICE, REQUEST, Frame, FrameReader, Unfit, header
@@ -175,6 +176,7 @@ VALUES: Final = (
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
     _row(SignedDocument),
+    _row(Fraud),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )

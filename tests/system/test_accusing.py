@@ -46,6 +46,12 @@ def forged(file: Path, vote_key: KeyPair) -> Path:
     return other
 
 
+def is_held(agents: Person, name: str, zone: str) -> bool:
+    """Tell whether a zone's anchors hold a proof against anchor 0 of another, and of nobody else."""
+    held = agents.good("zone", "proofs", name, "--json").json
+    return [(zone, 0, 1)] == [(each["zone"], each["anchor"], each["held_by"]) for each in held]
+
+
 def test_an_agent_counts_what_two_capsules_prove_of_a_zone(agents: Person) -> None:
     agents.good("keys", "new", "mallory")
     for name in ("a", "b"):
@@ -67,6 +73,7 @@ def test_an_agent_counts_what_two_capsules_prove_of_a_zone(agents: Person) -> No
     other = forged(agents.folder / "one.car", vote_key)
     agents.good("capsule", "verify", other)
 
+    assert "Nothing is proved" in agents.good("zone", "proofs", "a").text
     [counted] = agents.good("agent", "accuse", "two", "one.car", other, "--json").json
     assert ("b", [0]) == (counted["zone_name"], counted["liars"])
     shown = agents.agent("two")
@@ -74,6 +81,9 @@ def test_an_agent_counts_what_two_capsules_prove_of_a_zone(agents: Person) -> No
     assert (counted["zone"], 10, [0]) == (zone, events["levels_lost"], events["liars"])
     said = agents.good("agent", "show", "two").text
     assert f"counts against {zone}: 1 anchor proved to have lied" in said
+    for name in ("a", "b"):
+        until(lambda name=name: is_held(agents, name, counted["zone"]), "all zones know")
+    assert "1 anchor is proved to have lied" in agents.good("zone", "proofs", "a").text
     again = agents("agent", "accuse", "two", "one.car", other)
     assert (4, True) == (again.code, "all whom it names are named already" in again.line())
     assert "already" in agents.good("agent", "forgive", "two", "--key", "acme").text

@@ -12,7 +12,9 @@ then send, then run. What does not: any rule of the protocol (`core.protocol`), 
     hosts        who runs agents here, and which agents want whom
     caretaker    what is owed when nobody else acts;  pace  how patient it is
     forwarding   messages for agents that went on
+    edicts       what officers published;  proofs  which anchors are proved to have lied
     reapplying   what a target has forgotten of an agent that departed for it
     catching_up  what led to decisions that this anchor missed
-    gossiping    what places there are;  watermark  whether this store is older than its own votes
+    gossiping    what places there are;  heralding  what of it is told at once
+    watermark    whether this store is older than its own votes
 """

@@ -251,6 +251,13 @@ class Answers:
     async def _ask_watermark(self, ask: exchange.AskWatermark) -> exchange.Watermark:
         return exchange.Watermark(vote=self._anchor.seen.of(ask.anchor))
 
+    async def _show_votes(self, said: exchange.ShowVotes) -> Applied:
+        self._anchor.proofs.testified(said.votes)
+        return Applied()
+
+    async def _ask_proofs(self, ask: exchange.AskProofs) -> exchange.Proofs:
+        return self._anchor.proofs.after(ask.after)
+
     def _exchange(self, ask: gossip.Exchange, sender: bytes) -> gossip.Exchanged:
         """Tell what the sender lacks."""
         anchor = self._anchor
@@ -268,7 +275,9 @@ class Answers:
             why = "expired, or endorsed by no issuer that agents here rely on"
             problem = f"no room for {left_out[0]!r}, one of {len(left_out)} zones: {why}"
             raise Refused(problem)
-        if why := self._anchor.edicts.left_out(tell.news):
+        if why := self._anchor.edicts.left_out(tell.news) or self._anchor.proofs.left_out(
+            tell.news
+        ):
             raise Refused(why)
         return Applied()
 
@@ -284,6 +293,8 @@ class Answers:
         exchange.Consumed: _consumed,
         exchange.AskStatus: _ask_status,
         exchange.AskWatermark: _ask_watermark,
+        exchange.ShowVotes: _show_votes,
+        exchange.AskProofs: _ask_proofs,
     }
 
 

@@ -215,6 +215,7 @@ class Caretaker:
         change = RoundChange(state.slot, state.round, committee)
         ask = AskRound(slot=state.slot, round=state.round, entry=state.entry)
         await self._hear(change, ask)
+        self._anchor.proofs.heard(change)
         is_settled = change.decided is not None or change.certificate is not None
         if not is_settled and len(change.votes) >= committee.honest_witness:
             # Who has seen nothing of the slot opens it on the word of f+1, and then votes as well.
@@ -277,6 +278,7 @@ class Caretaker:
 
         ask = AskRound(slot=state.slot, round=state.round, entry=state.entry)
         await self._anchor.zone.ask_each(ask, take, timeout_s=_ASK_S)
+        self._anchor.proofs.heard(change)
         return change
 
     async def _drive(self, proposer: Proposer) -> None:

@@ -1,7 +1,7 @@
 """What one anchor knows of edicts: kept before it is acknowledged, seen to, and told on at once.
 
 What is news here is written, then proposed where its agents are (`caretaker`), and told to this zone's anchors and
-to some of other zones (`gossiping`); whoever was missed learns of it in a round of gossip.
+to some of other zones (`heralding`); whoever was missed learns of it in a round of gossip.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from sojourn.runtime.store import Change
 
 if TYPE_CHECKING:
     from sojourn.anchor.caretaker import Caretaker
-    from sojourn.anchor.gossiping import Gossip
+    from sojourn.anchor.heralding import Heralding
     from sojourn.anchor.server import Anchor
 
 __all__ = ["Edicts"]
@@ -33,9 +33,9 @@ _DOSSIERS_AT_ONCE: Final = 64
 class Edicts:
     """The edicts of one anchor."""
 
-    def __init__(self, anchor: "Anchor", caretaker: "Caretaker", gossip: "Gossip") -> None:
+    def __init__(self, anchor: "Anchor", caretaker: "Caretaker", heralding: "Heralding") -> None:
         """Know of none yet; who has them carried out is told of them, and who spreads them."""
-        self._anchor, self._caretaker, self._gossip = anchor, caretaker, gossip
+        self._anchor, self._caretaker, self._heralding = anchor, caretaker, heralding
         self._writing = asyncio.Lock()
         self.known = KnownEdicts()
 
@@ -90,7 +90,7 @@ class Edicts:
         if documents:
             self._anchor.begin(self._plan_amendments)
         if changes:
-            self._gossip.spread([*orders, *documents], teller)
+            self._heralding.spread([*orders, *documents], teller)
 
     async def _plan_amendments(self) -> None:
         """Plan what agents here owe to documents that were published, a few at a time."""
@@ -151,7 +151,10 @@ class Edicts:
 
     def _is_done(self, signed: SignedOrder) -> bool:
         record = self._record(signed)
-        return record is not None and record.governance.ordered_ms == signed.order.issued_ms
+        if record is None:
+            return False
+        ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
+        return ordered_ms == signed.order.issued_ms
 
     def _why(self, signed: SignedOrder) -> str:
         match self._judge(signed):

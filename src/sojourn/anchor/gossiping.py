@@ -1,24 +1,22 @@
 """Gossip: how an anchor learns of places and edicts, and whether its store is behind its votes (protocol §11, §13).
 
-Each round: one other anchor of this zone, and one of another zone, chosen by chance. Edicts do not wait for it.
+Each round: one other anchor of this zone, and one of another zone, chosen by chance. Some news does not wait
+for it (`heralding`).
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from sojourn.core.agent.governance import SignedDocument
-from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.encoding import Value, encode
 from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import (
     GOSSIP_ROUND_MS,
     ORDERS_AT_ONCE,
+    PROOFS_AT_ONCE,
     PUBLISHED_AT_ONCE,
-    SPREAD_PAUSE_MS,
-    SPREAD_ZONES,
 )
 from sojourn.core.protocol import exchange, gossip
 from sojourn.runtime.zone_client import ZoneClient
@@ -31,14 +29,12 @@ __all__ = ["Gossip", "fitting"]
 log = structlog.get_logger("anchor")
 
 _ROUND_S: Final = GOSSIP_ROUND_MS / 1000
-_PAUSE_S: Final = SPREAD_PAUSE_MS / 1000
 _ASK_AGAIN_S: Final = 0.05
 _ASKING_S: Final = 2.0
 _KIND_BYTES_MAX: Final = 1024 * 1024
-"""What one message tells of manifests, of envelopes, of endorsements, of orders and of documents each."""
+"""What one message tells of manifests, of envelopes, of endorsements, of orders, of documents and of proofs each."""
 
 V = TypeVar("V", bound=Value)
-Edict: TypeAlias = SignedOrder | SignedDocument
 
 
 class Gossip:
@@ -50,7 +46,6 @@ class Gossip:
         self._asked = asyncio.Event()
         self._note_asked()
         self._chance = anchor.chance
-        self._fresh: list[tuple[Edict, bool]] = []
 
     async def run(self) -> None:
         """Gossip for ever. Raises `StoreFailed`."""
@@ -129,56 +124,6 @@ class Gossip:
         if lacking != gossip.News():
             await client.call(index, gossip.Tell(news=lacking), timeout_s=_ROUND_S)
 
-    # --- what cannot wait for a round -----------------------------------------------------------------
-
-    def spread(self, edicts: Iterable[Edict], teller: bytes) -> None:
-        """Tell of edicts at once that are news here: this zone's anchors, unless one of them told, and others."""
-        is_under_way = bool(self._fresh)
-        self._fresh += [(edict, teller == self._anchor.zone_id) for edict in edicts]
-        if not is_under_way:
-            self._anchor.begin(self._spread)
-
-    async def _spread(self) -> None:
-        """Tell of what is new, message after message, until nothing is."""
-        while self._fresh:
-            await asyncio.sleep(_PAUSE_S)
-            told, self._fresh = self._fresh[:PUBLISHED_AT_ONCE], self._fresh[PUBLISHED_AT_ONCE:]
-            self._tell_at_home([edict for edict, is_known_here in told if not is_known_here])
-            self._tell_abroad([edict for edict, _ in told])
-
-    def _tell_at_home(self, edicts: Sequence[Edict]) -> None:
-        zone = self._anchor.zone
-        for peer in range(zone.n) if edicts else ():
-            if peer != self._anchor.index:
-                self._anchor.begin(self._tell, zone, peer, edicts)
-
-    def _tell_abroad(self, edicts: Sequence[Edict]) -> None:
-        """Tell one anchor of each of some zones, and of those that an agent went to from here."""
-        anchor = self._anchor
-        others = [zone for zone in anchor.manifests if zone != anchor.zone_id]
-        chosen = self._chance.sample(others, min(SPREAD_ZONES, len(others)))
-        for zone in dict.fromkeys((*self._gone_to(edicts), *chosen)):
-            client = ZoneClient(anchor.manifests[zone], anchor.connections)
-            anchor.begin(self._tell, client, self._chance.randrange(client.n), edicts)
-
-    def _gone_to(self, edicts: Sequence[Edict]) -> Iterator[bytes]:
-        orders = (edict.order for edict in edicts if isinstance(edict, SignedOrder))
-        for agent in dict.fromkeys(order.agent for order in orders):
-            head = self._anchor.shelf.dossier(agent).head
-            migration = head.record.migration if head is not None else None
-            if migration is not None and migration.to_zone in self._anchor.manifests:
-                yield migration.to_zone
-
-    async def _tell(self, client: ZoneClient, index: int, edicts: Sequence[Edict]) -> None:
-        news = gossip.News(
-            orders=tuple(edict for edict in edicts if isinstance(edict, SignedOrder)),
-            documents=tuple(edict for edict in edicts if isinstance(edict, SignedDocument)),
-        )
-        try:
-            await client.call(index, gossip.Tell(news=fitting(news)), timeout_s=_ROUND_S)
-        except SojournError as error:
-            log.debug("not told", zone=client.manifest.name, problem=str(error))
-
 
 def fitting(news: gossip.News) -> gossip.News:
     """Return as much of the news as one message has room for; the rest is news in the next round."""
@@ -188,6 +133,7 @@ def fitting(news: gossip.News) -> gossip.News:
         endorsements=_first(news.endorsements),
         orders=_first(news.orders[:ORDERS_AT_ONCE]),
         documents=_first(news.documents[:PUBLISHED_AT_ONCE]),
+        proofs=_first(news.proofs[:PROOFS_AT_ONCE]),
     )
 
 

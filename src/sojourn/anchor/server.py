@@ -22,6 +22,7 @@ from sojourn.anchor.heralding import Heralding
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
+from sojourn.anchor.proofs import Proofs
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
 from sojourn.anchor.tidying import Tidying
@@ -118,8 +119,9 @@ class Anchor:
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self)
-        self.edicts = Edicts(self, self._caretaker, self._gossip)
         self._heralding = Heralding(self, self._gossip)
+        self.edicts = Edicts(self, self._caretaker, self._heralding)
+        self.proofs = Proofs(self, self._caretaker, self._heralding)
         self._turns, self._boot = Turns(), clock.boot_id()
         self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
@@ -127,6 +129,7 @@ class Anchor:
         self._survey()
         self._recall_places(manifest)
         self.edicts.recall()
+        self.proofs.recall()
 
     @property
     def zone_id(self) -> bytes:
@@ -224,6 +227,7 @@ class Anchor:
             before = self.shelf.dossier(agent)
             view = self.view(given={change.digest for change in blocks})
             ruling = rule(before, request, sender, view)
+            self.proofs.note(before, request, ruling)
             answer = await self._perform(before, ruling, blocks)
         if ruling.dossier is not None and isinstance(request, ShowLock | ShowCommit):
             self.seen.note(request.certificate)
@@ -313,6 +317,7 @@ class Anchor:
             boot_ms=clock.boot_ms(),
             boot=self._boot,
             edicts=self.edicts.known,
+            proofs=self.proofs.known,
         )
 
     # --- what follows from a ruling -------------------------------------------------------------------
@@ -443,6 +448,8 @@ class Anchor:
             changes += self.shelf.place_removals(*self.places.names())
         await self.write(changes)
         self._heralding.note(new)
+        if news.proofs:
+            await self.proofs.take(news.proofs, teller)
 
     async def forget_expired(self) -> None:
         """Forget what places have stated for a time that is over."""
@@ -450,13 +457,15 @@ class Anchor:
         self._survey()
         await self.write(self.shelf.place_removals(*self.places.names()))
         await self.edicts.expire()
+        await self.proofs.expire()
         await self._tidying.tidy()
 
     def summary(self) -> gossip.Summary:
         """Return what is known here, by name."""
         known = self.edicts.known
         orders, documents = known.summary(), known.successors.summary()
-        return msgspec.structs.replace(self.places.summary(), orders=orders, documents=documents)
+        told = {"orders": orders, "documents": documents, "proofs": self.proofs.known.summary()}
+        return msgspec.structs.replace(self.places.summary(), **told)
 
     def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
         """Return what the holder of a key lacks, who sent that summary: as much as one message has room for.
@@ -469,7 +478,9 @@ class Anchor:
             return fitting(places)
         orders = self.edicts.known.lacking_in(summary.orders)
         documents = self.edicts.known.successors.lacking_in(summary.documents)
-        return fitting(msgspec.structs.replace(places, orders=orders, documents=documents))
+        proofs = self.proofs.lacking_in(summary.proofs)
+        told = {"orders": orders, "documents": documents, "proofs": proofs}
+        return fitting(msgspec.structs.replace(places, **told))
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

@@ -8,6 +8,7 @@ place        zone                       SignedManifest
 endorsement  digest                     SignedEndorsement
 order        digest                     SignedOrder
 successor    digest                     SignedDocument
+proof        culprit                    Fraud
 """
 
 from collections import OrderedDict
@@ -34,6 +35,7 @@ from sojourn.core.base.limits import (
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.gossip import News
+from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime.store import (
     CHANGES_MAX,
@@ -57,7 +59,7 @@ _CHAPTERS_AT_ONCE: Final = COMMIT_BYTES_MAX // (2 * CHAPTER_BYTES_MAX)
 """Chapters in one commit, which may be as large as chapters get."""
 _CHAPTERS_CHANGED: Final = 2
 """The term that a decision closes, and the one it opens."""
-_TOLD: Final = ("place", "endorsement", "order", "successor")
+_TOLD: Final = ("place", "endorsement", "order", "successor", "proof")
 """Tables of what others told."""
 _REMOVED_AT_ONCE: Final = CHANGES_MAX // 4
 _PAGE: Final = 128
@@ -421,6 +423,10 @@ class Shelf:
         """Return the published documents kept from before."""
         return self._told("successor", SignedDocument)
 
+    def proofs(self) -> list[Fraud]:
+        """Return the proofs against anchors kept from before."""
+        return self._told("proof", Fraud)
+
     def _told(self, table: str, form: type[T]) -> list[T]:
         rows = self._store.scan(table, limit=100_000)
         self._placed[table].update(key for key, _ in rows)
@@ -438,6 +444,16 @@ class Shelf:
         puts = [Put(table, digest_of(each), encode(each)) for each in told]
         self._placed[table].update(put.key for put in puts)
         return [*puts]
+
+    def proof_changes(self, proofs: Iterable[Fraud]) -> list[Change]:
+        """Return the changes that keep proofs, one for each culprit."""
+        puts = [Put("proof", proof.culprit, encode(proof)) for proof in proofs]
+        self._placed["proof"].update(put.key for put in puts)
+        return [*puts]
+
+    def proof_removals(self, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop what is kept of proofs beside these, by culprit."""
+        return self._removals("proof", known)
 
     def successor_removals(self, known: Set[bytes]) -> list[Change]:
         """Return the changes that drop what is kept of published documents beside these, by digest."""

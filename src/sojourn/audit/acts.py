@@ -20,7 +20,7 @@ from sojourn.core.agent.approvals import (
     standing,
 )
 from sojourn.core.agent.governance import Governing
-from sojourn.core.agent.orders import THRESHOLDS, Act
+from sojourn.core.agent.orders import MATTERS, THRESHOLDS, Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
@@ -309,7 +309,7 @@ def order_lines(evidence: Evidence) -> Iterator[OrderLine]:
             line=line,
             act=str(act),
             at_ms=item.transition.at_ms,
-            issued_ms=item.record.governance.ordered_ms,
+            issued_ms=item.record.governance.last_ordered_ms(MATTERS[act]),
             version=item.record.version,
             zone_name=evidence.name_of(item.record.custody.zone),
             reason=item.transition.reason,

@@ -9,7 +9,7 @@ from sojourn.audit import proving
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import DenialLine
 from sojourn.core.protocol.assessment import Assessment
-from sojourn.runtime.records import Considered, Denial, Outcome, Settled
+from sojourn.runtime.records import Barred, Considered, Denial, Outcome, Settled
 
 __all__ = ["denial_lines"]
 
@@ -20,7 +20,7 @@ class _No(msgspec.Struct, frozen=True):
     """One denial of the journal, at an index."""
 
     index: int
-    kind: Literal["effect", "step", "place", "move"]
+    kind: Literal["effect", "execute", "step", "place", "move"]
     what: str
     zone_name: str
     reason: str
@@ -72,6 +72,10 @@ def _told(evidence: Evidence) -> Iterator[_No]:
                 zone = evidence.name_of(record.zone)
                 what = f"{record.action} by step {record.step}"
                 yield _No(index, "effect", what, zone, record.reason, record.at_ms, record.version)
+            case Barred():
+                zone = evidence.name_of(record.zone)
+                at_ms, version = record.at_ms, record.version
+                yield _No(index, "execute", "execute", zone, record.reason, at_ms, version)
             case Outcome() if record.failure is not None and record.failure.cause in _CAUSES:
                 if (record.call, record.arguments) in ruled:  # the gate's answer, told to the code
                     ruled.discard((record.call, record.arguments))

@@ -121,7 +121,7 @@ _LIMITS: Final = (
         "what the journal alone tells, such as denials and outcomes: it is the word of the host, or of the agent's "
         "own side, as each line says, made final by a quorum that did not judge it"
     ),
-    "that a denial to execute at all was never given: hosts log that and do not journal it",
+    "that a denial to execute at all was never given: one that no step was left for, or no quorum, is in no journal",
     (
         "that a zone which held data, or was offered it, keeps no copy; or that a step which declassified what it "
         "was given left nothing in its result that should have stayed"

@@ -224,6 +224,7 @@ class DenialLine(Value):
     """What was denied or refused, and why; `documents` are the agent's policies that ruled, where that is shown.
 
     effect     the gate denied a step's action; told by the host
+    execute    its code was not run at all; told by the host
     step       a step was denied before it reached the gate, for want of budget; told by the agent's own side
     place      the agent judged a place and may not go there; told by the agent's own side, `times` times in a row
     move       it chose a place and stayed; told by the agent's own side
@@ -231,7 +232,7 @@ class DenialLine(Value):
     """
 
     line: str
-    kind: Literal["effect", "step", "place", "move", "admission"]
+    kind: Literal["effect", "execute", "step", "place", "move", "admission"]
     what: str
     zone_name: str
     reason: str

@@ -45,6 +45,7 @@ _HOW = {
 }
 _WHO = {
     "effect": "the gate; told by the host",
+    "execute": "its code was not run; told by the host",
     "step": "for want of budget; told by the agent's side",
     "place": "the agent's own judgement",
     "move": "it stayed; told by the agent's side",

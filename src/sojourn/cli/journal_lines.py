@@ -22,6 +22,7 @@ from sojourn.runtime.apart import told
 from sojourn.runtime.records import (
     Apart,
     Asked,
+    Barred,
     Began,
     Considered,
     Denial,
@@ -197,6 +198,7 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Asked: _asked,
     Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}{_approved(r)}",
     Denial: lambda r: f"{r.step} may not do {r.action} ({r.effect}): {' '.join(r.reason.split())}",
+    Barred: lambda r: f"was not run here: {' '.join(r.reason.split())}",
     Now: lambda r: f"asked for the time: {when(r.at_ms)}",
     Line: _logged,
     Sleeping: lambda r: f"sleeps until {when(r.until_ms)}",

@@ -122,7 +122,8 @@ async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reaso
         _check_granted(name, found, signed.order.grants)
         if is_carried_out_on(act, found.record.eligibility, found.record.trust):
             return _told(found.head, found, before=True)
-        if found.record.governance.ordered_ms == signed.order.issued_ms:
+        ordered_ms = found.record.governance.last_ordered_ms(signed.order.matter)
+        if ordered_ms == signed.order.issued_ms:
             return _told(found.head, found, before=False)  # an anchor had it decided for us
         _check_reachable(name, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)

@@ -16,6 +16,7 @@ from sojourn.cli.introducing import Endorsed, Told, endorse, introduce, manifest
 from sojourn.cli.options import json_option, until_option, with_home
 from sojourn.cli.output import counted, duration, emit, note, say, table
 from sojourn.cli.processes import end, processes_of
+from sojourn.cli.proved import proofs
 from sojourn.cli.raising import raise_zone
 from sojourn.cli.reach import perform, reaching
 from sojourn.cli.standing import AnchorStanding, ZoneStanding, standing_of
@@ -43,6 +44,7 @@ def zone() -> None:
 
 zone.add_command(init)
 zone.add_command(assemble_zone)
+zone.add_command(proofs)
 
 
 @zone.command()

@@ -28,7 +28,11 @@ from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
 from sojourn.runtime.execution import Ending, Execution, How
+from sojourn.runtime.flow import Flow
+from sojourn.runtime.holdings import Holdings
+from sojourn.runtime.journal import Journal, first_resume
 from sojourn.runtime.ports import Mode
+from sojourn.runtime.proposing import Proposer
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host
@@ -85,6 +89,7 @@ class AgentRun:
         self.custody = AgentCustody(host, head, mail)
         self._after_failure = _Pause(_AGAIN_S, _AGAIN_S_MAX)
         self._after_refusal = _Pause(_LOOK_AGAIN_S, _LOOK_AGAIN_S_MAX)
+        self._denied = ""
 
     async def live(self) -> None:
         """Run until nothing is left to do here for now.
@@ -161,6 +166,8 @@ class AgentRun:
         try:
             await self._host.leases.hold(self.custody.agent, record.custody.fence)
             mode = await self._permitted_mode(record)
+            if mode is None:
+                return None
             ending = await self._while_held(self._execute(record, mode))
             if self.custody.is_withheld:
                 self._host.leases.release(self.custody.agent)
@@ -196,7 +203,35 @@ class AgentRun:
         finally:
             await ended([executing])
 
-    async def _permitted_mode(self, record: AgentRecord) -> Mode:
+    async def _permitted_mode(self, record: AgentRecord) -> Mode | None:
+        """Return where the code may run; None if it may not run here.
+
+        That is journaled, with the reason, if it still is so when it is asked again: a host that has just started
+        may not have heard yet who vouches for its zone.
+        """
+        before, self._denied = self._denied, ""
+        try:
+            return await self._ask_mode(record)
+        except Denied as denied:
+            log.warning("does not execute", agent=self._name, problem=str(denied))
+            self._denied = denied.problem
+            if before == denied.problem:
+                await self._bar(denied)
+            return None
+
+    async def _bar(self, denied: Denied) -> None:
+        """Make a denial part of what the agent carries, if that can be decided now: its code cannot ask for it."""
+        journal = await Journal.load(self.custody)
+        if journal is None:
+            journal = Journal.begin(self.custody, first_resume(self.custody))
+        if journal.resume.ended is None:
+            try:
+                flow = Flow(self.custody.record, journal.resume)
+                await Proposer(self.custody, journal, Holdings(set()), flow).bar(denied)
+            except (Denied, Rejected) as error:  # it may have no steps left
+                log.info("a denial is not journaled", agent=self._name, problem=str(error))
+
+    async def _ask_mode(self, record: AgentRecord) -> Mode:
         """Return where the code may run: inside this process if the policies trust it that far, else apart.
 
         An agent that requires confinement is confined, whatever they say. Raises `Denied` if the agent may not

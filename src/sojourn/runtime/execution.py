@@ -63,10 +63,10 @@ from sojourn.runtime.frames import (
 )
 from sojourn.runtime.gating import Gate, problem_of
 from sojourn.runtime.holdings import Holdings
-from sojourn.runtime.journal import Journal, at_hand
+from sojourn.runtime.journal import Journal, at_hand, first_resume
 from sojourn.runtime.ports import Channel, Custodian, Message
 from sojourn.runtime.proposing import Proposer
-from sojourn.runtime.records import Failure, Raised, Resume, Returned, Segment, describe
+from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
 
 __all__ = ["Ending", "Execution", "How"]
 
@@ -150,8 +150,9 @@ class Execution:
 
     async def _run(self) -> Ending:
         journal = await Journal.load(self._custodian)
-        is_fresh = journal is None
-        journal = journal or Journal.begin(self._custodian, self._first_resume())
+        is_fresh = journal is None or await journal.is_blank(self._custodian)
+        if journal is None:
+            journal = Journal.begin(self._custodian, first_resume(self._custodian, self._arguments))
         if journal.resume.ended is not None:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
@@ -160,16 +161,6 @@ class Execution:
         self._gate = Gate(self._custodian, self._proposer)
         await self._start(journal, fresh=is_fresh)
         return await self._serve()
-
-    def _first_resume(self) -> Resume:
-        compartments = of_the_agent(self._custodian.record.memory.compartments)
-        roots = {name: compartment.root for name, compartment in compartments.items()}
-        return Resume(
-            run=0,
-            seed=self._custodian.entropy(32),
-            arguments=self._arguments,
-            segments=(Segment(memory=roots, start=0),),
-        )
 
     def _roots(self, resume: Resume) -> Iterator[tuple[str, bytes]]:
         """Yield the agent's own roots, each with its compartment: at the restart points and now."""

@@ -18,12 +18,20 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import bad_field, encode_block
 from sojourn.core.base.errors import Rejected
-from sojourn.runtime.apart import opened
+from sojourn.runtime.apart import of_the_agent, opened
+from sojourn.runtime.course import Arguments
 from sojourn.runtime.ports import Custodian
-from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume, decode_record
+from sojourn.runtime.records import (
+    REPLAY_RECORDS_MAX,
+    Barred,
+    Record,
+    Resume,
+    Segment,
+    decode_record,
+)
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["Journal", "Saved", "at_hand", "check_resume", "plain_record"]
+__all__ = ["Journal", "Saved", "at_hand", "check_resume", "first_resume", "plain_record"]
 
 T = TypeVar("T")
 
@@ -104,9 +112,26 @@ class Journal:
                 read = partial(self._read, start, min(start + READ_AT_ONCE, stop), custodian)
                 yield number, await at_hand(custodian, read)
 
+    async def is_blank(self, custodian: Custodian) -> bool:
+        """Tell whether the agent never ran: it has no records but of what kept it from running."""
+        if len(self) and await at_hand(custodian, self.last_barred) is None:
+            return False
+        return not [records async for _, records in self.history(custodian) if records]
+
+    def last_barred(self) -> Barred | None:
+        """Return the last record if it says that the agent was not executed. May raise `MissingBlock`."""
+        entry = self._log.get(len(self) - 1) if len(self) else None
+        if not _is_barred(entry):
+            return None
+        barred = decode_record(encode_block(entry))
+        assert isinstance(barred, Barred)
+        return barred
+
     def _read(self, start: int, stop: int, custodian: Custodian) -> list[bytes]:
+        """Return the bytes of records, those left out that no code is shown."""
         record, blocks = custodian.record, custodian.blocks
-        return [encode_block(opened(e, record, blocks)) for e in self._log.slice(start, stop)]
+        entries = (entry for entry in self._log.slice(start, stop) if not _is_barred(entry))
+        return [encode_block(opened(entry, record, blocks)) for entry in entries]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -135,6 +160,22 @@ def check_resume(resume: Resume, length: int) -> None:
     if total > REPLAY_RECORDS_MAX:
         problem = f"a resume would replay {total} records, more than {REPLAY_RECORDS_MAX}"
         raise Rejected(problem, reason="too-large", where="resume.segments")
+
+
+def _is_barred(plain: Any) -> bool:
+    return isinstance(plain, dict) and plain.get("kind") == Barred.__struct_config__.tag
+
+
+def first_resume(custodian: Custodian, arguments: Arguments = ((), {})) -> Resume:
+    """Return what an agent begins with that has no journal yet; `arguments` are those of `run`, plain values."""
+    compartments = of_the_agent(custodian.record.memory.compartments)
+    roots = {name: compartment.root for name, compartment in compartments.items()}
+    return Resume(
+        run=0,
+        seed=custodian.entropy(32),
+        arguments=arguments,
+        segments=(Segment(memory=roots, start=0),),
+    )
 
 
 def plain_record(record: Record) -> Any:

@@ -7,7 +7,7 @@ live lease (protocol §10).
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -18,14 +18,11 @@ from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, residency_of
 from sojourn.core.base.digests import ZERO, cid_text, digest
-from sojourn.core.base.encoding import decode, encode_block
-from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
-from sojourn.core.policy.request import Effect
+from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.flow import Course, Flow
 from sojourn.runtime.frames import (
-    SPELLED_BYTES_MAX,
     Ask,
     AskRelease,
     Commit,
@@ -37,30 +34,30 @@ from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
-    Apart,
-    Asked,
     Considered,
-    Denial,
     Failure,
-    Intended,
     Outcome,
     Raised,
     Record,
     Resume,
     parse_record,
 )
+from sojourn.runtime.written import (
+    OF_THE_HOST,
+    Gated,
+    action_of,
+    asked,
+    barred_by,
+    denial_of,
+    effect_of,
+    intended,
+    read_spelled,
+)
 
-__all__ = ["DECLASSIFY", "Proposer", "read_spelled"]
-
-DECLASSIFY: Final = "declassify"
-"""The action that is asked for a step which takes labels off its result."""
-_Gated: TypeAlias = Intend | Ask | Release | AskRelease
-"""What is asked of the gate, or of people where the gate permits it only so."""
+__all__ = ["Proposer"]
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
-REASON_CHARS_MAX: Final = 16_384
-"""Of why the gate denied an effect: all rules of both parties that decided, and the values that they saw."""
 
 
 class Proposer:
@@ -110,7 +107,7 @@ class Proposer:
             return
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Asked | Intended | Denial | Apart) for record, _ in parsed):
+        if any(isinstance(record, OF_THE_HOST) for record, _ in parsed):
             problem = "the agent's side wrote what the host alone writes"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
@@ -201,7 +198,7 @@ class Proposer:
         intent = msgspec.structs.replace(
             self._intent(frame), petition=frame.petition, approvals=approvals
         )
-        journal = self.journal.append([plain_record(_intended(frame.call, intent))])
+        journal = self.journal.append([plain_record(intended(frame.call, intent))])
         saved = journal.save(self._elsewhere())
         self.check_lease()
         try:
@@ -228,7 +225,7 @@ class Proposer:
         spelled = read_spelled(frame.spelled)
         await self._wake_up()
         petition = await self._custodian.petition(self._intent(frame))
-        record = _asked(frame, petition, spelled)
+        record = asked(frame, petition, spelled)
         saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
         self.check_lease()
         try:
@@ -245,40 +242,24 @@ class Proposer:
         if self._awake() is not None:
             await self._propose(self.journal, self._awake())
 
-    async def deny(self, frame: _Gated, denied: Denied) -> None:
+    async def deny(self, frame: Gated, denied: Denied) -> None:
         """Make final that the gate denied an effect or a release, and why, before the code is told of it.
 
         It says what bound code has asked for, and stands where its other records do (protocol §10.10).
         """
-        record = plain_record(self._denial(frame, denied))
+        record = plain_record(denial_of(frame, denied, self._custodian))
         marks, resume = [self._flow.marks], self.journal.resume
         bound = self._flow.bound(resume, resume, len(self.journal), marks)
         await self._record([record], marks, bound, self._awake())
 
-    def _denial(self, frame: _Gated, denied: Denied) -> Denial:
-        record = self._custodian.record
-        return Denial(
-            call=frame.call,
-            step=frame.step,
-            arguments=frame.arguments,
-            action=_action(frame),
-            effect=_effect(frame),
-            at_ms=self._custodian.now_ms(),
-            zone=record.custody.zone,
-            version=record.version,
-            cause="exhausted" if isinstance(denied, BudgetExhausted) else "denied",
-            reason=denied.problem[:REASON_CHARS_MAX],
-            remedy=denied.remedy[:REASON_CHARS_MAX],
-        )
-
-    def _intent(self, frame: _Gated) -> Intent:
+    def _intent(self, frame: Gated) -> Intent:
         """Return what the gate is asked, with the labels of all that the code has used."""
         record, used = self._custodian.record, self._flow.marks
         intent = Intent(
             key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
             step=frame.step,
-            action=_action(frame),
-            effect=_effect(frame),
+            action=action_of(frame),
+            effect=effect_of(frame),
             arguments=frame.arguments,
             labels=labels_of(used),
             residency=residency_of(used),
@@ -295,6 +276,13 @@ class Proposer:
             labels_dropped=tuple(label for label in intent.labels if label not in labels),
             residency_dropped=tuple(place for place in intent.residency if place not in residency),
         )
+
+    async def bar(self, denied: Denied) -> None:
+        """Make final that the agent may not be executed here, and why, unless the journal says so last of all."""
+        barred = barred_by(denied, self._custodian)
+        last = await at_hand(self._custodian, self.journal.last_barred)
+        if last is None or not barred.repeats(last):
+            await self._propose(self.journal.append([plain_record(barred)]), None, records=1)
 
     def note_places(self, places: Sequence[Assessment]) -> None:
         """Remember which compartments would stay behind when the agent leaves for these places."""
@@ -427,38 +415,6 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
             raise Rejected(problem, reason="bad-link", where="frame")
 
 
-def read_spelled(data: bytes) -> Any:
-    """Return a step's arguments, [positional, named], as people are shown them and a journal keeps them.
-
-    Raises `Denied` where that cannot be: for links, which would reach into anybody's memory, and deep nesting.
-    """
-    try:
-        plain = decode(data, Any, what="arguments", limit=SPELLED_BYTES_MAX)
-        encode_block([[plain]])
-        msgspec.convert(plain, tuple[list[Any], dict[str, Any]])
-    except (Rejected, msgspec.ValidationError) as error:
-        raise Denied(f"people cannot be shown what is to be approved: {error}") from None
-    return plain
-
-
-def _asked(frame: Ask | AskRelease, petition: Petition, spelled: Any) -> Asked:
-    return Asked(
-        call=frame.call,
-        step=frame.step,
-        arguments=frame.arguments,
-        petition=petition,
-        spelled=spelled,
-    )
-
-
-def _action(frame: _Gated) -> str:
-    return DECLASSIFY if isinstance(frame, Release | AskRelease) else frame.action
-
-
-def _effect(frame: _Gated) -> Effect:
-    return "none" if isinstance(frame, Release | AskRelease) else frame.effect
-
-
 def _wake(rest: Rest) -> Wake:
     return Wake(at_ms=rest.until_ms, on_message=rest.listening)
 
@@ -466,24 +422,6 @@ def _wake(rest: Rest) -> Wake:
 def _steps(records: Iterable[Record]) -> int:
     """Return how many steps of the code the records of a batch stand for: outcomes, and considerations."""
     return sum(isinstance(record, Outcome | Considered) for record in records)
-
-
-def _intended(call: int, intent: Intent) -> Intended:
-    return Intended(
-        call=call,
-        step=intent.step,
-        arguments=intent.arguments,
-        action=intent.action,
-        effect=intent.effect,
-        key=intent.key,
-        labels=intent.labels,
-        labels_dropped=intent.labels_dropped,
-        residency=intent.residency,
-        residency_dropped=intent.residency_dropped,
-        cost_micros=intent.cost_micros,
-        tokens=intent.tokens,
-        approvals=intent.approvals,
-    )
 
 
 class Overlay:

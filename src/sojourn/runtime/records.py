@@ -9,6 +9,7 @@ A call is answered by one record, or opened by one and answered by a later one:
     sleeping → woke             waiting → received
     considered → settled        began, turn, returned, raised: of the run itself
     apart                       stands for any of these, which may not be everywhere
+    barred                      of the host, and no part of what is replayed
 
 A `Resume` says which of them a replay needs. It names records by their position in the whole journal and
 memory by roots, so that its size does not grow with the agent's age (architecture §5).
@@ -41,6 +42,7 @@ __all__ = [
     "SEGMENTS_MAX",
     "Apart",
     "Asked",
+    "Barred",
     "Began",
     "Considered",
     "Denial",
@@ -169,6 +171,24 @@ class Denial(Value, tag_field="kind", tag="denied"):
     cause: Literal["denied", "exhausted"] = "denied"
 
 
+class Barred(Value, tag_field="kind", tag="barred"):
+    """The agent was not executed at all: the zone's policy, the agent's own, or its trust forbade it, and why.
+
+    The host writes it, once for a reason that lasts, and no code is shown it: none ran. `at_ms` is its clock
+    (milliseconds since 1970), `version` the newest version when it was asked, whose policies ruled, in `zone`.
+    """
+
+    at_ms: Count
+    zone: Digest
+    version: Count
+    reason: Text
+    remedy: Text = ""
+
+    def repeats(self, other: "Barred") -> bool:
+        """Tell whether another record says the same, of another time."""
+        return (self.zone, self.reason) == (other.zone, other.reason)
+
+
 class Now(Value, tag_field="kind", tag="now"):
     """The code asked for the time."""
 
@@ -261,6 +281,7 @@ Record: TypeAlias = (
     | Asked
     | Intended
     | Denial
+    | Barred
     | Now
     | Line
     | Sleeping
@@ -354,7 +375,7 @@ def describe(record: Record) -> str:
         case Turn():
             what = "end" if record.ended else f"turn {record.turn}"
             return f"{what} of loop {record.loop}"
-        case Began() | Returned() | Raised() | Apart():
+        case Began() | Returned() | Raised() | Apart() | Barred():
             return str(record.__struct_config__.tag)
         case _:
             return f"{record.__struct_config__.tag} of call {record.call}"

@@ -29,6 +29,7 @@ from sojourn.core.protocol.exchange import (
     Missing,
     Past,
     PutBlocks,
+    ShowVotes,
     decode_reply,
 )
 from sojourn.core.protocol.messages import Applied, Declined, Need
@@ -322,7 +323,8 @@ class ZoneClient:
         Anchors that lack blocks are given them from `blocks`, into which `bring` puts what is not at hand. The
         certificate is spread to all anchors in the background; with `until_applied` this waits until a quorum
         has applied it, as whoever needs a lease on the new fence next must. Raises `Overtaken` if another value
-        won, `Stalled` if a quorum is out of reach or the time is up.
+        won, `Stalled` if a quorum is out of reach or the time is up; votes that were given in vain are shown to all
+        anchors then, for one of them may have voted for something else as well.
         """
         following = await Drive(self, proposer, blocks, bring).run(timeout_s)
         decided = proposer.decided
@@ -335,6 +337,8 @@ class ZoneClient:
             if until_applied:
                 await self._is_quorum(shown, timeout_s)
             return decided
+        if proposer.in_vain:
+            self.tell_all(ShowVotes(votes=proposer.in_vain))
         if proposer.progress is Progress.OVERTAKEN and decided is not None:
             raise Overtaken(decided)
         problem = f"{self.manifest.name} could not decide: {proposer.describe()}"

@@ -208,7 +208,7 @@ async def order(
         pool,
         look,
         lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms),
-        lambda head: head.record.governance.ordered_ms >= given.issued_ms,
+        lambda head: head.record.governance.last_ordered_ms(given.matter) >= given.issued_ms,
     )
 
 

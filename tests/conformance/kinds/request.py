@@ -23,7 +23,8 @@ from sojourn.core.protocol.messages import (
     ShowLock,
 )
 from sojourn.core.protocol.ordering import sealed
-from sojourn.core.quorum.votes import Phase
+from sojourn.core.quorum.fraud import Fraud
+from sojourn.core.quorum.votes import Ballot, Phase
 from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, AWAY, CHAPTERS, HOME, STEP, STEPPED, VISA
@@ -34,6 +35,9 @@ SLOT: Final = STEPPED.certificate.slot
 PROPOSE: Final = Propose(slot=SLOT, round=0, proposal=STEP, blocks=(b"\xa0",))
 HEAD: Final = AskHead(agent=AGENT)
 AT: Final = "request"
+_BALLOT: Final = Ballot(
+    slot=SLOT, round=0, phase=Phase.LOCK, value=digest(b"x"), anchor=2, counter=7
+)
 
 
 def _check(data: bytes, given: Json) -> Json:
@@ -89,6 +93,11 @@ def _others() -> Iterator[tuple[str, Value]]:
     yield "an order to tell on", gossip.Tell(news=gossip.News(orders=(suspend,)))
     following = successor(document())
     yield "a document to tell on", gossip.Tell(news=gossip.News(documents=(following,)))
+    votes = tuple(HOME.vote(replace(_BALLOT, value=digest(said))) for said in (b"x", b"y"))
+    proof = Fraud(one=votes[0], other=votes[1])
+    yield "a proof to tell on", gossip.Tell(news=gossip.News(proofs=(proof,)))
+    yield "votes that were given in vain", exchange.ShowVotes(votes=votes)
+    yield "proofs", exchange.AskProofs(after=proof.culprit)
 
 
 def _valid() -> Iterator[Case]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sojourn.anchor import gossiping, shelf
+from sojourn.anchor import heralding, shelf
 from sojourn.anchor.gossiping import Gossip
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import Act, Order, SignedOrder
@@ -199,7 +199,7 @@ def test_section_11_1_a_round_of_gossip_brings_what_was_missed() -> None:
 def test_section_11_1_an_order_follows_the_agent_that_went_on_from_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gossiping, "SPREAD_ZONES", 0)
+    monkeypatch.setattr(heralding, "SPREAD_ZONES", 0)
 
     async def test(v: Village) -> None:
         a, b, c = v.houses.values()

@@ -127,7 +127,7 @@ def test_trap_50_of_a_flood_by_an_issuer_that_is_relied_on_a_little_is_told_at_o
         known = {each.endorsement.subject for each in words[:64]}
         await until(lambda: all(_endorsed(o) >= known for o in a.anchors.values()))
         assert _endorsed(a.anchors[0]) > known
-        await until(lambda: not a.anchors[0]._heralding._is_telling)
+        await until(lambda: not a.anchors[0]._heralding._places.is_telling)
         told = {each.endorsement.subject for each in words} & _endorsed(a.anchors[1])
         assert known == told
 

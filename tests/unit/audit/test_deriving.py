@@ -13,9 +13,11 @@ from sojourn.audit.report import Report, proofs_in
 from sojourn.audit.verifying import to_json
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text
-from sojourn.runtime.records import Apart, Denial, Intended, Outcome
+from sojourn.runtime.records import Apart, Barred, Denial, Intended, Outcome
+from sojourn.testing import simulate
 from sojourn.testing.founding import ISSUER
-from tests.unit.audit.scene import count, drilled, evidence, lean_evidence
+from tests.unit.audit.desks import Desk
+from tests.unit.audit.scene import POLICY, count, drilled, evidence, exported, lean_evidence
 from tests.unit.core.protocol.capsules import made
 
 replace = msgspec.structs.replace
@@ -225,6 +227,21 @@ def test_a_denial_that_only_the_agents_side_tells_of_says_so() -> None:
     kept = tuple(each for each in evidence().journal if not isinstance(each, Denial))
     told = [each for each in derive(altered(journal=kept)).denials if each.kind == "step"]
     assert ["step cancel", "step cancel"] == [each.what for each in told]
+
+
+def test_that_its_code_was_not_run_is_told_with_the_reason_and_the_policies_that_ruled() -> None:
+    with simulate(seed=6) as world:
+        agent = world.launch(Desk, world.zone("a", anchors=1), memory={"done": None}, policy=IDLE)
+        agent.wait(lambda it: any(isinstance(each, Barred) for each in it.journal()), "is barred")
+        capsule = exported(world, agent, with_history=True)
+    [told] = derive(read_evidence(io.BytesIO(capsule))).denials
+    assert ("execute", "execute", "a", 1) == (told.kind, told.what, told.zone_name, told.times)
+    assert "no code of ours" in told.reason
+    assert (("test/rules 1",), 1) == (told.documents, told.version)
+    assert "journal" == told.proof.by
+
+
+IDLE = POLICY + '@id("no code of ours") forbid (principal, action == Action::"execute", resource);'
 
 
 def test_data_outside_its_residency_is_a_finding() -> None:

@@ -47,7 +47,7 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
             for c in ("check", "corpus", "diff", "get", "publish", "seal", "show", "sign")
         ),
         *(f"zone {c}" for c in ("assemble", "down", "endorse", "export", "init", "list")),
-        *("zone meet", "zone show", "zone status", "zone up"),
+        *("zone meet", "zone proofs", "zone show", "zone status", "zone up"),
     }
     assert expected == set(ALL)
 

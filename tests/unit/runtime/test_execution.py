@@ -42,6 +42,7 @@ from sojourn.runtime.frames import (
 )
 from sojourn.runtime.ports import Channel, Draft
 from sojourn.runtime.records import (
+    Barred,
     Began,
     Denial,
     Failure,
@@ -196,6 +197,9 @@ DENIAL = encode_record(
     ),
     what="denial",
 )
+BARRED = encode_record(
+    Barred(at_ms=0, zone=ZERO, version=0, reason="a made-up story"), what="denial"
+)
 HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
     "no bytes": ("not a frame", lambda start: b""),
     "noise": ("not a frame", lambda start: b"\xc1\xff\x00"),
@@ -230,6 +234,10 @@ HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
     "a denial": (
         "wrote what the host alone writes",
         lambda start: commit(start, BEGAN, DENIAL),
+    ),
+    "that it was not run": (
+        "wrote what only its host may",
+        lambda start: commit(start, BEGAN, BARRED),
     ),
     "a foreign root": (
         "is not part of this agent's memory",

@@ -11,6 +11,7 @@ the documents of an agent asks `Governing`, which holds them all.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -215,6 +216,16 @@ def check_threshold(
         raise Rejected(problem, reason="below-threshold", where=where)
 
 
+class Matter(StrEnum):
+    """What an order is about. One that was issued later voids those before it of the same matter, and no others."""
+
+    SUSPENSION = "suspension"
+    QUARANTINE = "quarantine"
+    END = "end"
+    EVENTS = "events"
+    BUDGETS = "budgets"
+
+
 class Cooling(Value):
     """The documents that ruled before an amendment, all of them as they were; until when they still rule beside it.
 
@@ -245,14 +256,15 @@ class Governing:
 class Governance(Value):
     """The field: which documents rule, by digest, in order; how often they changed; and what cools.
 
-    `version` rises by one with every change of documents. `ordered_ms` is when the newest order that was carried
-    out was issued (milliseconds since 1970; 0: none was). `issuer` is whose the agent is, as policies know it: it
-    is the issuer of the first document at genesis, and outlives its officers' keys.
+    `version` rises by one with every change of documents. `ordered_ms` is when the newest order of each matter that
+    was carried out was issued (milliseconds since 1970); a matter of which none was is left out. `issuer` is whose
+    the agent is, as policies know it: it is the issuer of the first document at genesis, and outlives its officers'
+    keys.
     """
 
     documents: Named
     version: Count
-    ordered_ms: Count = 0
+    ordered_ms: dict[Matter, Count] = {}
     issuer: Digest = ZERO
     cooling: Annotated[tuple[Cooling, ...], Meta(max_length=COOLING_MAX)] = ()
 
@@ -261,6 +273,14 @@ class Governance(Value):
         """All documents that it names, each once: those that rule, and then those that may still cool."""
         sets = (self.documents, *(each.documents for each in self.cooling))
         return tuple(dict.fromkeys(digest for documents in sets for digest in documents))
+
+    def last_ordered_ms(self, matter: Matter) -> int:
+        """Return when the newest order of a matter that was carried out was issued; 0 if none was."""
+        return self.ordered_ms.get(matter, 0)
+
+    def ordered(self, matter: Matter, issued_ms: int) -> "Governance":
+        """Return the field after an order of a matter was carried out."""
+        return msgspec.structs.replace(self, ordered_ms={**self.ordered_ms, matter: issued_ms})
 
     def governing(self, documents: Iterable[Document], at_ms: int) -> Governing:
         """Return what rules at `at_ms`, from among `documents`.

@@ -1,9 +1,9 @@
 """Orders: what an agent's officers may have done to it, whoever its custodian is, and what each leads to.
 
 Officers sign an order, never a parent digest that the agent's next step would outrun (protocol §2). Whoever comes
-by it may carry it to the agent's zone, once: a record remembers when the newest order that was carried out was
-issued, and no older one is carried out after it. So nobody who kept a suspension can repeat it after the agent has
-been resumed.
+by it may carry it to the agent's zone, once: a record remembers when the newest order of each matter that was
+carried out was issued, and no older one of that matter is carried out after it. So nobody who kept a suspension can
+repeat it after the agent has been resumed; and a resumption does not void a quarantine that comes late.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.events import forgiven
-from sojourn.core.agent.governance import Officers, check_sealed, check_threshold
+from sojourn.core.agent.governance import Matter, Officers, check_sealed, check_threshold
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
@@ -23,6 +23,7 @@ from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Seal
 
 __all__ = [
+    "MATTERS",
     "THRESHOLDS",
     "Act",
     "Order",
@@ -75,12 +76,25 @@ THRESHOLDS: Final[Mapping[Act, str]] = {
 many of them as a change of its policy."""
 
 
+MATTERS: Final[Mapping[Act, Matter]] = {
+    Act.SUSPEND: Matter.SUSPENSION,
+    Act.RESUME: Matter.SUSPENSION,
+    Act.QUARANTINE: Matter.QUARANTINE,
+    Act.LIFT: Matter.QUARANTINE,
+    Act.RETIRE: Matter.END,
+    Act.REVOKE: Matter.END,
+    Act.FORGIVE: Matter.EVENTS,
+    Act.GRANT: Matter.BUDGETS,
+}
+"""What each act is about."""
+
+
 class Order(Value, tag_field="kind", tag="order/1"):
     """What officers order an agent's custodians to do.
 
-    Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order that
-    was issued before it: a later one voids it. `grants` is what a grant adds to limits, by the budgets' names; no
-    other act has any.
+    Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order of the
+    same matter that was issued before it: a later one voids it. `grants` is what a grant adds to limits, by the
+    budgets' names; no other act has any.
     """
 
     agent: Digest
@@ -88,6 +102,11 @@ class Order(Value, tag_field="kind", tag="order/1"):
     issued_ms: Count
     expires_ms: Count
     grants: Annotated[dict[Name, Count], Meta(max_length=32)] = {}
+
+    @property
+    def matter(self) -> Matter:
+        """What it is about."""
+        return MATTERS[self.act]
 
 
 class SignedOrder(Value):
@@ -99,7 +118,7 @@ class SignedOrder(Value):
     def check(self, officers: Officers, *, ordered_ms: int, at_ms: int) -> None:
         """Raise `Rejected` unless enough officers sealed the order, and it may be carried out at `at_ms`.
 
-        `ordered_ms` is when the newest order that was carried out was issued (`Governance.ordered_ms`).
+        `ordered_ms` is when the newest order of its matter that was carried out was issued.
         """
         order = self.order
         if (order.act is Act.GRANT) != bool(order.grants) or 0 in order.grants.values():
@@ -107,7 +126,8 @@ class SignedOrder(Value):
             raise Rejected(problem, reason="bad-field", where="order.grants")
         if order.issued_ms <= ordered_ms:
             problem = (
-                f"an order issued at {ordered_ms} was carried out, this one is of {order.issued_ms}"
+                f"an order about {order.matter} issued at {ordered_ms} was carried out, "
+                f"this one is of {order.issued_ms}"
             )
             raise Rejected(problem, reason="rollback", where="order.issued_ms")
         if not order.issued_ms - CLOCK_SKEW_MS <= at_ms < order.expires_ms:

@@ -2,17 +2,20 @@
 
 The documents that a genesis names have their officers' seals in its `Warrant`. A document that came later has the
 seals of those who were officers, or root, before it; these stand in the newest chapter of custody, and the
-documents are blocks. Who were officers all along vouch for the newest document directly, so a succession holds the
-newest document of each line, and those before it by which other officers or another root were named: what it takes
-grows with the changes of keys, not with the changes of text.
+documents are blocks. Who were officers all along vouch for the newest document directly, so a succession must hold
+the newest document of each line, and those before it by which other officers or another root were named: what it
+takes grows with the changes of keys, not with the changes of text. Of the others, which ruled in between or were
+passed over, it holds the newest few, so that whoever reads a capsule can follow a line from version to version.
 
 A line is known by issuer and name. No two documents of one agent share theirs (`core.policy.engine`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Annotated
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from sojourn.core.agent.governance import (
     Document,
@@ -24,9 +27,13 @@ from sojourn.core.agent.governance import (
     check_threshold,
     signers_of,
 )
-from sojourn.core.base.encoding import Digest, Value, digest_of
+from sojourn.core.base.encoding import Digest, Value, digest_of, encode
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import SUCCESSION_MAX
+from sojourn.core.base.limits import (
+    SUCCESSION_MAX,
+    SUCCESSION_SPARE_BYTES_MAX,
+    SUCCESSION_SPARE_MAX,
+)
 from sojourn.core.base.seals import Kind
 
 __all__ = ["Find", "Sealed", "Succession", "check_succession", "extended"]
@@ -77,29 +84,50 @@ def check_succession(
 def extended(
     succession: Sequence[Sealed], run: Iterable[SignedDocument], known: Mapping[bytes, Document]
 ) -> tuple[Sealed, ...]:
-    """Return a succession with a run of successors after it, without what need not be shown any more.
+    """Return a succession with a run of successors after it, without what is spare and too much or too old.
 
-    That is a document that named no other officers and no other root than the one that it follows. `known` holds
-    documents by digest; what is not there is not left out.
+    Spare is a document that was succeeded and named no other officers and no other root than the one that it
+    follows. `known` holds documents by digest; what is not there is not left out.
     """
-    found = {each.document: each for each in succession}
+    found = list(succession)
     own: dict[bytes, Document] = {}
     for signed in run:
         document, digest = signed.document, digest_of(signed.document)
         follows = document.previous
         assert follows is not None, "a successor names what it succeeds"
-        if follows in found and _is_spare(found[follows], lambda d: own.get(d) or known.get(d)):
-            follows = found.pop(follows).follows
-        found[digest] = Sealed(document=digest, follows=follows, seals=signed.seals)
+        found.append(Sealed(document=digest, follows=follows, seals=signed.seals))
         own[digest] = document
-    return tuple(found.values())
+    spare = [each for each in found if _is_spare(each, found, lambda d: own.get(d) or known.get(d))]
+    for each in spare[: len(spare) - _room(spare, len(found) - len(spare))]:
+        found = _without(found, each)
+    return tuple(found)
 
 
-def _is_spare(sealed: Sealed, known: Callable[[bytes], Document | None]) -> bool:
+def _is_spare(
+    sealed: Sealed, among: Iterable[Sealed], known: Callable[[bytes], Document | None]
+) -> bool:
+    if not any(each.follows == sealed.document for each in among):
+        return False
     before, document = known(sealed.follows), known(sealed.document)
     if before is None or document is None:
         return False
     return (before.officers, before.root) == (document.officers, document.root)
+
+
+def _room(spare: Sequence[Sealed], others: int) -> int:
+    """Return how many of the spare documents, the newest, there is room for beside so many others."""
+    sizes = accumulate(len(encode(each)) for each in reversed(spare))
+    count = sum(size <= SUCCESSION_SPARE_BYTES_MAX for size in sizes)
+    return max(0, min(count, SUCCESSION_SPARE_MAX, SUCCESSION_MAX - others))
+
+
+def _without(found: Iterable[Sealed], spare: Sealed) -> list[Sealed]:
+    """Return a succession without a spare document: what followed it follows the one before, by the same officers."""
+    return [
+        replace(each, follows=spare.follows) if each.follows == spare.document else each
+        for each in found
+        if each is not spare
+    ]
 
 
 def _check_vouched(before: Document, sealed: Sealed, where: str) -> None:

@@ -21,10 +21,10 @@ from sojourn.core.agent.events import (
     with_broken_lease,
     with_refusal,
 )
-from sojourn.core.agent.governance import Governance
+from sojourn.core.agent.governance import Governance, Matter
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
 from sojourn.core.agent.memory.field import check_compartments
-from sojourn.core.agent.orders import Act, carried_out_on, raised
+from sojourn.core.agent.orders import MATTERS, Act, carried_out_on, raised
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
@@ -237,17 +237,19 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
         if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
             raise _bad(f"no transition may change {name}", name)
     check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=True)
-    before, after = old.governance.ordered_ms, new.governance.ordered_ms
-    if after < before:
-        problem = f"an order issued at {before} was carried out before one of {after}"
-        raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
     _check_not_set_back(old.governance, new.governance)
+    before, after = (each.governance.last_ordered_ms(Matter.EVENTS) for each in (old, new))
     counted = old.trust.events
     check_events(counted if after == before else forgiven(counted), new.trust.events)
 
 
 def _check_not_set_back(old: Governance, new: Governance) -> None:
-    """Check what amendments may have made of the field: as many documents, and the same if there was none."""
+    """Check what amendments may have made of the field: as many documents, and the same if there was none.
+
+    Nor may an order that was carried out have been forgotten.
+    """
+    for matter in old.ordered_ms:
+        _check_ordered_since(matter, old, new, may_be_same=True)
     if new.version < old.version:
         problem = f"version {new.version} of its governance follows version {old.version}"
         raise Rejected(problem, reason="rollback", where="governance.version")
@@ -287,9 +289,20 @@ def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
     )
     if (new.eligibility, new.trust) != (eligibility, trust):
         raise _bad(f"to {act} an agent changes something else", "eligibility")
-    before, after = old.governance.ordered_ms, new.governance.ordered_ms
-    if after <= before:
-        problem = f"an order issued at {before} was carried out before this one, of {after}"
+    matter, before, after = MATTERS[act], old.governance, new.governance
+    _check_ordered_since(matter, before, after, may_be_same=False)
+    if after.ordered_ms != before.ordered(matter, after.last_ordered_ms(matter)).ordered_ms:
+        raise _bad(f"an order to {act} is about {matter} alone", "governance.ordered_ms")
+
+
+def _check_ordered_since(
+    matter: Matter, old: Governance, new: Governance, *, may_be_same: bool
+) -> None:
+    before, after = old.last_ordered_ms(matter), new.last_ordered_ms(matter)
+    if after < before or (after == before and not may_be_same):
+        problem = (
+            f"an order about {matter} issued at {before} was carried out before one of {after}"
+        )
         raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
 
 

@@ -17,6 +17,8 @@ DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
 """A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+PROOF_BYTES_MAX: Final = 32 * 1024
+"""A `Fraud` that is told on by gossip: two votes, and a certificate of 31 anchors. Typical: 600 bytes."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
 PUBLISHED_BYTES_MAX: Final = DOCUMENT_BYTES_MAX + ORDER_BYTES_MAX
@@ -27,6 +29,8 @@ CHAPTER_BYTES_MAX: Final = BLOCK_BYTES_MAX
 """A `Chapter`: up to three records with their certificates, and a warrant. Typical: 8 KB. It travels as a block."""
 SUCCESSION_BYTES_MAX: Final = 256 * 1024
 """The seals of later documents in one chapter, all of which is written with every vote. Typical: 150 for each."""
+SUCCESSION_SPARE_BYTES_MAX: Final = SUCCESSION_BYTES_MAX // 8
+"""Of it, what may be spare: of 16 documents where 16 officers sign each, of four where 64 do."""
 CHUNK_BYTES: Final = 64 * 1024
 """Where large values are cut, so that a small change ships little."""
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -53,6 +57,8 @@ COOLING_MAX: Final = 16
 SUCCESSION_MAX: Final = 256
 """Later documents whose seals a chain of custody holds: those by whom other officers were named, and the newest of
 each line. A change of keys a year, in each of ten documents, for 25 years."""
+SUCCESSION_SPARE_MAX: Final = 16
+"""Of them, those without which the others prove as much, the newest: two runs of successors can be followed whole."""
 CHAPTERS_MAX: Final = 8192
 """Terms of custody in one life: a move a day for 22 years. To admit the last of them takes an anchor two seconds."""
 CHAPTERS_AT_ONCE: Final = 64
@@ -77,7 +83,8 @@ ORDERS_MAX: Final = 8192
 STRANGE_ORDERS_MAX: Final = ORDERS_MAX // 4
 """Of them, what one teller may tell about agents that nobody here knows: keys and agents are free."""
 ORDERS_PER_AGENT_MAX: Final = 16
-"""Orders known to hold about one agent, which are not carried out: the newest; officers who give more have erred."""
+"""Orders of one matter known to hold about one agent, which are not carried out: the newest; officers who give more
+have erred."""
 SUCCESSORS_KNOWN_MAX: Final = 1024
 """Documents that one anchor knows to succeed others, of all lines. Typical: 2 KB each."""
 SUCCESSORS_PER_LINE_MAX: Final = 64
@@ -90,6 +97,17 @@ PUBLISHED_AT_ONCE: Final = 64
 """Documents in one message."""
 ORDERS_AT_ONCE: Final = 256
 """Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
+PROOFS_MAX: Final = 1024
+"""Anchors, of all zones, of which one anchor keeps a proof that they lied; one proof for each."""
+STRANGE_PROOFS_MAX: Final = PROOFS_MAX // 4
+"""Of them, those of zones that nobody here has a use for, of one teller: zones are free, and lies in them."""
+PROOFS_AT_ONCE: Final = 64
+"""Proofs in one message: to check them takes some 10 ms, or 100 if each shows a certificate of 31 anchors."""
+WITNESSED_SLOTS_MAX: Final = 1024
+"""Slots of which an anchor remembers who voted for what, the newest: what is said later of older ones is compared
+with what it has stored as decided."""
+WITNESSED_CERTIFICATES_MAX: Final = 16
+"""Certificates of one slot that are remembered, and for each anchor so many single votes: an honest slot has two."""
 ATTACHMENTS_MAX: Final = 64
 ROUNDS_MAX: Final = 2**31
 APPLICATIONS_MAX: Final = 4096

@@ -111,7 +111,7 @@ def returned(gone: AgentRecord, slot: Slot) -> AgentRecord:
 
 def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
     """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status."""
-    governance = msgspec.structs.replace(parent.governance, ordered_ms=order.issued_ms)
+    governance = parent.governance.ordered(order.matter, order.issued_ms)
     eligibility, trust = carried_out_on(order.act, parent.eligibility, parent.trust, order.grants)
     return child(parent, slot, governance=governance, eligibility=eligibility, trust=trust)
 

@@ -25,7 +25,7 @@ def check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         problem = f"it shows no order to {transition.kind} this agent"
         raise Rejected(problem, reason="no-order", where="evidence.order")
     officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
-    ordered_ms = parent.record.governance.ordered_ms
+    ordered_ms = parent.record.governance.last_ordered_ms(signed.order.matter)
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
     check_follows(
         proposal.transition,

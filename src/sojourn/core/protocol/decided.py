@@ -100,7 +100,8 @@ def is_behind(signed: SignedOrder, done: Certified) -> bool:
     """Tell whether it is this order that a decided transition carried out: of the agent, the act and the time."""
     order, record = signed.order, done.record
     named = (order.agent, order.act.value, order.issued_ms)
-    return named == (record.agent_id, done.transition.kind.value, record.governance.ordered_ms)
+    ordered_ms = record.governance.last_ordered_ms(order.matter)
+    return named == (record.agent_id, done.transition.kind.value, ordered_ms)
 
 
 def order_behind(

@@ -20,6 +20,7 @@ from sojourn.core.protocol.custody import Certified, Chapter, zones_in
 from sojourn.core.protocol.edicts import KnownEdicts
 from sojourn.core.protocol.messages import Arrive, AskVisa, Proposal, Reply
 from sojourn.core.protocol.promises import PromiseBook
+from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.rates import RateBook
 from sojourn.core.protocol.visa import Visa, VisaTerms
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundCertificate
@@ -132,7 +133,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
     blocks are not stored here with all they link to; `documents` and `chapters` find policy documents and
     chapters of custody among the blocks, and raise `Rejected` for a block that is none. `chains` remembers which
-    chains of chapters were checked. `edicts` are what officers published.
+    chains of chapters were checked. `edicts` are what officers published, `proofs` are of anchors that lied.
     """
 
     manifest: ZoneManifest
@@ -152,6 +153,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     boot_ms: int
     boot: bytes
     edicts: KnownEdicts
+    proofs: KnownProofs | None = None
 
     @property
     def zone(self) -> bytes:

@@ -10,7 +10,7 @@ What an order proves depends on who looks: only the documents of the agent's rec
     proved    so they did by the documents of an agent that was here: it takes a stranger's place
     strange   nothing is known of the agent, or its officers may have changed since: each teller has a share
     false     the agent is here, and its officers did not seal it: passed over. Whoever told of it could not know
-    over      an order issued since was carried out, or the agent has ended
+    over      an order of its matter issued since was carried out, or the agent has ended
 
 Whatever it is, its seals must be those of the keys that they name: what is not is rejected on sight.
 
@@ -23,7 +23,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from sojourn.core.agent.eligibility import ENDED, Status
-from sojourn.core.agent.governance import Document, Officers
+from sojourn.core.agent.governance import Document, Matter, Officers
 from sojourn.core.agent.orders import SignedOrder, carried_out_on
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of, encode
@@ -78,7 +78,8 @@ def standing_of(
     if record is None:
         return Standing.STRANGE
     is_here = record.custody.zone == zone and record.eligibility.status is not Status.DEPARTED
-    is_late = signed.order.issued_ms <= record.governance.ordered_ms
+    ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
+    is_late = signed.order.issued_ms <= ordered_ms
     if is_late or record.eligibility.status in ENDED:
         return Standing.OVER
     officers = _officers(record, documents)
@@ -134,7 +135,7 @@ class KnownEdicts:
     ) -> SignedOrder | None:
         """Return the order that is to be carried out on an agent next, if any: just what its zone would vote for.
 
-        It is the oldest that holds and changes something: one that was issued later would void it.
+        It is the oldest that holds and changes something: a later one of its matter would void it.
         """
         is_known = record.agent_id in self._about
         officers = _officers(record, documents) if is_known else None
@@ -142,7 +143,8 @@ class KnownEdicts:
             return None
         for signed in self.about(record.agent_id):
             try:
-                signed.check(officers, ordered_ms=record.governance.ordered_ms, at_ms=at_ms)
+                ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
+                signed.check(officers, ordered_ms=ordered_ms, at_ms=at_ms)
                 carried_out_on(
                     signed.order.act, record.eligibility, record.trust, signed.order.grants
                 )
@@ -201,11 +203,10 @@ class KnownEdicts:
     def _has_room(self, new: Examined) -> bool:
         """Make room for one more if it is of worth; tell if there is any.
 
-        About an agent the newest count: a later order voids those before it.
+        About an agent the newest of each matter count: a later order voids those before it.
         """
         if new.standing is not Standing.STRANGE:
-            known = self._about.get(new.signed.order.agent, set())
-            proved = [each for each in known if self._standing[each] is not Standing.STRANGE]
+            proved = self._proved_of(new.signed.order.agent, new.signed.order.matter)
             if len(proved) >= ORDERS_PER_AGENT_MAX:
                 oldest = min(proved, key=self._age)
                 if self._age(oldest)[0] >= new.signed.order.issued_ms:
@@ -219,6 +220,15 @@ class KnownEdicts:
             return False
         self._forget(victim)
         return True
+
+    def _proved_of(self, agent: bytes, matter: Matter) -> list[bytes]:
+        """Return the orders of one matter about an agent that somebody here knows to hold."""
+        return [
+            named
+            for named in self._about.get(agent, ())
+            if self._orders[named].order.matter is matter
+            and self._standing[named] is not Standing.STRANGE
+        ]
 
     # --- letting go -----------------------------------------------------------------------------------
 

@@ -21,14 +21,21 @@ from sojourn.core.base.encoding import (
     encode_block,
 )
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import BLOCK_BYTES_MAX, BODY_BYTES_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import (
+    ANCHORS_MAX,
+    BLOCK_BYTES_MAX,
+    BODY_BYTES_MAX,
+    MESSAGE_BYTES_MAX,
+)
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
 from sojourn.core.protocol.visa import Visa
+from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
+from sojourn.core.zone.manifest import SignedManifest
 
 __all__ = [
     "AgentMessage",
@@ -44,6 +51,7 @@ __all__ = [
     "AskMessages",
     "AskMissing",
     "AskPast",
+    "AskProofs",
     "AskStatus",
     "AskWatermark",
     "AskWork",
@@ -52,8 +60,10 @@ __all__ = [
     "Messages",
     "Missing",
     "Past",
+    "Proofs",
     "PutBlocks",
     "PutMessage",
+    "ShowVotes",
     "SignedMessage",
     "Watermark",
     "Work",
@@ -286,6 +296,25 @@ class Watermark(Value, tag_field="kind", tag="watermark"):
     vote: Vote | None = None
 
 
+class ShowVotes(Value, tag_field="kind", tag="show-votes"):
+    """These are votes that I was given for a proposal that was not decided: compare them with those shown to you."""
+
+    votes: Annotated[tuple[Vote, ...], Meta(max_length=3 * ANCHORS_MAX)]
+
+
+class AskProofs(Value, tag_field="kind", tag="ask-proofs"):
+    """Send me proofs against anchors, of culprits after `after`, in order: what fits in one reply."""
+
+    after: Digest | None = None
+
+
+class Proofs(Value, tag_field="kind", tag="proofs"):
+    """These proofs, each with the manifest of its zone among `manifests`."""
+
+    proofs: tuple[Fraud, ...]
+    manifests: tuple[SignedManifest, ...] = ()
+
+
 AnyRequest = (
     Request
     | PutBlocks
@@ -300,6 +329,8 @@ AnyRequest = (
     | AskAgents
     | AskStatus
     | AskWatermark
+    | ShowVotes
+    | AskProofs
     | Heartbeat
     | Exchange
     | Tell
@@ -317,6 +348,7 @@ AnyReply = (
     | Agents
     | AnchorStatus
     | Watermark
+    | Proofs
     | HeartbeatReply
     | Exchanged
 )

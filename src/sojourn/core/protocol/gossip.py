@@ -34,6 +34,8 @@ from sojourn.core.base.limits import (
     ORDERS_AT_ONCE,
     ORDERS_MAX,
     PLACES_MAX,
+    PROOFS_AT_ONCE,
+    PROOFS_MAX,
     PUBLISHED_AT_ONCE,
     STRANGE_ENDORSEMENTS_MAX,
     STRANGE_ENVELOPES_MAX,
@@ -41,6 +43,7 @@ from sojourn.core.base.limits import (
     SUCCESSORS_KNOWN_MAX,
 )
 from sojourn.core.protocol.strangers import Strangers
+from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
@@ -65,16 +68,21 @@ class Summary(Value):
     endorsements: Annotated[tuple[Digest, ...], Meta(max_length=ENDORSEMENTS_MAX)]
     orders: Annotated[tuple[Digest, ...], Meta(max_length=2 * ORDERS_MAX)] = ()
     documents: Annotated[tuple[Digest, ...], Meta(max_length=2 * SUCCESSORS_KNOWN_MAX)] = ()
+    proofs: Annotated[tuple[Digest, ...], Meta(max_length=PROOFS_MAX)] = ()
 
 
 class News(Value):
-    """Statements in full, each proving itself; orders and documents, to who knows what they are about (`edicts`)."""
+    """Statements in full, each proving itself; orders and documents, to who knows what they are about (`edicts`).
+
+    Proofs do so to who knows the manifest of the zone (`proofs`).
+    """
 
     manifests: tuple[SignedManifest, ...] = ()
     envelopes: tuple[SignedEnvelope, ...] = ()
     endorsements: tuple[SignedEndorsement, ...] = ()
     orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
+    proofs: Annotated[tuple[Fraud, ...], Meta(max_length=PROOFS_AT_ONCE)] = ()
 
 
 def joined(several: Iterable[News]) -> News:
@@ -156,13 +164,14 @@ class KnownPlaces:
     def _note_worth(self) -> None:
         """Who is of worth by now is no stranger any more."""
         for zone in self._strange_places.names():
-            if self._is_of_worth(zone):
+            if self.is_of_worth(zone):
                 self._strange_places.discard(zone)
         for named in self._strange_endorsements.names():
             if self._endorsements[named].endorsement.issuer in self._issuers:
                 self._strange_endorsements.discard(named)
 
-    def _is_of_worth(self, zone: bytes) -> bool:
+    def is_of_worth(self, zone: bytes) -> bool:
+        """Tell whether a record here names a zone, or an issuer endorses it on whom agents here rely."""
         return zone in self._held or zone in self._endorsed
 
     def teller(self, key: bytes) -> bytes:
@@ -171,7 +180,7 @@ class KnownPlaces:
         What a stranger's zone tells is a stranger's word: zones are free, and shares would be.
         """
         zone = self._zone_of(key)
-        return zone if zone is not None and self._is_of_worth(zone) else NOBODY
+        return zone if zone is not None and self.is_of_worth(zone) else NOBODY
 
     def share_of(self, key: bytes) -> bytes:
         """Return whose share what the holder of a key puts counts towards.
@@ -180,7 +189,7 @@ class KnownPlaces:
         """
         stated = self._envelopes.get(key)
         zone = stated.envelope.zone if stated is not None else self._zone_of(key)
-        if zone is None or not self._is_of_worth(zone):
+        if zone is None or not self.is_of_worth(zone):
             return NOBODY
         return key if zone == self._own else zone
 
@@ -257,7 +266,7 @@ class KnownPlaces:
         if manifest.realm != self._realm:
             problem = f"the manifest is of realm {manifest.realm!r}, this is {self._realm!r}"
             raise Rejected(problem, reason="wrong-realm", where="manifest.realm")
-        is_strange = not self._is_of_worth(zone)
+        is_strange = not self.is_of_worth(zone)
         if is_strange and not self._may_tell(self._strange_places, STRANGE_PLACES_MAX, teller):
             return False
         if len(self._manifests) >= PLACES_MAX and not self._make_room(zone, now_ms):
@@ -283,7 +292,7 @@ class KnownPlaces:
         """
         expired = (z for z, s in self._manifests.items() if s.manifest.not_after_ms <= now_ms)
         victim = next((z for z in expired if z not in self._held), None)
-        if victim is None and self._is_of_worth(zone):
+        if victim is None and self.is_of_worth(zone):
             victim = self._strange_places.newest()
         if victim is None:
             return zone in self._held
@@ -318,8 +327,8 @@ class KnownPlaces:
             return False
         if zone == self._own:
             return True  # the others leave it room for all its hosts
-        if not self._is_of_worth(zone):
-            strange = sum(n for known, n in hosts.items() if not self._is_of_worth(known))
+        if not self.is_of_worth(zone):
+            strange = sum(n for known, n in hosts.items() if not self.is_of_worth(known))
             if strange >= STRANGE_ENVELOPES_MAX:
                 return False
         return hosts.total() - hosts[self._own] < ENVELOPES_MAX - HOSTS_MAX
@@ -388,12 +397,12 @@ class KnownPlaces:
         zones, endorsements = set(summary.zones), set(summary.endorsements)
         marks = {mark.host: mark.sequence for mark in summary.envelopes}
         manifests = (
-            (not self._is_of_worth(zone), zone, signed)
+            (not self.is_of_worth(zone), zone, signed)
             for zone, signed in self._manifests.items()
             if zone not in zones and signed.manifest.not_after_ms > now_ms
         )
         envelopes = (
-            (not self._is_of_worth(signed.envelope.zone), host, signed)
+            (not self.is_of_worth(signed.envelope.zone), host, signed)
             for host, signed in self._envelopes.items()
             if signed.envelope.sequence > marks.get(host, -1)
         )

@@ -120,6 +120,7 @@ class Proposer:
         self._silent: set[int] = set()
         self._unshown: set[int] = set()
         self._lock: Certificate | None = None
+        self._odd: dict[int, Vote] = {}
 
     def start(self) -> list[Send | Upload]:
         """Return the first messages, one for each anchor."""
@@ -163,6 +164,18 @@ class Proposer:
                 raise Rejected(f"a {type(reply).__name__} answers no proposal", reason="wrong-kind")
         return []
 
+    @property
+    def in_vain(self) -> tuple[Vote, ...]:
+        """The checked votes that were given for what was not decided: one may contradict what others were shown.
+
+        None where nobody was locked on anything else, and nothing else was decided: then they lack for answers only.
+        """
+        is_contended = any(each.reason == CONTENDED for each in self.declined.values())
+        if self.progress is Progress.WON or not (is_contended or self.decided):
+            return ()
+        mine = (self._locks.votes_for(self._value), self._commits.votes_for(self._value))
+        return (*mine[0], *mine[1], *self._odd.values())
+
     def describe(self) -> str:
         """Return, for people, why there is no decision yet."""
         tally = self._locks if self.progress is Progress.LOCKING else self._commits
@@ -174,6 +187,7 @@ class Proposer:
         vote = reply.vote
         check_vote(vote, self._committee)
         if vote.ballot.anchor != anchor or vote.ballot.value != self._value:
+            self._odd.setdefault(anchor, vote)
             raise Rejected("a vote of another anchor, or for another value", reason="wrong-value")
         self.declined.pop(anchor, None)
         if vote.ballot.phase is Phase.LOCK:

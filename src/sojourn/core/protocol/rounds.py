@@ -173,6 +173,11 @@ class RoundChange:
         return tuple(vote for _, vote in sorted(self._votes.items()))
 
     @property
+    def locks(self) -> tuple[Certificate, ...]:
+        """The checked locks that were shown: of each value the highest."""
+        return tuple(self._locks.values())
+
+    @property
     def certificate(self) -> RoundCertificate | None:
         """The certificate that the round was left, once a quorum voted for it."""
         if len(self._votes) < self._committee.quorum:

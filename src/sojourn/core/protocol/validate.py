@@ -147,7 +147,7 @@ def _check_rate(dossier: Dossier, transition: Transition, slot: Slot, view: View
 
 def _check_nothing_waits(dossier: Dossier, transition: Transition, view: View) -> None:
     """Check that nothing goes before what officers published, if it is known here and not carried out (check 6b)."""
-    if transition.kind in _HELD_UP and (waiting := what_waits(dossier, view)):
+    if transition.kind in _HELD_UP and (waiting := what_waits(dossier, view, transition.kind)):
         raise Refused(waiting)
 
 

@@ -11,16 +11,17 @@ kinds those are here that can be proved so:
 (c), a commit vote for what nobody can show a lock of, takes asking everybody: it is found, not shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.committee import Committee
 from sojourn.core.quorum.votes import Ballot, Phase, Vote, check_vote
 
-__all__ = ["Fraud", "frauds_in"]
+__all__ = ["Fraud", "fraud_of", "frauds_in"]
 
 
 class Fraud(Value, tag_field="kind", tag="fraud/1"):
@@ -34,6 +35,16 @@ class Fraud(Value, tag_field="kind", tag="fraud/1"):
     def anchor(self) -> int:
         """The index of the anchor that is proved to have lied."""
         return self.one.ballot.anchor
+
+    @property
+    def zone(self) -> bytes:
+        """The zone whose anchor that is."""
+        return self.one.ballot.slot.group
+
+    @property
+    def culprit(self) -> bytes:
+        """What any proof against this anchor is known by: one is as good as another."""
+        return digest(self.zone + self.anchor.to_bytes(8, "big"))
 
     def check(self, committee: Committee, *, where: str = "fraud") -> None:
         """Raise `Rejected` unless an anchor of `committee` cast both votes, and an honest one never would.
@@ -95,17 +106,18 @@ def frauds_in(certificates: Iterable[Certificate], committee: Committee) -> list
             cast.setdefault(part.anchor, []).append(certificate.vote(part))
     found = []
     for _, votes in sorted(cast.items()):
-        proofs = (_proof(one, other, named, committee) for one, other in combinations(votes, 2))
+        proofs = (fraud_of(one, other, named, committee) for one, other in combinations(votes, 2))
         first = next((proof for proof in proofs if proof is not None), None)
         found += [first] if first is not None else []
     return found
 
 
-def _proof(
-    one: Vote, other: Vote, known: dict[bytes, Certificate], committee: Committee
+def fraud_of(
+    one: Vote, other: Vote, named: Mapping[bytes, Certificate], committee: Committee
 ) -> Fraud | None:
+    """Return what two votes prove, with the justification if it is among `named`, by digest; None for nothing."""
     lock = one if one.ballot.phase is Phase.LOCK else other
-    fraud = Fraud(one=one, other=other, shown=known.get(lock.ballot.justification or b""))
+    fraud = Fraud(one=one, other=other, shown=named.get(lock.ballot.justification or b""))
     try:
         fraud.check(committee)
     except Rejected:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Eligibility, Pending, Status, Wake
 from sojourn.core.agent.events import Events
+from sojourn.core.agent.governance import Matter
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import TransitionKind, next_lineage
@@ -76,8 +77,12 @@ ACTIVE = following(
     eligibility__petitions=(Pending(petition=digest(b"asked"), expires_ms=9),),
     trust__events={SOME_ZONE: Events(refused=2)},
 )
-SUSPENDED = following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5)
-QUARANTINED = following(ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms=5)
+SUSPENDED = following(
+    ACTIVE, eligibility__is_suspended=True, governance__ordered_ms={Matter.SUSPENSION: 5}
+)
+QUARANTINED = following(
+    ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms={Matter.QUARANTINE: 5}
+)
 TO_AWAY = Migration(
     to_zone=AWAY.zone, to_manifest=AWAY.manifest.digest, visa=digest(b"visa"), next_term=1
 )
@@ -130,19 +135,31 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
     ),
     TransitionKind.SUSPEND: (
         ACTIVE,
-        following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5),
+        following(
+            ACTIVE, eligibility__is_suspended=True, governance__ordered_ms={Matter.SUSPENSION: 5}
+        ),
     ),
     TransitionKind.RESUME: (
         SUSPENDED,
-        following(SUSPENDED, eligibility__is_suspended=False, governance__ordered_ms=6),
+        following(
+            SUSPENDED,
+            eligibility__is_suspended=False,
+            governance__ordered_ms={Matter.SUSPENSION: 6},
+        ),
     ),
     TransitionKind.QUARANTINE: (
         ACTIVE,
-        following(ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms=5),
+        following(
+            ACTIVE, eligibility__is_quarantined=True, governance__ordered_ms={Matter.QUARANTINE: 5}
+        ),
     ),
     TransitionKind.LIFT: (
         QUARANTINED,
-        following(QUARANTINED, eligibility__is_quarantined=False, governance__ordered_ms=6),
+        following(
+            QUARANTINED,
+            eligibility__is_quarantined=False,
+            governance__ordered_ms={Matter.QUARANTINE: 6},
+        ),
     ),
     TransitionKind.RETIRE: (
         ACTIVE,
@@ -150,7 +167,7 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             ACTIVE,
             eligibility__status=Status.RETIRED,
             eligibility__wake=(),
-            governance__ordered_ms=5,
+            governance__ordered_ms={Matter.END: 5},
         ),
     ),
     TransitionKind.REVOKE: (
@@ -159,12 +176,12 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             ACTIVE,
             eligibility__status=Status.REVOKED,
             eligibility__wake=(),
-            governance__ordered_ms=5,
+            governance__ordered_ms={Matter.END: 5},
         ),
     ),
     TransitionKind.FORGIVE: (
         ACTIVE,
-        following(ACTIVE, trust__events={}, governance__ordered_ms=5),
+        following(ACTIVE, trust__events={}, governance__ordered_ms={Matter.EVENTS: 5}),
     ),
     TransitionKind.GRANT: (
         ACTIVE,
@@ -174,7 +191,7 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
                 "orders": Budget(limit=12, spent=4),
                 "cost_micros": Budget(limit=100, spent=50),
             },
-            governance__ordered_ms=5,
+            governance__ordered_ms={Matter.BUDGETS: 5},
         ),
     ),
 }

@@ -11,10 +11,10 @@ from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.eligibility import Budget, Pending, Status, Wake
 from sojourn.core.agent.events import Events
-from sojourn.core.agent.governance import Cooling
+from sojourn.core.agent.governance import Cooling, Matter
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Compartment, Form
-from sojourn.core.agent.orders import Act
+from sojourn.core.agent.orders import MATTERS, Act
 from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.transition import (
     CHANGES,
@@ -54,7 +54,7 @@ CARRIED_HOME = MEMORY.compartments | {
     "here": replace(MEMORY.compartments["here"], held_by=HOME.zone)
 }
 
-FLIPPED = object()
+FLIPPED, LATER = object(), object()
 MUTATIONS: dict[str, Any] = {
     "realm": "production",
     "agent": digest(b"another agent"),
@@ -67,7 +67,7 @@ MUTATIONS: dict[str, Any] = {
     "migration": replace(GONE.migration, visa=digest(b"another visa")) if GONE.migration else None,
     "governance__documents": (digest(b"another policy"),),
     "governance__version": 9,
-    "governance__ordered_ms": 9,
+    "governance__ordered_ms": LATER,
     "governance__issuer": digest(b"another issuer"),
     "governance__cooling": (Cooling(documents=(digest(b"a policy before"),), until_ms=9),),
     "memory__compartments": REWRITTEN,
@@ -136,7 +136,12 @@ def mutated(record: AgentRecord, *fields: str) -> AgentRecord:
     """Return a record with fields changed: as `MUTATIONS` says, or to the other of two values."""
     changes = {field: MUTATIONS[field] for field in fields}
     changes |= {f: not _value(record, f) for f in fields if MUTATIONS[f] is FLIPPED}
+    changes |= {f: _later(_value(record, f)) for f in fields if MUTATIONS[f] is LATER}
     return changed(record, **changes)
+
+
+def _later(ordered_ms: dict[Matter, int]) -> dict[Matter, int]:
+    return dict.fromkeys(ordered_ms or (Matter.EVENTS,), 9)
 
 
 def _value(record: AgentRecord, field: str) -> Any:
@@ -187,6 +192,28 @@ def test_trap_42_only_the_fields_of_its_row_may_change(kind: TransitionKind, fie
     made = mutated(new, field)
     assert made != new
     assert (field in ALLOWED[kind]) == is_accepted(kind, old, made)
+
+
+@pytest.mark.parametrize("act", Act)
+def test_section_8_an_order_is_noted_in_its_own_matter_and_in_no_other(act: Act) -> None:
+    kind = TransitionKind(act)
+    old, new = PAIRS[kind]
+    for matter in Matter:
+        known = {**new.governance.ordered_ms, matter: 9}
+        made = changed(new, governance__ordered_ms=known)
+        assert (matter is MATTERS[act]) == is_accepted(kind, old, made), matter
+    was = changed(old, governance__ordered_ms=dict.fromkeys(Matter, 4))
+    for known, is_fine in (
+        ({**was.governance.ordered_ms, MATTERS[act]: 5}, True),
+        ({**was.governance.ordered_ms, MATTERS[act]: 4}, False),
+        ({MATTERS[act]: 5}, False),
+    ):
+        made = changed(following(was), governance__ordered_ms=known, **_rest(new))
+        assert is_fine == is_accepted(kind, was, made), known
+
+
+def _rest(new: AgentRecord) -> dict[str, Any]:
+    return {"eligibility": new.eligibility, "trust": new.trust}
 
 
 @given(st.sampled_from(KINDS), st.sets(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=5))

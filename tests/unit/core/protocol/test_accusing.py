@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.agent.events import Events, levels_lost
+from sojourn.core.agent.governance import Matter
 from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import Trust, TrustedIssuer, judge
@@ -138,7 +139,7 @@ def test_section_4_officers_cannot_forgive_a_lie(world: World) -> None:
     cleared = replace(
         world.step_proposal(world.zones[0], head).transition.record,
         trust=replace(head.record.trust, events={}),
-        governance=replace(head.record.governance, ordered_ms=now_ms),
+        governance=replace(head.record.governance, ordered_ms={Matter.EVENTS: now_ms}),
     )
     signed = SignedOrder(
         order=order, seals=(seal(ISSUER, Kind.ORDER, Role.ISSUER, digest_of(order)),)

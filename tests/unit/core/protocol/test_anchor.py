@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.governance import Matter
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Rejected
@@ -333,7 +334,7 @@ def test_a_retired_agent_is_over(world: World) -> None:
         replace(
             next_of(head),
             eligibility=eligibility,
-            governance=replace(head.record.governance, ordered_ms=1),
+            governance=replace(head.record.governance, ordered_ms={Matter.END: 1}),
         ),
         world.host_of(a, head),
     )

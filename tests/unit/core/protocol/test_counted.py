@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.events import Events
+from sojourn.core.agent.governance import Matter
 from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind, check_constant
@@ -230,7 +231,9 @@ def test_section_5_what_officers_may_have_forgiven_may_be_gone_and_lies_may_not(
     world: World,
 ) -> None:
     opened, later = ends(world)
-    ordered_later = replace(later, governance=replace(later.governance, ordered_ms=5))
+    ordered_later = replace(
+        later, governance=replace(later.governance, ordered_ms={Matter.EVENTS: 5})
+    )
     zone = world.zones[1].zone
     lied = {"of": Events(liars=(1,), tolerated=1)}
     check_constant(opened, counting(ordered_later, lied, zone))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Status
 from sojourn.core.agent.events import Events
-from sojourn.core.agent.governance import Document, Governance, Officers
+from sojourn.core.agent.governance import Document, Governance, Matter, Officers
 from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import digest
@@ -119,7 +119,9 @@ def test_section_8_an_order_is_over_once_one_issued_then_or_since_was_carried_ou
         (NOW_MS + 1, Standing.OVER),
     ):
         record = born()
-        record = replace(record, governance=replace(record.governance, ordered_ms=ordered_ms))
+        record = replace(
+            record, governance=record.governance.ordered(Matter.SUSPENSION, ordered_ms)
+        )
         assert standing is standing_of(order(), record, LIBRARY, HOME.zone)
 
 
@@ -211,9 +213,12 @@ def test_of_an_agents_orders_the_newest_are_kept() -> None:
     first = [order(issued_ms=NOW_MS + i) for i in range(1, ORDERS_PER_AGENT_MAX + 1)]
     assert first == learn(known, first, record)
     assert [] == learn(known, [order(issued_ms=NOW_MS)], record)
-    later = order(Act.RETIRE, issued_ms=NOW_MS + 100)
+    later = order(Act.RESUME, ANN, BOB, issued_ms=NOW_MS + 100)
     assert [later] == learn(known, [later], record)
     assert [*first[1:], later] == known.about(AGENT)
+    apart = order(Act.RETIRE, issued_ms=NOW_MS)
+    assert [apart] == learn(known, [apart], record), "of another matter there is room"
+    assert [apart, *first[1:], later] == known.about(AGENT)
 
 
 def test_junk_about_an_agent_that_comes_here_goes_when_it_is_here() -> None:
@@ -286,7 +291,7 @@ def test_an_order_is_learned_while_it_may_be_carried_out() -> None:
 
 
 def test_section_8_the_oldest_order_that_changes_something_comes_next() -> None:
-    """A later one, carried out first, would void those before it."""
+    """A later one of its matter, carried out first, would void those before it."""
     known = KnownEdicts()
     quarantine, suspend, again, lift = (
         order(Act.QUARANTINE, issued_ms=NOW_MS + 1),
@@ -296,9 +301,11 @@ def test_section_8_the_oldest_order_that_changes_something_comes_next() -> None:
     )
     learn(known, [lift, again, quarantine, suspend], born())
 
-    def then(ordered_ms: int, **eligibility: bool) -> SignedOrder | None:
+    def then(
+        ordered_ms: int, matters: tuple[Matter, ...] = tuple(Matter), **eligibility: bool
+    ) -> SignedOrder | None:
         record = with_status(born(), Status.ACTIVE, **eligibility)
-        governance = replace(record.governance, ordered_ms=ordered_ms)
+        governance = replace(record.governance, ordered_ms=dict.fromkeys(matters, ordered_ms))
         return known.next_for(replace(record, governance=governance), LIBRARY, NOW_MS)
 
     assert suspend == then(0)
@@ -306,6 +313,8 @@ def test_section_8_the_oldest_order_that_changes_something_comes_next() -> None:
     both = {"is_suspended": True, "is_quarantined": True}
     assert lift == then(NOW_MS + 1, **both), "it is suspended already"
     assert None is then(NOW_MS + 3, is_suspended=True)
+    apart = (Matter.SUSPENSION,)
+    assert quarantine == then(NOW_MS + 3, apart, is_suspended=True), "it comes late, and counts"
 
 
 def test_section_8_nothing_comes_next_that_would_not_be_voted_for() -> None:
@@ -329,7 +338,7 @@ def test_section_8_nothing_comes_next_that_would_not_be_voted_for() -> None:
 def test_section_8_what_is_over_is_let_go_of_and_not_told_again() -> None:
     known, record, signed = KnownEdicts(), born(), order()
     learn(known, [signed], record)
-    done = replace(record, governance=replace(record.governance, ordered_ms=NOW_MS))
+    done = replace(record, governance=record.governance.ordered(Matter.SUSPENSION, NOW_MS))
     known.settle(AGENT, judge(done))
     assert [] == known.about(AGENT) and not known.names()
     assert (digest_of(signed),) == known.summary(), "so that nobody tells of it"

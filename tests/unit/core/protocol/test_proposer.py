@@ -378,3 +378,28 @@ def test_section_0_two_proposers_in_any_order_never_both_win(data: st.DataObject
 def test_trap_9_evidence_and_seals_are_no_part_of_the_value(stage: Stage) -> None:
     bare = replace(stage.x, seals=(), evidence=Evidence())
     assert bare.transition.digest == stage.x.transition.digest
+
+
+# What was given in vain
+
+
+def test_section_11_votes_that_were_given_in_vain_are_to_be_shown(stage: Stage) -> None:
+    stage.opened(0, 1)
+    stage.opened(2, 3, proposal=stage.y)
+    proposer = driven(stage.zone, proposer_of(stage))
+    assert Progress.STALLED is proposer.progress
+    assert [0, 1] == [vote.ballot.anchor for vote in proposer.in_vain]
+    assert {stage.x.transition.digest} == {vote.ballot.value for vote in proposer.in_vain}
+
+
+def test_section_11_so_is_a_vote_for_what_was_not_proposed(stage: Stage) -> None:
+    stage.opened(1, proposal=stage.y)
+    odd = lies(stage)["a vote for another value"]
+    stage.zone.liars[3] = lambda request, reply: odd
+    proposer = driven(stage.zone, proposer_of(stage))
+    assert odd.vote in proposer.in_vain
+
+
+def test_section_11_where_nobody_contends_nobody_is_shown_anything(stage: Stage) -> None:
+    assert () == driven(stage.zone, proposer_of(stage), only=(0, 1)).in_vain, "too few answer"
+    assert () == driven(stage.zone, proposer_of(stage)).in_vain, "it has won"

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.agent.governance import Officers, Root, SignedDocument
-from sojourn.core.agent.succession import Sealed, extended
+from sojourn.core.agent import succession as succession_module
+from sojourn.core.agent.governance import Document, Governance, Officers, Root, SignedDocument
+from sojourn.core.agent.succession import Sealed, check_succession, extended
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import SUCCESSION_SPARE_MAX
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol import amending
 from sojourn.core.protocol.admission import child
@@ -81,7 +83,7 @@ def test_section_8_1_officers_that_name_their_successors_stay_the_issuer(world: 
     assert "wrong-key" == reason_of(proposed(world, world.amendment(head, late), head))
     head = world.move(a, b, world.amend(a, head, D3))
     assert issuer == head.record.governance.issuer
-    assert (sealed(TURNED, D0), sealed(D3, TURNED)) == succession(b, head)
+    assert (sealed(D1, D0), sealed(TURNED, D1), sealed(D3, TURNED)) == succession(b, head)
     assert "wrong-key" == reason_of(b.ask(0, _asked(world, b, head, successor(D3, by=(ISSUER,)))))
 
 
@@ -98,7 +100,7 @@ def test_section_8_1_it_goes_from_zone_to_zone_and_back(world: World) -> None:
     head = world.amend(b, head, TURNED)
     head = world.move(c, a, world.move(b, c, head))
     for index in range(4):
-        assert (sealed(TURNED, D0),) == succession(a, head, index)
+        assert (sealed(D1, D0), sealed(TURNED, D1)) == succession(a, head, index)
 
 
 def test_section_8_1_a_refused_agent_comes_home_with_it(world: World) -> None:
@@ -112,15 +114,15 @@ def test_section_8_1_a_refused_agent_comes_home_with_it(world: World) -> None:
     assert (sealed(D1, D0),) == succession(a, back)
 
 
+@pytest.fixture
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(succession_module, "SUCCESSION_SPARE_MAX", 0)
+
+
+@pytest.mark.usefixtures("_bare")
 def test_section_8_1_only_changes_of_keys_make_it_longer() -> None:
     """Those who were officers all along vouch for the newest text."""
-    known = {digest_of(D0.document): D0.document}
-    last, found = D0, tuple[Sealed, ...]()
-    for _ in range(50):
-        following = successor(last)
-        found = extended(found, [following], known)
-        known[digest_of(following.document)] = following.document
-        last = following
+    last, found, known = amended_often(50)
     assert (sealed(last, D0),) == found
     other = successor(last, officers=ANNS)
     found = extended(found, [other, successor(other, by=(ANN,))], known)
@@ -128,6 +130,71 @@ def test_section_8_1_only_changes_of_keys_make_it_longer() -> None:
     rooted = successor(D0, root=Root(keys=(CAT.public,)))
     found = extended((), [rooted, successor(rooted)], known)
     assert (sealed(rooted, D0), sealed(successor(rooted), rooted)) == found
+
+
+def amended_often(times: int) -> tuple[SignedDocument, tuple[Sealed, ...], dict[bytes, Document]]:
+    """Return the newest of so many successors, what proves it, and all documents."""
+    known = {digest_of(D0.document): D0.document}
+    last, found = D0, tuple[Sealed, ...]()
+    for _ in range(times):
+        following = successor(last)
+        found = extended(found, [following], known)
+        known[digest_of(following.document)] = following.document
+        last = following
+    return last, found, known
+
+
+def test_section_8_1_of_what_came_between_the_newest_few_are_shown() -> None:
+    last, found, known = amended_often(50)
+    assert SUCCESSION_SPARE_MAX + 1 == len(found)
+    digests = [each.document for each in found]
+    versions = [known[each].version for each in digests]
+    newest = last.document.version
+    assert [*range(newest - SUCCESSION_SPARE_MAX, newest + 1)] == versions
+    assert [digest_of(D0.document), *digests[:-1]] == [each.follows for each in found]
+    check_succession(
+        (digest_of(D0.document),),
+        found,
+        Governance(documents=(digest_of(last.document),), version=51),
+        known.__getitem__,
+        where="here",
+    )
+
+
+def test_section_8_1_what_is_spare_has_room_by_its_bytes_and_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size = len(encode(sealed(D1, D0)))
+    monkeypatch.setattr(succession_module, "SUCCESSION_SPARE_BYTES_MAX", 3 * size + 1)
+    assert 4 == len(amended_often(9)[1])
+    monkeypatch.setattr(succession_module, "SUCCESSION_MAX", 2)
+    last, found, known = amended_often(9)
+    assert 2 == len(found)
+    turned = successor(last, officers=ANNS)
+    found = extended(found, [turned], known)
+    assert [digest_of(turned.document)] == [each.document for each in found[-1:]]
+    assert 2 == len(found)
+
+
+def test_section_8_1_what_one_run_passed_over_can_be_followed_in_a_capsule(world: World) -> None:
+    """From version 1 to 3 in one amendment: version 2 never ruled, and is shown with its seals."""
+    a, b, _ = world.zones
+    second = successor(D1)
+    head = world.move(a, b, world.amend(a, world.launch(a, D0), D1, second))
+    assert (sealed(D1, D0), sealed(second, D1)) == succession(b, head)
+    shown = load_capsule(io.BytesIO(capsule_of(world, b, head)))
+    assert {1, 2, 3} == {document.version for document in shown.policies.values()}
+    assert (second.document,) == shown.documents
+    for wrong in (replace(sealed(D1, D0), seals=()), sealed(successor(D0, by=(EVE,)), D0)):
+        forged = (wrong, replace(sealed(second, D1), follows=wrong.document))
+        with pytest.raises(Rejected):
+            check_succession(
+                (digest_of(D0.document),),
+                forged,
+                head.record.governance,
+                world.known.library.__getitem__,
+                where="here",
+            )
 
 
 def test_section_8_1_what_is_not_at_hand_is_not_left_out() -> None:
