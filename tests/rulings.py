@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
@@ -153,6 +154,15 @@ class PureAnchor:
         known.rules({d for head in heads for d in head.record.governance.named}, stored.get)
         published = known.examine(documents, self.clock.wall_ms, teller, stored.get)
         return known.take(published, self.clock.wall_ms, teller, stored.get)
+
+    def learn_heads(self, *heads: SignedHead, teller: bytes = NOBODY) -> list[SignedHead]:
+        """Take in heads of policies; return what is news. Raises `Rejected`."""
+        stored, known = self.view().documents, self.edicts.heads
+
+        def find(digest: bytes) -> Document | None:
+            return self.edicts.successors.known(digest, stored.get)
+
+        return known.take(known.examine(heads, self.clock.wall_ms, teller, find), teller)
 
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""

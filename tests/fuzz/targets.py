@@ -26,6 +26,7 @@ from sojourn.cli.policy import _thresholds
 from sojourn.cli.policy_corpus import read_test, read_text
 from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
 from sojourn.core.agent.memory.chunks import Chunks, write
 from sojourn.core.agent.memory.log import Log
@@ -47,6 +48,7 @@ from sojourn.core.base.errors import Misused, Rejected, StoreFailed
 from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
+    HEAD_BYTES_MAX,
     MANIFEST_BYTES_MAX,
     ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
@@ -160,6 +162,7 @@ VALUES: Final = (
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
+    _value("signed head", SignedHead, "head", limit=HEAD_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),
@@ -173,6 +176,7 @@ VALUES: Final = (
     _row(SignedManifest, "manifest"),
     _row(SignedEndorsement, "endorsement"),
     _row(SignedDocument),
+    _row(SignedHead, "head"),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
+from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
@@ -285,7 +286,8 @@ class Conspiracy(RuleBasedStateMachine):
         given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=now_ms + 60_000)
         signers = [samples.key(by)]
         following = samples.successor(samples.document(), by=tuple(signers), cedar=f"// {late_ms}")
-        news = News(orders=(sealed(given, signers),), documents=(following,))
+        vouched = head_of(following.document, signers[0], at_ms=now_ms, until_ms=now_ms + 60_000)
+        news = News(orders=(sealed(given, signers),), documents=(following,), heads=(vouched,))
         self.ask(Tell(news=news), samples.key("stranger"))
 
     @rule(number=st.integers(0, 10_000), stranger=st.booleans())

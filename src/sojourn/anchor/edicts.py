@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of, encode
@@ -44,22 +45,28 @@ class Edicts:
     def recall(self) -> None:
         """Know again what was known before; which documents rule agents here was noted already."""
         shelf = self._anchor.shelf
-        self._learn(shelf.orders(), shelf.successors(), None)
+        self._learn(shelf.orders(), shelf.successors(), shelf.heads(), None)
 
     def _learn(
         self,
         orders: Iterable[SignedOrder],
         documents: Sequence[SignedDocument],
+        heads: Iterable[SignedHead],
         teller: bytes | None,
-    ) -> tuple[list[SignedOrder], list[SignedDocument]]:
+    ) -> tuple[list[SignedOrder], list[SignedDocument], list[SignedHead]]:
         """Take in what is news, all or nothing. Raises `Rejected` for what is false."""
         now_ms, known = clock.wall_ms(), self.known
         ordered = known.examine(orders, now_ms, teller, self._judge)
         published = known.successors.examine(documents, now_ms, teller, self._find)
-        return (
-            known.take(ordered, teller),
-            known.successors.take(published, now_ms, teller, self._find),
+        told = {each.digest: each.signed.document for each in published if each.is_proved}
+        vouched = known.heads.examine(
+            heads, now_ms, teller, lambda named: told.get(named) or self._known(named)
         )
+        taken = known.successors.take(published, now_ms, teller, self._find)
+        heads_taken = known.heads.take(vouched, teller)
+        if taken:
+            known.heads.settle(self._known)
+        return known.take(ordered, teller), taken, heads_taken
 
     def _judge(self, signed: SignedOrder) -> Standing:
         documents, zone = self._anchor.shelf.documents, self._anchor.zone_id
@@ -75,14 +82,18 @@ class Edicts:
         except Rejected:
             return None
 
+    def _known(self, digest: bytes) -> Document | None:
+        return self.known.successors.known(digest, self._find)
+
     async def take(self, news: News, teller: bytes) -> None:
         """Take in edicts that are news, durably; then see to them. Raises `Rejected` for a false one."""
         shelf = self._anchor.shelf
         async with self._writing:  # who tells of one that is being written waits until it is
-            orders, documents = self._learn(news.orders, news.documents, teller)
+            orders, documents, heads = self._learn(news.orders, news.documents, news.heads, teller)
             changes: list[Change] = [
                 *shelf.order_changes(orders),
                 *shelf.successor_changes(documents),
+                *shelf.head_changes(heads),
             ]
             await self._anchor.write(changes)
         for agent in dict.fromkeys(signed.order.agent for signed in orders):
@@ -90,7 +101,7 @@ class Edicts:
         if documents:
             self._anchor.begin(self._plan_amendments)
         if changes:
-            self._gossip.spread([*orders, *documents], teller)
+            self._gossip.spread([*orders, *documents, *heads], teller)
 
     async def _plan_amendments(self) -> None:
         """Plan what agents here owe to documents that were published, a few at a time."""
@@ -109,6 +120,7 @@ class Edicts:
         if dossier.head is not None:
             named = dossier.head.record.governance.named
             self.known.successors.rules(named, self._find)
+            self.known.heads.settle(self._known)
 
     def note(self, after: Dossier) -> None:
         """Look again at what is known about an agent, of which something was decided."""
@@ -131,8 +143,10 @@ class Edicts:
         shelf, known = self._anchor.shelf, self.known
         known.expire(clock.wall_ms())
         known.successors.expire(clock.wall_ms())
+        known.heads.expire(clock.wall_ms())
         removals = shelf.order_removals(known.names())
-        await self._anchor.write([*removals, *shelf.successor_removals(known.successors.names())])
+        removals += shelf.successor_removals(known.successors.names())
+        await self._anchor.write([*removals, *shelf.head_removals(known.heads.names())])
 
     # --- what is not taken ----------------------------------------------------------------------------
 
@@ -147,6 +161,11 @@ class Edicts:
             if digest_of(published) not in successors.names() and not is_proved:
                 why = self._why_not(document)
                 return f"version {document.version} of {document.name} is not taken: {why}"
+        for vouched in news.heads:
+            head = vouched.head
+            if digest_of(vouched) not in self.known.heads.names():
+                why = self._why_no_head(vouched)
+                return f"the head of version {head.version} of {head.name} is not taken: {why}"
         return ""
 
     def _is_done(self, signed: SignedOrder) -> bool:
@@ -170,3 +189,13 @@ class Edicts:
         if document.previous is not None and self._find(document.previous) is not None:
             return "it does not follow what rules, or not by those who may say so; or there are too many later ones"
         return "what it follows is not known here, and there is no room"
+
+    def _why_no_head(self, signed: SignedHead) -> str:
+        document, now_ms = self._known(signed.head.digest), clock.wall_ms()
+        if signed.head.until_ms <= now_ms:
+            return "it holds no more"
+        if document is not None and signed.seal.signer not in document.officers.keys:
+            return "who sealed it is no officer by that version"
+        if signed.seal.signer in self.known.heads.of(signed.head.digest):
+            return "who sealed it has vouched for that version since"
+        return "that version is not known here, and there is no room; or it holds only later"

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 import structlog
 
 from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.encoding import Value, encode
 from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import (
     GOSSIP_ROUND_MS,
+    HEADS_AT_ONCE,
     ORDERS_AT_ONCE,
     PUBLISHED_AT_ONCE,
     SPREAD_PAUSE_MS,
@@ -35,10 +37,10 @@ _PAUSE_S: Final = SPREAD_PAUSE_MS / 1000
 _ASK_AGAIN_S: Final = 0.05
 _ASKING_S: Final = 2.0
 _KIND_BYTES_MAX: Final = 1024 * 1024
-"""What one message tells of manifests, of envelopes, of endorsements, of orders and of documents each."""
+"""What one message tells of manifests, of envelopes, of endorsements, of orders, of documents and of heads each."""
 
 V = TypeVar("V", bound=Value)
-Edict: TypeAlias = SignedOrder | SignedDocument
+Edict: TypeAlias = SignedOrder | SignedDocument | SignedHead
 
 
 class Gossip:
@@ -173,6 +175,7 @@ class Gossip:
         news = gossip.News(
             orders=tuple(edict for edict in edicts if isinstance(edict, SignedOrder)),
             documents=tuple(edict for edict in edicts if isinstance(edict, SignedDocument)),
+            heads=tuple(edict for edict in edicts if isinstance(edict, SignedHead)),
         )
         try:
             await client.call(index, gossip.Tell(news=fitting(news)), timeout_s=_ROUND_S)
@@ -188,6 +191,7 @@ def fitting(news: gossip.News) -> gossip.News:
         endorsements=_first(news.endorsements),
         orders=_first(news.orders[:ORDERS_AT_ONCE]),
         documents=_first(news.documents[:PUBLISHED_AT_ONCE]),
+        heads=_first(news.heads[:HEADS_AT_ONCE]),
     )
 
 

@@ -433,7 +433,7 @@ class Anchor:
 
     async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
         """Take in statements about places, and what officers published, and keep durably what lasts."""
-        if news.orders or news.documents:
+        if news.orders or news.documents or news.heads:
             await self.edicts.take(news, teller)
         new = self.learn(news, teller)
         changes = self.shelf.place_changes(new)
@@ -453,8 +453,12 @@ class Anchor:
     def summary(self) -> gossip.Summary:
         """Return what is known here, by name."""
         known = self.edicts.known
-        orders, documents = known.summary(), known.successors.summary()
-        return msgspec.structs.replace(self.places.summary(), orders=orders, documents=documents)
+        return msgspec.structs.replace(
+            self.places.summary(),
+            orders=known.summary(),
+            documents=known.successors.summary(),
+            heads=known.heads.summary(),
+        )
 
     def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
         """Return what the holder of a key lacks, who sent that summary: as much as one message has room for.
@@ -465,9 +469,15 @@ class Anchor:
         places = self.places.lacking_in(summary, clock.wall_ms() if is_anchor else 0)
         if not is_anchor:
             return fitting(places)
-        orders = self.edicts.known.lacking_in(summary.orders)
-        documents = self.edicts.known.successors.lacking_in(summary.documents)
-        return fitting(msgspec.structs.replace(places, orders=orders, documents=documents))
+        known = self.edicts.known
+        return fitting(
+            msgspec.structs.replace(
+                places,
+                orders=known.lacking_in(summary.orders),
+                documents=known.successors.lacking_in(summary.documents),
+                heads=known.heads.lacking_in(summary.heads),
+            )
+        )
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

@@ -8,6 +8,7 @@ place        zone                       SignedManifest
 endorsement  digest                     SignedEndorsement
 order        digest                     SignedOrder
 successor    digest                     SignedDocument
+head         digest                     SignedHead
 """
 
 from collections import OrderedDict
@@ -19,6 +20,7 @@ import structlog
 
 from sojourn.anchor.loose import Loose, Share, roots_of
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
@@ -57,7 +59,7 @@ _CHAPTERS_AT_ONCE: Final = COMMIT_BYTES_MAX // (2 * CHAPTER_BYTES_MAX)
 """Chapters in one commit, which may be as large as chapters get."""
 _CHAPTERS_CHANGED: Final = 2
 """The term that a decision closes, and the one it opens."""
-_TOLD: Final = ("place", "endorsement", "order", "successor")
+_TOLD: Final = ("place", "endorsement", "order", "successor", "head")
 """Tables of what others told."""
 _REMOVED_AT_ONCE: Final = CHANGES_MAX // 4
 _PAGE: Final = 128
@@ -421,6 +423,10 @@ class Shelf:
         """Return the published documents kept from before."""
         return self._told("successor", SignedDocument)
 
+    def heads(self) -> list[SignedHead]:
+        """Return the heads of policies kept from before."""
+        return self._told("head", SignedHead)
+
     def _told(self, table: str, form: type[T]) -> list[T]:
         rows = self._store.scan(table, limit=100_000)
         self._placed[table].update(key for key, _ in rows)
@@ -434,6 +440,10 @@ class Shelf:
         """Return the changes that keep published documents."""
         return self._told_changes("successor", documents)
 
+    def head_changes(self, heads: Iterable[SignedHead]) -> list[Change]:
+        """Return the changes that keep heads of policies."""
+        return self._told_changes("head", heads)
+
     def _told_changes(self, table: str, told: Iterable[Value]) -> list[Change]:
         puts = [Put(table, digest_of(each), encode(each)) for each in told]
         self._placed[table].update(put.key for put in puts)
@@ -442,6 +452,10 @@ class Shelf:
     def successor_removals(self, known: Set[bytes]) -> list[Change]:
         """Return the changes that drop what is kept of published documents beside these, by digest."""
         return self._removals("successor", known)
+
+    def head_removals(self, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop what is kept of heads beside these, by digest."""
+        return self._removals("head", known)
 
     def order_removals(self, known: Set[bytes]) -> list[Change]:
         """Return the changes that drop what is kept of orders beside these, by digest."""

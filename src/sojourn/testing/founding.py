@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
@@ -170,6 +171,7 @@ def policy_of(
     outside: bool = False,
     cool_down_ms: int = 0,
     not_after_ms: int = _FOR_EVER_MS,
+    staleness_ms: int | None = None,
 ) -> SignedDocument:
     """Return an agent's policy document, signed by the issuer."""
     document = Document(
@@ -183,6 +185,7 @@ def policy_of(
         actions=actions,
         outside_effects=outside,
         cool_down_ms=cool_down_ms,
+        staleness_ms=UNSET if staleness_ms is None else staleness_ms,
     )
     return _signed(document)
 

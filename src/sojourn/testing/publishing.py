@@ -6,12 +6,14 @@ from random import Random
 from typing import Any
 
 from sojourn.core.agent.governance import Document
+from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.encoding import digest_of
+from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
-from sojourn.testing.founding import successor
+from sojourn.testing.founding import ISSUER, successor
 from sojourn.testing.processes import AnchorProcess, Client
 
 __all__ = ["Publishing"]
@@ -73,6 +75,19 @@ class Publishing(ABC):
             within,
         )
 
+    def accuse(
+        self, agent: LaunchedAgent, accusation: Accusation, within: float = WITHIN_S
+    ) -> None:
+        """Have proofs against anchors counted by an agent, as anybody may; return when that is decided."""
+        now_ms = self._person.clock.wall_ms()
+        self.perform(
+            lambda: person.accuse(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), accusation, now_ms
+            ),
+            f"accuse a zone before {agent.name}",
+            within,
+        )
+
     def publish(
         self, agent: LaunchedAgent, act: Act | str, to: AnchorProcess, lasts: float = 3600.0
     ) -> None:
@@ -90,13 +105,27 @@ class Publishing(ABC):
 
         From there it comes to all of them by itself. `policy` is in Cedar; return when that anchor has kept it.
         """
-        old = self._policies[agent.record.governance.documents[0]]
-        following = {known.previous: known for known in self._policies.values()}
-        while digest_of(old) in following:
-            old = following[digest_of(old)]
-        signed = successor(old, policy)
+        signed = successor(self._newest(agent), policy)
         self._policies[digest_of(signed.document)] = signed.document
         self._give(News(documents=(signed,)), to, f"publish version {signed.document.version}")
+
+    def vouch(self, agent: LaunchedAgent, to: AnchorProcess, lasts: float = 3600.0) -> None:
+        """Publish an officer's word that the newest version of an agent's policy is the newest, by one anchor.
+
+        It may be relied on for `lasts` seconds, and no longer than the policy lets its agents.
+        """
+        now_ms = self._person.clock.wall_ms()
+        until_ms = now_ms + round(lasts * 1000)
+        signed = head_of(self._newest(agent), ISSUER, at_ms=now_ms, until_ms=until_ms)
+        self._give(News(heads=(signed,)), to, f"vouch for version {signed.head.version}")
+
+    def _newest(self, agent: LaunchedAgent) -> Document:
+        """Return the newest version of the policy that rules an agent."""
+        newest = self._policies[agent.record.governance.documents[0]]
+        following = {known.previous: known for known in self._policies.values()}
+        while digest_of(newest) in following:
+            newest = following[digest_of(newest)]
+        return newest
 
     def _give(self, news: News, to: AnchorProcess, what: str) -> None:
         pool = self._person.pool

@@ -288,3 +288,69 @@ def test_what_a_successor_cannot_be_is_one_line_each(sojourn: Command, rules: Pa
     assert "rules.cedar:2:20:" in sojourn(*sign).line()
     rules.write_text('permit (principal, action == Action::"order.place", resource);')
     assert "rules.cedar:1:" in sojourn(*sign).line()
+
+
+@pytest.fixture
+def bounded(sojourn: Command, rules: Path) -> Path:
+    """Return a policy that bounds its staleness to two days, signed by the only officer here."""
+    sojourn.good("keys", "new", "acme")
+    sojourn.good("policy", "sign", rules, "--issuer", "acme", "--staleness", "2d")
+    return rules.with_suffix(".signed")
+
+
+def test_a_policy_bounds_its_staleness_and_so_does_its_successor_if_it_says_nothing_else(
+    sojourn: Command, rules: Path, bounded: Path
+) -> None:
+    shown = sojourn.good("policy", "show", bounded)
+    assert "acts       where a head is no older than 2 d\n" in shown.out
+    cases = (((), 172_800_000), (("--staleness", "0s"), None))
+    for number, (given, bound) in enumerate(cases):
+        after = rules.with_name(f"{number}.signed")
+        options = ("--previous", bounded, "--output", after, *given)
+        sojourn.good("policy", "sign", rules, *options)
+        assert bound == sojourn.good("policy", "show", after, "--json").json["staleness_ms"]
+
+
+def test_a_head_is_made_and_shown(sojourn: Command, bounded: Path, tmp_path: Path) -> None:
+    target = tmp_path / "1.head"
+    made = sojourn.good("policy", "head", bounded, "--output", target, "--json").json
+    assert (str(target), None) == (made["file"], made["published"])
+    head = made["head"]
+    document = sojourn.good("policy", "show", bounded, "--json").json
+    assert (document["digest"], "acme", 1) == (head["document"], head["issuer"], head["version"])
+    assert document["staleness_ms"] == head["until_ms"] - head["at_ms"]
+    assert document["signed_by"] == [head["signed_by"]]
+    assert head == sojourn.good("policy", "show", target, "--json").json
+    assert "version 1 is the newest" in sojourn.good("policy", "show", target).out
+    short = sojourn.good(
+        *("policy", "head", bounded, "--lasts", "90s", "--output", tmp_path / "2.head", "--json")
+    ).json["head"]
+    assert 90_000 == short["until_ms"] - short["at_ms"]
+
+
+def test_heads_that_cannot_be_are_one_line_each(
+    sojourn: Command, bounded: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "1.head"
+    make = ("policy", "head", bounded, "--output", target)
+    for lasts, said in (("91d", "up to 90 d"), ("0s", "up to 90 d"), ("soon", "no length of time")):
+        done = sojourn(*make, "--lasts", lasts)
+        assert (2, True) == (done.code, said in done.line()), done.err
+    sojourn.good("keys", "new", "eve")
+    assert "is no officer by" in sojourn(*make, "--key", "eve").line()
+    assert not target.exists()
+    sojourn.good(*make, "--key", "acme")
+    assert "exists already" in sojourn(*make, "--key", "acme").line()
+    assert "no zone is known here" in sojourn("policy", "head", bounded, "--key", "acme").line()
+    assert "no zone is known here" in sojourn("policy", "publish", target).line()
+    assert "succeeds nothing" in sojourn("policy", "show", target, "--previous", bounded).line()
+    data = bytearray(target.read_bytes())
+    data[-3] ^= 1
+    target.write_bytes(data)
+    for command in ("publish", "show"):
+        done = sojourn("policy", command, target)
+        assert "does not cover this policy-head" in done.line(), done.err
+    target.write_bytes(bytes(data[:-1]))
+    for command in ("publish", "show", "head"):
+        assert 0 != sojourn("policy", command, target).code
+        assert sojourn("policy", command, target).line()

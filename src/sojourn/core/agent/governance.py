@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
@@ -42,6 +42,7 @@ __all__ = [
 
 Seals = Annotated[tuple[Seal, ...], Meta(max_length=64)]
 Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
+Span = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Named = Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
 
 
@@ -88,7 +89,9 @@ class Document(Value, tag_field="kind", tag="document/1"):
     `actions` are the application's own actions that the text may name beside the standard ones. Times are
     milliseconds since 1970. `outside_effects` says whether the agent may act outside its zone at all: such
     agents should be launched guarded (protocol §0). For `cool_down_ms` after a successor took its place it rules
-    beside it. Where there is a `root`, it alone names other officers, or another root.
+    beside it. Where there is a `root`, it alone names other officers, or another root. With a `staleness_ms` agents
+    under it act only where an officer vouched no longer ago than that for what is newest (protocol §8.10); where
+    there is none, it is absent from the bytes, too.
     """
 
     issuer: Name
@@ -103,6 +106,7 @@ class Document(Value, tag_field="kind", tag="document/1"):
     outside_effects: bool = False
     cool_down_ms: Count = 0
     root: Root | None = None
+    staleness_ms: Span | UnsetType = UNSET
 
     def holds_at(self, at_ms: int) -> bool:
         """Tell whether a time is inside its window."""

@@ -17,6 +17,8 @@ DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
 """A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+HEAD_BYTES_MAX: Final = 4 * 1024
+"""A `SignedHead`: its names are short, and its seal is one. Typical: 350 bytes."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
 PUBLISHED_BYTES_MAX: Final = DOCUMENT_BYTES_MAX + ORDER_BYTES_MAX
@@ -88,6 +90,12 @@ STRANGE_SUCCESSORS_BYTES_MAX: Final = 8 * 1024 * 1024
 """and how large they may be together."""
 PUBLISHED_AT_ONCE: Final = 64
 """Documents in one message."""
+HEADS_KNOWN_MAX: Final = 8192
+"""Heads of policies that one anchor knows, of all lines and officers. Typical: 350 bytes each."""
+STRANGE_HEADS_MAX: Final = HEADS_KNOWN_MAX // 4
+"""Of those of documents that nobody here knows, what one teller may tell of."""
+HEADS_AT_ONCE: Final = 256
+"""Heads in one message: to check them takes some 20 ms."""
 ORDERS_AT_ONCE: Final = 256
 """Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
 ATTACHMENTS_MAX: Final = 64
@@ -139,6 +147,8 @@ SUCCESSOR_CARRIED_MS: Final = 30 * 24 * 60 * 60 * 1000
 """A document that follows nothing known here is carried so long: documents hold for years, and places are few."""
 ORDER_LEFT_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
 """And if it holds no longer than that: its place must be free one day."""
+HEAD_HOLDS_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
+"""For how long an officer may vouch at once that a policy is the newest: its place must be free one day."""
 ENVELOPE_LIFETIME_MS: Final = 15_000
 RUN_AHEAD_RECORDS: Final = 64
 RUN_AHEAD_MS: Final = 250

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MANIFEST = "zone-manifest"
     ENVELOPE = "envelope"
     DOCUMENT = "document"
+    POLICY_HEAD = "policy-head"
     ORDER = "order"
     ENDORSEMENT = "endorsement"
     HEARTBEAT = "heartbeat"

@@ -1,8 +1,8 @@
 """Edicts: what officers publish, and how it comes to wherever the agents are with nobody carrying it there.
 
-They are orders, and documents that take the place of others (`successors`). An order given to any anchor anywhere is
-told on by gossip (protocol §11). An anchor where the agent is proposes it itself, and until it is carried out votes
-for nothing that the agent does (protocol §8.8).
+They are orders, documents that take the place of others (`successors`), and word of which is newest (`heads`).
+An order given to any anchor anywhere is told on by gossip (protocol §11). An anchor where the agent is proposes it
+itself, and until it is carried out votes for nothing that the agent does (protocol §8.8).
 
 What an order proves depends on who looks: only the documents of the agent's record say who its officers are. So
 
@@ -37,6 +37,7 @@ from sojourn.core.base.limits import (
     ORDERS_PER_AGENT_MAX,
     STRANGE_ORDERS_MAX,
 )
+from sojourn.core.protocol.heads import KnownHeads
 from sojourn.core.protocol.strangers import Strangers
 from sojourn.core.protocol.successors import KnownSuccessors
 
@@ -100,14 +101,14 @@ def _officers(record: AgentRecord, documents: Mapping[bytes, Document]) -> Offic
 
 
 class KnownEdicts:
-    """The orders that an anchor knows, each under the digest of all its bytes, seals too; and `successors`.
+    """The orders that an anchor knows, each under the digest of all its bytes, seals too; `successors`, and `heads`.
 
     A copy with a seal taken away or added is another statement: else it would keep out the one that holds.
     """
 
     def __init__(self) -> None:
         """Know of none."""
-        self.successors = KnownSuccessors()
+        self.successors, self.heads = KnownSuccessors(), KnownHeads()
         self._orders: dict[bytes, SignedOrder] = {}
         self._standing: dict[bytes, Standing] = {}
         self._about: dict[bytes, set[bytes]] = {}

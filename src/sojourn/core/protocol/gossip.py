@@ -21,6 +21,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
@@ -30,6 +31,8 @@ from sojourn.core.base.limits import (
     ENDORSEMENT_DEPTH_MAX,
     ENDORSEMENTS_MAX,
     ENVELOPES_MAX,
+    HEADS_AT_ONCE,
+    HEADS_KNOWN_MAX,
     HOSTS_MAX,
     ORDERS_AT_ONCE,
     ORDERS_MAX,
@@ -65,16 +68,18 @@ class Summary(Value):
     endorsements: Annotated[tuple[Digest, ...], Meta(max_length=ENDORSEMENTS_MAX)]
     orders: Annotated[tuple[Digest, ...], Meta(max_length=2 * ORDERS_MAX)] = ()
     documents: Annotated[tuple[Digest, ...], Meta(max_length=2 * SUCCESSORS_KNOWN_MAX)] = ()
+    heads: Annotated[tuple[Digest, ...], Meta(max_length=HEADS_KNOWN_MAX)] = ()
 
 
 class News(Value):
-    """Statements in full, each proving itself; orders and documents, to who knows what they are about (`edicts`)."""
+    """Statements in full, each proving itself; what officers published, to who knows what it is about (`edicts`)."""
 
     manifests: tuple[SignedManifest, ...] = ()
     envelopes: tuple[SignedEnvelope, ...] = ()
     endorsements: tuple[SignedEndorsement, ...] = ()
     orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
+    heads: Annotated[tuple[SignedHead, ...], Meta(max_length=HEADS_AT_ONCE)] = ()
 
 
 def joined(several: Iterable[News]) -> News:

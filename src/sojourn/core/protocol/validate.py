@@ -38,6 +38,7 @@ from sojourn.core.protocol.custody import (
     check_refusal,
 )
 from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.freshness import check_current
 from sojourn.core.protocol.governed import documents_of, governing
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
@@ -60,7 +61,6 @@ __all__ = [
     "slot_for",
     "warrant_of",
 ]
-
 
 _RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
 """What a host proposes as often as it likes."""
@@ -129,6 +129,7 @@ def check_proposal(
     else:
         _check_rate(dossier, transition, slot, view)
         _check_nothing_waits(dossier, transition, view)
+        check_current(transition.kind, parent.record, view)
         _CHECKS[transition.kind](dossier, proposal, parent, view)
 
 
