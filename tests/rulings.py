@@ -16,6 +16,7 @@ from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
@@ -163,6 +164,15 @@ class PureAnchor:
             return self.edicts.successors.known(digest, stored.get)
 
         return known.take(known.examine(heads, self.clock.wall_ms, teller, find), teller)
+
+    def learn_revocations(
+        self, *revocations: SignedRevocation, teller: bytes = NOBODY
+    ) -> list[SignedRevocation]:
+        """Take in revocations; return what is news. Raises `Rejected`."""
+        known, now_ms = self.edicts.revocations, self.clock.wall_ms
+        return known.take(
+            known.examine(revocations, now_ms, teller, self.zone.manifest), now_ms, teller
+        )
 
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""

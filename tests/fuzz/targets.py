@@ -33,6 +33,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import (
     ZERO,
@@ -52,6 +53,7 @@ from sojourn.core.base.limits import (
     MANIFEST_BYTES_MAX,
     ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
+    REVOCATION_BYTES_MAX,
 )
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.base.seals import Seal
@@ -162,6 +164,7 @@ VALUES: Final = (
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
+    _value("signed revocation", SignedRevocation, "revocation", limit=REVOCATION_BYTES_MAX),
     _value("signed head", SignedHead, "head", limit=HEAD_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
@@ -177,6 +180,7 @@ VALUES: Final = (
     _row(SignedEndorsement, "endorsement"),
     _row(SignedDocument),
     _row(SignedHead, "head"),
+    _row(SignedRevocation, "revocation"),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )

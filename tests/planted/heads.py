@@ -3,7 +3,7 @@
 from typing import Final
 
 from sojourn.core.agent.heads import SignedHead
-from sojourn.core.protocol import anchor, freshness, validate
+from sojourn.core.protocol import anchor, freshness, heard
 from sojourn.core.protocol.successors import KnownSuccessors
 from tests.planted.plant import Plant, Planting, in_place_of, nothing
 from tests.planted.vehicles import Test
@@ -19,11 +19,16 @@ def plant(name: str, fault: str, node: str, planted: Planting) -> Plant:
 
 
 PLANTS: Final = (
-    plant(
+    Plant(
         "acts-on-old-news",
-        "an agent in a zone that is cut off acts for ever under what it knows",
-        "testing/test_staleness.py::test_section_8_10_a_zone_that_is_cut_off_stops_its_agents_when_the_bound_is_over",
-        in_place_of(validate, "check_current", nothing),
+        43,
+        "an agent in a zone that is cut off acts for ever on what was revoked",
+        Test(
+            "tests/unit/testing/test_staleness.py::"
+            "test_trap_43_a_zone_that_is_cut_off_honours_the_revoked_no_longer_than_the_bound"
+        ),
+        "fails",
+        in_place_of(heard, "check_current", nothing),
     ),
     plant(
         "welcomes-on-old-news",

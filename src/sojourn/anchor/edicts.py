@@ -5,13 +5,13 @@ to some of other zones (`gossiping`); whoever was missed learns of it in a round
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.governance import Document
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.revocations import Reach, SignedRevocation
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.dossier import Dossier
@@ -45,28 +45,34 @@ class Edicts:
     def recall(self) -> None:
         """Know again what was known before; which documents rule agents here was noted already."""
         shelf = self._anchor.shelf
-        self._learn(shelf.orders(), shelf.successors(), shelf.heads(), None)
+        kept = News(
+            orders=tuple(shelf.orders()),
+            documents=tuple(shelf.successors()),
+            heads=tuple(shelf.heads()),
+            revocations=tuple(shelf.revocations()),
+        )
+        self._learn(kept, None)
 
-    def _learn(
-        self,
-        orders: Iterable[SignedOrder],
-        documents: Sequence[SignedDocument],
-        heads: Iterable[SignedHead],
-        teller: bytes | None,
-    ) -> tuple[list[SignedOrder], list[SignedDocument], list[SignedHead]]:
-        """Take in what is news, all or nothing. Raises `Rejected` for what is false."""
+    def _learn(self, news: News, teller: bytes | None) -> News:
+        """Take in what is news, all or nothing, and return it. Raises `Rejected` for what is false."""
         now_ms, known = clock.wall_ms(), self.known
-        ordered = known.examine(orders, now_ms, teller, self._judge)
-        published = known.successors.examine(documents, now_ms, teller, self._find)
+        ordered = known.examine(news.orders, now_ms, teller, self._judge)
+        published = known.successors.examine(news.documents, now_ms, teller, self._find)
         told = {each.digest: each.signed.document for each in published if each.is_proved}
         vouched = known.heads.examine(
-            heads, now_ms, teller, lambda named: told.get(named) or self._known(named)
+            news.heads, now_ms, teller, lambda named: told.get(named) or self._known(named)
         )
-        taken = known.successors.take(published, now_ms, teller, self._find)
-        heads_taken = known.heads.take(vouched, teller)
-        if taken:
+        revoked = known.revocations.examine(news.revocations, now_ms, teller, self._anchor.manifest)
+        documents = known.successors.take(published, now_ms, teller, self._find)
+        heads = known.heads.take(vouched, teller)
+        if documents:
             known.heads.settle(self._known)
-        return known.take(ordered, teller), taken, heads_taken
+        return News(
+            orders=tuple(known.take(ordered, teller)),
+            documents=tuple(documents),
+            heads=tuple(heads),
+            revocations=tuple(known.revocations.take(revoked, now_ms, teller)),
+        )
 
     def _judge(self, signed: SignedOrder) -> Standing:
         documents, zone = self._anchor.shelf.documents, self._anchor.zone_id
@@ -89,19 +95,20 @@ class Edicts:
         """Take in edicts that are news, durably; then see to them. Raises `Rejected` for a false one."""
         shelf = self._anchor.shelf
         async with self._writing:  # who tells of one that is being written waits until it is
-            orders, documents, heads = self._learn(news.orders, news.documents, news.heads, teller)
+            new = self._learn(news, teller)
             changes: list[Change] = [
-                *shelf.order_changes(orders),
-                *shelf.successor_changes(documents),
-                *shelf.head_changes(heads),
+                *shelf.order_changes(new.orders),
+                *shelf.successor_changes(new.documents),
+                *shelf.head_changes(new.heads),
+                *shelf.revocation_changes(new.revocations),
             ]
             await self._anchor.write(changes)
-        for agent in dict.fromkeys(signed.order.agent for signed in orders):
+        for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
             self._caretaker.plan(shelf.dossier(agent))
-        if documents:
+        if new.documents:
             self._anchor.begin(self._plan_amendments)
         if changes:
-            self._gossip.spread([*orders, *documents, *heads], teller)
+            self._gossip.spread([*new.orders, *new.documents, *new.heads, *new.revocations], teller)
 
     async def _plan_amendments(self) -> None:
         """Plan what agents here owe to documents that were published, a few at a time."""
@@ -116,11 +123,14 @@ class Edicts:
     # --- what agents here have to do with it ----------------------------------------------------------
 
     def note_ruling(self, dossier: Dossier) -> None:
-        """Note which documents rule an agent: their successors can be proved here."""
+        """Note which documents rule an agent: their successors can be proved here, and what its officers revoke."""
         if dossier.head is not None:
-            named = dossier.head.record.governance.named
-            self.known.successors.rules(named, self._find)
+            governance = dossier.head.record.governance
+            self.known.successors.rules(governance.named, self._find)
             self.known.heads.settle(self._known)
+            first = self._find(governance.documents[0])
+            if first is not None:
+                self.known.revocations.note_officers(governance.issuer, first.officers)
 
     def note(self, after: Dossier) -> None:
         """Look again at what is known about an agent, of which something was decided."""
@@ -144,9 +154,12 @@ class Edicts:
         known.expire(clock.wall_ms())
         known.successors.expire(clock.wall_ms())
         known.heads.expire(clock.wall_ms())
+        known.revocations.expire(clock.wall_ms())
         removals = shelf.order_removals(known.names())
         removals += shelf.successor_removals(known.successors.names())
-        await self._anchor.write([*removals, *shelf.head_removals(known.heads.names())])
+        removals += shelf.head_removals(known.heads.names())
+        removals += shelf.revocation_removals(known.revocations.names())
+        await self._anchor.write(removals)
 
     # --- what is not taken ----------------------------------------------------------------------------
 
@@ -166,7 +179,19 @@ class Edicts:
             if digest_of(vouched) not in self.known.heads.names():
                 why = self._why_no_head(vouched)
                 return f"the head of version {head.version} of {head.name} is not taken: {why}"
+        for each in news.revocations:
+            if digest_of(each) not in self.known.revocations.names():
+                why = self._why_unrevoked(each)
+                return f"the revocation of {each.revocation.about} is not taken: {why}"
         return ""
+
+    def _why_unrevoked(self, signed: SignedRevocation) -> str:
+        said = signed.revocation
+        if not said.holds_at(clock.wall_ms()):
+            return "it holds no more, or not yet"
+        if said.reach is Reach.ZONE and said.by == self._anchor.zone_id:
+            return "too few of this zone's anchors sealed it, or somebody else did; or there are too many"
+        return "nobody here is known whose it is, and there is no room; or there are too many of that issuer's"
 
     def _is_done(self, signed: SignedOrder) -> bool:
         record = self._record(signed)

@@ -12,6 +12,7 @@ import structlog
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.base.encoding import Value, encode
 from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import (
@@ -19,6 +20,7 @@ from sojourn.core.base.limits import (
     HEADS_AT_ONCE,
     ORDERS_AT_ONCE,
     PUBLISHED_AT_ONCE,
+    REVOCATIONS_AT_ONCE,
     SPREAD_PAUSE_MS,
     SPREAD_ZONES,
 )
@@ -37,10 +39,10 @@ _PAUSE_S: Final = SPREAD_PAUSE_MS / 1000
 _ASK_AGAIN_S: Final = 0.05
 _ASKING_S: Final = 2.0
 _KIND_BYTES_MAX: Final = 1024 * 1024
-"""What one message tells of manifests, of envelopes, of endorsements, of orders, of documents and of heads each."""
+"""What one message tells of manifests, of envelopes, of endorsements, and of each kind of edicts."""
 
 V = TypeVar("V", bound=Value)
-Edict: TypeAlias = SignedOrder | SignedDocument | SignedHead
+Edict: TypeAlias = SignedOrder | SignedDocument | SignedHead | SignedRevocation
 
 
 class Gossip:
@@ -176,6 +178,7 @@ class Gossip:
             orders=tuple(edict for edict in edicts if isinstance(edict, SignedOrder)),
             documents=tuple(edict for edict in edicts if isinstance(edict, SignedDocument)),
             heads=tuple(edict for edict in edicts if isinstance(edict, SignedHead)),
+            revocations=tuple(each for each in edicts if isinstance(each, SignedRevocation)),
         )
         try:
             await client.call(index, gossip.Tell(news=fitting(news)), timeout_s=_ROUND_S)
@@ -192,6 +195,7 @@ def fitting(news: gossip.News) -> gossip.News:
         orders=_first(news.orders[:ORDERS_AT_ONCE]),
         documents=_first(news.documents[:PUBLISHED_AT_ONCE]),
         heads=_first(news.heads[:HEADS_AT_ONCE]),
+        revocations=_first(news.revocations[:REVOCATIONS_AT_ONCE]),
     )
 
 

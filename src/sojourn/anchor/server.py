@@ -433,7 +433,7 @@ class Anchor:
 
     async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
         """Take in statements about places, and what officers published, and keep durably what lasts."""
-        if news.orders or news.documents or news.heads:
+        if news.orders or news.documents or news.heads or news.revocations:
             await self.edicts.take(news, teller)
         new = self.learn(news, teller)
         changes = self.shelf.place_changes(new)
@@ -458,6 +458,7 @@ class Anchor:
             orders=known.summary(),
             documents=known.successors.summary(),
             heads=known.heads.summary(),
+            revocations=known.revocations.summary(),
         )
 
     def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
@@ -476,6 +477,7 @@ class Anchor:
                 orders=known.lacking_in(summary.orders),
                 documents=known.successors.lacking_in(summary.documents),
                 heads=known.heads.lacking_in(summary.heads),
+                revocations=known.revocations.lacking_in(summary.revocations),
             )
         )
 

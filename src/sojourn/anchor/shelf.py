@@ -9,6 +9,7 @@ endorsement  digest                     SignedEndorsement
 order        digest                     SignedOrder
 successor    digest                     SignedDocument
 head         digest                     SignedHead
+revocation   digest                     SignedRevocation
 """
 
 from collections import OrderedDict
@@ -23,6 +24,7 @@ from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, decode, digest_of, encode
@@ -59,7 +61,7 @@ _CHAPTERS_AT_ONCE: Final = COMMIT_BYTES_MAX // (2 * CHAPTER_BYTES_MAX)
 """Chapters in one commit, which may be as large as chapters get."""
 _CHAPTERS_CHANGED: Final = 2
 """The term that a decision closes, and the one it opens."""
-_TOLD: Final = ("place", "endorsement", "order", "successor", "head")
+_TOLD: Final = ("place", "endorsement", "order", "successor", "head", "revocation")
 """Tables of what others told."""
 _REMOVED_AT_ONCE: Final = CHANGES_MAX // 4
 _PAGE: Final = 128
@@ -427,6 +429,10 @@ class Shelf:
         """Return the heads of policies kept from before."""
         return self._told("head", SignedHead)
 
+    def revocations(self) -> list[SignedRevocation]:
+        """Return the revocations kept from before."""
+        return self._told("revocation", SignedRevocation)
+
     def _told(self, table: str, form: type[T]) -> list[T]:
         rows = self._store.scan(table, limit=100_000)
         self._placed[table].update(key for key, _ in rows)
@@ -444,6 +450,10 @@ class Shelf:
         """Return the changes that keep heads of policies."""
         return self._told_changes("head", heads)
 
+    def revocation_changes(self, revocations: Iterable[SignedRevocation]) -> list[Change]:
+        """Return the changes that keep revocations."""
+        return self._told_changes("revocation", revocations)
+
     def _told_changes(self, table: str, told: Iterable[Value]) -> list[Change]:
         puts = [Put(table, digest_of(each), encode(each)) for each in told]
         self._placed[table].update(put.key for put in puts)
@@ -456,6 +466,10 @@ class Shelf:
     def head_removals(self, known: Set[bytes]) -> list[Change]:
         """Return the changes that drop what is kept of heads beside these, by digest."""
         return self._removals("head", known)
+
+    def revocation_removals(self, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop what is kept of revocations beside these, by digest."""
+        return self._removals("revocation", known)
 
     def order_removals(self, known: Set[bytes]) -> list[Change]:
         """Return the changes that drop what is kept of orders beside these, by digest."""

@@ -17,6 +17,7 @@ from sojourn.cli.policy_corpus import corpus
 from sojourn.cli.policy_diff import diff
 from sojourn.cli.policy_head import head, head_shown, render_head
 from sojourn.cli.policy_publish import publish
+from sojourn.cli.policy_revoke import revoke
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.policy_view import (
     ACTS,
@@ -81,6 +82,7 @@ policy.add_command(corpus)
 policy.add_command(diff)
 policy.add_command(head)
 policy.add_command(publish)
+policy.add_command(revoke)
 
 
 def _actions(text: str) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ __all__ = [
     "Born",
     "FoundedZone",
     "Keep",
+    "anchor_keys",
     "endorsement",
     "found",
     "genesis",
@@ -126,9 +127,16 @@ def found(
         lease_ms=lease_ms,
     )
     manifest.check()
-    identities = (key(f"{name}/anchor/{index}") for index in range(anchors))
-    seals = tuple(_seal(one, Kind.MANIFEST, Role.ANCHOR, manifest.digest) for one in identities)
+    seals = tuple(
+        _seal(one, Kind.MANIFEST, Role.ANCHOR, manifest.digest)
+        for one in anchor_keys(name, anchors)
+    )
     return FoundedZone(SignedManifest(manifest=manifest, seals=seals), pairs, memberships)
+
+
+def anchor_keys(zone: str, count: int) -> list[KeyPair]:
+    """Return the identity keys of a zone's anchors."""
+    return [key(f"{zone}/anchor/{index}") for index in range(count)]
 
 
 def _entry(zone: str, index: int) -> AnchorEntry:

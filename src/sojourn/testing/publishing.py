@@ -8,13 +8,15 @@ from typing import Any
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.orders import Act, Order
+from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
-from sojourn.testing.founding import ISSUER, successor
+from sojourn.testing.founding import ISSUER, anchor_keys, successor
 from sojourn.testing.processes import AnchorProcess, Client
+from sojourn.testing.zones import Zone
 
 __all__ = ["Publishing"]
 
@@ -118,6 +120,37 @@ class Publishing(ABC):
         until_ms = now_ms + round(lasts * 1000)
         signed = head_of(self._newest(agent), ISSUER, at_ms=now_ms, until_ms=until_ms)
         self._give(News(heads=(signed,)), to, f"vouch for version {signed.head.version}")
+
+    def revoke(
+        self,
+        agent: LaunchedAgent,
+        about: About | str,
+        to: AnchorProcess,
+        *,
+        in_zone: Zone | None = None,
+        lifts: bool = False,
+    ) -> None:
+        """Revoke an agent's "code", "host" or "issuer", or lift that; return when one anchor has kept it.
+
+        It is the word of the agent's officers, for all their agents; of a zone's anchors for that zone if it is told
+        `in_zone`.
+        """
+        record, what = agent.record, About(about)
+        subjects = {
+            About.CODE: record.capabilities.code,
+            About.HOST: record.custody.host or b"",
+            About.ISSUER: record.governance.issuer,
+        }
+        said = Revocation(
+            reach=Reach.AGENTS if in_zone is None else Reach.ZONE,
+            by=record.governance.issuer if in_zone is None else in_zone.id,
+            about=what,
+            subject=subjects[what],
+            issued_ms=self._person.clock.wall_ms(),
+            lifts=lifts,
+        )
+        keys = [ISSUER] if in_zone is None else anchor_keys(in_zone.name, len(in_zone.anchors))
+        self._give(News(revocations=(sealed_by(said, keys),)), to, f"revoke the {what}")
 
     def _newest(self, agent: LaunchedAgent) -> Document:
         """Return the newest version of the policy that rules an agent."""

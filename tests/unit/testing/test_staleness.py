@@ -62,6 +62,25 @@ def test_section_8_10_a_zone_that_is_cut_off_stops_its_agents_when_the_bound_is_
         assert not world.broken_promises()
 
 
+def test_trap_43_a_zone_that_is_cut_off_honours_the_revoked_no_longer_than_the_bound() -> None:
+    with simulate(seed=7) as world:
+        a, b, c = three(world)
+        agent = vouched(world, c)
+        heal = world.partition(c, [a, b])
+        world.revoke(agent, "code", a.anchors[0])
+        agent.advances(2)
+        world.run(BOUND_S)
+        assert stands(world, agent)
+        heal()
+        world.vouch(agent, a.anchors[0])
+        world.run(3)
+        assert stands(world, agent), "and by now it has heard why"
+        world.revoke(agent, "code", a.anchors[0], lifts=True)
+        world.vouch(agent, a.anchors[0])
+        agent.advances(3, 20)
+        assert not world.broken_promises()
+
+
 def test_section_8_10_heads_that_follow_each_other_hold_nobody_up() -> None:
     with simulate(seed=3) as world:
         a, _, c = three(world)

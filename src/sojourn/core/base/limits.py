@@ -17,6 +17,8 @@ DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
 """A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+REVOCATION_BYTES_MAX: Final = ORDER_BYTES_MAX
+"""A `SignedRevocation`: the seals of 64 officers fit. Typical: 350 bytes."""
 HEAD_BYTES_MAX: Final = 4 * 1024
 """A `SignedHead`: its names are short, and its seal is one. Typical: 350 bytes."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -98,6 +100,14 @@ HEADS_AT_ONCE: Final = 256
 """Heads in one message: to check them takes some 20 ms."""
 ORDERS_AT_ONCE: Final = 256
 """Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
+REVOCATIONS_KNOWN_MAX: Final = 4096
+"""Revocations that one anchor knows, of all authorities. Typical: 350 bytes each."""
+REVOCATIONS_PER_AUTHORITY_MAX: Final = 1024
+"""Of one issuer, or of the own zone, the newest: who revokes more should revoke keys, or themselves."""
+STRANGE_REVOCATIONS_MAX: Final = REVOCATIONS_KNOWN_MAX // 4
+"""Of issuers that have no agents here and of other zones, what one teller may tell."""
+REVOCATIONS_AT_ONCE: Final = 256
+"""Revocations in one message."""
 ATTACHMENTS_MAX: Final = 64
 ROUNDS_MAX: Final = 2**31
 APPLICATIONS_MAX: Final = 4096
@@ -147,6 +157,10 @@ SUCCESSOR_CARRIED_MS: Final = 30 * 24 * 60 * 60 * 1000
 """A document that follows nothing known here is carried so long: documents hold for years, and places are few."""
 ORDER_LEFT_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
 """And if it holds no longer than that: its place must be free one day."""
+REVOCATION_HOLDS_MS: Final = 10 * 365 * 24 * 60 * 60 * 1000
+"""How long a revocation stands unless it is lifted. One length for all: a newer word never ends before an older."""
+STRANGE_REVOCATION_CARRIED_MS: Final = 90 * 24 * 60 * 60 * 1000
+"""Where nobody is known whom it concerns, it is carried so long: places are few, and revocations stand for years."""
 HEAD_HOLDS_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
 """For how long an officer may vouch at once that a policy is the newest: its place must be free one day."""
 ENVELOPE_LIFETIME_MS: Final = 15_000

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     DOCUMENT = "document"
     POLICY_HEAD = "policy-head"
     ORDER = "order"
+    REVOCATION = "revocation"
     ENDORSEMENT = "endorsement"
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"

@@ -46,6 +46,7 @@ from sojourn.core.protocol.messages import (
     ShowLock,
 )
 from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.revoked import why_revoked
 from sojourn.core.protocol.validate import (
     chapter_of,
     check_departure,
@@ -350,6 +351,8 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     here, origin = view.manifest, manifests[record.custody.zone]
     check_fresh(origin, view)
     check_current(TransitionKind.ADMIT, record, view)
+    if why := why_revoked(record, ask.terms.host, view):
+        raise Refused(why)
     verdict = permission.ask(record, ruling, "travel", here, here, context, view.memo, origin)
     permission.check_permitted(verdict)
     permission.check_trusted(record, view.zone, "travel", view.endorsements, view.now_ms)

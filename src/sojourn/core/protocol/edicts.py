@@ -1,6 +1,7 @@
 """Edicts: what officers publish, and how it comes to wherever the agents are with nobody carrying it there.
 
-They are orders, documents that take the place of others (`successors`), and word of which is newest (`heads`).
+They are orders, documents that take the place of others (`successors`), word of which is newest (`heads`), and
+what may not be relied on any more (`revocations`).
 An order given to any anchor anywhere is told on by gossip (protocol §11). An anchor where the agent is proposes it
 itself, and until it is carried out votes for nothing that the agent does (protocol §8.8).
 
@@ -38,6 +39,7 @@ from sojourn.core.base.limits import (
     STRANGE_ORDERS_MAX,
 )
 from sojourn.core.protocol.heads import KnownHeads
+from sojourn.core.protocol.revocations import KnownRevocations
 from sojourn.core.protocol.strangers import Strangers
 from sojourn.core.protocol.successors import KnownSuccessors
 
@@ -101,7 +103,7 @@ def _officers(record: AgentRecord, documents: Mapping[bytes, Document]) -> Offic
 
 
 class KnownEdicts:
-    """The orders that an anchor knows, each under the digest of all its bytes, seals too; `successors`, and `heads`.
+    """The orders that an anchor knows, each under the digest of all its bytes, seals too; and the other edicts.
 
     A copy with a seal taken away or added is another statement: else it would keep out the one that holds.
     """
@@ -109,6 +111,7 @@ class KnownEdicts:
     def __init__(self) -> None:
         """Know of none."""
         self.successors, self.heads = KnownSuccessors(), KnownHeads()
+        self.revocations = KnownRevocations()
         self._orders: dict[bytes, SignedOrder] = {}
         self._standing: dict[bytes, Standing] = {}
         self._about: dict[bytes, set[bytes]] = {}

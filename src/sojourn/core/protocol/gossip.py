@@ -23,6 +23,7 @@ from msgspec import Meta
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
@@ -38,6 +39,8 @@ from sojourn.core.base.limits import (
     ORDERS_MAX,
     PLACES_MAX,
     PUBLISHED_AT_ONCE,
+    REVOCATIONS_AT_ONCE,
+    REVOCATIONS_KNOWN_MAX,
     STRANGE_ENDORSEMENTS_MAX,
     STRANGE_ENVELOPES_MAX,
     STRANGE_PLACES_MAX,
@@ -69,6 +72,7 @@ class Summary(Value):
     orders: Annotated[tuple[Digest, ...], Meta(max_length=2 * ORDERS_MAX)] = ()
     documents: Annotated[tuple[Digest, ...], Meta(max_length=2 * SUCCESSORS_KNOWN_MAX)] = ()
     heads: Annotated[tuple[Digest, ...], Meta(max_length=HEADS_KNOWN_MAX)] = ()
+    revocations: Annotated[tuple[Digest, ...], Meta(max_length=REVOCATIONS_KNOWN_MAX)] = ()
 
 
 class News(Value):
@@ -80,6 +84,7 @@ class News(Value):
     orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
     heads: Annotated[tuple[SignedHead, ...], Meta(max_length=HEADS_AT_ONCE)] = ()
+    revocations: Annotated[tuple[SignedRevocation, ...], Meta(max_length=REVOCATIONS_AT_ONCE)] = ()
 
 
 def joined(several: Iterable[News]) -> News:
