@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from sojourn.anchor import answers
 from sojourn.core.agent.revocations import Revocation, SignedRevocation
-from sojourn.core.protocol import anchor, heard, revoked
+from sojourn.core.protocol import anchor, heard
+from sojourn.core.protocol.revocations import KnownRevocations
 from tests.planted.plant import Plant, Planting, in_place_of, instead, nothing
 from tests.planted.vehicles import Test
 
@@ -23,9 +24,14 @@ def _whoever_sealed(right: Callable[..., bool]) -> Callable[..., bool]:
     return lambda signed, keys, needed: right(signed, [s.signer for s in signed.seals], needed)
 
 
-def _any_issuers(right: Any) -> Any:
-    """Let an issuer's word count about everybody's agents."""
-    return lambda signed, record, view: True
+def _any_issuers(_right: Any) -> Any:
+    """Let what anybody said of a subject be the issuer's word."""
+
+    def of(known: KnownRevocations, _reach: Any, _by: bytes, *what: Any) -> list[SignedRevocation]:
+        every = known.lacking_in(())
+        return [s for s in every if (s.revocation.about, s.revocation.subject) == what]
+
+    return of
 
 
 PLANTS: Final = (
@@ -58,7 +64,7 @@ PLANTS: Final = (
         "any-issuers-word",
         "an issuer's revocation counts for agents of others",
         f"{_RULINGS}test_section_8_11_nobody_else_has_a_say",
-        instead(revoked, "_counts", _any_issuers),
+        instead(KnownRevocations, "of", _any_issuers),
     ),
     plant(
         "lapses-at-once",

@@ -106,6 +106,8 @@ REVOCATIONS_PER_AUTHORITY_MAX: Final = 1024
 """Of one issuer, or of the own zone, the newest: who revokes more should revoke keys, or themselves."""
 STRANGE_REVOCATIONS_MAX: Final = REVOCATIONS_KNOWN_MAX // 4
 """Of issuers that have no agents here and of other zones, what one teller may tell."""
+STRANGE_REVOCATIONS_ALIKE_MAX: Final = 64
+"""Of those in one authority's name about one subject: each vote for an agent that it may concern looks at them."""
 REVOCATIONS_AT_ONCE: Final = 256
 """Revocations in one message."""
 ATTACHMENTS_MAX: Final = 64

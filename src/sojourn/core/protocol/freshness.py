@@ -66,11 +66,10 @@ def is_vouched_for(document: Document, staleness_ms: int, view: View) -> bool:
     later = view.edicts.successors.later(digest_of(document))
     newest = later[-1] if later else document
     for named in _line(document, later, view):
-        for signer, signed in view.edicts.heads.of(named).items():
-            head = signed.head
+        vouched = view.edicts.heads.of(named)
+        for head in (vouched[key].head for key in newest.officers.keys if key in vouched):
             ends_ms = min(head.until_ms, head.at_ms + staleness_ms)
-            is_current = head.at_ms - CLOCK_SKEW_MS <= view.now_ms < ends_ms
-            if is_current and signer in newest.officers.keys:
+            if head.at_ms - CLOCK_SKEW_MS <= view.now_ms < ends_ms:
                 return True
     return False
 

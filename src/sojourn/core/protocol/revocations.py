@@ -14,7 +14,7 @@ let go of to make room for another: what was forgotten would be relied on again.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sojourn.core.agent.governance import Officers
 from sojourn.core.agent.revocations import About, Reach, SignedRevocation
@@ -25,6 +25,7 @@ from sojourn.core.base.limits import (
     REVOCATIONS_KNOWN_MAX,
     REVOCATIONS_PER_AUTHORITY_MAX,
     STRANGE_REVOCATION_CARRIED_MS,
+    STRANGE_REVOCATIONS_ALIKE_MAX,
     STRANGE_REVOCATIONS_MAX,
 )
 from sojourn.core.protocol.strangers import Strangers
@@ -33,8 +34,13 @@ from sojourn.core.zone.manifest import ZoneManifest
 __all__ = ["KnownRevocations", "is_of_zone"]
 
 
+_Matter: TypeAlias = tuple[Reach, bytes, About, bytes]
+"""In whose name something is said, and of what."""
+_Voice: TypeAlias = tuple[frozenset[bytes], bool]
+
+
 class _Examined(NamedTuple):
-    """A revocation that is news, the digest of all its bytes, and whether it is proved; None: it is false."""
+    """A revocation that is news, the digest of all its bytes, and whether it is proved."""
 
     named: bytes
     signed: SignedRevocation
@@ -42,12 +48,16 @@ class _Examined(NamedTuple):
 
 
 class KnownRevocations:
-    """The revocations that an anchor knows."""
+    """The revocations that an anchor knows; of what the same signers say of a subject, and as much, the newest.
+
+    Who is asked about an agent looks at those of its own issuer alone, and of the zone: at no more than a few, since
+    whoever likes may say what he likes in their name.
+    """
 
     def __init__(self) -> None:
         """Know of none, and of nobody who has a say."""
         self._known: dict[bytes, SignedRevocation] = {}
-        self._of: dict[tuple[About, bytes], set[bytes]] = {}
+        self._said: dict[_Matter, dict[_Voice, bytes]] = {}
         self._officers: dict[bytes, set[Officers]] = {}
         self._counts: Counter[tuple[Reach, bytes]] = Counter()
         self._strangers = Strangers()
@@ -60,9 +70,10 @@ class KnownRevocations:
         """Return the digests of the revocations known here."""
         return self._known.keys()
 
-    def of(self, about: About, subject: bytes) -> list[SignedRevocation]:
-        """Return what is known of a subject, whoever said it: whom it concerns is not said."""
-        return [self._known[named] for named in self._of.get((about, subject), ())]
+    def of(self, reach: Reach, by: bytes, about: About, subject: bytes) -> list[SignedRevocation]:
+        """Return what is known to be said of a subject in an authority's name: whether it is its word is not said."""
+        said = self._said.get((reach, by, about, subject), {})
+        return [self._known[named] for named in said.values()]
 
     # --- learning -------------------------------------------------------------------------------------
 
@@ -101,7 +112,7 @@ class KnownRevocations:
             _check_size(signed)
             signed.check()
             is_proved = self._is_proved(signed, manifest)
-            if is_proved is None:
+            if is_proved is None or self._before(signed, newer=True) is not None:
                 continue
             if not is_proved:
                 strange += 1
@@ -111,6 +122,7 @@ class KnownRevocations:
         return list(found.values())
 
     def _is_proved(self, signed: SignedRevocation, manifest: ZoneManifest) -> bool | None:
+        """Tell whether it is its authority's word; None: it is known that it is not."""
         said = signed.revocation
         if said.reach is Reach.ZONE:
             if said.by != manifest.zone_id:
@@ -118,17 +130,29 @@ class KnownRevocations:
             return True if is_of_zone(signed, manifest) else None
         return any(signed.is_of_officers(each) for each in self._officers.get(said.by, ()))
 
+    def _before(self, signed: SignedRevocation, *, newer: bool = False) -> bytes | None:
+        """Return what the same signers said before, and as much: by name; with `newer`, only if that is newer."""
+        named = self._said.get(_matter(signed), {}).get(_voice(signed))
+        if named is None or not newer:
+            return named
+        is_newer = self._known[named].revocation.issued_ms >= signed.revocation.issued_ms
+        return named if is_newer else None
+
     def take(
         self, examined: Iterable[_Examined], now_ms: int, teller: bytes | None
     ) -> list[SignedRevocation]:
         """Take in what was examined just before; return what there was room for, and is to be told on."""
         given = list(examined)
         for each in given:
-            if not self._has_room(each):
+            if self._before(each.signed, newer=True) is not None:
                 continue
-            said = each.signed.revocation
+            before = self._before(each.signed)
+            if before is not None:
+                self._forget(before)
+            elif not self._has_room(each):
+                continue
             self._known[each.named] = each.signed
-            self._of.setdefault((said.about, said.subject), set()).add(each.named)
+            self._said.setdefault(_matter(each.signed), {})[_voice(each.signed)] = each.named
             if each.is_proved:
                 self._prove(each.named, each.signed)
             else:
@@ -137,30 +161,20 @@ class KnownRevocations:
         return [each.signed for each in given if each.named in self._known]
 
     def _has_room(self, new: _Examined) -> bool:
-        """Make room for one that is proved, by letting go of what counts no more, or of a stranger's."""
+        """Make room for one that is proved, by letting go of a stranger's; tell if there is any."""
         said = new.signed.revocation
-        if new.is_proved and self._counts[said.reach, said.by] >= REVOCATIONS_PER_AUTHORITY_MAX:
-            return self._drop_voided(said.reach, said.by)
+        if not new.is_proved:
+            rivals = self._said.get(_matter(new.signed), {}).values()
+            if sum(named in self._told for named in rivals) >= STRANGE_REVOCATIONS_ALIKE_MAX:
+                return False
+        elif self._counts[said.reach, said.by] >= REVOCATIONS_PER_AUTHORITY_MAX:
+            return False
         if len(self._known) < REVOCATIONS_KNOWN_MAX:
             return True
         victim = self._strangers.newest() if new.is_proved else None
         if victim is not None:
             self._forget(victim)
         return victim is not None
-
-    def _drop_voided(self, reach: Reach, by: bytes) -> bool:
-        """Let go of one of an authority's that the same signers have said something newer about; tell if there is."""
-        newest: dict[tuple[About, bytes, frozenset[bytes]], tuple[int, bytes]] = {}
-        for named, signed in self._known.items():
-            said = signed.revocation
-            if (said.reach, said.by) != (reach, by) or named in self._told:
-                continue
-            key = (said.about, said.subject, frozenset(seal.signer for seal in signed.seals))
-            other = newest.setdefault(key, (said.issued_ms, named))
-            if other[1] != named:
-                self._forget(min(other, (said.issued_ms, named))[1])
-                return True
-        return False
 
     # --- letting go -----------------------------------------------------------------------------------
 
@@ -172,16 +186,16 @@ class KnownRevocations:
                 self._forget(named)
 
     def _forget(self, named: bytes) -> None:
-        said = self._known.pop(named).revocation
+        signed = self._known.pop(named)
         if named in self._told:
             self._strangers.discard(named)
             del self._told[named]
         else:
-            self._counts[said.reach, said.by] -= 1
-        named_of = self._of[said.about, said.subject]
-        named_of.discard(named)
-        if not named_of:
-            del self._of[said.about, said.subject]
+            self._counts[signed.revocation.reach, signed.revocation.by] -= 1
+        said = self._said[_matter(signed)]
+        del said[_voice(signed)]
+        if not said:
+            del self._said[_matter(signed)]
 
     # --- telling --------------------------------------------------------------------------------------
 
@@ -196,6 +210,16 @@ class KnownRevocations:
             return named in self._told, -self._known[named].revocation.issued_ms, named
 
         return tuple(self._known[n] for n in sorted(self._known.keys() - set(known), key=order))
+
+
+def _matter(signed: SignedRevocation) -> _Matter:
+    said = signed.revocation
+    return said.reach, said.by, said.about, said.subject
+
+
+def _voice(signed: SignedRevocation) -> _Voice:
+    """Return who says it, and whether it lifts: as that may take more, it replaces no revocation of theirs."""
+    return frozenset(seal.signer for seal in signed.seals), signed.revocation.lifts
 
 
 def is_of_zone(signed: SignedRevocation, manifest: ZoneManifest) -> bool:

@@ -72,17 +72,15 @@ def why_revoked(record: AgentRecord, host: bytes | None, view: View) -> str:
 def _that_counts(
     about: About, subject: bytes, reach: Reach, record: AgentRecord, view: View
 ) -> Iterator[Revocation]:
-    for signed in view.edicts.revocations.of(about, subject):
-        said = signed.revocation
-        if said.reach is reach and said.holds_at(view.now_ms) and _counts(signed, record, view):
-            yield said
+    by = record.governance.issuer if reach is Reach.AGENTS else view.zone
+    for signed in view.edicts.revocations.of(reach, by, about, subject):
+        if signed.revocation.holds_at(view.now_ms) and _counts(signed, record, view):
+            yield signed.revocation
 
 
 def _counts(signed: SignedRevocation, record: AgentRecord, view: View) -> bool:
-    """Tell whether who sealed it has a say about this agent here."""
+    """Tell whether enough of those sealed it who have a say about this agent here."""
     if signed.revocation.reach is Reach.ZONE:
         return is_of_zone(signed, view.manifest)
-    if signed.revocation.by != record.governance.issuer:
-        return False
     (first,) = documents_of(record.governance.documents[:1], view)
     return signed.is_of_officers(first.officers)

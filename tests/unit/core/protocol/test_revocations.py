@@ -55,6 +55,10 @@ def learn(
     return known.take(known.examine(told, now_ms, teller, ZONE.manifest), now_ms, teller)
 
 
+def said_of(known: KnownRevocations, subject: bytes) -> list[SignedRevocation]:
+    return known.of(Reach.AGENTS, ISSUER, About.CODE, subject)
+
+
 def knowing(*told: SignedRevocation) -> KnownRevocations:
     known = KnownRevocations()
     known.note_officers(ISSUER, TWO)
@@ -147,7 +151,7 @@ def test_section_11_1_what_anybody_can_tell_to_be_false_is_rejected_on_sight(
     with pytest.raises(Rejected) as caught:
         learn(known, strange(3), wrong)
     assert reason == caught.value.reason
-    assert not known and not known.of(About.CODE, CODE), "and all that came with it is left out"
+    assert not known and not said_of(known, CODE), "and all that came with it is left out"
 
 
 def test_what_is_too_large_is_rejected_on_sight(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,15 +177,31 @@ def test_trap_50_a_flood_of_strangers_revocations_displaces_nothing_of_worth() -
 @pytest.mark.usefixtures("small")
 def test_what_is_revoked_is_not_let_go_of_but_for_a_newer_word_of_the_same_signers() -> None:
     known = knowing()
-    mine = [revoked(ANN, BOB, subject=digest(b"%d" % n)) for n in range(3)]
+    mine = [revoked(ANN, subject=digest(b"%d" % n)) for n in range(3)]
     assert mine == learn(known, *mine)
-    assert [] == learn(known, revoked(ANN, BOB)), "there is no room for a fourth"
-    assert mine == [known.of(About.CODE, digest(b"%d" % n))[0] for n in range(3)]
-    roomy = knowing(mine[0])
-    lifted = revoked(ANN, BOB, subject=digest(b"0"), at_ms=NOW_MS + 1, lifts=True)
-    learn(roomy, lifted, mine[1])
-    assert [mine[2]] == learn(roomy, mine[2]), "what was lifted gives way"
-    assert [lifted] == roomy.of(About.CODE, digest(b"0"))
+    assert [] == learn(known, revoked(ANN)), "there is no room for a fourth"
+    again = revoked(ANN, subject=digest(b"0"), at_ms=NOW_MS + 1)
+    assert [again] == learn(known, again)
+    assert [] == learn(known, mine[0]), "an older one never displaces a newer one"
+    assert [again, *mine[1:]] == [said_of(known, digest(b"%d" % n))[0] for n in range(3)]
+
+
+def test_trap_10_a_lifting_by_too_few_takes_the_place_of_nothing() -> None:
+    known = knowing(revoked(ANN))
+    alone = revoked(ANN, at_ms=NOW_MS + 1, lifts=True)
+    learn(known, alone)
+    assert [revoked(ANN), alone] == said_of(known, CODE)
+
+
+def test_trap_50_what_strangers_say_in_an_issuers_name_is_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(revocations, "STRANGE_REVOCATIONS_ALIKE_MAX", 3)
+    known = knowing()
+    learn(known, *(revoked(key(f"stranger {n}")) for n in range(9)))
+    assert 3 == len(said_of(known, CODE)), "each vote looks at them"
+    assert [revoked()] == learn(known, revoked())
+    assert [strange(1)] == learn(known, strange(1)), "in another's there is room"
 
 
 def test_a_stranger_that_comes_to_be_proved_leaves_its_tellers_share_and_stays() -> None:
@@ -196,7 +216,7 @@ def test_a_stranger_that_comes_to_be_proved_leaves_its_tellers_share_and_stays()
     known.expire(NOW_MS + REVOCATION_HOLDS_MS - 1)
     assert 1 == len(known)
     known.expire(NOW_MS + REVOCATION_HOLDS_MS)
-    assert not known and not known.summary() and not known.of(About.CODE, CODE)
+    assert not known and not known.summary() and not said_of(known, CODE)
 
 
 def test_what_has_lapsed_or_is_of_later_is_passed_over() -> None:

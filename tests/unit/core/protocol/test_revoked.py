@@ -191,6 +191,7 @@ def test_section_8_11_nobody_else_has_a_say(world: World) -> None:
         revoked(world, head, About.CODE, ANN, EVE),
         revoked(world, theirs, About.CODE, EVE),
         revoked(world, theirs, About.ISSUER, EVE, subject=head.record.governance.issuer),
+        revoked(world, head, About.CODE, ANN, by=theirs.record.governance.issuer),
         revoked(world, head, About.CODE, zone=b),
         revoked(world, head, About.CODE, a.sample.identity(0), zone=a),
     )
