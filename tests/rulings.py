@@ -12,9 +12,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
@@ -155,6 +157,24 @@ class PureAnchor:
         known.rules({d for head in heads for d in head.record.governance.named}, stored.get)
         published = known.examine(documents, self.clock.wall_ms, teller, stored.get)
         return known.take(published, self.clock.wall_ms, teller, stored.get)
+
+    def learn_heads(self, *heads: SignedHead, teller: bytes = NOBODY) -> list[SignedHead]:
+        """Take in heads of policies; return what is news. Raises `Rejected`."""
+        stored, known = self.view().documents, self.edicts.heads
+
+        def find(digest: bytes) -> Document | None:
+            return self.edicts.successors.known(digest, stored.get)
+
+        return known.take(known.examine(heads, self.clock.wall_ms, teller, find), teller)
+
+    def learn_revocations(
+        self, *revocations: SignedRevocation, teller: bytes = NOBODY
+    ) -> list[SignedRevocation]:
+        """Take in revocations; return what is news. Raises `Rejected`."""
+        known, now_ms = self.edicts.revocations, self.clock.wall_ms
+        return known.take(
+            known.examine(revocations, now_ms, teller, self.zone.manifest), now_ms, teller
+        )
 
     def ruling(self, request: Request, sender: bytes = CLIENT) -> Ruling:
         """Rule on a request and change nothing."""

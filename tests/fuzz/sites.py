@@ -87,6 +87,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "anchor/shelf.py:Shelf._told:load_row": (
         *("stored SignedOrder", "stored SignedDocument", "stored Fraud"),
+        *("stored SignedHead", "stored SignedRevocation"),
     ),
     "anchor/shelf.py:StoredBlocks.__getitem__:decode": ("document", "chapter"),
     "anchor/shelf.py:load_row:decode": ("stored Dossier",),
@@ -106,7 +107,11 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "cli/governing.py:_document:decode": ("document",),
     "cli/policy_corpus.py:read_test:json.loads": ("corpus test",),
     "cli/policy_corpus.py:read_test:msgspec.convert": ("corpus test",),
-    "cli/publishing.py:read_edict:decode": ("signed policy", "signed order"),
+    "cli/publishing.py:_decoded:decode": (
+        *("signed policy", "signed order", "signed head", "signed revocation"),
+    ),
+    "cli/publishing.py:read_head:decode": ("signed head",),
+    "cli/publishing.py:read_revocation:decode": ("signed revocation",),
     "cli/options.py:_Moment.convert:datetime.fromisoformat": ("date",),
     "core/agent/memory/blocks.py:links:decode_block": ("block links",),
     "core/agent/memory/blocks.py:load_block:decode_block": ("mapping", "log", "chunks"),

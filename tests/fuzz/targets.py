@@ -27,12 +27,14 @@ from sojourn.cli.policy import _thresholds
 from sojourn.cli.policy_corpus import read_test, read_text
 from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
 from sojourn.core.agent.memory.chunks import Chunks, write
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import (
     ZERO,
@@ -48,9 +50,11 @@ from sojourn.core.base.errors import Denied, Misused, Rejected, StoreFailed
 from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
+    HEAD_BYTES_MAX,
     MANIFEST_BYTES_MAX,
     ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
+    REVOCATION_BYTES_MAX,
 )
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.base.seals import Seal
@@ -163,6 +167,8 @@ VALUES: Final = (
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
+    _value("signed revocation", SignedRevocation, "revocation", limit=REVOCATION_BYTES_MAX),
+    _value("signed head", SignedHead, "head", limit=HEAD_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),
@@ -177,6 +183,8 @@ VALUES: Final = (
     _row(SignedEndorsement, "endorsement"),
     _row(SignedDocument),
     _row(Fraud),
+    _row(SignedHead, "head"),
+    _row(SignedRevocation, "revocation"),
     _row(SignedMessage),
     _row(Vote, "vote"),
 )

@@ -24,7 +24,9 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
+from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.orders import Act, Order
+from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, decode_block, digest_of, encode, encode_block
@@ -285,7 +287,21 @@ class Conspiracy(RuleBasedStateMachine):
         given = Order(agent=agent, act=act, issued_ms=now_ms, expires_ms=now_ms + 60_000)
         signers = [samples.key(by)]
         following = samples.successor(samples.document(), by=tuple(signers), cedar=f"// {late_ms}")
-        news = News(orders=(sealed(given, signers),), documents=(following,))
+        vouched = head_of(following.document, signers[0], at_ms=now_ms, until_ms=now_ms + 60_000)
+        about = Revocation(
+            reach=Reach.AGENTS,
+            by=self.head.record.governance.issuer,
+            about=About.CODE,
+            subject=self.head.record.capabilities.code,
+            issued_ms=now_ms,
+            lifts=act is Act.RESUME,
+        )
+        news = News(
+            orders=(sealed(given, signers),),
+            documents=(following,),
+            heads=(vouched,),
+            revocations=(sealed_by(about, signers),),
+        )
         self.ask(Tell(news=news), samples.key("stranger"))
 
     @rule(number=st.integers(0, 10_000), stranger=st.booleans())

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.planted import checks, counting, custody, engine, leases
+from tests.planted import checks, counting, custody, engine, heads, leases, revoking
 from tests.planted.plant import Plant
 
 __all__ = ["PLANTS", "SEEDS_MAX", "noted", "write"]
@@ -16,6 +16,8 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *custody.PLANTS,
     *checks.PLANTS,
     *counting.PLANTS,
+    *heads.PLANTS,
+    *revoking.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

@@ -20,6 +20,7 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Chapter
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.messages import Applied, AskHead, Reply
+from sojourn.core.protocol.revoked import is_stopped
 from sojourn.runtime import clock
 from sojourn.runtime.store import CHANGES_MAX
 from sojourn.runtime.transport import Connection
@@ -81,9 +82,10 @@ class Answers:
 
     async def _heartbeat(self, beat: Heartbeat) -> HeartbeatReply:
         anchor, now_ms = self._anchor, clock.boot_ms()
-        refused = []
+        refused, view = [], anchor.view()
         for claim in beat.claims:
-            if renews(anchor.shelf.dossier(claim.agent), beat.host, claim):
+            dossier = anchor.shelf.dossier(claim.agent)
+            if renews(dossier, beat.host, claim) and not is_stopped(dossier, beat.host, view):
                 anchor.leases.renew(claim.agent, claim.fence, now_ms)
             else:
                 refused.append(claim.agent)
@@ -126,7 +128,7 @@ class Answers:
             return None
         eligibility = head.record.eligibility
         bound, has_mail = head.record.custody.host, self._anchor.mail.waits_for(dossier.agent)
-        if not eligibility.is_acting:
+        if not eligibility.is_acting or is_stopped(dossier, host, self._anchor.view()):
             return None
         if bound not in (None, host) and not (
             has_mail and not self._anchor.hosts.is_connected(bound)

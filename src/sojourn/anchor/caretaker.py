@@ -43,6 +43,7 @@ from sojourn.core.protocol.messages import (
     ShowCommit,
 )
 from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.revoked import is_stopped
 from sojourn.core.protocol.rounds import Leading, RoundChange
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.waiting import carrying_next
@@ -400,6 +401,8 @@ class Caretaker:
         That nobody renews a lease here may also mean that this anchor was away, and others know more.
         """
         if dossier.head is None or has_live_host(dossier, self._anchor.leases, clock.boot_ms()):
+            return
+        if is_stopped(dossier, None, self._anchor.view()):
             return
         self._anchor.hosts.offer(self._anchor.live_hosts(), exchange.WorkItem(head=dossier.head))
         await self._hear_others(dossier.head)

@@ -5,20 +5,20 @@ to some of other zones (`heralding`); whoever was missed learns of it in a round
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.governance import Document
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.revocations import Reach, SignedRevocation
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.edicts import KnownEdicts, Standing, standing_of
-from sojourn.core.protocol.gossip import News
+from sojourn.core.protocol.gossip import Edict, News, Summary
 from sojourn.core.protocol.waiting import what_waits
 from sojourn.runtime import clock
-from sojourn.runtime.store import Change
 
 if TYPE_CHECKING:
     from sojourn.anchor.caretaker import Caretaker
@@ -44,21 +44,33 @@ class Edicts:
     def recall(self) -> None:
         """Know again what was known before; which documents rule agents here was noted already."""
         shelf = self._anchor.shelf
-        self._learn(shelf.orders(), shelf.successors(), None)
+        kept = News(
+            orders=tuple(shelf.orders()),
+            documents=tuple(shelf.successors()),
+            heads=tuple(shelf.heads()),
+            revocations=tuple(shelf.revocations()),
+        )
+        self._learn(kept, None)
 
-    def _learn(
-        self,
-        orders: Iterable[SignedOrder],
-        documents: Sequence[SignedDocument],
-        teller: bytes | None,
-    ) -> tuple[list[SignedOrder], list[SignedDocument]]:
-        """Take in what is news, all or nothing. Raises `Rejected` for what is false."""
+    def _learn(self, news: News, teller: bytes | None) -> News:
+        """Take in what is news, all or nothing, and return it. Raises `Rejected` for what is false."""
         now_ms, known = clock.wall_ms(), self.known
-        ordered = known.examine(orders, now_ms, teller, self._judge)
-        published = known.successors.examine(documents, now_ms, teller, self._find)
-        return (
-            known.take(ordered, teller),
-            known.successors.take(published, now_ms, teller, self._find),
+        ordered = known.examine(news.orders, now_ms, teller, self._judge)
+        published = known.successors.examine(news.documents, now_ms, teller, self._find)
+        told = {each.digest: each.signed.document for each in published if each.is_proved}
+        vouched = known.heads.examine(
+            news.heads, now_ms, teller, lambda named: told.get(named) or self._known(named)
+        )
+        revoked = known.revocations.examine(news.revocations, now_ms, teller, self._anchor.manifest)
+        documents = known.successors.take(published, now_ms, teller, self._find)
+        heads = known.heads.take(vouched, teller)
+        if documents:
+            known.heads.settle(self._known)
+        return News(
+            orders=tuple(known.take(ordered, teller)),
+            documents=tuple(documents),
+            heads=tuple(heads),
+            revocations=tuple(known.revocations.take(revoked, now_ms, teller)),
         )
 
     def _judge(self, signed: SignedOrder) -> Standing:
@@ -75,22 +87,22 @@ class Edicts:
         except Rejected:
             return None
 
+    def _known(self, digest: bytes) -> Document | None:
+        return self.known.successors.known(digest, self._find)
+
     async def take(self, news: News, teller: bytes) -> None:
         """Take in edicts that are news, durably; then see to them. Raises `Rejected` for a false one."""
         shelf = self._anchor.shelf
         async with self._writing:  # who tells of one that is being written waits until it is
-            orders, documents = self._learn(news.orders, news.documents, teller)
-            changes: list[Change] = [
-                *shelf.order_changes(orders),
-                *shelf.successor_changes(documents),
-            ]
+            new = self._learn(news, teller)
+            changes = shelf.edict_changes(new)
             await self._anchor.write(changes)
-        for agent in dict.fromkeys(signed.order.agent for signed in orders):
+        for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
             self._caretaker.plan(shelf.dossier(agent))
-        if documents:
+        if new.documents:
             self._anchor.begin(self._plan_amendments)
         if changes:
-            self._heralding.spread([*orders, *documents], teller)
+            self._heralding.spread(new.edicts, teller)
 
     async def _plan_amendments(self) -> None:
         """Plan what agents here owe to documents that were published, a few at a time."""
@@ -105,10 +117,14 @@ class Edicts:
     # --- what agents here have to do with it ----------------------------------------------------------
 
     def note_ruling(self, dossier: Dossier) -> None:
-        """Note which documents rule an agent: their successors can be proved here."""
+        """Note which documents rule an agent: their successors can be proved here, and what its officers revoke."""
         if dossier.head is not None:
-            named = dossier.head.record.governance.named
-            self.known.successors.rules(named, self._find)
+            governance = dossier.head.record.governance
+            self.known.successors.rules(governance.named, self._find)
+            self.known.heads.settle(self._known)
+            first = self._find(governance.documents[0])
+            if first is not None:
+                self.known.revocations.note_officers(governance.issuer, first.officers)
 
     def note(self, after: Dossier) -> None:
         """Look again at what is known about an agent, of which something was decided."""
@@ -131,8 +147,37 @@ class Edicts:
         shelf, known = self._anchor.shelf, self.known
         known.expire(clock.wall_ms())
         known.successors.expire(clock.wall_ms())
-        removals = shelf.order_removals(known.names())
-        await self._anchor.write([*removals, *shelf.successor_removals(known.successors.names())])
+        known.heads.expire(clock.wall_ms())
+        known.revocations.expire(clock.wall_ms())
+        removals = [
+            *shelf.told_removals("order", known.names()),
+            *shelf.told_removals("successor", known.successors.names()),
+            *shelf.told_removals("head", known.heads.names()),
+            *shelf.told_removals("revocation", known.revocations.names()),
+        ]
+        await self._anchor.write(removals)
+
+    # --- what is told on ------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, tuple[bytes, ...]]:
+        """Return what is known here of each kind, by digest."""
+        known = self.known
+        return {
+            "orders": known.summary(),
+            "documents": known.successors.summary(),
+            "heads": known.heads.summary(),
+            "revocations": known.revocations.summary(),
+        }
+
+    def lacking_in(self, summary: Summary) -> dict[str, tuple[Edict, ...]]:
+        """Return of each kind what is known here, and not named in a summary."""
+        known = self.known
+        return {
+            "orders": known.lacking_in(summary.orders),
+            "documents": known.successors.lacking_in(summary.documents),
+            "heads": known.heads.lacking_in(summary.heads),
+            "revocations": known.revocations.lacking_in(summary.revocations),
+        }
 
     # --- what is not taken ----------------------------------------------------------------------------
 
@@ -147,7 +192,24 @@ class Edicts:
             if digest_of(published) not in successors.names() and not is_proved:
                 why = self._why_not(document)
                 return f"version {document.version} of {document.name} is not taken: {why}"
+        for vouched in news.heads:
+            head = vouched.head
+            if digest_of(vouched) not in self.known.heads.names():
+                why = self._why_no_head(vouched)
+                return f"the head of version {head.version} of {head.name} is not taken: {why}"
+        for each in news.revocations:
+            if digest_of(each) not in self.known.revocations.names():
+                why = self._why_unrevoked(each)
+                return f"the revocation of {each.revocation.about} is not taken: {why}"
         return ""
+
+    def _why_unrevoked(self, signed: SignedRevocation) -> str:
+        said = signed.revocation
+        if not said.holds_at(clock.wall_ms()):
+            return "it holds no more, or not yet"
+        if said.reach is Reach.ZONE and said.by == self._anchor.zone_id:
+            return "too few of this zone's anchors sealed it, or somebody else did; or there are too many"
+        return "nobody here is known whose it is, and there is no room; or there are too many of that issuer's"
 
     def _is_done(self, signed: SignedOrder) -> bool:
         record = self._record(signed)
@@ -173,3 +235,13 @@ class Edicts:
         if document.previous is not None and self._find(document.previous) is not None:
             return "it does not follow what rules, or not by those who may say so; or there are too many later ones"
         return "what it follows is not known here, and there is no room"
+
+    def _why_no_head(self, signed: SignedHead) -> str:
+        document, now_ms = self._known(signed.head.digest), clock.wall_ms()
+        if signed.head.until_ms <= now_ms:
+            return "it holds no more"
+        if document is not None and signed.seal.signer not in document.officers.keys:
+            return "who sealed it is no officer by that version"
+        if signed.seal.signer in self.known.heads.of(signed.head.digest):
+            return "who sealed it has vouched for that version since"
+        return "that version is not known here, and there is no room; or it holds only later"

@@ -14,9 +14,11 @@ from sojourn.core.base.encoding import Value, encode
 from sojourn.core.base.errors import Refused, SojournError, StoreFailed
 from sojourn.core.base.limits import (
     GOSSIP_ROUND_MS,
+    HEADS_AT_ONCE,
     ORDERS_AT_ONCE,
     PROOFS_AT_ONCE,
     PUBLISHED_AT_ONCE,
+    REVOCATIONS_AT_ONCE,
 )
 from sojourn.core.protocol import exchange, gossip
 from sojourn.runtime.zone_client import ZoneClient
@@ -32,7 +34,7 @@ _ROUND_S: Final = GOSSIP_ROUND_MS / 1000
 _ASK_AGAIN_S: Final = 0.05
 _ASKING_S: Final = 2.0
 _KIND_BYTES_MAX: Final = 1024 * 1024
-"""What one message tells of manifests, of envelopes, of endorsements, of orders, of documents and of proofs each."""
+"""What one message tells of manifests, of envelopes, of endorsements, of proofs, and of each kind of edicts."""
 
 V = TypeVar("V", bound=Value)
 
@@ -133,6 +135,8 @@ def fitting(news: gossip.News) -> gossip.News:
         endorsements=_first(news.endorsements),
         orders=_first(news.orders[:ORDERS_AT_ONCE]),
         documents=_first(news.documents[:PUBLISHED_AT_ONCE]),
+        heads=_first(news.heads[:HEADS_AT_ONCE]),
+        revocations=_first(news.revocations[:REVOCATIONS_AT_ONCE]),
         proofs=_first(news.proofs[:PROOFS_AT_ONCE]),
     )
 

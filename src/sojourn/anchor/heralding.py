@@ -20,7 +20,9 @@ import structlog
 
 from sojourn.anchor.gossiping import Gossip, fitting
 from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.core.base.limits import (
     GOSSIP_ROUND_MS,
@@ -49,14 +51,14 @@ _STATEMENTS_MAX: Final = 64
 """Manifests, and endorsements, that are told at a time; what is more than that waits for the rounds."""
 
 T = TypeVar("T")
-Edict: TypeAlias = SignedOrder | SignedDocument | Fraud
+Told: TypeAlias = gossip.Edict | Fraud
 Listener: TypeAlias = tuple[ZoneClient, int]
 
 
 class _Fresh(NamedTuple):
     """An edict that is news here, and whether the own zone told of it."""
 
-    edict: Edict
+    edict: Told
     is_known_here: bool
 
 
@@ -113,7 +115,7 @@ class Heralding:
         if news.manifests or news.endorsements:
             self._places.add([news])
 
-    def spread(self, edicts: Iterable[Edict], teller: bytes) -> None:
+    def spread(self, edicts: Iterable[Told], teller: bytes) -> None:
         """Tell of edicts that are news here: this zone's anchors, unless one of them told, and others."""
         is_known_here = teller == self._anchor.zone_id
         self._edicts.add(_Fresh(edict, is_known_here) for edict in edicts)
@@ -148,7 +150,7 @@ class Heralding:
             for client, index in listeners if told else ():
                 self._anchor.begin(self._tell, client, index, _news(told))
 
-    def _gone_to(self, edicts: Sequence[Edict]) -> Iterator[bytes]:
+    def _gone_to(self, edicts: Sequence[Told]) -> Iterator[bytes]:
         """Yield the zones to which agents went from here that orders are about."""
         orders = (edict.order for edict in edicts if isinstance(edict, SignedOrder))
         for agent in dict.fromkeys(order.agent for order in orders):
@@ -179,10 +181,12 @@ class Heralding:
         await _tried(client.call(index, gossip.Tell(news=news), timeout_s=_TELL_S))
 
 
-def _news(edicts: Sequence[Edict]) -> gossip.News:
+def _news(edicts: Sequence[Told]) -> gossip.News:
     news = gossip.News(
         orders=tuple(each for each in edicts if isinstance(each, SignedOrder)),
         documents=tuple(each for each in edicts if isinstance(each, SignedDocument)),
+        heads=tuple(each for each in edicts if isinstance(each, SignedHead)),
+        revocations=tuple(each for each in edicts if isinstance(each, SignedRevocation)),
         proofs=tuple(each for each in edicts if isinstance(each, Fraud)),
     )
     return fitting(news)

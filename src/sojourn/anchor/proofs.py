@@ -147,7 +147,7 @@ class Proofs:
     async def expire(self) -> None:
         """Let go of what is proved of zones that are not known here any more. Raises `StoreFailed`."""
         self.known.forget_zones(self._anchor.manifests.keys())
-        await self._anchor.write(self._anchor.shelf.proof_removals(self.known.names()))
+        await self._anchor.write(self._anchor.shelf.told_removals("proof", self.known.names()))
 
     # --- telling --------------------------------------------------------------------------------------
 

@@ -440,7 +440,7 @@ class Anchor:
 
     async def take_news(self, news: gossip.News, teller: bytes = gossip.NOBODY) -> None:
         """Take in statements about places, and what officers published, and keep durably what lasts."""
-        if news.orders or news.documents:
+        if news.orders or news.documents or news.heads or news.revocations:
             await self.edicts.take(news, teller)
         new = self.learn(news, teller)
         changes = self.shelf.place_changes(new)
@@ -462,9 +462,7 @@ class Anchor:
 
     def summary(self) -> gossip.Summary:
         """Return what is known here, by name."""
-        known = self.edicts.known
-        orders, documents = known.summary(), known.successors.summary()
-        told = {"orders": orders, "documents": documents, "proofs": self.proofs.known.summary()}
+        told = {**self.edicts.summary(), "proofs": self.proofs.known.summary()}
         return msgspec.structs.replace(self.places.summary(), **told)
 
     def lacking_in(self, summary: gossip.Summary, listener: bytes) -> gossip.News:
@@ -476,11 +474,8 @@ class Anchor:
         places = self.places.lacking_in(summary, clock.wall_ms() if is_anchor else 0)
         if not is_anchor:
             return fitting(places)
-        orders = self.edicts.known.lacking_in(summary.orders)
-        documents = self.edicts.known.successors.lacking_in(summary.documents)
-        proofs = self.proofs.lacking_in(summary.proofs)
-        told = {"orders": orders, "documents": documents, "proofs": proofs}
-        return fitting(msgspec.structs.replace(places, **told))
+        edicts, proofs = self.edicts.lacking_in(summary), self.proofs.lacking_in(summary.proofs)
+        return fitting(msgspec.structs.replace(places, **edicts, proofs=proofs))
 
     def check_watermark(self, mark: exchange.Watermark) -> None:
         """Stop for good if a peer proves that this anchor cast a later vote than its store knows (trap 7).

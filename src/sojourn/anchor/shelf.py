@@ -8,6 +8,8 @@ place        zone                       SignedManifest
 endorsement  digest                     SignedEndorsement
 order        digest                     SignedOrder
 successor    digest                     SignedDocument
+head         digest                     SignedHead
+revocation   digest                     SignedRevocation
 proof        culprit                    Fraud
 """
 
@@ -20,8 +22,10 @@ import structlog
 
 from sojourn.anchor.loose import Loose, Share, roots_of
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, decode, digest_of, encode
@@ -59,7 +63,7 @@ _CHAPTERS_AT_ONCE: Final = COMMIT_BYTES_MAX // (2 * CHAPTER_BYTES_MAX)
 """Chapters in one commit, which may be as large as chapters get."""
 _CHAPTERS_CHANGED: Final = 2
 """The term that a decision closes, and the one it opens."""
-_TOLD: Final = ("place", "endorsement", "order", "successor", "proof")
+_TOLD: Final = ("place", "endorsement", "order", "successor", "head", "revocation", "proof")
 """Tables of what others told."""
 _REMOVED_AT_ONCE: Final = CHANGES_MAX // 4
 _PAGE: Final = 128
@@ -423,6 +427,14 @@ class Shelf:
         """Return the published documents kept from before."""
         return self._told("successor", SignedDocument)
 
+    def heads(self) -> list[SignedHead]:
+        """Return the heads of policies kept from before."""
+        return self._told("head", SignedHead)
+
+    def revocations(self) -> list[SignedRevocation]:
+        """Return the revocations kept from before."""
+        return self._told("revocation", SignedRevocation)
+
     def proofs(self) -> list[Fraud]:
         """Return the proofs against anchors kept from before."""
         return self._told("proof", Fraud)
@@ -432,13 +444,14 @@ class Shelf:
         self._placed[table].update(key for key, _ in rows)
         return [load_row(data, form) for _, data in rows]
 
-    def order_changes(self, orders: Iterable[SignedOrder]) -> list[Change]:
-        """Return the changes that keep orders."""
-        return self._told_changes("order", orders)
-
-    def successor_changes(self, documents: Iterable[SignedDocument]) -> list[Change]:
-        """Return the changes that keep published documents."""
-        return self._told_changes("successor", documents)
+    def edict_changes(self, news: News) -> list[Change]:
+        """Return the changes that keep what officers published."""
+        return [
+            *self._told_changes("order", news.orders),
+            *self._told_changes("successor", news.documents),
+            *self._told_changes("head", news.heads),
+            *self._told_changes("revocation", news.revocations),
+        ]
 
     def _told_changes(self, table: str, told: Iterable[Value]) -> list[Change]:
         puts = [Put(table, digest_of(each), encode(each)) for each in told]
@@ -451,17 +464,10 @@ class Shelf:
         self._placed["proof"].update(put.key for put in puts)
         return [*puts]
 
-    def proof_removals(self, known: Set[bytes]) -> list[Change]:
-        """Return the changes that drop what is kept of proofs beside these, by culprit."""
-        return self._removals("proof", known)
-
-    def successor_removals(self, known: Set[bytes]) -> list[Change]:
-        """Return the changes that drop what is kept of published documents beside these, by digest."""
-        return self._removals("successor", known)
-
-    def order_removals(self, known: Set[bytes]) -> list[Change]:
-        """Return the changes that drop what is kept of orders beside these, by digest."""
-        return self._removals("order", known)
+    def told_removals(self, table: str, known: Set[bytes]) -> list[Change]:
+        """Return the changes that drop the rows of a table of what was told beside these."""
+        assert table in _TOLD
+        return self._removals(table, known)
 
 
 def row_key(agent: bytes, number: int) -> bytes:

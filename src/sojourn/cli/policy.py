@@ -16,7 +16,9 @@ from sojourn.cli.options import MOMENT, SPAN, is_number, json_option, millisecon
 from sojourn.cli.output import counted, emit, say
 from sojourn.cli.policy_corpus import corpus
 from sojourn.cli.policy_diff import diff
+from sojourn.cli.policy_head import head, head_shown, render_head
 from sojourn.cli.policy_publish import publish
+from sojourn.cli.policy_revoke import revoke
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.policy_view import (
     ACTS,
@@ -26,6 +28,7 @@ from sojourn.cli.policy_view import (
     render_compared,
     render_document,
 )
+from sojourn.cli.publishing import read_head
 from sojourn.cli.reach import perform, reaching
 from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.governance import (
@@ -83,7 +86,9 @@ def policy() -> None:
 
 policy.add_command(corpus)
 policy.add_command(diff)
+policy.add_command(head)
 policy.add_command(publish)
+policy.add_command(revoke)
 
 
 def _actions(text: str) -> tuple[str, ...]:
@@ -194,6 +199,11 @@ def check(file: Path, actions: str, approvers: Path | None, as_json: bool) -> No
     type=SPAN,
     help="How long it rules beside its successor, such as 7d.  [default: as in --previous, or 0]",
 )
+@click.option(
+    "--staleness",
+    type=SPAN,
+    help="Let agents act only where a head is no older; 0s: anywhere.  [default: as in --previous, or 0s]",
+)
 @click.option("--incomplete", is_flag=True, help="Write it though others have to sign it as well.")
 @click.option(
     "--output", type=_FILE, help="Where to write it.  [default: FILE with the suffix .signed]"
@@ -248,6 +258,7 @@ def _document(
         cool_down_ms=(old.cool_down_ms if old else 0) if cool_down_ms is None else cool_down_ms,
         root=_root(home, old, given),
         approvers=groups,
+        staleness_ms=_staleness(old, given["staleness"]),
     )
 
 
@@ -255,6 +266,12 @@ def _approvers(home: Home, old: Document | None, file: Path | None) -> dict[str,
     if file is None and old is not None:
         return old.approvers
     return declared_approvers(home, read_sections(file))
+
+
+def _staleness(old: Document | None, given_ms: int | None) -> int | msgspec.UnsetType:
+    if given_ms is None:
+        return old.staleness_ms if old else msgspec.UNSET
+    return given_ms or msgspec.UNSET
 
 
 def _officers(
@@ -388,13 +405,18 @@ def get(home: Home, *, agent: str, into: Path, as_json: bool) -> None:
 @_previous_option
 @json_option
 def show(file: Path, previous: Path | None, as_json: bool) -> None:
-    """Show the signed document FILE: what it says, who signed it, and whether that is enough.
+    """Show the signed document FILE, or the head: what it says, who signed it, and whether that is enough.
 
     Of a successor the document before says who has to sign it: give that with --previous.
 
     Example:
       sojourn policy show eu-finance.signed
     """
+    if (vouched := read_head(file)) is not None:
+        if previous is not None:
+            raise Misused(f"{file} is a head, and succeeds nothing", remedy="Leave out --previous")
+        emit(head_shown(vouched), as_json, render_head)
+        return
     signed, old = read_signed(file), read_signed(previous).document if previous else None
     if old is not None or signed.document.previous is None:
         check_follows(signed, old)

@@ -25,7 +25,7 @@ __all__ = ["publish"]
 @json_option
 @with_home
 def publish(home: Home, *, files: tuple[Path, ...], zones: tuple[str, ...], as_json: bool) -> None:
-    """Give signed policies and orders in FILES to anchors, whoever signed them and wherever the agents are.
+    """Give signed policies, heads and orders in FILES to anchors, whoever signed them and wherever the agents are.
 
     From there they spread by themselves. A policy takes the place of the one that it succeeds in every agent under
     that, as they come by it; an order is carried out once it reaches its agent, if it has not lapsed by then. Nobody

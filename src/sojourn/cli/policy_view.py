@@ -13,6 +13,7 @@ from sojourn.core.agent.governance import (
     issuer_id,
     signers_of,
 )
+from sojourn.core.agent.heads import staleness_of
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
@@ -63,7 +64,8 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
 
     `issuer_id` is what policies know the issuer by if an agent is born under it: `principal.issuer`. `issuer` is
     what it calls itself. `needed` is how many of whom (`needed_of`) had to sign it, and `compared` how it differs
-    from the document before; None where that is not at hand.
+    from the document before; None where that is not at hand. `staleness_ms` is how old a head may be where agents
+    under it act; None if they need none.
     """
 
     digest: str
@@ -78,6 +80,7 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
     not_before_ms: int
     not_after_ms: int
     cool_down_ms: int
+    staleness_ms: int | None
     actions: tuple[str, ...]
     outside_effects: bool
     approvers: dict[str, ApproversShown]
@@ -132,6 +135,7 @@ def document_shown(signed: SignedDocument, old: Document | None = None) -> Docum
         not_before_ms=document.not_before_ms,
         not_after_ms=document.not_after_ms,
         cool_down_ms=document.cool_down_ms,
+        staleness_ms=staleness_of(document),
         actions=document.actions,
         outside_effects=document.outside_effects,
         approvers={name: _approvers_shown(group) for name, group in document.approvers.items()},
@@ -180,6 +184,8 @@ def render_document(shown: DocumentShown) -> None:
     say(f"  holds      {when(shown.not_before_ms)} until {when(shown.not_after_ms)}")
     if shown.cool_down_ms:
         say(f"  cools      for {duration(shown.cool_down_ms)} after it was succeeded")
+    if shown.staleness_ms is not None:
+        say(f"  acts       where a head is no older than {duration(shown.staleness_ms)}")
     say(f"  officers   {len(shown.officers)}: {', '.join(shown.officers)}")
     say(f"  needs      {needs}")
     if shown.root:

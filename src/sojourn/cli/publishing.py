@@ -1,12 +1,12 @@
 """Publishing: giving what officers signed to whatever anchors are known (protocol §8.8, §8.9).
 
-It comes to the agents by itself: orders, and documents that take the place of those that rule.
+It comes to the agents by itself: orders, successors of documents, heads of these, revocations.
 """
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -15,18 +15,35 @@ from sojourn.cli.introducing import Told, try_to_tell
 from sojourn.cli.output import counted, say
 from sojourn.cli.reach import Reach
 from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import decode, encode
 from sojourn.core.base.errors import Failed, Misused, Rejected
-from sojourn.core.base.limits import ORDER_BYTES_MAX, PUBLISHED_AT_ONCE, PUBLISHED_BYTES_MAX
+from sojourn.core.base.limits import (
+    HEAD_BYTES_MAX,
+    ORDER_BYTES_MAX,
+    PUBLISHED_AT_ONCE,
+    PUBLISHED_BYTES_MAX,
+    REVOCATION_BYTES_MAX,
+)
 from sojourn.core.protocol.gossip import News
 from sojourn.runtime.files import read_bounded, write_atomically
 
-__all__ = ["OrderWritten", "Published", "publish", "read_edict", "render_told", "write_order"]
+__all__ = [
+    "OrderWritten",
+    "Published",
+    "publish",
+    "read_edict",
+    "read_head",
+    "read_revocation",
+    "render_told",
+    "write_order",
+]
 
-
-Edict: TypeAlias = SignedOrder | SignedDocument
+_EDICT_MAX: Final = PUBLISHED_BYTES_MAX
+Edict: TypeAlias = SignedOrder | SignedDocument | SignedHead | SignedRevocation
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +71,8 @@ async def publish(
     news = News(
         orders=tuple(edict for edict in edicts if isinstance(edict, SignedOrder)),
         documents=tuple(edict for edict in edicts if isinstance(edict, SignedDocument)),
+        heads=tuple(edict for edict in edicts if isinstance(edict, SignedHead)),
+        revocations=tuple(each for each in edicts if isinstance(each, SignedRevocation)),
     )
     told = await asyncio.gather(*(try_to_tell(reach, home, name, news) for name in names))
     took = [each for each in told if each.took]
@@ -102,19 +121,53 @@ def write_order(path: Path, signed: SignedOrder) -> OrderWritten:
 
 
 def read_edict(path: Path) -> Edict:
-    """Return the order, or the successor of a document, in a file.
+    """Return the order, head, revocation, or successor of a document, in a file.
 
-    Raises `Misused`; `Rejected` for bytes that are neither, or not sealed by whom they name.
+    Raises `Misused`; `Rejected` for bytes that are none of them, or not sealed by whom they name.
     """
-    data = read_bounded(path, what="signed order or policy", limit=PUBLISHED_BYTES_MAX)
-    edict: Edict
-    try:
-        edict = decode(data, SignedDocument, what="policy", limit=PUBLISHED_BYTES_MAX)
-    except Rejected:
-        edict = decode(data, SignedOrder, what="order", limit=ORDER_BYTES_MAX)
+    edict = _decoded(read_bounded(path, what="signed policy, order or head", limit=_EDICT_MAX))
+    if isinstance(edict, SignedOrder):
         edict.check_seals()
-        return edict
-    if edict.document.previous is None:
+    elif isinstance(edict, SignedHead | SignedRevocation):
+        edict.check()
+    elif edict.document.previous is None:
         problem = f"{path} succeeds no document: it is for agents to be launched under"
         raise Misused(problem, remedy="Sign a successor with `sojourn policy sign --previous`")
     return edict
+
+
+def read_head(path: Path) -> SignedHead | None:
+    """Return the head in a file; None if something else is in it. Raises `Misused`; `Rejected` for a false one."""
+    data = read_bounded(path, what="signed policy or head", limit=_EDICT_MAX)
+    try:
+        signed: SignedHead = decode(data, SignedHead, what="head", limit=HEAD_BYTES_MAX)
+    except Rejected:
+        return None
+    signed.check()
+    return signed
+
+
+def read_revocation(path: Path) -> SignedRevocation:
+    """Return the revocation in a file. Raises `Misused`; `Rejected` for bytes that are none, or a false one."""
+    data = read_bounded(path, what="revocation", limit=REVOCATION_BYTES_MAX)
+    signed: SignedRevocation = decode(
+        data, SignedRevocation, what="revocation", limit=REVOCATION_BYTES_MAX
+    )
+    signed.check()
+    return signed
+
+
+def _decoded(data: bytes) -> Edict:
+    forms: tuple[tuple[type[Edict], int], ...] = (
+        (SignedDocument, _EDICT_MAX),
+        (SignedHead, HEAD_BYTES_MAX),
+        (SignedRevocation, REVOCATION_BYTES_MAX),
+    )
+    for form, limit in forms:
+        try:
+            edict: Edict = decode(data, form, what="edict", limit=limit)
+        except Rejected:
+            continue
+        return edict
+    order: SignedOrder = decode(data, SignedOrder, what="order", limit=ORDER_BYTES_MAX)
+    return order

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.capabilities import Capabilities, Requirements
@@ -52,6 +53,7 @@ __all__ = [
     "Born",
     "FoundedZone",
     "Keep",
+    "anchor_keys",
     "endorsement",
     "found",
     "genesis",
@@ -132,9 +134,16 @@ def found(
         lease_ms=lease_ms,
     )
     manifest.check()
-    identities = (key(f"{name}/anchor/{index}") for index in range(anchors))
-    seals = tuple(_seal(one, Kind.MANIFEST, Role.ANCHOR, manifest.digest) for one in identities)
+    seals = tuple(
+        _seal(one, Kind.MANIFEST, Role.ANCHOR, manifest.digest)
+        for one in anchor_keys(name, anchors)
+    )
     return FoundedZone(SignedManifest(manifest=manifest, seals=seals), pairs, memberships)
+
+
+def anchor_keys(zone: str, count: int) -> list[KeyPair]:
+    """Return the identity keys of a zone's anchors."""
+    return [key(f"{zone}/anchor/{index}") for index in range(count)]
 
 
 def _entry(zone: str, index: int) -> AnchorEntry:
@@ -178,6 +187,7 @@ def policy_of(
     cool_down_ms: int = 0,
     not_after_ms: int = _FOR_EVER_MS,
     approvers: tuple[tuple[str, Approvers], ...] = (),
+    staleness_ms: int | None = None,
 ) -> SignedDocument:
     """Return an agent's policy document, signed by the issuer."""
     document = Document(
@@ -192,6 +202,7 @@ def policy_of(
         outside_effects=outside,
         cool_down_ms=cool_down_ms,
         approvers=dict(approvers),
+        staleness_ms=UNSET if staleness_ms is None else staleness_ms,
     )
     return _signed(document)
 

@@ -7,14 +7,17 @@ from typing import Any
 
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.governance import Document
+from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.orders import Act, Order
+from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
-from sojourn.testing.founding import successor
+from sojourn.testing.founding import ISSUER, anchor_keys, successor
 from sojourn.testing.processes import AnchorProcess, Client
+from sojourn.testing.zones import Zone
 
 __all__ = ["Publishing"]
 
@@ -129,13 +132,58 @@ class Publishing(ABC):
 
         From there it comes to all of them by itself. `policy` is in Cedar; return when that anchor has kept it.
         """
-        old = self._policies[agent.record.governance.documents[0]]
-        following = {known.previous: known for known in self._policies.values()}
-        while digest_of(old) in following:
-            old = following[digest_of(old)]
-        signed = successor(old, policy)
+        signed = successor(self._newest(agent), policy)
         self._policies[digest_of(signed.document)] = signed.document
         self._give(News(documents=(signed,)), to, f"publish version {signed.document.version}")
+
+    def vouch(self, agent: LaunchedAgent, to: AnchorProcess, lasts: float = 3600.0) -> None:
+        """Publish an officer's word that the newest version of an agent's policy is the newest, by one anchor.
+
+        It may be relied on for `lasts` seconds, and no longer than the policy lets its agents.
+        """
+        now_ms = self._person.clock.wall_ms()
+        until_ms = now_ms + round(lasts * 1000)
+        signed = head_of(self._newest(agent), ISSUER, at_ms=now_ms, until_ms=until_ms)
+        self._give(News(heads=(signed,)), to, f"vouch for version {signed.head.version}")
+
+    def revoke(
+        self,
+        agent: LaunchedAgent,
+        about: About | str,
+        to: AnchorProcess,
+        *,
+        in_zone: Zone | None = None,
+        lifts: bool = False,
+    ) -> None:
+        """Revoke an agent's "code", "host" or "issuer", or lift that; return when one anchor has kept it.
+
+        It is the word of the agent's officers, for all their agents; of a zone's anchors for that zone if it is told
+        `in_zone`.
+        """
+        record, what = agent.record, About(about)
+        subjects = {
+            About.CODE: record.capabilities.code,
+            About.HOST: record.custody.host or b"",
+            About.ISSUER: record.governance.issuer,
+        }
+        said = Revocation(
+            reach=Reach.AGENTS if in_zone is None else Reach.ZONE,
+            by=record.governance.issuer if in_zone is None else in_zone.id,
+            about=what,
+            subject=subjects[what],
+            issued_ms=self._person.clock.wall_ms(),
+            lifts=lifts,
+        )
+        keys = [ISSUER] if in_zone is None else anchor_keys(in_zone.name, len(in_zone.anchors))
+        self._give(News(revocations=(sealed_by(said, keys),)), to, f"revoke the {what}")
+
+    def _newest(self, agent: LaunchedAgent) -> Document:
+        """Return the newest version of the policy that rules an agent."""
+        newest = self._policies[agent.record.governance.documents[0]]
+        following = {known.previous: known for known in self._policies.values()}
+        while digest_of(newest) in following:
+            newest = following[digest_of(newest)]
+        return newest
 
     def _give(self, news: News, to: AnchorProcess, what: str) -> None:
         pool = self._person.pool

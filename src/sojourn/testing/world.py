@@ -184,6 +184,7 @@ class World(Publishing):
         actions: Sequence[str] = (),
         cool_down: float = 0.0,
         holds: float | None = None,
+        staleness: float | None = None,
         trust: Trust = RELYING,
         approvers: Mapping[str, Approvers] | None = None,
     ) -> LaunchedAgent:
@@ -194,7 +195,8 @@ class World(Publishing):
         mapping, a list or None a log, `Keep` says more. `policy` is the agent's own, in Cedar; the actions of its
         steps are declared. It holds for so many seconds from now, for ever by default; when it was amended, it rules
         beside what took its place for `cool_down` seconds. `approvers` are the groups that it may ask, with keys as
-        `person_key` gives them.
+        `person_key` gives them. With `staleness`, the agent acts only where a head of its policy was heard of
+        (`vouch`) that is no older than so many seconds.
         """
         source, entry = _source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
@@ -211,6 +213,7 @@ class World(Publishing):
                 outside=bool(declared),
                 cool_down_ms=round(cool_down * 1000),
                 approvers=tuple((approvers or {}).items()),
+                staleness_ms=None if staleness is None else round(staleness * 1000),
                 **self._window(holds),
             ),
             budgets=budgets or {},

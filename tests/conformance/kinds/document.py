@@ -73,6 +73,12 @@ def _valid() -> Iterator[Case]:
     yield Case(name="handed over to others", data=encode(handed), given=_given(FIRST.document))
     cools = successor(FIRST, by=(ANN, BEN), cool_down_ms=86_400_000)
     yield Case(name="a successor that cools", data=encode(cools), given=_given(FIRST.document))
+    bounds = successor(FIRST, by=(ANN, BEN), staleness_ms=86_400_000)
+    yield Case(
+        name="a successor that bounds its staleness",
+        data=encode(bounds),
+        given=_given(FIRST.document),
+    )
     same = successor(ROOTED, by=(ANN, BEN), cedar="permit (principal, action, resource);//")
     yield Case(name="the text alone, by officers", data=encode(same), given=_given(ROOTED.document))
     turned = successor(ROOTED, by=(ROOT_KEY,), officers=Officers(keys=(EVE.public,)))
@@ -170,6 +176,7 @@ def _invalid() -> Iterator[Case]:
         yield Case(name=name, data=encode(made), given=_given(before), expect=expect)
     plain = fields_of(FIRST.document)
     wrong: dict[str, tuple[dict[str, Any], str, str]] = {
+        "a bound of nothing": ({"staleness_ms": 0}, "bad-field", ".staleness_ms"),
         "no officers": (
             {"officers": plain["officers"] | {"keys": []}},
             "bad-field",

@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.anchor import heralding, shelf
 from sojourn.anchor.gossiping import Gossip
 from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.orders import Act, Order, SignedOrder
+from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.limits import REVOCATION_HOLDS_MS
 from sojourn.core.protocol import edicts, gossip
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Tell
@@ -27,6 +31,17 @@ from tests.village import ISSUER, House, Village, key, village
 
 HOUR_MS = 3_600_000
 NEXT = successor(document(), cedar=PERMIT_ALL + " // 2")
+VOUCHED = head_of(NEXT.document, ISSUER, at_ms=clock.wall_ms(), until_ms=clock.wall_ms() + HOUR_MS)
+REVOKED = sealed_by(
+    Revocation(
+        reach=Reach.AGENTS,
+        by=digest(b"an issuer"),
+        about=About.CODE,
+        subject=digest(b"code"),
+        issued_ms=clock.wall_ms(),
+    ),
+    [ISSUER],
+)
 NOTHING = gossip.Summary(zones=(), envelopes=(), endorsements=())
 
 
@@ -84,17 +99,53 @@ async def reopened(v: Village, house: House) -> None:
 # Kept
 
 
-def test_section_13_what_was_acknowledged_is_known_after_a_restart() -> None:
+def test_section_13_what_was_acknowledged_is_known_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def test(v: Village) -> None:
         a = v.houses["a"]
         strange, mine = order(digest(b"somebody")), order(digest(b"another"), Act.RETIRE)
         assert Applied() == await tell(v, a, strange, mine, NEXT)
+        assert Applied() == await v.client(a, key("a command")).call(
+            0, Tell(news=News(heads=(VOUCHED,), revocations=(REVOKED,)))
+        )
         known = {digest_of(each) for each in (strange, mine)}
         assert known == kept(a, "order") and {digest_of(NEXT)} == kept(a, "successor")
         await reopened(v, a)
         anchor = a.anchors[0]
         assert known == set(anchor.edicts.known.names())
         assert {digest_of(NEXT)} == set(anchor.edicts.known.successors.names())
+        for table, known_here, signed in (
+            ("head", anchor.edicts.known.heads, VOUCHED),
+            ("revocation", anchor.edicts.known.revocations, REVOKED),
+        ):
+            assert {digest_of(signed)} == kept(a, table) == set(known_here.names()), table
+            assert {digest_of(signed)} == set(known_here.summary())
+        later = clock.wall_ms() + REVOCATION_HOLDS_MS
+        monkeypatch.setattr(clock, "wall_ms", lambda: later)
+        await anchor.forget_expired()
+        assert not kept(a, "head") and not kept(a, "revocation")
+
+    run(test)
+
+
+def test_what_is_not_taken_is_said() -> None:
+    async def test(v: Village) -> None:
+        a = v.houses["a"]
+        client = v.client(a, key("a command"))
+        over = head_of(NEXT.document, ISSUER, at_ms=1, until_ms=2)
+        own = replace(REVOKED.revocation, reach=Reach.ZONE, by=a.zone)
+        cases = (
+            (News(heads=(over,)), "it holds no more"),
+            (News(revocations=(sealed_by(own, [ISSUER]),)), "too few of this zone's anchors"),
+            (
+                News(revocations=(sealed_by(replace(own, issued_ms=1), [ISSUER]),)),
+                "it holds no more, or not yet",
+            ),
+        )
+        for news, said in cases:
+            reply = await client.call(0, Tell(news=news))
+            assert isinstance(reply, Declined) and said in reply.problem, reply
 
     run(test)
 

@@ -362,3 +362,152 @@ def test_a_zone_asks_nobody(sojourn: Command, rules: Path) -> None:
     done = sojourn("zone", "init", "home", "--local", 1, "--policy", rules)
     assert 2 == done.code
     assert "rules.cedar:1:1: there is no group of approvers" in done.line()
+
+
+@pytest.fixture
+def bounded(sojourn: Command, rules: Path) -> Path:
+    """Return a policy that bounds its staleness to two days, signed by the only officer here."""
+    sojourn.good("keys", "new", "acme")
+    sojourn.good("policy", "sign", rules, "--issuer", "acme", "--staleness", "2d")
+    return rules.with_suffix(".signed")
+
+
+def test_a_policy_bounds_its_staleness_and_so_does_its_successor_if_it_says_nothing_else(
+    sojourn: Command, rules: Path, bounded: Path
+) -> None:
+    shown = sojourn.good("policy", "show", bounded)
+    assert "acts       where a head is no older than 2 d\n" in shown.out
+    cases = (((), 172_800_000), (("--staleness", "0s"), None))
+    for number, (given, bound) in enumerate(cases):
+        after = rules.with_name(f"{number}.signed")
+        options = ("--previous", bounded, "--output", after, *given)
+        sojourn.good("policy", "sign", rules, *options)
+        assert bound == sojourn.good("policy", "show", after, "--json").json["staleness_ms"]
+
+
+def test_a_head_is_made_and_shown(sojourn: Command, bounded: Path, tmp_path: Path) -> None:
+    target = tmp_path / "1.head"
+    made = sojourn.good("policy", "head", bounded, "--output", target, "--json").json
+    assert (str(target), None) == (made["file"], made["published"])
+    head = made["head"]
+    document = sojourn.good("policy", "show", bounded, "--json").json
+    assert (document["digest"], "acme", 1) == (head["document"], head["issuer"], head["version"])
+    assert document["staleness_ms"] == head["until_ms"] - head["at_ms"]
+    assert document["signed_by"] == [head["signed_by"]]
+    assert head == sojourn.good("policy", "show", target, "--json").json
+    assert "version 1 is the newest" in sojourn.good("policy", "show", target).out
+    short = sojourn.good(
+        *("policy", "head", bounded, "--lasts", "90s", "--output", tmp_path / "2.head", "--json")
+    ).json["head"]
+    assert 90_000 == short["until_ms"] - short["at_ms"]
+
+
+def test_heads_that_cannot_be_are_one_line_each(
+    sojourn: Command, bounded: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "1.head"
+    make = ("policy", "head", bounded, "--output", target)
+    for lasts, said in (("91d", "up to 90 d"), ("0s", "up to 90 d"), ("soon", "no length of time")):
+        done = sojourn(*make, "--lasts", lasts)
+        assert (2, True) == (done.code, said in done.line()), done.err
+    sojourn.good("keys", "new", "eve")
+    assert "is no officer by" in sojourn(*make, "--key", "eve").line()
+    assert not target.exists()
+    sojourn.good(*make, "--key", "acme")
+    assert "exists already" in sojourn(*make, "--key", "acme").line()
+    assert "no zone is known here" in sojourn("policy", "head", bounded, "--key", "acme").line()
+    assert "no zone is known here" in sojourn("policy", "publish", target).line()
+    assert "succeeds nothing" in sojourn("policy", "show", target, "--previous", bounded).line()
+    data = bytearray(target.read_bytes())
+    data[-3] ^= 1
+    target.write_bytes(data)
+    for command in ("publish", "show"):
+        done = sojourn("policy", command, target)
+        assert "does not cover this policy-head" in done.line(), done.err
+    target.write_bytes(bytes(data[:-1]))
+    for command in ("publish", "show", "head"):
+        assert 0 != sojourn("policy", command, target).code
+        assert sojourn("policy", command, target).line()
+
+
+CODE = "bafyrei" + "a" * 52
+
+
+@pytest.fixture
+def ruled(sojourn: Command, rules: Path) -> Path:
+    """Return a policy of two officers, of whom one revokes and both lift."""
+    for name in ("alice", "bob", "eve"):
+        sojourn.good("keys", "new", name)
+    both = ("--key", "alice", "--key", "bob", "--threshold", "amend=2")
+    sojourn.good("policy", "sign", rules, "--issuer", "acme", *both)
+    return rules.with_suffix(".signed")
+
+
+def test_code_is_revoked_by_officers_and_lifted_by_more_of_them(
+    sojourn: Command, ruled: Path, tmp_path: Path
+) -> None:
+    issuer = sojourn.good("policy", "show", ruled, "--json").json["issuer_id"]
+    code = ("policy", "revoke", "--code", CODE, "--policy", ruled)
+    first = tmp_path / "stop"
+    made = sojourn.good(
+        *code, "--key", "bob", "--reason", "leaked", "--output", first, "--json"
+    ).json
+    assert ("agents", issuer, "code", CODE, False, 1, 1) == (
+        *(made[name] for name in ("reach", "by", "about", "subject", "lifts")),
+        len(made["signed_by"]),
+        made["needed"],
+    )
+    lift = tmp_path / "lift"
+    alone = (*code, "--lift", "--key", "alice")
+    assert "1 signed it; 2 are needed" in sojourn(*alone).line()
+    sojourn.good(*alone, "--output", lift)
+    onto = ("policy", "revoke", "--onto", lift, "--policy", ruled)
+    assert "has signed it already" in sojourn(*onto, "--key", "alice").line()
+    assert "leave out" in sojourn(*onto, "--key", "bob", "--code", CODE).line().lower()
+    whole = sojourn.good(*onto, "--key", "bob", "--output", tmp_path / "whole", "--json").json
+    assert (True, 2, 2) == (whole["lifts"], len(whole["signed_by"]), whole["needed"])
+    for file in (first, tmp_path / "whole"):
+        assert "no zone is known here" in sojourn("policy", "publish", file).line()
+    issuers = sojourn.good(
+        *("policy", "revoke", "--issuer", issuer, "--policy", ruled, "--key", "bob"),
+        *("--output", tmp_path / "all"),
+    )
+    assert f"issuer {issuer} is revoked for the issuer's agents" in issuers.out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--code", CODE), "not said for whom"),
+        (("--policy", "rules.signed"), "0 things are named"),
+        (("--policy", "rules.signed", "--code", CODE, "--host", "bob"), "2 things are named"),
+        (("--policy", "rules.signed", "--zone", "a", "--code", CODE), "not said for whom"),
+        (("--policy", "rules.signed", "--code", "nothing"), "--code is not an identifier"),
+        (("--policy", "rules.signed", "--code", "é" * 40), "--code is not an identifier"),
+        (("--policy", "rules.signed", "--host", "nobody"), "no public key 'nobody'"),
+        (("--policy", "rules.signed", "--host", "zz" * 32), "the key"),
+        (("--policy", "rules.signed", "--issuer", CODE), "officers revoke their own issuer"),
+        (("--policy", "rules.signed", "--code", CODE, "--key", "eve"), "has no say in that"),
+        (("--policy", "rules.signed", "--code", CODE, "--under", "x"), "--under is not"),
+        (("--policy", "rules.signed", "--code", CODE, "--reason", "x" * 513), "more than 512"),
+        (("--policy", "rules.cedar", "--code", CODE), "signed policy"),
+        (("--zone", "nowhere", "--code", CODE), "no zone 'nowhere'"),
+        (("--onto", "rules.signed", "--policy", "rules.signed"), "revocation"),
+        (("--policy", "2.signed", "--code", CODE), "does not say whose agents it rules"),
+    ],
+)
+def test_revocations_that_cannot_be_are_one_line_each(
+    sojourn: Command, ruled: Path, given: tuple[str, ...], said: str
+) -> None:
+    both = ("--key", "alice", "--key", "bob")
+    after = ruled.with_name("2.signed")
+    rules = ruled.with_suffix(".cedar")
+    sojourn.good("policy", "sign", rules, "--previous", ruled, *both, "--output", after)
+    places = [
+        ruled.parent / each if each.endswith((".signed", ".cedar")) else each for each in given
+    ]
+    keys = () if "--key" in given else ("--key", "alice")
+    target = ruled.with_name("out")
+    done = sojourn("policy", "revoke", *places, *keys, "--output", target)
+    assert 0 != done.code and said in done.line(), done.err
+    assert not target.exists()

@@ -44,7 +44,18 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
         *("keys list", "keys new", "keys show"),
         *(
             f"policy {c}"
-            for c in ("check", "corpus", "diff", "get", "publish", "seal", "show", "sign")
+            for c in (
+                "check",
+                "corpus",
+                "diff",
+                "get",
+                "head",
+                "publish",
+                "revoke",
+                "seal",
+                "show",
+                "sign",
+            )
         ),
         *(f"zone {c}" for c in ("assemble", "down", "endorse", "export", "init", "list")),
         *("zone meet", "zone proofs", "zone show", "zone status", "zone up"),

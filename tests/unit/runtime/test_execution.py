@@ -236,7 +236,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
         lambda start: commit(start, BEGAN, DENIAL),
     ),
     "that it was not run": (
-        "wrote what only its host may",
+        "wrote what the host alone writes",
         lambda start: commit(start, BEGAN, BARRED),
     ),
     "a foreign root": (

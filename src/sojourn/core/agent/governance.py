@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.agent.approvals import Approvers, check_approvers
 from sojourn.core.base.digests import ZERO
@@ -44,6 +44,7 @@ __all__ = [
 
 Seals = Annotated[tuple[Seal, ...], Meta(max_length=64)]
 Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
+Span = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Named = Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
 
 
@@ -90,8 +91,10 @@ class Document(Value, tag_field="kind", tag="document/1"):
     `actions` are the application's own actions that the text may name beside the standard ones. Times are
     milliseconds since 1970. `outside_effects` says whether the agent may act outside its zone at all: such
     agents should be launched guarded (protocol §0). For `cool_down_ms` after a successor took its place it rules
-    beside it. Where there is a `root`, it alone names other officers, or another root.
-    `approvers` are the groups that the text's rules may ask, by name (`core.agent.approvals`).
+    beside it. Where there is a `root`, it alone names other officers, or another root. With a `staleness_ms` agents
+    under it act only where an officer vouched no longer ago than that for what is newest (protocol §8.11); where
+    there is none, it is absent from the bytes, too. `approvers` are the groups that the text's rules may ask, by name
+    (`core.agent.approvals`).
     """
 
     issuer: Name
@@ -107,6 +110,7 @@ class Document(Value, tag_field="kind", tag="document/1"):
     cool_down_ms: Count = 0
     root: Root | None = None
     approvers: Annotated[dict[Name, Approvers], Meta(max_length=APPROVER_GROUPS_MAX)] = {}
+    staleness_ms: Span | UnsetType = UNSET
 
     def __hash__(self) -> int:
         """Return a hash of what tells documents apart: what was prepared of one is remembered by it."""

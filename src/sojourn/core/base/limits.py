@@ -17,6 +17,10 @@ DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
 """A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+REVOCATION_BYTES_MAX: Final = ORDER_BYTES_MAX
+"""A `SignedRevocation`: the seals of 64 officers fit. Typical: 350 bytes."""
+HEAD_BYTES_MAX: Final = 4 * 1024
+"""A `SignedHead`: its names are short, and its seal is one. Typical: 350 bytes."""
 PROOF_BYTES_MAX: Final = 32 * 1024
 """A `Fraud` that is told on by gossip: two votes, and a certificate of 31 anchors. Typical: 600 bytes."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -95,8 +99,24 @@ STRANGE_SUCCESSORS_BYTES_MAX: Final = 8 * 1024 * 1024
 """and how large they may be together."""
 PUBLISHED_AT_ONCE: Final = 64
 """Documents in one message."""
+HEADS_KNOWN_MAX: Final = 8192
+"""Heads of policies that one anchor knows, of all lines and officers. Typical: 350 bytes each."""
+STRANGE_HEADS_MAX: Final = HEADS_KNOWN_MAX // 4
+"""Of those of documents that nobody here knows, what one teller may tell of."""
+HEADS_AT_ONCE: Final = 256
+"""Heads in one message: to check them takes some 20 ms."""
 ORDERS_AT_ONCE: Final = 256
 """Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
+REVOCATIONS_KNOWN_MAX: Final = 4096
+"""Revocations that one anchor knows, of all authorities. Typical: 350 bytes each."""
+REVOCATIONS_PER_AUTHORITY_MAX: Final = 1024
+"""Of one issuer, or of the own zone, the newest: who revokes more should revoke keys, or themselves."""
+STRANGE_REVOCATIONS_MAX: Final = REVOCATIONS_KNOWN_MAX // 4
+"""Of issuers that have no agents here and of other zones, what one teller may tell."""
+STRANGE_REVOCATIONS_ALIKE_MAX: Final = 64
+"""Of those in one authority's name about one subject: each vote for an agent that it may concern looks at them."""
+REVOCATIONS_AT_ONCE: Final = 256
+"""Revocations in one message."""
 PROOFS_MAX: Final = 1024
 """Anchors, of all zones, of which one anchor keeps a proof that they lied; one proof for each."""
 STRANGE_PROOFS_MAX: Final = PROOFS_MAX // 4
@@ -157,6 +177,12 @@ SUCCESSOR_CARRIED_MS: Final = 30 * 24 * 60 * 60 * 1000
 """A document that follows nothing known here is carried so long: documents hold for years, and places are few."""
 ORDER_LEFT_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
 """And if it holds no longer than that: its place must be free one day."""
+REVOCATION_HOLDS_MS: Final = 10 * 365 * 24 * 60 * 60 * 1000
+"""How long a revocation stands unless it is lifted. One length for all: a newer word never ends before an older."""
+STRANGE_REVOCATION_CARRIED_MS: Final = 90 * 24 * 60 * 60 * 1000
+"""Where nobody is known whom it concerns, it is carried so long: places are few, and revocations stand for years."""
+HEAD_HOLDS_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
+"""For how long an officer may vouch at once that a policy is the newest: its place must be free one day."""
 ENVELOPE_LIFETIME_MS: Final = 15_000
 RUN_AHEAD_RECORDS: Final = 64
 RUN_AHEAD_MS: Final = 250

@@ -29,6 +29,7 @@ from sojourn.core.protocol.custody import (
     proving,
 )
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
+from sojourn.core.protocol.freshness import check_current
 from sojourn.core.protocol.governed import documents_of, governing
 from sojourn.core.protocol.messages import (
     Applied,
@@ -47,6 +48,7 @@ from sojourn.core.protocol.messages import (
     ShowLock,
 )
 from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.revoked import why_revoked
 from sojourn.core.protocol.validate import (
     chapter_of,
     check_departure,
@@ -353,6 +355,9 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     context = permission.travel_context(record, view.manifest)
     here, origin = view.manifest, manifests[record.custody.zone]
     check_fresh(origin, view)
+    check_current(TransitionKind.ADMIT, record, view)
+    if why := why_revoked(record, ask.terms.host, view):
+        raise Refused(why)
     verdict = permission.ask(record, ruling, "travel", here, here, context, view.memo, origin)
     permission.check_permitted(verdict)
     permission.check_trusted(record, view.zone, "travel", view.endorsements, view.now_ms)

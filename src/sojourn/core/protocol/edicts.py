@@ -1,8 +1,9 @@
 """Edicts: what officers publish, and how it comes to wherever the agents are with nobody carrying it there.
 
-They are orders, and documents that take the place of others (`successors`). An order given to any anchor anywhere is
-told on by gossip (protocol §11). An anchor where the agent is proposes it itself, and until it is carried out votes
-for nothing that the agent does (protocol §8.8).
+They are orders, documents that take the place of others (`successors`), word of which is newest (`heads`), and
+what may not be relied on any more (`revocations`).
+An order given to any anchor anywhere is told on by gossip (protocol §11). An anchor where the agent is proposes it
+itself, and until it is carried out votes for nothing that the agent does (protocol §8.8).
 
 What an order proves depends on who looks: only the documents of the agent's record say who its officers are. So
 
@@ -37,6 +38,8 @@ from sojourn.core.base.limits import (
     ORDERS_PER_AGENT_MAX,
     STRANGE_ORDERS_MAX,
 )
+from sojourn.core.protocol.heads import KnownHeads
+from sojourn.core.protocol.revocations import KnownRevocations
 from sojourn.core.protocol.strangers import Strangers
 from sojourn.core.protocol.successors import KnownSuccessors
 
@@ -101,14 +104,15 @@ def _officers(record: AgentRecord, documents: Mapping[bytes, Document]) -> Offic
 
 
 class KnownEdicts:
-    """The orders that an anchor knows, each under the digest of all its bytes, seals too; and `successors`.
+    """The orders that an anchor knows, each under the digest of all its bytes, seals too; and the other edicts.
 
     A copy with a seal taken away or added is another statement: else it would keep out the one that holds.
     """
 
     def __init__(self) -> None:
         """Know of none."""
-        self.successors = KnownSuccessors()
+        self.successors, self.heads = KnownSuccessors(), KnownHeads()
+        self.revocations = KnownRevocations()
         self._orders: dict[bytes, SignedOrder] = {}
         self._standing: dict[bytes, Standing] = {}
         self._about: dict[bytes, set[bytes]] = {}

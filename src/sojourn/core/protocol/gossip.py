@@ -16,12 +16,14 @@ Source: Demers et al., "Epidemic algorithms for replicated database maintenance"
 from collections import Counter
 from collections.abc import Iterable, KeysView
 from copy import copy
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta
 
 from sojourn.core.agent.governance import SignedDocument
+from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
@@ -30,6 +32,8 @@ from sojourn.core.base.limits import (
     ENDORSEMENT_DEPTH_MAX,
     ENDORSEMENTS_MAX,
     ENVELOPES_MAX,
+    HEADS_AT_ONCE,
+    HEADS_KNOWN_MAX,
     HOSTS_MAX,
     ORDERS_AT_ONCE,
     ORDERS_MAX,
@@ -37,6 +41,8 @@ from sojourn.core.base.limits import (
     PROOFS_AT_ONCE,
     PROOFS_MAX,
     PUBLISHED_AT_ONCE,
+    REVOCATIONS_AT_ONCE,
+    REVOCATIONS_KNOWN_MAX,
     STRANGE_ENDORSEMENTS_MAX,
     STRANGE_ENVELOPES_MAX,
     STRANGE_PLACES_MAX,
@@ -47,10 +53,24 @@ from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
-__all__ = ["NOBODY", "Exchange", "Exchanged", "KnownPlaces", "News", "Summary", "Tell", "joined"]
+__all__ = [
+    "NOBODY",
+    "Edict",
+    "Exchange",
+    "Exchanged",
+    "KnownPlaces",
+    "News",
+    "Summary",
+    "Tell",
+    "joined",
+]
 
 NOBODY: Final = b""
 """Who tells, where it is not an anchor of a zone that matters here: all strangers share one room."""
+
+
+Edict: TypeAlias = SignedOrder | SignedDocument | SignedHead | SignedRevocation
+"""What officers publish."""
 
 
 class EnvelopeMark(Value):
@@ -68,11 +88,13 @@ class Summary(Value):
     endorsements: Annotated[tuple[Digest, ...], Meta(max_length=ENDORSEMENTS_MAX)]
     orders: Annotated[tuple[Digest, ...], Meta(max_length=2 * ORDERS_MAX)] = ()
     documents: Annotated[tuple[Digest, ...], Meta(max_length=2 * SUCCESSORS_KNOWN_MAX)] = ()
+    heads: Annotated[tuple[Digest, ...], Meta(max_length=HEADS_KNOWN_MAX)] = ()
+    revocations: Annotated[tuple[Digest, ...], Meta(max_length=REVOCATIONS_KNOWN_MAX)] = ()
     proofs: Annotated[tuple[Digest, ...], Meta(max_length=PROOFS_MAX)] = ()
 
 
 class News(Value):
-    """Statements in full, each proving itself; orders and documents, to who knows what they are about (`edicts`).
+    """Statements in full, each proving itself; what officers published, to who knows what it is about (`edicts`).
 
     Proofs do so to who knows the manifest of the zone (`proofs`).
     """
@@ -82,7 +104,14 @@ class News(Value):
     endorsements: tuple[SignedEndorsement, ...] = ()
     orders: Annotated[tuple[SignedOrder, ...], Meta(max_length=ORDERS_AT_ONCE)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=PUBLISHED_AT_ONCE)] = ()
+    heads: Annotated[tuple[SignedHead, ...], Meta(max_length=HEADS_AT_ONCE)] = ()
+    revocations: Annotated[tuple[SignedRevocation, ...], Meta(max_length=REVOCATIONS_AT_ONCE)] = ()
     proofs: Annotated[tuple[Fraud, ...], Meta(max_length=PROOFS_AT_ONCE)] = ()
+
+    @property
+    def edicts(self) -> tuple[Edict, ...]:
+        """What officers published."""
+        return (*self.orders, *self.documents, *self.heads, *self.revocations)
 
 
 def joined(several: Iterable[News]) -> News:

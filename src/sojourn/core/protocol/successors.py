@@ -107,6 +107,18 @@ class KnownSuccessors:
                 longest = len(run)
         return tuple(run[:longest])
 
+    def later(self, digest: bytes) -> tuple[Document, ...]:
+        """Return the documents that are proved to follow one, oldest first: those that a run would take."""
+        found: list[Document] = []
+        while len(found) < SUCCESSORS_PER_LINE_MAX and digest in self._after:
+            digest = min(self._after[digest])
+            found.append(self._proved[digest].signed.document)
+        return tuple(found)
+
+    def known(self, digest: bytes, find: Find) -> Document | None:
+        """Return a document that is known here to be its issuer's, by digest."""
+        return self.document(digest) or (find(digest) if digest in self._ruling else None)
+
     def rules(self, documents: Iterable[bytes], find: Find) -> None:
         """Note documents that rule an agent here, or ruled one: what follows them can be proved from now on."""
         new = set(documents) - self._ruling
@@ -156,7 +168,7 @@ class KnownSuccessors:
         for each in along:
             if each.digest == previous and each.is_proved:
                 return each.signed.document
-        return self.document(previous) or (find(previous) if previous in self._ruling else None)
+        return self.known(previous, find)
 
     def _fitting(self, found: Iterable[Published], teller: bytes | None) -> list[Published]:
         """Leave out strangers for whom their teller has no room any more."""

@@ -45,10 +45,10 @@ from sojourn.core.protocol.custody import (
 )
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import governing
+from sojourn.core.protocol.heard import check_heard
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.visa import Visa
-from sojourn.core.protocol.waiting import what_waits
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
@@ -70,8 +70,6 @@ __all__ = [
 
 _RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK)
 """What a host proposes as often as it likes."""
-_HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
-"""What the agent does: it waits for what its officers published. Its custody, and how it ends, do not."""
 
 
 def slot_for(parent: Certified | None, transition: Transition, manifest: ZoneManifest) -> Slot:
@@ -119,6 +117,8 @@ def check_proposal(
         raise Refused(f"its time is {transition.at_ms - view.now_ms} ms from this anchor's clock")
     if transition.kind is TransitionKind.GENESIS:
         _check_genesis(dossier, proposal, view)
+        if not is_locked:
+            check_heard(dossier, transition, transition.record, view)
         return
     if parent is None:
         raise Missing("parent")
@@ -134,7 +134,7 @@ def check_proposal(
         check_stored(proposal, view)
     else:
         _check_rate(dossier, transition, slot, view)
-        _check_nothing_waits(dossier, transition, view)
+        check_heard(dossier, transition, parent.record, view)
         _CHECKS[transition.kind](dossier, proposal, parent, view)
 
 
@@ -143,12 +143,6 @@ def _check_rate(dossier: Dossier, transition: Transition, slot: Slot, view: View
     is_open = dossier.open is not None and dossier.open.slot == slot
     if transition.kind in _RATED and not is_open:
         view.rates.check(slot.agent, view.boot_ms)
-
-
-def _check_nothing_waits(dossier: Dossier, transition: Transition, view: View) -> None:
-    """Check that nothing goes before what officers published, if it is known here and not carried out (check 6b)."""
-    if transition.kind in _HELD_UP and (waiting := what_waits(dossier, view, transition.kind)):
-        raise Refused(waiting)
 
 
 def is_rated(before: Dossier, after: Dossier) -> bool:
