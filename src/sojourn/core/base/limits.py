@@ -91,6 +91,10 @@ PUBLISHED_AT_ONCE: Final = 64
 ORDERS_AT_ONCE: Final = 256
 """Orders in one message: to check them takes a second if each has 64 seals, and 20 ms if each has one."""
 ATTACHMENTS_MAX: Final = 64
+SPAWN_DEPTH_MAX: Final = 8
+"""Ancestors of one agent: the chain of custody of each is proved at every border that it crosses."""
+CHILDREN_MAX: Final = 1024
+"""Children that one agent ever has: with the depth, and what budgets hold, that bounds its descendants."""
 ROUNDS_MAX: Final = 2**31
 APPLICATIONS_MAX: Final = 4096
 """Applications for entry that an anchor keeps: some 20 KB each, and anybody can have zones and agents to apply."""

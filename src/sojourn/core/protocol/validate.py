@@ -12,6 +12,7 @@ envelopes, manifests and blocks are each anchor's own.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.budgets import check_follows, check_transition
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Governing, Warrant
@@ -41,6 +42,7 @@ from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of, governing
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.spawning import check_birth, named_child, spawn_context
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.protocol.waiting import what_waits
 from sojourn.core.quorum.votes import Slot
@@ -62,7 +64,7 @@ __all__ = [
 ]
 
 
-_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND)
+_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.SPAWN)
 """What a host proposes as often as it likes."""
 _HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
 """What the agent does: it waits for what its officers published. Its custody, and how it ends, do not."""
@@ -126,6 +128,8 @@ def check_proposal(
     if is_locked:
         _check_blocks(transition.record, view)
         check_stored(proposal, view)
+        if transition.kind is TransitionKind.SPAWN:
+            named_child(proposal)
     else:
         _check_rate(dossier, transition, slot, view)
         _check_nothing_waits(dossier, transition, view)
@@ -180,11 +184,15 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         raise Rejected("a genesis has no parent", reason="wrong-parent", where="transition.parent")
     if not record.governance.documents:
         raise Rejected("no policy governs it", reason="no-governance", where="governance")
-    ruling = governing(record, proposal.transition.at_ms, view)
-    warrant_of(proposal)
-    check_issuer(record, ruling.documents)
-    _check_launcher(proposal)
-    _permit(record, ruling, "launch", view.manifest, view)
+    if record.eligibility.ancestors:
+        check_birth(proposal, view)
+        _check_bearer(proposal)
+    else:
+        ruling = governing(record, proposal.transition.at_ms, view)
+        warrant_of(proposal)
+        check_issuer(record, ruling.documents)
+        _check_launcher(proposal)
+        _permit(record, ruling, "launch", view.manifest, view)
     _check_blocks(record, view)
 
 
@@ -229,7 +237,7 @@ def _check_lease(parent: AgentRecord, view: View) -> None:
 
 
 def _check_blocks(record: AgentRecord, view: View) -> None:
-    roots = (*travelling_roots(record.memory, view.zone), record.capabilities.code)
+    roots = (*travelling_roots(record.memory, view.zone), *record.proofs, record.capabilities.code)
     lacking = view.lacking(roots)
     if lacking:
         raise Missing("blocks", tuple(lacking))
@@ -271,6 +279,18 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     permission.check_trusted(
         parent.record, view.zone, intent.action, view.endorsements, proposal.transition.at_ms
     )
+
+
+def _check_spawn(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that the child that an agent is to have gets nothing but what its parent has, and is permitted."""
+    _check_step(dossier, proposal, parent, view)
+    child = named_child(proposal)
+    ruling = governing(parent.record, proposal.transition.at_ms, view)
+    context = spawn_context(child)
+    _permit(parent.record, ruling, "spawn", view.manifest, view, context)
+    at_ms = proposal.transition.at_ms
+    permission.check_trusted(parent.record, view.zone, "spawn", view.endorsements, at_ms)
+    _check_blocks(child, view)
 
 
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -441,12 +461,11 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     """Check that officers ordered it. Their order counts also where the window of their document is over."""
     signed, transition = proposal.evidence.order, proposal.transition
-    named = (parent.record.agent_id, transition.kind.value)
-    if signed is None or (signed.order.agent, signed.order.act.value) != named:
-        problem = f"it shows no order to {transition.kind} this agent"
+    ordered_ms = None if signed is None else ordered_ms_of(parent.record, signed.order.agent)
+    if signed is None or signed.order.act.value != transition.kind.value or ordered_ms is None:
+        problem = f"it shows no order to {transition.kind} this agent, or one that it descends from"
         raise Rejected(problem, reason="no-order", where="evidence.order")
     officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
-    ordered_ms = parent.record.governance.ordered_ms
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
     check_follows(
         proposal.transition,
@@ -488,6 +507,7 @@ def _check_accuse(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
     TransitionKind.STEP: _check_step,
     TransitionKind.INTEND: _check_intend,
+    TransitionKind.SPAWN: _check_spawn,
     TransitionKind.BIND: _check_bind,
     TransitionKind.DEPART: _check_depart,
     TransitionKind.ADMIT: _check_admit,
