@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
@@ -38,6 +39,8 @@ class Edicts:
         self._anchor, self._caretaker, self._gossip = anchor, caretaker, gossip
         self._writing = asyncio.Lock()
         self.known = KnownEdicts()
+        self._families: dict[bytes, set[bytes]] = {}
+        """The agents here that descend from an agent, wherever that is."""
 
     # --- learning -------------------------------------------------------------------------------------
 
@@ -66,8 +69,13 @@ class Edicts:
         return standing_of(signed, self._record(signed), documents, zone)
 
     def _record(self, signed: SignedOrder) -> AgentRecord | None:
-        head = self._anchor.shelf.dossier(signed.order.agent).head
-        return head.record if head is not None else None
+        """Return the newest record here of whom an order is about, or else of one that descends from it."""
+        agent = signed.order.agent
+        for each in (agent, *self._families.get(agent, ())):
+            head = self._anchor.shelf.dossier(each).head
+            if head is not None:
+                return head.record
+        return None
 
     def _find(self, digest: bytes) -> Document | None:
         try:
@@ -86,7 +94,8 @@ class Edicts:
             ]
             await self._anchor.write(changes)
         for agent in dict.fromkeys(signed.order.agent for signed in orders):
-            self._caretaker.plan(shelf.dossier(agent))
+            for bound in (agent, *self._families.get(agent, ())):
+                self._caretaker.plan(shelf.dossier(bound))
         if documents:
             self._anchor.begin(self._plan_amendments)
         if changes:
@@ -105,10 +114,12 @@ class Edicts:
     # --- what agents here have to do with it ----------------------------------------------------------
 
     def note_ruling(self, dossier: Dossier) -> None:
-        """Note which documents rule an agent: their successors can be proved here."""
+        """Note which documents rule an agent: their successors can be proved here. And from whom it descends."""
         if dossier.head is not None:
-            named = dossier.head.record.governance.named
-            self.known.successors.rules(named, self._find)
+            record = dossier.head.record
+            self.known.successors.rules(record.governance.named, self._find)
+            for ancestor in record.eligibility.ancestors:
+                self._families.setdefault(ancestor.agent, set()).add(record.agent_id)
 
     def note(self, after: Dossier) -> None:
         """Look again at what is known about an agent, of which something was decided."""
@@ -151,7 +162,9 @@ class Edicts:
 
     def _is_done(self, signed: SignedOrder) -> bool:
         record = self._record(signed)
-        return record is not None and record.governance.ordered_ms == signed.order.issued_ms
+        if record is None:
+            return False
+        return ordered_ms_of(record, signed.order.agent) == signed.order.issued_ms
 
     def _why(self, signed: SignedOrder) -> str:
         match self._judge(signed):

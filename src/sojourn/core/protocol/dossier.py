@@ -150,7 +150,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     boot_ms: int
     boot: bytes
     edicts: KnownEdicts
-    parentages: Mapping[bytes, Parentage] = {}
+    parentages: Mapping[bytes, Parentage]
 
     @property
     def zone(self) -> bytes:

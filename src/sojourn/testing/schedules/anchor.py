@@ -171,6 +171,7 @@ class AnchorNode(Node):
             boot_ms=self.boot_ms(),
             boot=self.boot,
             edicts=self.edicts,
+            parentages={},
         )
 
     # --- messages -------------------------------------------------------------------------------------

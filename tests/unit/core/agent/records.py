@@ -86,6 +86,7 @@ IN_AWAY = Custody(zone=AWAY.zone, term=1, binding=0, host=AWAY.hosts[0].public)
 PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
     TransitionKind.STEP: (ACTIVE, following(ACTIVE)),
     TransitionKind.INTEND: (ACTIVE, following(ACTIVE)),
+    TransitionKind.SPAWN: (ACTIVE, following(ACTIVE, eligibility__children=1)),
     TransitionKind.BIND: (
         ACTIVE,
         following(ACTIVE, custody__binding=2, custody__host=OTHER_HOST),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.capabilities import Requirements
-from sojourn.core.agent.eligibility import Budget, Status, Wake
+from sojourn.core.agent.eligibility import Ancestor, Budget, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Cooling
 from sojourn.core.agent.lineage import Lineage
@@ -78,6 +78,7 @@ MUTATIONS: dict[str, Any] = {
     "lineage__count": 77,
     "lineage__custody": digest(b"another link"),
     "lineage__last_slot": slot_of(BORN),
+    "lineage__parentage": digest(b"another parentage"),
     "eligibility__status": Status.DORMANT,
     "eligibility__is_suspended": FLIPPED,
     "eligibility__is_quarantined": FLIPPED,
@@ -85,6 +86,8 @@ MUTATIONS: dict[str, Any] = {
     "eligibility__budgets": SPENT,
     "eligibility__uncharged_since_ms": 5,
     "eligibility__last_decision": digest(b"a decision"),
+    "eligibility__ancestors": (Ancestor(agent=digest(b"another ancestor")),),
+    "eligibility__children": 7,
     "trust__issuers": (TrustedIssuer(name="mallory", key=key("mallory").public),),
     "trust__minimum": {"travel": 0},
     "trust__events": {SOME_ZONE: Events(refused=3)},
@@ -116,6 +119,7 @@ ALLOWED: dict[TransitionKind, set[str]] = {
         "eligibility__budgets",
         "eligibility__last_decision",
     },
+    TransitionKind.SPAWN: {"memory__journal", "eligibility__last_decision"},
     TransitionKind.BIND: {"custody__host"},
     TransitionKind.DEPART: {"migration"},
     TransitionKind.ADMIT: {"custody__host", "eligibility__status"},

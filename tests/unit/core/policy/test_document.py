@@ -70,7 +70,7 @@ def test_what_is_wrong_is_said_with_line_and_column(text: str, problem: str) -> 
     ("condition", "remedy"),
     [
         ("resource.regoin == 1", "There are accelerators, anchors, certifications, country,"),
-        ("principal.isuer == 1", "There are code, issuer, realm"),
+        ("principal.isuer == 1", "There are code, depth, issuer, realm"),
         ("context.lables == 1", "There are confined, cost_micros, counterpart, effect, labels,"),
         ("resource has regoin", "There are accelerators, anchors, certifications, country,"),
         ("resource.price_micros < 1", "Ask first whether it is there: `resource has price_micros"),
