@@ -38,7 +38,7 @@ from sojourn.core.protocol.anchor import agent_of, declined, note_onward, rule
 from sojourn.core.protocol.applying import caught_up
 from sojourn.core.protocol.binding import LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
-from sojourn.core.protocol.custody import Certified, zones_in
+from sojourn.core.protocol.custody import Certified, Chapter, zones_in
 from sojourn.core.protocol.dossier import (
     CastRound,
     CastVote,
@@ -48,6 +48,8 @@ from sojourn.core.protocol.dossier import (
     zones_of,
 )
 from sojourn.core.protocol.gossip import KnownPlaces
+from sojourn.core.protocol.governed import kin_of
+from sojourn.core.protocol.kinship import family_zones
 from sojourn.core.protocol.messages import (
     Applied,
     AskRound,
@@ -414,11 +416,17 @@ class Anchor:
         self._note_worth(ruling.dossier)
         if application is None or not ruling.chapters:
             return []
-        zones = zones_in(ruling.chapters)
+        zones = zones_in(ruling.chapters) | self._family_zones(ruling.chapters[0])
         self.places.hold(zones)
         proofs = tuple(s for s in application.manifests if s.manifest.zone_id in zones)
         self.learn(gossip.News(manifests=proofs))
         return self.shelf.place_changes(gossip.News(manifests=proofs))
+
+    def _family_zones(self, first: Chapter) -> set[bytes]:
+        """Return the zones by which an admitted agent's ancestors are proved, if its first chapter is shown."""
+        if first.opened.transition.kind is not TransitionKind.GENESIS:
+            return set()
+        return family_zones(first, kin_of(self.view(), {}))
 
     def learn(self, news: gossip.News, teller: bytes | None = gossip.NOBODY) -> gossip.News:
         """Take in statements about places; return what was new. Raises `Rejected` for a false one."""

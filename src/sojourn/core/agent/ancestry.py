@@ -4,7 +4,7 @@ Nothing here is more than the parent had. A child is ruled by the documents that
 what cools beside them; it relies on whom its parent relies on, and has counted what that has counted; it runs the
 same code, wherever in it, and no less confined; its budgets were its parent's, which has spent what it gave away.
 What officers order of an ancestor is noted beside what they order of the child, so that neither lifts the other
-(protocol §2, §8.10).
+(protocol §2, §8.11).
 """
 
 from collections.abc import Mapping

@@ -167,7 +167,7 @@ class KnownEdicts:
         """Return the order that is to be carried out on an agent next, if any: just what its zone would vote for.
 
         It is the oldest that holds and changes something: one that was issued later would void it. An order about an
-        agent that it descends from is carried out on it as well (protocol §8.10).
+        agent that it descends from is carried out on it as well (protocol §8.11).
         """
         family = (*(each.agent for each in record.eligibility.ancestors), record.agent_id)
         known = [each for each in family if each in self._about]

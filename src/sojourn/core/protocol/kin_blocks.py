@@ -55,14 +55,14 @@ class KinBlocks:
             self._documents[named] = decode(data, Document, what="document", limit=limit)
         return ()
 
-    def among(self, manifests: Mapping[bytes, ZoneManifest]) -> Kin:
-        """Return where the proof is looked for, with the manifests of its zones."""
+    def among(self, manifests: Mapping[bytes, ZoneManifest], *, most: int = CHAPTERS_MAX) -> Kin:
+        """Return where the proof is looked for, with the manifests of its zones; so many chapters at once."""
         return Kin(
             parentage=lambda named: _found(self._parentages, named),
             chapter=lambda named: _found(self._chapters, named),
             manifests=manifests,
             chains=ChainMemo(),
-            most=CHAPTERS_MAX,
+            most=most,
         )
 
     def parents(self, first: Chapter) -> list[Parent]:

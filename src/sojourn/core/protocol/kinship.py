@@ -4,7 +4,7 @@ A genesis that officers did not seal is worth what made it. The first chapter of
 SPAWN that names it. That its zone had the parent is proved by the parent's own chain of custody, which the child's
 `Lineage.parentage` names; and the parent may be a child itself. So the chain of a family leads from officers' seals
 to here, zone by zone, and a zone that somebody made up to have children of other people's agents is part of none
-(protocol §8.10).
+(protocol §8.11).
 """
 
 from collections.abc import Callable, Mapping

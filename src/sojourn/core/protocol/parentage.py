@@ -1,7 +1,7 @@
 """Parentage: the block that names what proves whose child an agent is.
 
 It links to the chapters of the parent's custody, up to the SPAWN, and to the documents that prove them. So it is
-stored where the child is, and travels with it, like any other part of it (protocol §2, §8.10).
+stored where the child is, and travels with it, like any other part of it (protocol §2, §8.11).
 """
 
 from typing import Annotated, Any, Final

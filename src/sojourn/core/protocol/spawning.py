@@ -1,4 +1,4 @@
-"""Spawning: the child that an agent has, from the transition that names it to its genesis (protocol §8.10).
+"""Spawning: the child that an agent has, from the transition that names it to its genesis (protocol §8.11).
 
 The parent's host makes the child's genesis and has a SPAWN decided that names its digest, which is the child's
 identifier. So one SPAWN has one child. What the parent gives is spent with the SPAWN, whether or not the child is

@@ -1,4 +1,4 @@
-"""Families across zones (protocol §8.10): what proves a child, and what is ordered of its ancestors."""
+"""Families across zones (protocol §8.11): what proves a child, and what is ordered of its ancestors."""
 
 import pytest
 from msgspec.structs import replace
@@ -53,7 +53,7 @@ def stepping(family: Family, zone: PureZone, head: Certified) -> Reply:
 # --- proofs ------------------------------------------------------------------------------------------
 
 
-def test_section_8_10_a_child_goes_where_it_can_prove_its_parent() -> None:
+def test_section_8_11_a_child_goes_where_it_can_prove_its_parent() -> None:
     family = Family("a", "b", "c")
     a, b, c = family.world.zones
     _, child = family.have(a, family.parent)
@@ -61,7 +61,7 @@ def test_section_8_10_a_child_goes_where_it_can_prove_its_parent() -> None:
     assert family.move(b, c, there).record.custody.zone == c.zone
 
 
-def test_section_8_10_so_does_a_child_of_a_child_that_was_born_elsewhere() -> None:
+def test_section_8_11_so_does_a_child_of_a_child_that_was_born_elsewhere() -> None:
     family = Family("a", "b", "c")
     a, b, c = family.world.zones
     _, child = family.have(a, family.parent)
@@ -75,7 +75,7 @@ def test_section_8_10_so_does_a_child_of_a_child_that_was_born_elsewhere() -> No
     assert anchor.dossier(done.record.agent_id).proved
 
 
-def test_section_8_10_no_zone_can_have_the_child_of_an_agent_that_it_never_had() -> None:
+def test_section_8_11_no_zone_can_have_the_child_of_an_agent_that_it_never_had() -> None:
     """Anybody can found a zone, and have its anchors certify what they like."""
     family = Family("a", "b", "c")
     a, b, c = family.world.zones
@@ -102,7 +102,7 @@ def test_section_8_10_no_zone_can_have_the_child_of_an_agent_that_it_never_had()
     assert isinstance(reply, Declined) and reply.reason not in ("refused", "denied"), reply
 
 
-def test_section_8_10_the_chain_of_a_parent_ends_with_the_spawn() -> None:
+def test_section_8_11_the_chain_of_a_parent_ends_with_the_spawn() -> None:
     family = Family("a", "b")
     a, b = family.world.zones
     _, child = family.have(a, family.parent)
@@ -119,7 +119,7 @@ def test_section_8_10_the_chain_of_a_parent_ends_with_the_spawn() -> None:
         assert isinstance(reply, Declined) and reply.reason == reason, reply
 
 
-def test_section_8_10_what_proves_a_parent_comes_first() -> None:
+def test_section_8_11_what_proves_a_parent_comes_first() -> None:
     family = Family("a", "b")
     a, b = family.world.zones
     _, child = family.have(a, family.parent)
@@ -180,7 +180,7 @@ FREED = {Act.SUSPEND: Act.RESUME, Act.QUARANTINE: Act.LIFT}
 
 
 @pytest.mark.parametrize("act", HELD)
-def test_section_8_10_what_is_ordered_of_an_ancestor_binds_its_child_elsewhere(act: Act) -> None:
+def test_section_8_11_what_is_ordered_of_an_ancestor_binds_its_child_elsewhere(act: Act) -> None:
     family = Family("a", "b")
     a, b = family.world.zones
     _, child = family.have(a, family.parent)
@@ -197,7 +197,7 @@ def test_section_8_10_what_is_ordered_of_an_ancestor_binds_its_child_elsewhere(a
     assert not freed.record.eligibility.is_held
 
 
-def test_section_8_10_neither_order_lifts_the_other() -> None:
+def test_section_8_11_neither_order_lifts_the_other() -> None:
     family = Family()
     family.parent, child = family.have(family.a, family.parent)
     child = carry(family, family.a, order(family, child, Act.QUARANTINE), child)
@@ -209,14 +209,14 @@ def test_section_8_10_neither_order_lifts_the_other() -> None:
     assert freed.record.eligibility.is_alone
 
 
-def test_section_8_10_a_child_ends_with_its_parent() -> None:
+def test_section_8_11_a_child_ends_with_its_parent() -> None:
     family = Family()
     family.parent, child = family.have(family.a, family.parent)
     done = carry(family, family.a, order(family, family.parent, Act.RETIRE), child)
     assert done.record.eligibility.status is Status.RETIRED
 
 
-def test_section_8_10_one_that_may_outlive_its_parent_goes_on_when_that_retires() -> None:
+def test_section_8_11_one_that_may_outlive_its_parent_goes_on_when_that_retires() -> None:
     family = Family()
     family.parent, child = family.have(family.a, family.parent, LASTING)
     retire = order(family, family.parent, Act.RETIRE)
@@ -229,7 +229,7 @@ def test_section_8_10_one_that_may_outlive_its_parent_goes_on_when_that_retires(
     assert done.record.eligibility.status is Status.REVOKED
 
 
-def test_section_8_10_a_grandchild_ends_with_whom_its_parent_ends_with() -> None:
+def test_section_8_11_a_grandchild_ends_with_whom_its_parent_ends_with() -> None:
     family = Family()
     family.parent, child = family.have(family.a, family.parent)
     _, lasting = family.have(family.a, child, Gift(entry="agent:Child", outlives=True))
@@ -238,7 +238,7 @@ def test_section_8_10_a_grandchild_ends_with_whom_its_parent_ends_with() -> None
         carry(family, family.a, retire, lasting)
 
 
-def test_section_8_10_an_order_about_an_ancestor_is_carried_out_once() -> None:
+def test_section_8_11_an_order_about_an_ancestor_is_carried_out_once() -> None:
     family = Family()
     _, child = family.have(family.a, family.parent)
     suspend = order(family, family.parent, Act.SUSPEND)
@@ -250,7 +250,7 @@ def test_section_8_10_an_order_about_an_ancestor_is_carried_out_once() -> None:
     assert {declined.reason for declined in proposer.declined.values()} == {"rollback"}
 
 
-def test_section_8_10_an_order_by_others_binds_nobody() -> None:
+def test_section_8_11_an_order_by_others_binds_nobody() -> None:
     family = Family()
     _, child = family.have(family.a, family.parent)
     real = order(family, family.parent, Act.RETIRE)
@@ -260,7 +260,7 @@ def test_section_8_10_an_order_by_others_binds_nobody() -> None:
     assert driven(family.a, proposer).decided is None
 
 
-def test_section_8_10_what_was_carried_out_on_a_parent_is_told_on() -> None:
+def test_section_8_11_what_was_carried_out_on_a_parent_is_told_on() -> None:
     """It binds children elsewhere: they may not have heard of it when the parent has obeyed."""
     family = Family()
     childless = family.parent

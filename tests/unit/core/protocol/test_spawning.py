@@ -1,4 +1,4 @@
-"""Children (protocol §2, §8.10): what a SPAWN may give, and what a child is born with."""
+"""Children (protocol §2, §8.11): what a SPAWN may give, and what a child is born with."""
 
 from collections.abc import Callable
 from typing import Any
@@ -103,7 +103,7 @@ WIDER: dict[str, Callable[[AgentRecord], AgentRecord]] = {
 
 
 @pytest.mark.parametrize("made", WIDER.values(), ids=WIDER)
-def test_section_8_10_a_child_has_nothing_that_its_parent_has_not(
+def test_section_8_11_a_child_has_nothing_that_its_parent_has_not(
     made: Callable[[AgentRecord], AgentRecord],
 ) -> None:
     family = Family()
@@ -113,7 +113,7 @@ def test_section_8_10_a_child_has_nothing_that_its_parent_has_not(
     assert refused(spawning(fresh, made(fresh.child(fresh.a, fresh.parent))), "no-child")
 
 
-def test_section_8_10_a_child_of_a_confined_agent_is_confined() -> None:
+def test_section_8_11_a_child_of_a_confined_agent_is_confined() -> None:
     family = Family()
     record = family.parent.record
     requires = replace(record.capabilities.requires, confined=True)
@@ -175,7 +175,7 @@ def test_section_4_a_policy_may_say_how_deep_a_family_is() -> None:
     assert refused(spawning(family, child), "denied")
 
 
-def test_section_8_10_children_and_depth_are_bounded() -> None:
+def test_section_8_11_children_and_depth_are_bounded() -> None:
     family = Family()
     child = family.child(family.a, family.parent)
     record = family.parent.record
