@@ -21,6 +21,7 @@ from sojourn.audit.evidence import Evidence, read_evidence
 from sojourn.audit.verifying import check_report, to_json
 from sojourn.cli.address_book import AgentEntry
 from sojourn.cli.agent_file import AgentFile, outside_steps, read_agent_file
+from sojourn.cli.approvers_file import _ApproversFile, _length_ms, read_sections
 from sojourn.cli.options import MOMENT, milliseconds
 from sojourn.cli.policy import _thresholds
 from sojourn.cli.policy_corpus import read_test, read_text
@@ -43,7 +44,7 @@ from sojourn.core.base.digests import (
     parse_cid_text,
 )
 from sojourn.core.base.encoding import decode, decode_block, encode, encode_block
-from sojourn.core.base.errors import Misused, Rejected, StoreFailed
+from sojourn.core.base.errors import Denied, Misused, Rejected, StoreFailed
 from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
@@ -97,6 +98,7 @@ from sojourn.runtime.keyfile import (
     write_key,
     write_public_key,
 )
+from sojourn.runtime.proposing import read_spelled
 from sojourn.runtime.records import Record, parse_record
 from sojourn.runtime.typed import encode_plain, from_plain, to_plain
 from sojourn.stores.sqlite.wal import commit_frames, header_is_damaged
@@ -429,6 +431,13 @@ MEMORY: Final = (
         make_seeds=lambda: seeds.examples(*Record.__args__),
         form=Record,
     ),
+    Target(
+        name="spelled arguments",
+        read=read_spelled,
+        write=encode_block,
+        errors=(Denied,),
+        make_seeds=lambda: map(encode_block, ([[], {}], [["a", 1.5, b"b"], {"c": [None]}], ["a"])),
+    ),
 )
 
 
@@ -485,6 +494,14 @@ def _moment(data: bytes) -> int:
     if abs(at_ms) > 2**53:
         raise Finding(f"a date is {at_ms} ms")
     return at_ms
+
+
+def _approvers_file(data: bytes) -> Any:
+    sections = read_sections(_file(data))
+    for name, section in sections.items():
+        for length in (section.lasts, section.after):
+            _length_ms(length, name)
+    return _ApproversFile(approvers=dict(sections))
 
 
 def _agent_file(data: bytes) -> Any:
@@ -586,7 +603,13 @@ residency = ["EU"]
 values = { a = 1, b = [1.5, "x"] }
 [budgets]
 calls = 10
+[approvers.desk]
+keys = ["alice"]
+lasts = "8h"
+escalate_to = "risk"
+after = "90s"
 """
+APPROVERS_FILE: Final = AGENT_FILE[AGENT_FILE.index("[approvers") :]
 CEDAR: Final = (
     samples.PERMIT_ALL,
     (
@@ -642,6 +665,7 @@ PEOPLE: Final = (
     _toml("anchor public", _Public, to_toml({"operator": "o", "reached": "h:1", "identity": _HEX,
                                              "vote": _HEX, "format": "sojourn-anchor/1"})),
     _toml("address book", AgentEntry, to_toml({"agent": cid_text(ZERO), "zone": cid_text(ZERO)})),
+    _person("file of approvers", _approvers_file, APPROVERS_FILE, form=_ApproversFile),
     _person("agent file", _agent_file, AGENT_FILE, form=AgentFile),
     _person("schedule", lambda data: parse_schedule(data.decode(), name="x"), *SCHEDULES),
     _person("policy scanner", _scanned, *CEDAR),

@@ -15,6 +15,7 @@ SIZE_SOAK: Final = 65_536
 DOTTED: Final = {"dots", "dotted numbers"}
 OWN_FILES: Final = {
     *("offer", "anchor settings", "anchor public", "address book", "agent file", "schedule"),
+    "file of approvers",
 }
 """The standard library walks a dotted key of TOML anew for each dot. These files are a person's own."""
 SYNTAX_TREES: Final = {"agent source", "agent steps"}

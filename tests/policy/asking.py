@@ -8,7 +8,7 @@ from sojourn.core.policy.decision import Decision
 from sojourn.core.policy.document import PolicyDocument
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import AgentEntity, PolicyRequest, RequestContext, ZoneEntity
-from tests.policy.generating import Case, Party
+from tests.policy.generating import GROUPS, Case, Party
 from tests.policy.oracle import Answer, Judge, Question, verdict
 
 __all__ = ["Counts", "compare", "judge_of", "policy_of", "request_of"]
@@ -27,7 +27,9 @@ class Counts:
 def policy_of(party: Party) -> engine.PreparedPolicy:
     """Return a party's policy as the engine prepares it."""
     documents = [
-        PolicyDocument(name=f"document-{number}", text=text, actions=party.declared)
+        PolicyDocument(
+            name=f"document-{number}", text=text, actions=party.declared, approvers=GROUPS
+        )
         for number, text in enumerate(party.texts)
     ]
     return engine.prepare(documents, judges_foreign=party.judges_foreign)

@@ -14,6 +14,7 @@ from tests.policy.oracle import Question
 __all__ = [
     "ACTIONS",
     "DECLARED",
+    "GROUPS",
     "ZONES",
     "Case",
     "Party",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 DECLARED: Final = ("order.place", "order.cancel")
+GROUPS: Final = ("desk-heads", "officers")
 ACTIONS: Final = ("travel", "execute", "launch", "message", "order.place", "order.cancel")
 ZONES: Final = ("zone-1", "zone-2", "zone-3")
 AGENTS: Final = ("agent-1", "agent-2")
@@ -103,6 +105,7 @@ class _Maker:
     rng: random.Random
     have: set[str] = field(default_factory=set)  # optional attributes known to be there
     declared: tuple[str, ...] = ()
+    asks: bool = True
     ids: int = 0
 
     # Pieces
@@ -350,12 +353,30 @@ class _Maker:
     # Rules
 
     def rule(self, actions: tuple[str, ...], permits: bool) -> str:
-        scope = ", ".join((self.principal(), self.action(actions), self.resource()))
+        principal, action, resource = self.principal(), self.action(actions), self.resource()
+        scope = f"{principal}, {action}, {resource}"
         clauses = "".join(self.clause() for _ in range(self.pick((0, 0, 1, 1, 1, 1, 2, 3))))
         effect = "permit" if permits else "forbid"
-        return (
+        made = (
             f"{self.annotations()}{effect} ({scope}){clauses};{self.pick(('', ' // a remark'))}\n"
         )
+        return self.asking(made, action, permits)
+
+    def asking(self, rule: str, action: str, permits: bool) -> str:
+        """Return a rule, perhaps as one about the application's actions that asks for an approval.
+
+        The draw is the rule's own, so that all else is drawn as it would be without.
+        """
+        draw = random.Random(rule)
+        if not self.asks or not permits or draw.random() > 0.3:
+            return rule
+        scope = draw.choice(
+            ('action in Action::"application"', f'action == Action::"{DECLARED[0]}"')
+        )
+        if DECLARED[0] not in self.declared:
+            scope = 'action in Action::"application"'
+        asked = rule.replace(f", {action}, ", f", {scope}, ", 1)
+        return f'@ask("{draw.choice(GROUPS)}")\n{asked}'
 
     def annotations(self) -> str:
         self.ids += 1
@@ -391,10 +412,13 @@ class _Maker:
         return self.pick((*special, "resource is Zone")) if self.chance(0.15) else "resource"
 
 
-def made_party(rng: random.Random, *, rules: int = 4) -> Party:
-    """Return a party of up to so many rules in one document or two, at least one a permit."""
+def made_party(rng: random.Random, *, rules: int = 4, asks: bool = True) -> Party:
+    """Return a party of up to so many rules in one document or two, at least one a permit.
+
+    Unless it `asks`, no rule waits for an approval, which means nothing to Cedar alone.
+    """
     declared = DECLARED[: rng.randint(0, 2)]
-    maker = _Maker(rng, declared=declared)
+    maker = _Maker(rng, declared=declared, asks=asks)
     actions = ("travel", "execute", "launch", "message", *declared)
     effects = [True] + [rng.random() < 0.72 for _ in range(rng.randint(0, rules - 1))]
     rng.shuffle(effects)

@@ -67,7 +67,7 @@ def _test(number: int) -> dict[str, str]:
 def _reaching(rng: random.Random) -> str:
     """Return rules that name none but declared actions."""
     while True:
-        party = made_party(rng, rules=5)
+        party = made_party(rng, rules=5, asks=False)
         if party.declared == DECLARED:
             return "\n".join(party.texts)
 

@@ -9,6 +9,8 @@ meaning ("Operators and functions to use in Cedar", "How Cedar authorization wor
 4. An action that the documents do not declare is denied, or, by a policy that judges foreign
    actions, judged as the group of all applications' actions.
 5. Every party must permit, and no party at all is a denial.
+6. A rule with `@ask` permits only together with an approval, and nobody approved here: where no
+   other rule permits, the answer is "ask", and that is no permission.
 """
 
 import ipaddress
@@ -67,7 +69,7 @@ class Question:
 class Answer:
     """What one party says: `rules` are the positions of those that decided.
 
-    `basis` is "permit", "forbid", "unmet", "no-permit", "error" (a rule erred), or "unfit" (the
+    `basis` is "permit", "ask", "forbid", "unmet", "no-permit", "error" (a rule erred), or "unfit" (the
     request or its action is nothing that the policy can judge).
     """
 
@@ -141,7 +143,8 @@ def _decide(rules: list[Rule], world: "_World") -> Answer:
     if met[False]:
         return Answer("forbid", tuple(met[False]))
     if met[True]:
-        return Answer("permit", tuple(met[True]))
+        plain = [index for index in met[True] if "ask" not in rules[index].annotations]
+        return Answer("permit", tuple(plain)) if plain else Answer("ask", tuple(met[True]))
     permits = [index for index, rule in enumerate(rules) if rule.permits]
     about = [index for index in permits if world.is_about(rules[index])]
     return Answer("unmet", tuple(about)) if about else Answer("no-permit", tuple(permits))

@@ -14,7 +14,7 @@ from sojourn.core.policy.document import PolicyDocument
 from sojourn.core.policy.request import ZoneEntity
 from sojourn.core.policy.schema import STANDARD_ACTIONS
 from tests.policy.asking import request_of
-from tests.policy.generating import Party, made_party, made_question
+from tests.policy.generating import GROUPS, Party, made_party, made_question
 
 PERMIT = "permit (principal, action, resource);\n"
 TRAVEL = 'permit (principal, action == Action::"travel", resource) when {{ {} }};\n'
@@ -24,7 +24,7 @@ REQUESTS = 30
 
 
 def document(text: str, *actions: str, name: str = "policy") -> PolicyDocument:
-    return PolicyDocument(name=name, text=text, actions=actions)
+    return PolicyDocument(name=name, text=text, actions=actions, approvers=GROUPS)
 
 
 def compared(old: str, new: str, *actions: str, **settings: Any) -> Comparison:
@@ -191,6 +191,41 @@ def test_many_documents_are_one_policy() -> None:
     assert set(STANDARD_ACTIONS) == {each.action for each in found.narrowed}
 
 
+ORDERS = 'permit (principal, action == Action::"order.place", resource);\n'
+FEW = ORDERS.replace(";\n", " when { context.cost_micros < 9 };\n")
+
+
+def asks(group: str, rule: str = ORDERS) -> str:
+    return f'@ask("{group}") {rule}'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "groups"),
+    [
+        (asks("officers"), ORDERS, (["order.place"], []), {""}),
+        (ORDERS, asks("officers"), ([], ["order.place"]), {""}),
+        (TRAVEL.format("true"), asks("officers") + TRAVEL.format("true"), (["order.place"], []), {"officers"}),
+        (asks("officers"), asks("desk-heads"), (["order.place"], ["order.place"]), {"officers", "desk-heads"}),
+        (asks("officers"), asks("officers", FEW) + asks("officers"), SAME, set()),
+        (asks("officers"), asks("officers") + FEW, (["order.place"], []), {""}),
+        (ORDERS, ORDERS + asks("officers"), SAME, set()),
+    ],
+)  # fmt: skip
+def test_a_rule_that_asks_permits_less_than_one_that_does_not(
+    old: str, new: str, expected: Any, groups: set[str]
+) -> None:
+    found = compared(old, new, "order.place")
+    assert expected == answer(found)
+    assert groups == {each.approved_by for each in (*found.widened, *found.narrowed)}
+
+
+def test_a_rule_that_asks_others_denies_where_it_errs() -> None:
+    errs = ORDERS.replace(";\n", " when { context.cost_micros + 9223372036854775807 > 0 };\n")
+    found = compared(ORDERS, ORDERS + asks("officers", errs), "order.place")
+    (change,) = found.narrowed
+    assert ("permit", "error") == (change.before.basis, change.after.basis)
+
+
 # Every request that policies decide differently is told
 
 
@@ -231,16 +266,19 @@ def check_pair(
     bounded = {bound.partition(":")[0] for bound in found.bounds}
     for _ in range(REQUESTS):
         asked = request_of(made_question(rng))
-        before, after = (engine.evaluate(each, asked).permitted for each in (old, new))
-        if before is after:
-            continue
-        told = found.widened if after else found.narrowed
-        declared = {*STANDARD_ACTIONS, *old.actions, *new.actions}
-        action = asked.action if asked.action in declared else "other.action"
-        counts["widened" if after else "narrowed"] += 1
-        if action not in bounded:
-            assert action in {each.action for each in told}, (seed, asked)
-            counts["told"] += 1
+        decided = [engine.evaluate(each, asked) for each in (old, new)]
+        for group in ("", *GROUPS):
+            before, after = (comparing._permits(each, group) for each in decided)
+            if before is after:
+                continue
+            told = found.widened if after else found.narrowed
+            declared = {*STANDARD_ACTIONS, *old.actions, *new.actions}
+            action = asked.action if asked.action in declared else "other.action"
+            counts["widened" if after else "narrowed"] += 1
+            counts["asked"] += "ask" in {each.basis for each in decided}
+            if action not in bounded:
+                assert action in {each.action for each in told}, (seed, asked)
+                counts["told"] += 1
 
 
 def check_reached(counts: Counter[str], seeds: range) -> None:
@@ -248,6 +286,7 @@ def check_reached(counts: Counter[str], seeds: range) -> None:
     assert counts["same"] >= len(seeds) // 20, counts
     assert min(counts["widened"], counts["narrowed"]) >= 2 * len(seeds), counts
     assert counts["told"] >= 4 * len(seeds), counts
+    assert counts["asked"] >= len(seeds) // 2, counts
 
 
 def test_what_requests_at_random_show_is_told() -> None:

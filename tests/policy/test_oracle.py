@@ -8,6 +8,7 @@ import pytest
 
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy import cedar, engine
+from sojourn.core.policy.decision import Rule
 from tests.policy.asking import Counts, compare, policy_of
 from tests.policy.generating import Party, cases, made_party
 from tests.policy.oracle import Judge, Question
@@ -16,11 +17,24 @@ QUICK = range(150)
 SOAK = range(1_000, 11_000)
 CASE = 10  # requests of a case
 
-BASES = ("permit", "forbid", "unmet", "no-permit", "error", "unfit")
+BASES = ("permit", "ask", "forbid", "unmet", "no-permit", "error", "unfit")
 SHAPES = (
     *(" has ", " like ", " in [", " is Zone in ", ".contains(", ".containsAll(", ".containsAny("),
     *(".isEmpty()", "if ", " then ", " else ", " && ", " || ", "!", " + ", " - ", " * ", " -("),
-    *(" == ", " != ", " < ", " <= ", " > ", " >= ", "when {", "unless {", "@id(", "@plain", "//"),
+    *(
+        " == ",
+        " != ",
+        " < ",
+        " <= ",
+        " > ",
+        " >= ",
+        "when {",
+        "unless {",
+        "@id(",
+        "@ask(",
+        "@plain",
+        "//",
+    ),
     *("action in [", "action == ", "principal == ", "principal is Agent", "resource == "),
     *("resource in ", "resource is Zone", "context.origin", "price_micros", "counterpart"),
     *('["', "{a: ", "decimal(", "ip(", "datetime(", "duration(", 'Zone::"zone-9".name'),
@@ -100,6 +114,22 @@ def test_an_engine_that_fails_open_is_found(
 ) -> None:
     monkeypatch.setattr(cedar, "authorize", planted(cedar.authorize))
     assert run(range(20)).disagreements
+
+
+def test_an_engine_that_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rule, "ask", None)
+    assert run(range(20)).disagreements
+
+
+def test_an_engine_that_asks_where_a_plain_rule_permits_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asks_for_all(policy: Any, request: Any, applied: Any) -> Any:
+        asks = any(each.rule.ask for each in applied)
+        return engine._decision(policy, request, "ask" if asks else "permit", applied)
+
+    monkeypatch.setattr(engine, "_permitted", asks_for_all)
+    assert run(range(60)).disagreements
 
 
 def test_an_engine_that_lets_anyone_judge_foreign_actions_is_found(

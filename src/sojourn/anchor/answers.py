@@ -224,6 +224,11 @@ class Answers:
     async def _ask_messages(self, ask: exchange.AskMessages) -> exchange.Messages:
         return exchange.Messages(messages=self._anchor.mail.read(ask.agent))
 
+    async def _ask_approvals(self, ask: exchange.AskApprovals) -> exchange.Approvals:
+        dossier = self._anchor.shelf.dossier(ask.agent)
+        version = dossier.head.record.version if dossier.head else 0
+        return exchange.Approvals(approvals=dossier.approvals, version=version)
+
     async def _consumed(self, done: exchange.Consumed) -> Applied:
         await self._anchor.mail.drop(done.agent, done.messages)
         return Applied()
@@ -275,6 +280,7 @@ class Answers:
         exchange.AskAgents: _ask_agents,
         exchange.PutMessage: _put_message,
         exchange.AskMessages: _ask_messages,
+        exchange.AskApprovals: _ask_approvals,
         exchange.Consumed: _consumed,
         exchange.AskStatus: _ask_status,
         exchange.AskWatermark: _ask_watermark,

@@ -328,6 +328,8 @@ class Anchor:
             self._follow_decision(after, done)
         elif after.arrival is not None and after.arrival is not before.arrival:
             self.offer_arrival(after)
+        elif after.approvals is not before.approvals:
+            self.announce_mail(after.agent)
         self.wanted.note(after)
         self.note_promise(after)
         self._caretaker.note(before, after)
@@ -377,7 +379,7 @@ class Anchor:
         self.hosts.offer(self.live_hosts() if to_all else [arrive.visa.terms.host], item)
 
     def announce_mail(self, agent: bytes) -> None:
-        """See to a message that has come: tell the agent's host, or send it after the agent."""
+        """See to a message, or an answer of an approver, that has come: tell the agent's host, or send it on."""
         dossier = self.shelf.dossier(agent)
         if dossier.onward is not None:
             self.forwarding.begin(agent)

@@ -12,18 +12,28 @@ import msgspec
 from sojourn.audit import proving
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import ActionLine, OrderLine
+from sojourn.core.agent.approvals import (
+    Petition,
+    SignedApproval,
+    Standing,
+    check_may_answer,
+    standing,
+)
+from sojourn.core.agent.governance import Governing
 from sojourn.core.agent.orders import THRESHOLDS, Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import SojournError
+from sojourn.core.base.keys import key_text
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
+from sojourn.core.protocol.asking import turns_of
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.decided import is_behind
 from sojourn.core.protocol.messages import Intent
-from sojourn.runtime.records import Intended, Outcome
+from sojourn.runtime.records import Asked, Intended, Outcome
 
 __all__ = ["action_lines", "order_lines"]
 
@@ -105,8 +115,10 @@ class _Actions:
 
     def _intended(self, done: Certified, told: tuple[int, Intended] | None) -> ActionLine:
         record, line = done.record, f"action-v{done.record.version}"
-        intent = _intent(told[1], record) if told else None
+        asked = _petition(self._evidence, told[0]) if told else None
+        intent = _judged_intent(told[1], record, asked) if told else None
         is_judged = intent is not None and digest_of(intent) == record.eligibility.last_decision
+        answers = told[1].approvals if told else ()
         ruled = _UNKNOWN
         if intent is not None and is_judged:
             context = RequestContext(
@@ -116,7 +128,8 @@ class _Actions:
                 cost_micros=intent.cost_micros,
             )
             here, at_ms = record.custody.zone, done.transition.at_ms
-            ruled = self._ask(record, intent.action, here, here, None, at_ms, context)
+            shown = (asked, answers) if asked is not None and intent.petition else None
+            ruled = self._ask(record, intent.action, here, here, None, at_ms, context, shown)
         return ActionLine(
             line=line,
             action=intent.action if intent else "",
@@ -136,6 +149,7 @@ class _Actions:
             if told
             else "the journal does not tell of it",
             proof=proving.by_transition(line, done, told[0] if told else None),
+            approved_by=tuple(key_text(each.approval.approver) for each in answers),
         )
 
     def _unproved(self, index: int, intended: Intended) -> ActionLine:
@@ -158,6 +172,7 @@ class _Actions:
             key=intended.key,
             outcome=_outcome(self._evidence, index),
             proof=proving.by_journal(line, self._evidence, index),
+            approved_by=tuple(key_text(each.approval.approver) for each in intended.approvals),
         )
 
     # --- asking again --------------------------------------------------------------------------------
@@ -175,6 +190,7 @@ class _Actions:
         origin: bytes | None,
         at_ms: int,
         context: RequestContext | None = None,
+        shown: tuple[Petition, tuple[SignedApproval, ...]] | None = None,
     ) -> _Ruled:
         """Ask the policies of agent and zone as the anchors did; what cannot be evaluated denies."""
         zones = self._evidence.manifests
@@ -190,10 +206,13 @@ class _Actions:
             verdict = permission.ask(
                 record, governing, action, target, zones[ruled_by], context, self._memo, came_from
             )
+            permits = verdict.permitted
+            if verdict.asking and shown is not None:
+                permits = _is_approved(*shown, governing, at_ms)
         except SojournError as error:
             return _Ruled(False, (str(error),))
         rules = (rule.title for each in verdict.decisions for rule in each.decision.rules)
-        return _Ruled(verdict.permitted, tuple(dict.fromkeys(rules)))
+        return _Ruled(permits, tuple(dict.fromkeys(rules)))
 
 
 def _intents(evidence: Evidence) -> Iterator[tuple[int, Intended]]:
@@ -223,6 +242,39 @@ def _intent(intended: Intended, record: AgentRecord) -> Intent:
         cost_micros=intended.cost_micros,
         tokens=intended.tokens,
     )
+
+
+def _petition(evidence: Evidence, index: int) -> Petition | None:
+    """Return what people were asked last about the intent at an index of the journal, if they were."""
+    intended = evidence.journal[index]
+    assert isinstance(intended, Intended)
+    for record in reversed(evidence.journal[:index]):
+        if isinstance(record, Asked) and (record.call, record.step, record.arguments) == (
+            intended.call,
+            intended.step,
+            intended.arguments,
+        ):
+            return record.petition
+    return None
+
+
+def _judged_intent(intended: Intended, record: AgentRecord, asked: Petition | None) -> Intent:
+    """Return what the gate was asked: the one whose digest is in the record, of those with a petition and without."""
+    intent = _intent(intended, record)
+    if asked is None:
+        return intent
+    approved = msgspec.structs.replace(intent, petition=digest_of(asked))
+    return approved if digest_of(approved) == record.eligibility.last_decision else intent
+
+
+def _is_approved(
+    petition: Petition, answers: tuple[SignedApproval, ...], governing: Governing, at_ms: int
+) -> bool:
+    """Tell whether these answers approved a petition, by who has a say. Raises `Rejected` for one who has none."""
+    having = turns_of(petition, governing)
+    for signed in answers:
+        check_may_answer(having, signed, at_ms)
+    return standing(petition, having, answers, at_ms) is Standing.APPROVED
 
 
 def _outcome(evidence: Evidence, index: int) -> str:

@@ -1,8 +1,8 @@
 """The family of an agent: who spawned it, up to the one that officers launched, and whom it spawned itself.
 
-Its ancestors' spawns are in the capsule, proved from officers' seals on (`core.protocol.kinship`). A child is known by
-the digest of its genesis, which is its identifier: that the transition to spawn names. What became of it is in its own
-capsule.
+Its ancestors' spawns are in the capsule, proved from officers' seals on (`core.protocol.kinship`). A child is known
+by the digest of its genesis, which is its identifier, and which the transition to spawn names. What became of it is
+in its own capsule.
 """
 
 from collections.abc import Iterator

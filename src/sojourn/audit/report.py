@@ -213,7 +213,8 @@ class ActionLine(Value):
 
     `documents` are the agent's policy documents that ruled ("issuer/name version"), `rules` those of both parties
     that decide when they are asked again now: `permits` is their answer. `attested` says by whom that it was this
-    action: a quorum judged it, or the host alone says so. `outcome` is the host's word.
+    action: a quorum judged it, or the host alone says so. `outcome` is the host's word. `approved_by` are the
+    fingerprints of the people who approved it, whose seals `permits` rests on where the policies ask for them.
     """
 
     line: str
@@ -232,6 +233,7 @@ class ActionLine(Value):
     key: str
     outcome: str
     proof: Proof
+    approved_by: tuple[str, ...] = ()
 
 
 class DenialLine(Value):

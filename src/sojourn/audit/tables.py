@@ -199,7 +199,8 @@ def _answer(action: ActionLine) -> Markup:
     }
     text, kind = kinds[action.permits]
     word = "" if action.attested == "quorum" else "host's word alone"
-    notes = [*action.rules, *([word] if word else [])]
+    approved = [f"approved by {each}" for each in action.approved_by]
+    notes = [*action.rules, *approved, *([word] if word else [])]
     lines = join(element("span", element("br"), each, class_="note") for each in notes)
     return element("td", _tag(text, kind), lines)
 

@@ -1,4 +1,4 @@
-"""`sojourn agent`: launch agents; watch, find, show, message, export and order them about."""
+"""`sojourn agent`: launch agents; watch, find, show, answer, message, export and order them about."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,9 @@ import msgspec
 
 from sojourn.cli import address_book
 from sojourn.cli.accusing import Accused, accuse
+from sojourn.cli.agent_asks import approve, asks, decline
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
+from sojourn.cli.agent_logs import logs, watch
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
 from sojourn.cli.capsule import read_capsule
@@ -20,15 +22,13 @@ from sojourn.cli.giving_orders import OrderOptions, give_order, named_officers, 
 from sojourn.cli.governing import read_documents
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
-from sojourn.cli.journal_lines import JournalLine
 from sojourn.cli.launching import launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
 from sojourn.cli.ordering import parse_grants
-from sojourn.cli.output import emit, note, say, say_json, table, when
+from sojourn.cli.output import emit, note, say, table, when
 from sojourn.cli.reach import perform, reaching
-from sojourn.cli.watching import Seen, Watch, read_journal
 from sojourn.core.agent.orders import Act
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
@@ -48,6 +48,10 @@ def agent() -> None:
     An agent has a local name here, in the address book; its identifier is the digest of its genesis. Where it
     is now is found by following its admission certificates.
     """
+
+
+for _command in (asks, approve, decline, watch, logs):
+    agent.add_command(_command)
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +115,12 @@ def launch_agent(
       calls = 1000                          # wall_ms (time it is active and bound)
       cost_micros = 5000000                 # declared by steps and told: cost_micros, tokens
       orders = 20                           # the application's own: what its steps say they spend
+
+      [approvers.desk]                      # whom rules may ask: @ask("desk")
+      keys = ["alice", "bob"]
+      lasts = "8h"                          # then the answer is no
+      escalate_to = "risk"                  # another group, which may approve too
+      after = "2h"
 
     Example:
       sojourn agent launch risk_desk.toml --zone aws-eu-west-1
@@ -426,68 +436,3 @@ def amend_policy(
             say(f"  what came before rules beside it until {when(done.cools_until_ms)}")
 
     emit(perform(work()), as_json, render)
-
-
-@agent.command()
-@click.argument("name")
-@click.option("--from-now", is_flag=True, help="Leave out what is final already.")
-@json_option
-@with_home
-def watch(home: Home, *, name: str, from_now: bool, as_json: bool) -> None:
-    """Watch the agent NAME live: what it does, where and why, as it becomes final.
-
-    It is followed from zone to zone. Ends when the agent has finished, or with Ctrl-C. With --json each event
-    is one JSON document on a line of its own.
-
-    Example:
-      sojourn agent watch risk-desk
-    """
-
-    async def work() -> None:
-        async with reaching() as reach:
-            async for seen in Watch(reach, home, name, from_now=from_now).seen():
-                _print_seen(seen, as_json)
-
-    perform(work())
-
-
-@agent.command()
-@click.argument("name")
-@click.option(
-    "--follow", is_flag=True, help="Go on with what is added, until the agent has finished."
-)
-@json_option
-@with_home
-def logs(home: Home, *, name: str, follow: bool, as_json: bool) -> None:
-    """Show the journal of the agent NAME: its steps, log lines, messages and considerations.
-
-    With --json it is a list, or with --follow one JSON document for each record on a line of its own.
-
-    Example:
-      sojourn agent logs risk-desk --follow
-    """
-
-    async def work() -> None:
-        async with reaching() as reach:
-            if not follow:
-                emit(await read_journal(reach, home, name), as_json, _render_journal)
-                return
-            async for seen in Watch(reach, home, name, from_now=False).seen():
-                if seen.journal is not None and as_json:
-                    say_json(seen.journal)
-                elif seen.journal is not None:
-                    _render_journal([seen.journal])
-
-    perform(work())
-
-
-def _print_seen(seen: Seen, as_json: bool) -> None:
-    if as_json:
-        say_json(seen)
-    else:
-        say(f"{when(seen.at_ms)}  {seen.zone_name}  v{seen.version:<4} {seen.kind:<10} {seen.text}")
-
-
-def _render_journal(lines: list[JournalLine]) -> None:
-    for line in lines:
-        say(f"{line.index:>6}  {line.kind:<10} {line.text}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from sojourn.cli.approvers_file import ApproversSection
 from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.base.encoding import Count, Name, Value
@@ -110,7 +111,10 @@ class MemorySection(Value):
 
 
 class AgentFile(Value):
-    """The whole file. `budgets` are limits by name, in the unit that the name ends in."""
+    """The whole file. `budgets` are limits by name, in the unit that the name ends in.
+
+    `approvers` are the groups that the Cedar files' rules may ask.
+    """
 
     agent: AgentSection
     governance: GovernanceSection
@@ -118,6 +122,7 @@ class AgentFile(Value):
     capabilities: CapabilitiesSection = CapabilitiesSection()
     memory: dict[Name, MemorySection] = {}
     budgets: dict[Name, Count] = {}
+    approvers: dict[Name, ApproversSection] = {}
 
 
 _GUARDIANS: Final = "guardians come with a later version"

@@ -77,7 +77,8 @@ class AncestorShown(msgspec.Struct, frozen=True):
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970.
 
-    `issuer` is what policies know the agent's issuer by, `issuer_name` what it calls itself.
+    `issuer` is what policies know the agent's issuer by, `issuer_name` what it calls itself. `petitions` are what it
+    waits for an approval of, by digest in hexadecimal, and until when.
     """
 
     name: str
@@ -110,6 +111,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     lineage_root: str
     budgets: dict[str, BudgetShown]
     wake: tuple[Any, ...]
+    petitions: dict[str, int]
     issuers: tuple[str, ...]
     minimum: dict[str, int]
     events: dict[str, EventsShown]
@@ -156,6 +158,7 @@ def agent_shown(
         lineage_count=record.lineage.count,
         lineage_root=record.lineage.root.hex(),
         budgets=budgets_shown(record),
+        petitions={p.petition.hex(): p.expires_ms for p in record.eligibility.petitions},
         wake=tuple(msgspec.to_builtins(record.eligibility.wake)),
         issuers=tuple(issuer.name for issuer in record.trust.issuers),
         minimum=record.trust.minimum,
@@ -231,6 +234,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         + "".join(against),
         "capabilities": f"{shown.entry}; requires "
         + (", ".join(f"{name} {_value(value)}" for name, value in lacks.items()) or "nothing"),
+        **({"asks": _asks(shown)} if shown.petitions else {}),
         **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),
     }
 
@@ -246,6 +250,10 @@ def _family(shown: AgentShown) -> dict[str, str]:
     if shown.children:
         told["children"] = f"{counted(shown.children, 'child', 'children')} spawned"
     return told
+
+
+def _asks(shown: AgentShown) -> str:
+    return f"waits for {counted(len(shown.petitions), 'approval')}: see `sojourn agent asks {shown.name}`"
 
 
 def budgets_shown(record: AgentRecord) -> dict[str, BudgetShown]:

@@ -24,11 +24,11 @@ def sign_document(document: Document, by: Sequence[KeyPair]) -> SignedDocument:
 
     Raises `Misused`. Whether these keys suffice depends on what it succeeds: `SignedDocument.check` says so.
     """
-    check_policy(document.cedar, document.actions, name=document.name)
+    check_policy(document.cedar, document.actions, name=document.name, approvers=document.approvers)
     try:
         # Through the door that it will be read by: what is out of bounds shows here.
         data = encode(document)
-        decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX).check_signers()
+        decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX).check()
     except Rejected as error:
         problem = f"that makes no document: {error.problem} ({error.where})"
         raise Misused(problem, remedy="Correct what it is made of") from None
@@ -56,7 +56,7 @@ def read_founding(path: Path) -> SignedDocument:
     """
     signed = read_signed(path)
     officers: Officers = signed.document.officers
-    signed.document.check_signers()
+    signed.document.check()
     signed.check(officers, officers.amend, where=str(path))
     return signed
 

@@ -1,7 +1,7 @@
 """An agent's journal as lines for people and for scripts: what it did, what it was told, what it considered."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, get_args
 
 import msgspec
@@ -12,10 +12,12 @@ from sojourn.cli.zone_view import price_text
 from sojourn.core.agent.memory.blocks import load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, cid_text, short
-from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.records import (
+    Asked,
     Began,
     Considered,
     Denial,
@@ -36,7 +38,7 @@ from sojourn.runtime.records import (
     decode_record,
 )
 
-__all__ = ["JournalLine", "journal_lines"]
+__all__ = ["JournalLine", "journal_lines", "newest_records", "spoken"]
 
 _SHOWN_CHARS_MAX: Final = 160
 _READ_AT_ONCE: Final = 256
@@ -58,14 +60,30 @@ async def journal_lines(blocks: RemoteBlocks, root: bytes, start: int = 0) -> li
     """
     if root == ZERO:
         return []
-    log_root = _log_in(await blocks.read(lambda: load_block(blocks, root)))
-    log = await blocks.read(lambda: Log.load(log_root, blocks))
+    log = await _log_of(blocks, root)
     lines: list[JournalLine] = []
     for at in range(start, len(log), _READ_AT_ONCE):
         stop = min(at + _READ_AT_ONCE, len(log))
         values = await blocks.read(lambda at=at, stop=stop: list(log.slice(at, stop)))  # type: ignore[misc]
         lines += [_line(at + offset, value) for offset, value in enumerate(values)]
     return lines
+
+
+async def newest_records(blocks: RemoteBlocks, root: bytes) -> AsyncIterator[Record]:
+    """Yield the records of the journal with this root, newest first. Raises as `journal_lines`."""
+    if root == ZERO:
+        return
+    log = await _log_of(blocks, root)
+    for stop in range(len(log), 0, -_READ_AT_ONCE):
+        at = max(0, stop - _READ_AT_ONCE)
+        values = await blocks.read(lambda at=at, stop=stop: list(log.slice(at, stop)))  # type: ignore[misc]
+        for value in reversed(values):
+            yield decode_record(encode_block(value))
+
+
+async def _log_of(blocks: RemoteBlocks, root: bytes) -> Log:
+    log_root = _log_in(await blocks.read(lambda: load_block(blocks, root)))
+    return await blocks.read(lambda: Log.load(log_root, blocks))
 
 
 def _log_in(plain: Any) -> bytes:
@@ -81,16 +99,16 @@ def _line(index: int, plain: Any) -> JournalLine:
     record = decode_record(encode_block(plain))
     tag = str(record.__struct_config__.tag)
     return JournalLine(
-        index=index, kind=tag, text=clean(_TEXTS[type(record)](record)), record=_spoken(plain)
+        index=index, kind=tag, text=clean(_TEXTS[type(record)](record)), record=spoken(plain)
     )
 
 
-def _spoken(plain: Any) -> Any:
+def spoken(plain: Any) -> Any:
     """Return builtins in which bytes, which JSON cannot say, are hexadecimal text."""
     if isinstance(plain, dict):
-        return {str(key): _spoken(value) for key, value in plain.items()}
+        return {str(key): spoken(value) for key, value in plain.items()}
     if isinstance(plain, list):
-        return [_spoken(value) for value in plain]
+        return [spoken(value) for value in plain]
     if isinstance(plain, bytes):
         return plain.hex()
     return cid_text(named_by(plain)) if isinstance(plain, Link) else plain
@@ -100,7 +118,7 @@ def _spoken(plain: Any) -> Any:
 
 
 def _value(value: Any) -> str:
-    text = json.dumps(_spoken(value), ensure_ascii=False)
+    text = json.dumps(spoken(value), ensure_ascii=False)
     return text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 1] + "…"
 
 
@@ -113,6 +131,17 @@ def _outcome(record: Outcome) -> str:
     if record.failure is not None:
         return f"{record.step} failed{tried}: {_failure(record.failure)}"
     return f"{record.step} gave {_value(record.result)}{tried}"
+
+
+def _asked(record: Asked) -> str:
+    petition = record.petition
+    what = f"{record.step} asks {petition.asked_of} to approve {petition.action} of {_value(record.spelled)}"
+    return f"{what} until {when(petition.expires_ms)}, petition {digest_of(petition).hex()[:12]}"
+
+
+def _approved(record: Intended) -> str:
+    by = ", ".join(key_text(each.approval.approver) for each in record.approvals)
+    return f", approved by {by}" if by else ""
 
 
 def _logged(record: Line) -> str:
@@ -154,7 +183,8 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Began: lambda _: "run begins",
     Turn: lambda r: f"loop {r.loop} ends" if r.ended else f"turn {r.turn} of loop {r.loop}",
     Outcome: _outcome,
-    Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}",
+    Asked: _asked,
+    Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}{_approved(r)}",
     Denial: lambda r: f"{r.step} may not do {r.action} ({r.effect}): {' '.join(r.reason.split())}",
     Now: lambda r: f"asked for the time: {when(r.at_ms)}",
     Line: _logged,

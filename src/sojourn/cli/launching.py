@@ -16,11 +16,13 @@ from sojourn.cli.agent_file import (
     outside_steps,
     read_agent_file,
 )
+from sojourn.cli.approvers_file import declared_approvers
 from sojourn.cli.documents import SIGNED_SUFFIX, read_founding, sign_document
 from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.reach import Reach
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import (
@@ -97,7 +99,8 @@ def prepare_launch(
     source = collect_source(file.agent.entry, path.parent)
     outside = outside_steps(source)
     now_ms = clock.wall_ms()
-    signed = _documents(file, path, officers, now_ms, is_outside=bool(outside))
+    approvers = declared_approvers(home, file.approvers)
+    signed = _documents(file, path, officers, now_ms, approvers, is_outside=bool(outside))
     blocks = NewBlocks(NoBlocks())
     record = AgentRecord(
         realm=zone.realm,
@@ -156,7 +159,13 @@ def _code(source: dict[str, bytes]) -> bytes:
 
 
 def _documents(
-    file: AgentFile, path: Path, officers: Sequence[Officer], now_ms: int, *, is_outside: bool
+    file: AgentFile,
+    path: Path,
+    officers: Sequence[Officer],
+    now_ms: int,
+    approvers: dict[str, Approvers],
+    *,
+    is_outside: bool,
 ) -> tuple[SignedDocument, ...]:
     """Return the agent's documents: those already signed as they are, Cedar text signed now."""
     found = []
@@ -165,7 +174,9 @@ def _documents(
         if policy.suffix == SIGNED_SUFFIX:
             found.append(read_founding(policy))
         else:
-            found.append(_signed_now(file, policy, officers, now_ms, is_outside=is_outside))
+            found.append(
+                _signed_now(file, policy, officers, now_ms, approvers, is_outside=is_outside)
+            )
     first = found[0].document.officers
     count = len({officer.key.public for officer in officers} & set(first.keys))
     if count < len(officers) or count < first.amend:
@@ -177,7 +188,13 @@ def _documents(
 
 
 def _signed_now(
-    file: AgentFile, policy: Path, officers: Sequence[Officer], now_ms: int, *, is_outside: bool
+    file: AgentFile,
+    policy: Path,
+    officers: Sequence[Officer],
+    now_ms: int,
+    approvers: dict[str, Approvers],
+    *,
+    is_outside: bool,
 ) -> SignedDocument:
     governance = file.governance
     until = _begins(governance.until) if governance.until else None
@@ -186,11 +203,12 @@ def _signed_now(
         name=policy.stem,
         version=1,
         officers=Officers(keys=tuple(officer.key.public for officer in officers)),
-        cedar=read_policy(policy, governance.actions),
+        cedar=read_policy(policy, governance.actions, approvers),
         not_before_ms=now_ms,
         not_after_ms=milliseconds(until),
         actions=governance.actions,
         outside_effects=is_outside,
+        approvers=approvers,
     )
     return sign_document(document, [officer.key for officer in officers])
 

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from sojourn.cli.amending import fetch_policies
+from sojourn.cli.approvers_file import declared_approvers, read_sections
 from sojourn.cli.documents import SIGNED_SUFFIX, read_signed, sign_document, write_signed
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home
@@ -26,6 +27,7 @@ from sojourn.cli.policy_view import (
     render_document,
 )
 from sojourn.cli.reach import perform, reaching
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.governance import (
     Document,
     Officers,
@@ -44,13 +46,17 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class RuleShown(msgspec.Struct, frozen=True):
-    """One rule of a policy: an effect, the actions it is about (none: all), and where it begins."""
+    """One rule of a policy: an effect, the actions it is about (none: all), and where it begins.
+
+    `asks` is the group of approvers that has to approve it; "" if nobody has to.
+    """
 
     line: int
     id: str
     effect: str
     actions: tuple[str, ...]
     text: str
+    asks: str
 
 
 class PolicyChecked(msgspec.Struct, frozen=True):
@@ -89,11 +95,17 @@ actions_option = click.option(
 )
 
 
+approvers_option = click.option(
+    "--approvers", type=_FILE, help="The TOML file of the groups that its rules may ask."
+)
+
+
 @policy.command()
 @click.argument("file", type=_FILE)
 @actions_option
+@approvers_option
 @json_option
-def check(file: Path, actions: str, as_json: bool) -> None:
+def check(file: Path, actions: str, approvers: Path | None, as_json: bool) -> None:
     """Check the policy FILE as it will be checked when it is signed: syntax, schema, and that it permits.
 
     What is wrong is said with line and column, and ends with exit code 2.
@@ -101,11 +113,19 @@ def check(file: Path, actions: str, as_json: bool) -> None:
     Example:
       sojourn policy check eu-finance.cedar --actions order.place
     """
-    text = read_policy(file, _actions(actions))
-    document = PolicyDocument(name=file.name, text=text, actions=_actions(actions))
+    groups = tuple(sorted(read_sections(approvers)))
+    text = read_policy(file, _actions(actions), groups)
+    document = PolicyDocument(
+        name=file.name, text=text, actions=_actions(actions), approvers=groups
+    )
     rules = tuple(
         RuleShown(
-            rule.line, rule.id, "permit" if rule.permits else "forbid", rule.actions, rule.text
+            rule.line,
+            rule.id,
+            "permit" if rule.permits else "forbid",
+            rule.actions,
+            rule.text,
+            rule.ask.group if rule.ask else "",
         )
         for rule, *_ in read_rules(document)
     )
@@ -115,7 +135,8 @@ def check(file: Path, actions: str, as_json: bool) -> None:
         for rule in rules:
             about = ", ".join(rule.actions) or "every action"
             named = f' "{rule.id}"' if rule.id else ""
-            say(f"  line {rule.line}: {rule.effect}{named} about {about}")
+            asking = f', if "{rule.asks}" approves' if rule.asks else ""
+            say(f"  line {rule.line}: {rule.effect}{named} about {about}{asking}")
 
     emit(PolicyChecked(file.name, rules), as_json, render)
 
@@ -162,6 +183,7 @@ def check(file: Path, actions: str, as_json: bool) -> None:
     help="[default: 1, or the next]",
 )
 @actions_option
+@approvers_option
 @click.option(
     "--outside-effects", is_flag=True, help="Say that the agent may act outside its zone."
 )
@@ -210,13 +232,14 @@ def _document(
     if issuer is None and old is None:
         raise Misused("nobody is its issuer", remedy="Say whose policy it is with --issuer")
     actions = _actions(given["actions"]) or (old.actions if old else ())
+    groups = _approvers(home, old, given["approvers"])
     cool_down_ms = given["cool_down"]
     return Document(
         issuer=issuer or (old.issuer if old else ""),
         name=given["name"] or (old.name if old else file.stem),
         version=given["version"] or (old.version + 1 if old else 1),
         officers=_officers(home, old, signing, given),
-        cedar=read_policy(file, actions),
+        cedar=read_policy(file, actions, groups),
         not_before_ms=milliseconds(before) if before else time.time_ns() // 1_000_000,
         not_after_ms=milliseconds(after),
         actions=actions,
@@ -224,7 +247,14 @@ def _document(
         outside_effects=given["outside_effects"] or (old is not None and old.outside_effects),
         cool_down_ms=(old.cool_down_ms if old else 0) if cool_down_ms is None else cool_down_ms,
         root=_root(home, old, given),
+        approvers=groups,
     )
+
+
+def _approvers(home: Home, old: Document | None, file: Path | None) -> dict[str, Approvers]:
+    if file is None and old is not None:
+        return old.approvers
+    return declared_approvers(home, read_sections(file))
 
 
 def _officers(

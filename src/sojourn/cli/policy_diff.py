@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from sojourn.cli.approvers_file import read_sections
 from sojourn.cli.documents import read_signed
 from sojourn.cli.home import Home
 from sojourn.cli.introducing import manifest_from
@@ -32,6 +33,7 @@ _SIGNED_STARTS: Final = range(0xA0, 0xC0)
 
 _SAID: Final = {
     "permit": "permits it, by",
+    "ask": "permits it once it is approved, by",
     "forbid": "forbids it, by",
     "unmet": "does not permit it; not met:",
     "no-permit": "has no rule that permits it",
@@ -49,12 +51,16 @@ class AnswerShown(msgspec.Struct, frozen=True):
 
 
 class ChangeShown(msgspec.Struct, frozen=True):
-    """An action that the two decide differently; `example` holds a whole request that shows it."""
+    """An action that the two decide differently; `example` holds a whole request that shows it.
+
+    `approved_by` is the group of approvers with whose approval they do; "" if without any.
+    """
 
     action: str
     example: dict[str, Any]
     old: AnswerShown
     new: AnswerShown
+    approved_by: str
 
 
 class DiffShown(msgspec.Struct, frozen=True):
@@ -77,6 +83,7 @@ class DiffShown(msgspec.Struct, frozen=True):
     help="Only what is asked in this zone, or to travel there; repeatable.  [default: anywhere]",
 )
 @click.option("--actions", default="", help="The application's own actions that Cedar texts name.")
+@click.option("--approvers", type=_FILE, help="The TOML file of the groups that Cedar texts ask.")
 @click.option(
     "--as-zone", is_flag=True, help="Compare as a zone's policy: it judges its guests' actions too."
 )
@@ -89,13 +96,15 @@ def diff(
     new: Path,
     zones: tuple[str, ...],
     actions: str,
+    approvers: Path | None,
     as_zone: bool,
     as_json: bool,
 ) -> int:
     """Say what the policy NEW permits that OLD did not, and what it no longer permits.
 
     Each is a Cedar text or a signed document. For every action that differs there is an example, which both
-    policies were asked. MANIFEST is a file, or the name of a zone known here.
+    policies were asked. MANIFEST is a file, or the name of a zone known here. What is permitted only once somebody
+    approves it is less than what is permitted; groups of approvers are compared by name.
 
     Exit codes:
       0   they permit the same
@@ -107,10 +116,11 @@ def diff(
       sojourn policy diff eu-finance.signed eu-finance-2.cedar --actions order.place
     """
     declared = tuple(part.strip() for part in actions.split(",") if part.strip())
+    groups = tuple(sorted(read_sections(approvers)))
     places = [entity_of(manifest_from(home, each).manifest) for each in zones]
     found = compare(
-        [_document(old, declared)],
-        [_document(new, declared)],
+        [_document(old, declared, groups)],
+        [_document(new, declared, groups)],
         judges_foreign=as_zone,
         zones=places,
     )
@@ -132,13 +142,19 @@ def _exit_code(found: Comparison) -> int:
     return 0 if found.is_exact else _BOUNDED
 
 
-def _document(path: Path, declared: tuple[str, ...]) -> PolicyDocument:
+def _document(path: Path, declared: tuple[str, ...], groups: tuple[str, ...]) -> PolicyDocument:
     """Return the policy in a file. Raises `Misused`; `Rejected` for a signed one that is damaged."""
     start = read_bounded(path, what="policy", limit=_FILE_BYTES_MAX)[:1]
     if start and start[0] in _SIGNED_STARTS:
         document = read_signed(path).document
-        return PolicyDocument(name=path.name, text=document.cedar, actions=document.actions)
-    return PolicyDocument(name=path.name, text=read_policy(path, declared), actions=declared)
+        return PolicyDocument(
+            name=path.name,
+            text=document.cedar,
+            actions=document.actions,
+            approvers=tuple(sorted(document.approvers)),
+        )
+    text = read_policy(path, declared, groups)
+    return PolicyDocument(name=path.name, text=text, actions=declared, approvers=groups)
 
 
 def _change(change: Change) -> ChangeShown:
@@ -147,6 +163,7 @@ def _change(change: Change) -> ChangeShown:
         msgspec.to_builtins(change.example),
         _answer(change.before),
         _answer(change.after),
+        change.approved_by,
     )
 
 
@@ -182,6 +199,8 @@ def _grouped(changes: tuple[Change, ...]) -> dict[tuple[str, ...], list[str]]:
 
 def _told(change: Change) -> Iterator[str]:
     yield from _values(change.example, {**change.before.values, **change.after.values})
+    if change.approved_by:
+        yield f'and "{clean(change.approved_by)}" approved it'
     for label, decision in (("old", change.before), ("new", change.after)):
         rules = ", ".join(clean(rule.title) for rule in decision.rules)
         yield f"{label}: {_SAID[decision.basis]}{_named(decision, rules)}"

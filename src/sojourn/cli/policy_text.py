@@ -12,8 +12,10 @@ __all__ = ["read_policy"]
 _TEXT_CHARS_MAX = 65_536
 
 
-def read_policy(path: Path, actions: Iterable[str] = ()) -> str:
+def read_policy(path: Path, actions: Iterable[str] = (), approvers: Iterable[str] = ()) -> str:
     """Return the policy in a file, checked. `actions` are the application's own that it names.
+
+    `approvers` are the groups that it may ask.
 
     Raises `Misused` as "name:line:column: problem".
     """
@@ -25,5 +27,5 @@ def read_policy(path: Path, actions: Iterable[str] = ()) -> str:
     if len(text) > _TEXT_CHARS_MAX:
         problem = f"the policy {path} has {len(text)} characters, more than {_TEXT_CHARS_MAX}"
         raise Misused(problem, remedy="Part it into several documents")
-    check_policy(text, actions, name=path.name)
+    check_policy(text, actions, name=path.name, approvers=approvers)
     return text

@@ -3,6 +3,7 @@
 import msgspec
 
 from sojourn.cli.output import clean, duration, say, when
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.governance import (
     Document,
     Officers,
@@ -47,6 +48,16 @@ class Compared(msgspec.Struct, frozen=True):
     exact: bool
 
 
+class ApproversShown(msgspec.Struct, frozen=True):
+    """A group of approvers: keys in hexadecimal, how many it takes, and when another may approve too."""
+
+    keys: tuple[str, ...]
+    needed: int
+    lasts_ms: int
+    escalate_to: str | None
+    after_ms: int
+
+
 class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
     """A signed document. Keys are hexadecimal, times milliseconds since 1970; `signed_by` fingerprints.
 
@@ -69,6 +80,7 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
     cool_down_ms: int
     actions: tuple[str, ...]
     outside_effects: bool
+    approvers: dict[str, ApproversShown]
     signed_by: tuple[str, ...]
     needed: int | None
     needed_of: str | None
@@ -95,7 +107,7 @@ def check_follows(signed: SignedDocument, old: Document | None) -> None:
         raise Rejected(problem, reason="rollback", where="document.version")
     signers, _ = _signers(new, old)
     check_threshold(Kind.DOCUMENT, digest_of(new), signed.seals, signers, 0, where="document")
-    new.check_signers()
+    new.check()
 
 
 def _signers(new: Document, old: Document | None) -> tuple[Officers | Root, int]:
@@ -122,12 +134,18 @@ def document_shown(signed: SignedDocument, old: Document | None = None) -> Docum
         cool_down_ms=document.cool_down_ms,
         actions=document.actions,
         outside_effects=document.outside_effects,
+        approvers={name: _approvers_shown(group) for name, group in document.approvers.items()},
         signed_by=tuple(key_text(seal.signer) for seal in signed.seals),
         needed=needed if is_known else None,
         needed_of=_called(signers, old) if is_known else None,
         compared=_compared(old, document) if old else None,
         cedar=document.cedar,
     )
+
+
+def _approvers_shown(group: Approvers) -> ApproversShown:
+    keys = tuple(key.hex() for key in group.keys)
+    return ApproversShown(keys, group.needed, group.lasts_ms, group.escalate_to, group.after_ms)
 
 
 def _called(signers: Officers | Root, old: Document | None) -> str:
@@ -137,7 +155,12 @@ def _called(signers: Officers | Root, old: Document | None) -> str:
 
 def _compared(old: Document, new: Document) -> Compared:
     before, after = (
-        PolicyDocument(name=f"version {each.version}", text=each.cedar, actions=each.actions)
+        PolicyDocument(
+            name=f"version {each.version}",
+            text=each.cedar,
+            actions=each.actions,
+            approvers=tuple(sorted(each.approvers)),
+        )
         for each in (old, new)
     )
     found = compare([before], [after])
@@ -168,11 +191,21 @@ def render_document(shown: DocumentShown) -> None:
     render_compared(shown)
     if shown.actions:
         say(f"  actions    {', '.join(shown.actions)}")
+    for name, group in sorted(shown.approvers.items()):
+        say(f"  approvers  {clean(name)}: {_group(group)}")
     if shown.outside_effects:
         say("  lets the agent act outside its zone")
     say("")
     for line in shown.cedar.strip().splitlines():
         say(f"  {clean(line)}")
+
+
+def _group(group: ApproversShown) -> str:
+    more = ""
+    if group.escalate_to is not None:
+        more = f"; after {duration(group.after_ms)} {clean(group.escalate_to)} too"
+    lasts = f"for {duration(group.lasts_ms)}"
+    return f"{group.needed} of {len(group.keys)}, {lasts}{more}: {', '.join(group.keys)}"
 
 
 def _standing(shown: DocumentShown) -> str:

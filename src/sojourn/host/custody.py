@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import check_affordable, spend
 from sojourn.core.agent.eligibility import Eligibility
 from sojourn.core.agent.record import AgentRecord
@@ -19,16 +20,24 @@ from sojourn.core.agent.transition import Transition, TransitionKind, check_unhi
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
-from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import child
+from sojourn.core.protocol.asking import (
+    ApprovalDeclined,
+    Unapproved,
+    check_approved,
+    pending,
+    verdict_on,
+)
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.messages import Evidence, Intent, Proposal
+from sojourn.core.protocol.messages import Declined, Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
+from sojourn.host.binding import newest_head
 from sojourn.host.inbox import Inbox
 from sojourn.host.leases import PATIENCE_LEASES
+from sojourn.host.petitions import Petitions
 from sojourn.host.travel import Departure
 from sojourn.runtime import clock, ports
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
@@ -49,8 +58,17 @@ _ATTEMPT_S: Final = CLOCK_SKEW_MS / 2000
 """A proposal is given up when it is too old to be voted for."""
 _RETRY_S: Final = 0.1
 _RETRY_S_MAX: Final = 1.0
+_SAID_NO: Final = frozenset({"denied", ApprovalDeclined.code})
 _NEVER: Final = frozenset(
-    {"denied", "bad-change", "over-budget", "miscounted", "bad-status", "missing-children"}
+    {
+        "denied",
+        "bad-change",
+        "over-budget",
+        "miscounted",
+        "bad-status",
+        "missing-children",
+        "no-petition",
+    }
 )
 """Reasons for which the same proposal will never be voted for."""
 
@@ -64,6 +82,7 @@ class AgentCustody:
         self.fence = head.record.custody.fence
         self._lock = asyncio.Lock()
         self._inbox = Inbox(host, self, mail)
+        self._petitions = Petitions(host, self, mail)
         self._stall = ""
         self._sealed: list[bytes] = []
         self._began_ms = 0
@@ -101,7 +120,19 @@ class AgentCustody:
 
     async def intend(self, intent: ports.Intent, draft: ports.Draft) -> ports.Permit:
         """Ask the gate here, then the anchors; return once the intent is final."""
-        shown = Intent(
+        shown = self._shown(intent)
+        if intent.petition is not None:
+            self._petitions.drop(digest_of(intent.petition))
+        eligibility = msgspec.structs.replace(self._spent(draft), last_decision=digest_of(shown))
+        record = self._journaled(draft, eligibility)
+        evidence = Evidence(intent=shown, petition=intent.petition, approvals=intent.approvals)
+        permit = await self._ask_gate(evidence, record)
+        blocks = tuple(draft.blocks.values())
+        await self.decide(TransitionKind.INTEND, record, blocks=blocks, evidence=evidence)
+        return permit
+
+    def _shown(self, intent: ports.Intent) -> Intent:
+        return Intent(
             step=intent.step,
             action=intent.action,
             effect=intent.effect,
@@ -110,37 +141,33 @@ class AgentCustody:
             labels=self.record.memory.labels(),
             cost_micros=intent.cost_micros,
             tokens=intent.tokens,
+            petition=digest_of(intent.petition) if intent.petition else None,
         )
-        permit = await self._ask_gate(shown)
-        eligibility = msgspec.structs.replace(self._spent(draft), last_decision=digest_of(shown))
-        memory = msgspec.structs.replace(self.record.memory, journal=draft.memory.journal)
-        record = child(
-            self.record, self.head.certificate.slot, memory=memory, eligibility=eligibility
-        )
-        await self.decide(
-            TransitionKind.INTEND,
-            record,
-            blocks=tuple(draft.blocks.values()),
-            evidence=Evidence(intent=shown),
-        )
-        return permit
 
-    async def _ask_gate(self, intent: Intent) -> ports.Permit:
-        """Judge an intent as the anchors will: its budgets, policies of agent and zone, then trust."""
-        host, record, now_ms = self._host, self.record, clock.wall_ms()
-        if record.eligibility.is_quarantined:
+    def _journaled(self, draft: ports.Draft, eligibility: Eligibility) -> AgentRecord:
+        """Return the next record, of which memory changes in the journal alone."""
+        memory = msgspec.structs.replace(self.record.memory, journal=draft.memory.journal)
+        slot = self.head.certificate.slot
+        return child(self.record, slot, memory=memory, eligibility=eligibility)
+
+    def _check_not_quarantined(self) -> None:
+        if self.record.eligibility.is_alone:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
+
+    async def _ask_gate(self, evidence: Evidence, after: AgentRecord) -> ports.Permit:
+        """Judge an intent as the anchors will: budgets, policies of agent and zone, approvals, then trust."""
+        host, record, now_ms = self._host, self.record, clock.wall_ms()
+        intent, petition = evidence.intent, evidence.petition
+        assert intent is not None
+        self._check_not_quarantined()
         check_affordable(TransitionKind.INTEND, record, intent.declared)
         governing = await host.outlook.governing(record, now_ms)
-        context = RequestContext(
-            effect=intent.effect,
-            step=intent.step,
-            labels=intent.labels,
-            cost_micros=intent.cost_micros,
-        )
-        here = host.manifest
-        verdict = permission.ask(record, governing, intent.action, here, here, context, host.memo)
-        permission.check_permitted(verdict)
+        verdict = verdict_on(intent, record, governing, host.manifest, host.memo)
+        answers = evidence.approvals
+        try:
+            check_approved(verdict, intent, record, after, governing, petition, answers, now_ms)
+        except Rejected as error:  # what people approved is not what would be done by now
+            raise Unapproved(error.problem) from None
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, intent.action, endorsements, now_ms)
         return ports.Permit(
@@ -150,6 +177,28 @@ class AgentCustody:
                 for rule in each.decision.rules
             )
         )
+
+    async def petition(self, intent: ports.Intent) -> Petition:
+        """Return what people are to be asked about an intent, as of now."""
+        self._check_not_quarantined()
+        return await self._petitions.make(self._shown(intent))
+
+    async def ask(self, petition: Petition, draft: ports.Draft) -> None:
+        """Put a petition into the record; return once that is final."""
+        before = self.record.eligibility
+        petitions = (*before.petitions, pending(petition))
+        record = self._journaled(draft, msgspec.structs.replace(before, petitions=petitions))
+        blocks, evidence = tuple(draft.blocks.values()), Evidence(petition=petition)
+        await self.decide(TransitionKind.ASK, record, blocks=blocks, evidence=evidence)
+        log.info("asks", agent=self.agent.hex()[:12], action=petition.action, step=petition.step)
+
+    async def answered(self, petition: Petition) -> tuple[SignedApproval, ...]:
+        """Wait until a petition is approved, and return enough approvals."""
+        return await self._petitions.answered(petition)
+
+    def withdraw(self, petition: bytes) -> None:
+        """Let a petition be dropped from the record with the next step."""
+        self._petitions.drop(petition)
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here."""
@@ -186,6 +235,14 @@ class AgentCustody:
         """Take a line of the agent's output."""
         log.info("agent output", agent=self.agent.hex()[:12], source=source, text=text)
 
+    async def check_newest(self) -> None:
+        """Raise `LeaseLost` if the agent has gone on without this host: an anchor says so, and shows it."""
+        async with self._lock:  # what is being decided here is ours
+            head = await newest_head(self._host, self.agent)
+            if head is not None and head.record.version > self.record.version:
+                kind, version = head.transition.kind, head.record.version
+                raise LeaseLost(f"a {kind} was decided meanwhile, at version {version}")
+
     # --- deciding -------------------------------------------------------------------------------------
 
     def _spent(self, draft: ports.Draft) -> Eligibility:
@@ -193,7 +250,10 @@ class AgentCustody:
         budgets = spend(before.budgets, draft.spent)
         status = before.status if draft.status is None else draft.status
         wake = before.wake if draft.status is None else draft.wake
-        return msgspec.structs.replace(before, budgets=budgets, status=status, wake=wake)
+        petitions = self._petitions.remaining()
+        return msgspec.structs.replace(
+            before, budgets=budgets, status=status, wake=wake, petitions=petitions
+        )
 
     async def decide(
         self,
@@ -213,13 +273,13 @@ class AgentCustody:
             if not is_small:
                 await self._host.zone.put_all(blocks)
             self._began_ms = clock.boot_ms()
+            self._sealed.clear()  # what was given up before is not what is wanted now
             while True:
                 proposal = await self._host.signer.proposal(kind, self.head, record, evidence)
                 self._sealed.append(proposal.transition.digest)
                 done = await self._attempts(proposal, blocks if is_small else ())
                 if done is not None:
                     self.head = done
-                    self._sealed.clear()
                     return done
 
     async def _attempts(self, proposal: Proposal, blocks: tuple[bytes, ...]) -> Certified | None:
@@ -282,10 +342,18 @@ class AgentCustody:
 
     def _check_hopeless(self, stalled: Stalled) -> None:
         """Raise if more than f anchors say that this will never do: then at least one correct one does."""
-        final = [d for d in stalled.declined.values() if not d.for_now and d.reason in _NEVER]
+        final = [each for each in stalled.declined.values() if _is_final(each)]
         if len(final) <= self._host.manifest.f:
             return
         problem = final[0].problem
-        if final[0].reason == "denied":
+        if final[0].reason in _SAID_NO:
             raise Denied(problem)
+        if final[0].reason == "no-petition":
+            raise LeaseLost(f"it has to be asked anew: {problem}")
         raise Rejected(problem, reason=final[0].reason, where="transition")
+
+
+def _is_final(declined: Declined) -> bool:
+    """Tell whether an anchor says that this will never do: by rule, or since it knows of an approver's no."""
+    is_never = not declined.for_now and declined.reason in _NEVER
+    return is_never or declined.reason == ApprovalDeclined.code

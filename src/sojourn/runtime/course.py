@@ -1,27 +1,36 @@
 """The course of `run`: how far it has come, and what a resume needs to get there again."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.compartments import Snapshot
 from sojourn.runtime.frames import Start
-from sojourn.runtime.records import SEGMENTS_MAX, Resume, Segment
+from sojourn.runtime.records import REPLAY_RECORDS_MAX, SEGMENTS_MAX, Resume, Segment
 
 __all__ = ["Arguments", "Course"]
+
+_REMEDY: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """A `Segment` whose memory may not be saved yet."""
+    """A `Segment` whose memory may not be saved yet.
+
+    `start_during` and `stop_during` are the writings that were under way when it began and ended: of each the host's
+    record, if one comes of it, lies before.
+    """
 
     memory: Snapshot
     start: int
     stop: int | None = None
     turn: int | None = None
+    start_during: set[int] = field(default_factory=set)
+    stop_during: set[int] = field(default_factory=set)
 
 
 class Course:
@@ -41,6 +50,9 @@ class Course:
         self._drawn = 0
         self._earlier = self._count_earlier()
         self._agent = start.agent
+        self._has_warned = False
+        self._writings = 0
+        self._writing: set[int] = set()
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -51,6 +63,44 @@ class Course:
     def records_to_replay(self) -> int:
         """How many records a resume would replay now."""
         return self._earlier + self.length - self._stretches[-1].start
+
+    def check_room(self) -> None:
+        """Raise `Misused` if the code has made too many records since its last restart point."""
+        if self.records_to_replay >= REPLAY_RECORDS_MAX:
+            problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
+            raise Misused(problem, remedy=_REMEDY)
+
+    def count_record(self) -> str:
+        """Count a record that the code has made; return what is to be warned of, once, or ""."""
+        self.length += 1
+        if self.records_to_replay <= RUN_RECORDS_WARN or self._has_warned:
+            return ""
+        self._has_warned = True
+        return f"a resume would replay more than {RUN_RECORDS_WARN} records. {_REMEDY}"
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether a stretch began or ended while the host's side may write a record that lies before."""
+        return any(each.start_during or each.stop_during for each in self._stretches)
+
+    def begin_writing(self) -> int:
+        """Note that the host's side may write a record now, and return what to end that with."""
+        self._writings += 1
+        self._writing.add(self._writings)
+        return self._writings
+
+    def end_writing(self, writing: int, *, is_written: bool) -> None:
+        """Count the record that the host's side has written, if it has, where it stands."""
+        self._writing.discard(writing)
+        self.length += is_written
+        for each in self._stretches:
+            if writing in each.start_during:
+                each.start_during.discard(writing)
+                each.start += is_written
+            if writing in each.stop_during and each.stop is not None:
+                each.stop_during.discard(writing)
+                each.stop += is_written
+        self._earlier = self._count_earlier()
 
     def next_call(self) -> int:
         """Return the number of the call that the code makes."""
@@ -68,7 +118,7 @@ class Course:
         """Put the restart point here: `run` begins with these arguments."""
         self.arguments = arguments
         self._run += anew
-        self._stretches = [_Stretch(memory, self.length)]
+        self._stretches = [self._stretch(memory)]
         self._earlier = 0
         self.enter_segment(0)
 
@@ -82,11 +132,16 @@ class Course:
                 problem = f"run has more than {SEGMENTS_MAX - 1} durable loops one after another"
                 raise Misused(problem, remedy="Go on with ctx.restart(...) between some of them")
             self._stretches[-1].stop = self.length - 1
-            self._stretches.append(_Stretch(memory, self.length, turn=turn))
+            self._stretches[-1].stop_during = set(self._writing)
+            self._stretches.append(self._stretch(memory, turn))
             self._earlier = self._count_earlier()
         else:
-            self._stretches[segment] = _Stretch(memory, self.length, turn=turn)
+            self._stretches[segment] = self._stretch(memory, turn)
         self.enter_segment(segment)
+
+    def _stretch(self, memory: Snapshot, turn: int | None = None) -> _Stretch:
+        """Return the stretch that begins here."""
+        return _Stretch(memory, self.length, turn=turn, start_during=set(self._writing))
 
     def turn_of(self, segment: int) -> int | None:
         """Return the turn at which a segment stands behind its loop; None behind the loop's end."""

@@ -13,18 +13,18 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
-
-import msgspec
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sojourn.core.base.encoding import Value
-from sojourn.core.base.errors import BudgetExhausted, Denied, Refused, Rejected
+from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import (
     PARCEL_BYTES,
     Answer,
+    Ask,
+    Await,
     Block,
     Broke,
     Commit,
@@ -41,9 +41,7 @@ from sojourn.runtime.frames import (
     Listen,
     Mail,
     Perform,
-    Permitted,
     Places,
-    Problem,
     Question,
     Recall,
     Remark,
@@ -53,9 +51,11 @@ from sojourn.runtime.frames import (
     Sleep,
     Start,
     Survey,
+    Withdraw,
     decode_from_agent,
     encode_frame,
 )
+from sojourn.runtime.gating import Gate, problem_of
 from sojourn.runtime.holdings import Holdings
 from sojourn.runtime.journal import Journal, at_hand
 from sojourn.runtime.ports import Channel, Custodian, Message
@@ -108,7 +108,7 @@ class _Batch(NamedTuple):
     kept: dict[bytes, bytes]
 
 
-_Proposal: TypeAlias = _Batch | Intend | Depart | Rest | Broke | Diverged | None
+_Proposal: TypeAlias = _Batch | Intend | Ask | Depart | Rest | Broke | Diverged | None
 """What changes or ends the journal; None means that the agent's side is gone."""
 
 
@@ -137,6 +137,7 @@ class Execution:
         self._group: asyncio.TaskGroup
         self._questions: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[Ending]
+        self._gate: Gate
         self._remarks = 0
         self._rest: Rest | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
@@ -163,6 +164,7 @@ class Execution:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
         self._proposer = Proposer(self._custodian, journal, self._holdings)
+        self._gate = Gate(self._custodian, self._proposer)
         await self._start(journal, fresh=is_fresh)
         return await self._serve()
 
@@ -262,7 +264,7 @@ class Execution:
         match frame:
             case Commit():
                 self._enqueue(_Batch(frame, self._holdings.take()))
-            case Intend() | Depart() | Broke() | Diverged():
+            case Intend() | Ask() | Depart() | Broke() | Diverged():
                 self._enqueue(frame)
             case Rest():
                 self._stir()
@@ -275,7 +277,16 @@ class Execution:
                 self._holdings.keep(frame.blocks)
             case Remark():
                 self._remark(frame.text)
-            case Perform() | Fetch() | Recall() | Sleep() | Listen() | Survey():
+            case (
+                Await()
+                | Withdraw()
+                | Perform()
+                | Fetch()
+                | Recall()
+                | Sleep()
+                | Listen()
+                | Survey()
+            ):
                 self._ask(frame)
             case _:
                 kind = type(frame).__name__
@@ -317,18 +328,20 @@ class Execution:
             self._queue.put_nowait(Broke(failure=failure_of(error)))
 
     async def _answer_one(self, question: Question) -> None:
+        answer: Answer
         match question:
+            case Await():
+                answer = await self._gate.wait(question.petition)
+            case Withdraw():
+                answer = self._gate.withdraw(question.petition)
             case Perform():
                 self._proposer.check_may_act()
-                answer: Answer = Done()
+                answer = Done()
             case Fetch():
                 self._holdings.check_own((question.digest,))
                 answer = Block(data=await self._serve_block(question.digest))
             case Recall():
-                for named in question.digests:
-                    self._holdings.check_own((named,))
-                    await self._serve_block(named)
-                answer = Done()
+                answer = await self._recall(question.digests)
             case Sleep():
                 await self._custodian.sleep_until(question.until_ms)
                 answer = Done()
@@ -341,6 +354,12 @@ class Execution:
         if isinstance(question, Sleep | Listen):
             self._stir()
         await self._reply(question, answer)
+
+    async def _recall(self, digests: tuple[bytes, ...]) -> Done:
+        for named in digests:
+            self._holdings.check_own((named,))
+            await self._serve_block(named)
+        return Done()
 
     async def _serve_block(self, named: bytes) -> bytes:
         """Return a block of the agent's own; what it links to is its own from now on."""
@@ -377,10 +396,12 @@ class Execution:
         match proposal:
             case _Batch(frame, kept):
                 await self._commit(frame, kept)
-            case Intend() | Depart() if self._is_spent:
+            case Intend() | Ask() | Depart() if self._gate.is_spent:
                 pass  # it is called again when the agent goes on
             case Intend():
-                await self._reply(proposal, await self._intend(proposal))
+                await self._reply(proposal, await self._gate.intend(proposal))
+            case Ask():
+                await self._reply(proposal, await self._gate.ask(proposal))
             case Depart():
                 await self._depart(proposal)
             case Rest() if proposal is self._rest:
@@ -395,30 +416,18 @@ class Execution:
 
     async def _commit(self, frame: Commit, kept: dict[bytes, bytes]) -> None:
         await self._proposer.commit(frame, kept)
-        await self._reply(frame, Done(is_spent=self._is_spent))
+        await self._reply(frame, Done(is_spent=self._gate.is_spent))
         if frame.resume.ended is not None:
             self._end(await self._ending(self._proposer.journal))
         elif frame.rest is not None:
             text = self._custodian.record.eligibility.describe()
             self._end(Ending(how=How.RESTING, text=text))
 
-    @property
-    def _is_spent(self) -> bool:
-        return self._custodian.record.eligibility.is_exhausted
-
-    async def _intend(self, frame: Intend) -> Answer:
-        try:
-            key = await self._proposer.intend(frame)
-            return Permitted(key=key, is_spent=self._is_spent)
-        except Denied as denied:
-            await self._proposer.deny(frame, denied)
-            return msgspec.structs.replace(_problem(denied), is_spent=self._is_spent)
-
     async def _depart(self, frame: Depart) -> None:
         try:
             await self._proposer.depart(frame.zone)
         except (Denied, Refused) as stays:
-            await self._reply(frame, _problem(stays))
+            await self._reply(frame, problem_of(stays))
         else:
             self._end(Ending(how=How.DEPARTED))
 
@@ -431,15 +440,6 @@ class Execution:
 
     async def _send(self, frame: FromHost) -> None:
         await self._channel.send(encode_frame(frame))
-
-
-def _problem(error: Denied | Refused) -> Problem:
-    cause: Literal["denied", "refused", "exhausted"]
-    if isinstance(error, BudgetExhausted):
-        cause = "exhausted"
-    else:
-        cause = "denied" if isinstance(error, Denied) else "refused"
-    return Problem(cause=cause, problem=error.problem, remedy=error.remedy)
 
 
 def _parcels(records: list[bytes]) -> list[list[bytes]]:

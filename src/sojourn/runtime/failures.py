@@ -3,11 +3,11 @@
 import traceback
 from typing import Final
 
-from sojourn.core.base.errors import BudgetExhausted, Denied, SojournError
+from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
 from sojourn.runtime.errors import StepFailed, UncertainOutcome
 from sojourn.runtime.records import Failure
 
-__all__ = ["exception_of", "failure_of"]
+__all__ = ["exception_of", "failure_of", "stuck"]
 
 FRAMES_MAX: Final = 12
 TRACE_CHARS_MAX: Final = 8_192
@@ -66,3 +66,11 @@ def exception_of(failure: Failure, step: str, attempts: int) -> Exception:
             return UncertainOutcome(step, failure.message)
         case "failed":
             return StepFailed(step, failure.kind, failure.message, attempts)
+
+
+def stuck() -> Misused:
+    """Return the error for code that nothing will drive again."""
+    return Misused(
+        "run waits for something that nothing will bring: no step, sleep or message is under way",
+        remedy="Wait for a step, a message or ctx.sleep",
+    )

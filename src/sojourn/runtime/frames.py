@@ -1,7 +1,7 @@
 """What the two sides of an execution tell each other, whatever the substrate.
 
 The agent's side numbers its questions; each is answered by one `Reply` with that number, in any order.
-`Commit`, `Intend`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them one at
+`Commit`, `Ask`, `Intend`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them one at
 a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
@@ -10,18 +10,22 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import Failure, Resume, Roots
+from sojourn.runtime.records import RECORD_BYTES_MAX, Failure, Resume, Roots
 
 __all__ = [
     "FRAME_BYTES_MAX",
     "PARCEL_BYTES",
     "RECALL_MAX",
+    "SPELLED_BYTES_MAX",
     "Answer",
+    "Ask",
+    "Await",
     "Block",
     "Broke",
     "Commit",
@@ -41,6 +45,7 @@ __all__ = [
     "Mail",
     "Perform",
     "Permitted",
+    "Petitioned",
     "Places",
     "Problem",
     "Question",
@@ -52,7 +57,9 @@ __all__ = [
     "Sleep",
     "Start",
     "Survey",
+    "Unapproved",
     "Unfit",
+    "Withdraw",
     "decode_from_agent",
     "decode_from_host",
     "encode_frame",
@@ -63,6 +70,8 @@ PARCEL_BYTES: Final = FRAME_BYTES_MAX // 4
 """Where a series of blocks or records is parted into frames. What goes beyond it is one of them."""
 RECALL_MAX: Final = 4096
 """Blocks named in one question."""
+SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
+"""The arguments of an action that people are asked about: they are shown all of it."""
 
 
 class _Frame(Value, tag_field="kind", tag=True):
@@ -171,7 +180,10 @@ class Commit(_Question):
 
 
 class Intend(_Question):
-    """Ask the gate for an action; once permitted, the intent is final in the journal."""
+    """Ask the gate for an action; once permitted, the intent is final in the journal.
+
+    `petition` is the one that was approved, if there is one.
+    """
 
     call: Count
     step: Name
@@ -180,6 +192,32 @@ class Intend(_Question):
     effect: Literal["idempotent", "once"]
     cost_micros: Count = 0
     tokens: Count = 0
+    petition: Petition | None = None
+
+
+class Ask(_Question):
+    """Ask people to approve an action that the gate permits only so. `spelled` are the arguments' bytes."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    action: Name
+    effect: Literal["idempotent", "once"]
+    spelled: Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
+    cost_micros: Count = 0
+    tokens: Count = 0
+
+
+class Await(_Question):
+    """Ask to be told, by `Done`, when people have answered a petition: the gate, asked again, says what."""
+
+    petition: Petition
+
+
+class Withdraw(_Question):
+    """Say that nobody waits for the answer to this petition any more."""
+
+    petition: Digest
 
 
 class Perform(_Question):
@@ -227,6 +265,17 @@ class Done(_Frame):
     is_spent: bool = False
 
 
+class Unapproved(_Frame):
+    """The policies permit it only together with an approval: `Ask` for one."""
+
+
+class Petitioned(_Frame):
+    """People are asked: the petition is final in the journal. `is_spent` as for `Done`."""
+
+    petition: Petition
+    is_spent: bool = False
+
+
 class Permitted(_Frame):
     """The intent is final: the effect may be had under this key. `is_spent` as for `Done`."""
 
@@ -261,7 +310,7 @@ class Problem(_Frame):
     is_spent: bool = False
 
 
-Answer: TypeAlias = Done | Permitted | Block | Mail | Places | Problem
+Answer: TypeAlias = Done | Permitted | Unapproved | Petitioned | Block | Mail | Places | Problem
 
 
 class Reply(_Frame):
@@ -271,7 +320,20 @@ class Reply(_Frame):
     answer: Answer
 
 
-Question: TypeAlias = Commit | Intend | Perform | Depart | Fetch | Recall | Sleep | Listen | Survey
+Question: TypeAlias = (
+    Commit
+    | Intend
+    | Ask
+    | Await
+    | Withdraw
+    | Perform
+    | Depart
+    | Fetch
+    | Recall
+    | Sleep
+    | Listen
+    | Survey
+)
 FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Broke | Rest | Loaded | Unfit
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 

@@ -1,17 +1,37 @@
-"""Performing a step, live: gate, intent, lease, attempts and outcome, in that order (protocol §10)."""
+"""Performing a step, live: gate, intent, lease, attempts and outcome, in that order (protocol §10).
+
+Where the gate permits it only together with an approval, people are asked first, and the gate again when they have
+answered.
+"""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.budgets import COST_MICROS, PRICED, STEPS, TOKENS
+from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.runtime.errors import TerminalError
 from sojourn.runtime.failures import exception_of, failure_of
-from sojourn.runtime.frames import Answer, Done, Intend, Perform, Permitted, Problem
+from sojourn.runtime.frames import (
+    SPELLED_BYTES_MAX,
+    Answer,
+    Ask,
+    Await,
+    Done,
+    Intend,
+    Perform,
+    Permitted,
+    Petitioned,
+    Problem,
+    Unapproved,
+    Withdraw,
+)
 from sojourn.runtime.operations import Operation
-from sojourn.runtime.records import Denial, Failure, Intended, Outcome, Record, encode_record
+from sojourn.runtime.records import Asked, Denial, Failure, Intended, Outcome, Record, encode_record
 from sojourn.runtime.steps import Step, effect_key, used
-from sojourn.runtime.typed import digest_of_arguments, from_plain, to_plain
+from sojourn.runtime.typed import digest_of_arguments, from_plain, spelled_arguments, to_plain
 
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
@@ -41,6 +61,7 @@ class PerformStep(Operation):
         self._kwargs = kwargs
         self._key: str | None = None
         self._denial: Failure | None = None
+        self._petition: Petition | None = None
         self._is_asked = False
         self._lacking: BudgetExhausted | None = None
         self._used: dict[str, int] = {}
@@ -64,7 +85,7 @@ class PerformStep(Operation):
 
     def accepts(self, record: Record) -> bool:
         """Tell whether it is of the same step with the same arguments."""
-        if not isinstance(record, Outcome | Intended | Denial):
+        if not isinstance(record, Outcome | Asked | Intended | Denial):
             return False
         is_ruled = self._key is not None or self._denial is not None
         if not isinstance(record, Outcome) and (not self.is_effect or is_ruled):
@@ -73,6 +94,9 @@ class PerformStep(Operation):
 
     def deliver(self, record: Record) -> bool:
         """Give the code the step's result, or raise its failure in the code."""
+        if isinstance(record, Asked):
+            self._petition = record.petition
+            return False
         if isinstance(record, Intended):
             self._key = record.key
             return False
@@ -114,18 +138,7 @@ class PerformStep(Operation):
             self._attempt()
         elif self._key is None:
             self._is_asked = True
-            declared = self._declared
-            self.session.ask(
-                Intend,
-                self._decided,
-                call=self.call,
-                step=self._step.name,
-                arguments=self.arguments,
-                action=self._step.action,
-                effect=self._step.effect,
-                cost_micros=declared.get(COST_MICROS, 0),
-                tokens=declared.get(TOKENS, 0),
-            )
+            self._get_permitted()
         elif self._step.effect == "idempotent":
             self._check_lease()
         else:
@@ -136,26 +149,95 @@ class PerformStep(Operation):
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
         if self._task is not None and not self.is_effect:
             self._task.cancel()
+        if self._petition is not None and self._key is None and not self.session.is_over:
+            self.session.ask(Withdraw, lambda _: None, petition=digest_of(self._petition))
+
+    def _get_permitted(self) -> None:
+        """Ask the gate, or go on waiting for an approval."""
+        if self._petition is None:
+            self._ask_gate(Intend, self._decided)
+        else:
+            self._wait_approval()
+
+    def _ask_gate(
+        self, form: type[Intend | Ask], on_answer: Callable[[Answer], None], **more: Any
+    ) -> None:
+        """Ask what the host's side writes a record about, unless people have to be asked first."""
+        course, declared = self.session.course, self._declared
+        writing = course.begin_writing()
+
+        def hand_on(answer: Answer) -> None:
+            is_written = not isinstance(answer, Unapproved)
+            course.end_writing(writing, is_written=is_written)
+            on_answer(answer)
+            self.session.go_on()
+
+        self.session.ask(
+            form,
+            hand_on,
+            call=self.call,
+            step=self._step.name,
+            arguments=self.arguments,
+            action=self._step.action,
+            effect=self._step.effect,
+            cost_micros=declared.get(COST_MICROS, 0),
+            tokens=declared.get(TOKENS, 0),
+            **more,
+        )
 
     def _decided(self, answer: Answer) -> None:
-        self.session.count_ruling()
+        if isinstance(answer, Problem):
+            self._note_denied(answer)
+        elif isinstance(answer, Unapproved):
+            self._ask_people()
+        else:
+            assert isinstance(answer, Permitted)
+            self._key = answer.key
+            self.session.allowance.use_up(self._declared)
+            self._note_spent(answer)
+            self._check_lease()
+
+    def _ask_people(self) -> None:
+        """Ask for an approval, unless the code has cancelled the call meanwhile."""
+        what = f"an argument of step {self._step.name!r}"
+        spelled = spelled_arguments(self._args, self._kwargs, what=what)
+        if len(spelled) > SPELLED_BYTES_MAX:
+            problem = f"{len(spelled)} bytes of arguments are more than people can be asked about"
+            remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
+            self._fail(_refusal("denied", problem, remedy))
+        elif not self.future.done():
+            self._ask_gate(Ask, self._asked, spelled=spelled)
+
+    def _asked(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
             self._note_denied(answer)
             return
-        assert isinstance(answer, Permitted)
-        self._key = answer.key
-        self.session.allowance.use_up(self._declared)
-        if answer.is_spent:
-            self.session.allowance.note_spent()
-        self._check_lease()
+        assert isinstance(answer, Petitioned)
+        self._petition = answer.petition
+        self._note_spent(answer)
+        if self.future.done():
+            self.abandon()
+        else:
+            self._wait_approval()
+
+    def _wait_approval(self) -> None:
+        self.session.ask(Await, self._answered, petition=self._petition)
+
+    def _answered(self, answer: Answer) -> None:
+        assert isinstance(answer, Done)
+        if not self.future.done():
+            self._ask_gate(Intend, self._decided, petition=self._petition)
 
     def _note_denied(self, answer: Problem) -> None:
         """Tell the code; that it was denied is a record already, and took a step of its own (protocol §10.2)."""
         self.session.allowance.use_up({STEPS: 1})
-        if answer.is_spent:
-            self.session.allowance.note_spent()
+        self._note_spent(answer)
         assert answer.cause != "refused", "only a move is refused"
         self._fail(_refusal(answer.cause, answer.problem, answer.remedy))
+
+    def _note_spent(self, answer: Permitted | Petitioned | Problem) -> None:
+        if answer.is_spent:
+            self.session.allowance.note_spent()
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""

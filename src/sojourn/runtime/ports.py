@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
@@ -68,7 +69,8 @@ class Intent(Value):
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
     expects the intent to have; keys never repeat, since a version is decided once. `cost_micros` and `tokens` are
-    the most that it is to cost.
+    the most that it is to cost; `petition` and `approvals` what people were asked and answered, where the policies
+    want that.
     """
 
     key: Name
@@ -78,6 +80,8 @@ class Intent(Value):
     arguments: Digest
     cost_micros: Count = 0
     tokens: Count = 0
+    petition: Petition | None = None
+    approvals: tuple[SignedApproval, ...] = ()
 
 
 class Permit(Value):
@@ -112,9 +116,28 @@ class Custodian(Protocol):
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask the gate here and the anchors' quorum; return once the intent is final.
 
-        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`
-        (`BudgetExhausted` where the agent cannot pay for it), and then nothing has changed; `LeaseLost`.
+        Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`, and
+        then nothing has changed: `BudgetExhausted` where the agent cannot pay for it, `Unapproved` where people have
+        to be asked; `LeaseLost`.
         """
+
+    async def petition(self, intent: Intent) -> Petition:
+        """Return what people are to be asked about an intent, as of now. Raises `Denied` if it is no use."""
+
+    async def ask(self, petition: Petition, draft: Draft) -> None:
+        """Put a petition made just now into the record; return once that is final.
+
+        `draft` is as for `intend`. Raises `Denied`, and then nothing has changed; `LeaseLost`.
+        """
+
+    async def answered(self, petition: Petition) -> tuple[SignedApproval, ...]:
+        """Wait until a petition is approved, however long that takes, and return enough approvals.
+
+        Raises `Denied` when it is declined, has expired or is not pending.
+        """
+
+    def withdraw(self, petition: bytes) -> None:
+        """Let a petition, by its digest, be dropped from the record with the next step."""
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here, this one included."""

@@ -11,18 +11,21 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
-from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.digests import ZERO, cid_text, digest
+from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.frames import Commit, Intend, Rest
+from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
+    Asked,
     Considered,
     Denial,
     Failure,
@@ -33,7 +36,7 @@ from sojourn.runtime.records import (
     parse_record,
 )
 
-__all__ = ["Proposer"]
+__all__ = ["Proposer", "read_spelled"]
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
@@ -62,7 +65,7 @@ class Proposer:
         The gate is not asked again for it; in quarantine it waits all the same (protocol §8.7).
         """
         self.check_lease()
-        if self._custodian.record.eligibility.is_quarantined:
+        if self._custodian.record.eligibility.is_alone:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
 
     async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
@@ -81,7 +84,7 @@ class Proposer:
             return
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Intended | Denial) for record, _ in parsed):
+        if any(isinstance(record, Asked | Intended | Denial) for record, _ in parsed):
             problem = "the agent's side wrote what the gate answered"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
@@ -113,16 +116,54 @@ class Proposer:
         joined = msgspec.structs.replace(frame, records=records, spent=dict(spent))
         return joined, dict(ChainMap(*map(dict, reversed(blocks))))
 
-    async def intend(self, frame: Intend) -> str:
-        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed."""
-        if self._awake() is not None:  # it rested for want of steps or time, and goes on with this
+    async def intend(self, frame: Intend, approvals: tuple[SignedApproval, ...] = ()) -> str:
+        """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
+
+        `approvals` are the answers to the petition that it names.
+        """
+        await self._wake_up()
+        intent = msgspec.structs.replace(
+            self._intent(frame), petition=frame.petition, approvals=approvals
+        )
+        record = _intended(frame, intent.key, approvals)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        self.check_lease()
+        try:
+            permit = await self._custodian.intend(intent, self._draft(saved, records=1))
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
+        return intent.key
+
+    async def ask(self, frame: Ask) -> Petition:
+        """Make a petition for an action final and return it. Raises `Denied`, and then nothing has changed."""
+        if digest(frame.spelled) != frame.arguments:
+            problem = "the arguments to approve are not those of the step"
+            raise Rejected(problem, reason="bad-field", where="frame.spelled")
+        spelled = read_spelled(frame.spelled)
+        await self._wake_up()
+        petition = await self._custodian.petition(self._intent(frame))
+        record = _asked(frame, petition, spelled)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        self.check_lease()
+        try:
+            await self._custodian.ask(petition, self._draft(saved, records=1))
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        self._custodian.log("gate", f"{frame.action} waits for an approval by {petition.asked_of}")
+        return petition
+
+    async def _wake_up(self) -> None:
+        """Make the agent active, if it rested for want of steps or time and goes on with what it asks now."""
+        if self._awake() is not None:
             await self._propose(self.journal, self._awake())
+
+    def _intent(self, frame: Intend | Ask) -> Intent:
         record = self._custodian.record
-        key = f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0"
-        saved = self.journal.append([plain_record(_intended(frame, key))]).save(self._elsewhere())
-        draft = self._draft(saved, records=1)
-        intent = Intent(
-            key=key,
+        return Intent(
+            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
             step=frame.step,
             action=frame.action,
             effect=frame.effect,
@@ -130,21 +171,13 @@ class Proposer:
             cost_micros=frame.cost_micros,
             tokens=frame.tokens,
         )
-        self.check_lease()
-        try:
-            permit = await self._custodian.intend(intent, draft)
-        finally:
-            saved.forget()
-        self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
-        return key
 
-    async def deny(self, frame: Intend, denied: Denied) -> None:
+    async def deny(self, frame: Intend | Ask, denied: Denied) -> None:
         """Make final that the gate denied an effect, and why: the code is told of it only afterwards."""
         record = plain_record(self._denial(frame, denied))
         await self._propose(self.journal.append([record]), self._awake(), records=1)
 
-    def _denial(self, frame: Intend, denied: Denied) -> Denial:
+    def _denial(self, frame: Intend | Ask, denied: Denied) -> Denial:
         record = self._custodian.record
         return Denial(
             call=frame.call,
@@ -285,6 +318,30 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
             raise Rejected(problem, reason="bad-link", where="frame")
 
 
+def read_spelled(data: bytes) -> Any:
+    """Return a step's arguments, [positional, named], as people are shown them and a journal keeps them.
+
+    Raises `Denied` where that cannot be: for links, which would reach into anybody's memory, and deep nesting.
+    """
+    try:
+        plain = decode(data, Any, what="arguments", limit=SPELLED_BYTES_MAX)
+        encode_block([[plain]])
+        msgspec.convert(plain, tuple[list[Any], dict[str, Any]])
+    except (Rejected, msgspec.ValidationError) as error:
+        raise Denied(f"people cannot be shown what is to be approved: {error}") from None
+    return plain
+
+
+def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
+    return Asked(
+        call=frame.call,
+        step=frame.step,
+        arguments=frame.arguments,
+        petition=petition,
+        spelled=spelled,
+    )
+
+
 def _wake(rest: Rest) -> Wake:
     return Wake(at_ms=rest.until_ms, on_message=rest.listening)
 
@@ -294,7 +351,7 @@ def _steps(records: Iterable[Record]) -> int:
     return sum(isinstance(record, Outcome | Considered) for record in records)
 
 
-def _intended(frame: Intend, key: str) -> Intended:
+def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) -> Intended:
     return Intended(
         call=frame.call,
         step=frame.step,
@@ -304,4 +361,5 @@ def _intended(frame: Intend, key: str) -> Intended:
         key=key,
         cost_micros=frame.cost_micros,
         tokens=frame.tokens,
+        approvals=approvals,
     )

@@ -5,7 +5,7 @@ from 0, in the order the code makes them; records stand in the order in which th
 A call is answered by one record, or opened by one and answered by a later one:
 
     now, log                    at once
-    outcome                     a step; with an effect, after its `intent`, or after the gate has `denied` it
+    outcome                     a step; with an effect, after its `intent` or once `denied`, perhaps first `asked`
     sleeping → woke             waiting → received
     considered → settled        began, turn, returned, raised: of the run itself
 
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.base.encoding import (
     Count,
     Digest,
@@ -35,6 +36,7 @@ __all__ = [
     "RECORD_BYTES_MAX",
     "REPLAY_RECORDS_MAX",
     "SEGMENTS_MAX",
+    "Asked",
     "Began",
     "Considered",
     "Denial",
@@ -104,10 +106,24 @@ class Outcome(Value, tag_field="kind", tag="outcome"):
     failure: Failure | None = None
 
 
+class Asked(Value, tag_field="kind", tag="asked"):
+    """A step with an effect waits for an approval (protocol §10). `spelled` are its arguments, for who approves.
+
+    They are [positional, named]; their digest is `arguments`.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    petition: Petition
+    spelled: Any
+
+
 class Intended(Value, tag_field="kind", tag="intent"):
     """A step with an effect was permitted: it may begin under `key` once this is final (protocol §10).
 
-    `cost_micros` and `tokens` are what it was declared to cost at most.
+    `cost_micros` and `tokens` are what it was declared to cost at most, `approvals` those with which it was, if it
+    had to be approved.
     """
 
     call: Count
@@ -118,6 +134,7 @@ class Intended(Value, tag_field="kind", tag="intent"):
     key: Name
     cost_micros: Count = 0
     tokens: Count = 0
+    approvals: tuple[SignedApproval, ...] = ()
 
 
 class Denial(Value, tag_field="kind", tag="denied"):
@@ -220,6 +237,7 @@ Record: TypeAlias = (
     Began
     | Turn
     | Outcome
+    | Asked
     | Intended
     | Denial
     | Now
@@ -298,7 +316,7 @@ def parse_record(data: bytes) -> tuple[Record, Any]:
 def describe(record: Record) -> str:
     """Return a line for people: kind, call and what tells it from others."""
     match record:
-        case Outcome() | Intended() | Denial():
+        case Outcome() | Asked() | Intended() | Denial():
             kind = record.__struct_config__.tag
             return f"{kind} of call {record.call}: step {record.step}({record.arguments.hex()[:8]})"
         case Turn():

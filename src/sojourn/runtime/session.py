@@ -14,10 +14,9 @@ not answer, because they were under way when it ended, are begun when the replay
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sojourn.core.base.errors import BudgetExhausted, Misused, Unreachable
-from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.arguments import bind
@@ -26,7 +25,7 @@ from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.failures import failure_of
+from sojourn.runtime.failures import failure_of, stuck
 from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
@@ -34,7 +33,6 @@ from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
-    REPLAY_RECORDS_MAX,
     Began,
     Raised,
     Record,
@@ -53,8 +51,6 @@ from sojourn.runtime.typed import to_plain
 __all__ = ["Session"]
 
 R = TypeVar("R", bound=Record)
-
-_RESTART: Final = "Put restart points into run: ctx.turns or ctx.restart"
 
 
 class Session:
@@ -87,7 +83,7 @@ class Session:
         self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
         self.allowance = Allowance(start.budgets)
-        self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self._go_on)
+        self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
         self._replay = None if start.fresh else Replay(history)
         self._run = idle_run()
         self._open: dict[int, Operation] = {}
@@ -98,7 +94,6 @@ class Session:
         self._ended: Literal["returned", "raised"] | None = None
         self._is_going = False
         self._is_resting = False
-        self._has_warned = False
 
     # --- from outside --------------------------------------------------------------------------------
 
@@ -115,7 +110,7 @@ class Session:
             self.break_off(error)
         except Unreachable:
             self._retire()
-        self._go_on()
+        self.go_on()
 
     def stop(self) -> None:
         """Drop the code where it is. What is not final by now is lost, by design (protocol §6)."""
@@ -235,7 +230,7 @@ class Session:
         """Take the record that opens or answers an operation, unless the code has cancelled it."""
         if not self.is_over and self._ended is None:
             self._answered.append((operation, record))
-            self._go_on()
+            self.go_on()
 
     def spend(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
         """Take amounts from the budgets, all or none; return what is lacking, if something is."""
@@ -245,18 +240,14 @@ class Session:
             self._batch.spend(amounts)
         return lacking
 
-    def count_ruling(self) -> None:
-        """Count a record that the host's side has written: what the gate permitted, or denied."""
-        self.course.length += 1
-
     def flush(self) -> None:
         """Send what is not final yet to become so."""
         self._batch.flush()
 
     # --- going on, at rest ---------------------------------------------------------------------------
 
-    def _go_on(self) -> None:
-        """Do what can be done until only the world outside can bring more."""
+    def go_on(self) -> None:
+        """Do what can be done until only the world outside can bring more. At rest."""
         if self._is_going or self.is_over:
             return
         self._is_going = True
@@ -264,7 +255,7 @@ class Session:
             while self._go_one():
                 pass
             if not self.is_over:
-                self._batch.settle()
+                self._settle()
         except Misused as error:
             self.break_off(error)
         except Unreachable:  # the line was closed while a block was waited for
@@ -272,9 +263,21 @@ class Session:
         finally:
             self._is_going = False
 
+    def _settle(self) -> None:
+        if not self._is_unsettled:
+            self._batch.settle()
+
+    @property
+    def _is_unsettled(self) -> bool:
+        """Whether the host's side may yet write a record before the newest restart point.
+
+        Once it says that steps or time are used up it writes none for what it was asked before.
+        """
+        return self.course.is_unsettled and not self.allowance.is_told
+
     def _go_one(self) -> bool:
         """Do one thing; return False if there is nothing to do."""
-        if self.is_over:
+        if self.is_over or self._is_unsettled:
             return False
         if self._ended is not None:
             if self._batch.is_final:
@@ -332,7 +335,7 @@ class Session:
     def _lie_down(self) -> bool:
         """Tell the host's side when nothing but waiting is left to do."""
         if not self._open:
-            self._finish("raised", Raised(failure=failure_of(_stuck())))
+            self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
         if self.allowance.is_spent:
             return self._lie_down_at_last()
@@ -358,17 +361,13 @@ class Session:
 
         Raises `Misused` if the code makes too many.
         """
-        if self.course.records_to_replay >= REPLAY_RECORDS_MAX:
-            problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
-            raise Misused(problem, remedy=_RESTART)
+        self.course.check_room()
         self._batch.add(data)
-        self.course.length += 1
+        warning = self.course.count_record()
+        if warning:
+            self._link.send(Remark(text=warning))
         record = decode_record(data)
         self.allowance.note(record)
-        if self.course.records_to_replay > RUN_RECORDS_WARN and not self._has_warned:
-            self._has_warned = True
-            text = f"a resume would replay more than {RUN_RECORDS_WARN} records. {_RESTART}"
-            self._link.send(Remark(text=text))
         return record
 
     def _cut(self) -> tuple[Roots, Resume]:
@@ -489,10 +488,3 @@ class Session:
     def _doing(self) -> str:
         under_way = ", ".join(operation.describe() for operation in self._open.values())
         return f"{under_way} is under way" if under_way else "nothing is under way"
-
-
-def _stuck() -> Misused:
-    return Misused(
-        "run waits for something that nothing will bring: no step, sleep or message is under way",
-        remedy="Wait for a step, a message or ctx.sleep",
-    )

@@ -13,7 +13,7 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Misused, Rejected
 
-__all__ = ["digest_of_arguments", "from_plain", "to_plain"]
+__all__ = ["digest_of_arguments", "from_plain", "spelled_arguments", "to_plain"]
 
 T = TypeVar("T")
 
@@ -67,7 +67,12 @@ def encode_plain(plain: Any, *, what: str) -> bytes:
 
 def digest_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], *, what: str) -> bytes:
     """Return the digest by which a replay knows a call's arguments again."""
-    return digest(encode_plain(to_plain((args, kwargs), what=what), what=what))
+    return digest(spelled_arguments(args, kwargs, what=what))
+
+
+def spelled_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], *, what: str) -> bytes:
+    """Return the bytes that a call's arguments are known by."""
+    return encode_plain(to_plain((args, kwargs), what=what), what=what)
 
 
 def unkeepable(what: str, problem: str) -> Misused:

@@ -19,10 +19,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from sojourn.core.agent.approvals import Approvers
     from sojourn.testing.agents import LaunchedAgent
     from sojourn.testing.facts import Happening, Performed
     from sojourn.testing.faults import Faults
-    from sojourn.testing.founding import Keep
+    from sojourn.testing.founding import Keep, person_key
     from sojourn.testing.processes import AnchorProcess, HostProcess
     from sojourn.testing.simulating import Broken, seeds, simulate
     from sojourn.testing.world import Unmet, World
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnchorProcess",
+    "Approvers",
     "Broken",
     "Faults",
     "Happening",
@@ -40,12 +42,14 @@ __all__ = [
     "Unmet",
     "World",
     "Zone",
+    "person_key",
     "seeds",
     "simulate",
 ]
 
 _HOMES: Final = {
     "AnchorProcess": "processes",
+    "Approvers": "founding",
     "Broken": "simulating",
     "Faults": "faults",
     "Happening": "facts",
@@ -56,6 +60,7 @@ _HOMES: Final = {
     "Unmet": "world",
     "World": "world",
     "Zone": "zones",
+    "person_key": "founding",
     "seeds": "simulating",
     "simulate": "simulating",
 }

@@ -14,11 +14,11 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_digest
-from sojourn.core.base.encoding import decode, encode_block
+from sojourn.core.base.encoding import decode, digest_of, encode_block
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.runtime.records import Raised, Record, Returned, decode_record
+from sojourn.runtime.records import Asked, Raised, Record, Returned, decode_record
 from sojourn.testing.facts import Performed
 
 if TYPE_CHECKING:
@@ -121,6 +121,17 @@ class LaunchedAgent:
         log = link_digest(load_block(self, root)["log"])
         return [decode_record(encode_block(plain)) for plain in Log.load(log, self).slice(0)]
 
+    def petitions(self) -> list[Asked]:
+        """Return what it waits for an approval of, oldest first, with the arguments of each step."""
+        pending = {each.petition for each in self.record.eligibility.petitions}
+        asked = (each for each in self.journal() if isinstance(each, Asked))
+        return [each for each in asked if digest_of(each.petition) in pending]
+
+    def asks(self, within: float = WITHIN_S) -> Asked:
+        """Expect it to wait for an approval, and return what for: the newest, if it waits for several."""
+        self.wait(lambda agent: agent.petitions(), "asks", within)
+        return self.petitions()[-1]
+
     def memory(self, compartment: str) -> Any:
         """Return what is in a compartment: a list for a log, a dictionary for a mapping."""
         kept = self.record.memory.compartments[compartment]
@@ -185,6 +196,15 @@ class LaunchedAgent:
         return self.journal()[-1]
 
     # --- what is done to it ---------------------------------------------------------------------------
+
+    def approve(self, by: str, within: float = WITHIN_S) -> None:
+        """Approve what it asks, as the person `by`; expects it to ask."""
+        self._world.answer(self, self.asks(within).petition, by, within=within)
+
+    def decline(self, by: str, reason: str = "", within: float = WITHIN_S) -> None:
+        """Decline what it asks, as the person `by`; expects it to ask."""
+        petition = self.asks(within).petition
+        self._world.answer(self, petition, by, is_approved=False, reason=reason, within=within)
 
     def send(self, body: Any, within: float = WITHIN_S) -> None:
         """Write to it, as a person does; returns when its zone's anchors have the message."""

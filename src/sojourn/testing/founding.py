@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
 from sojourn.core.agent.governance import (
@@ -55,6 +56,7 @@ __all__ = [
     "found",
     "genesis",
     "key",
+    "person_key",
     "policy_of",
     "successor",
 ]
@@ -74,6 +76,11 @@ def key(name: str) -> KeyPair:
 ISSUER: Final = key("issuer")
 """Who signs the agents' policies, and vouches for every zone: agents trust it."""
 RELYING: Final = Trust(issuers=(TrustedIssuer(name="test", key=ISSUER.public),))
+
+
+def person_key(name: str) -> bytes:
+    """Return the public key of a person, for `Approvers`: who answers by that name has it."""
+    return key(name).public
 
 
 def _seal(pair: KeyPair, kind: Kind, role: Role, named: bytes) -> Seal:
@@ -170,6 +177,7 @@ def policy_of(
     outside: bool = False,
     cool_down_ms: int = 0,
     not_after_ms: int = _FOR_EVER_MS,
+    approvers: tuple[tuple[str, Approvers], ...] = (),
 ) -> SignedDocument:
     """Return an agent's policy document, signed by the issuer."""
     document = Document(
@@ -183,6 +191,7 @@ def policy_of(
         actions=actions,
         outside_effects=outside,
         cool_down_ms=cool_down_ms,
+        approvers=dict(approvers),
     )
     return _signed(document)
 
@@ -203,6 +212,7 @@ def successor(
 
 
 def _signed(document: Document) -> SignedDocument:
+    document.check()
     sealed = _seal(ISSUER, Kind.DOCUMENT, Role.ISSUER, digest_of(document))
     return SignedDocument(document=document, seals=(sealed,))
 

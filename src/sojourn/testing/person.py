@@ -1,9 +1,10 @@
-"""What people do in a simulated world, by the wire: tell of zones, launch agents, write to and order them."""
+"""What people do in a simulated world, by the wire: tell of zones, launch agents, write to, answer and order them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from sojourn.core.agent.approvals import Approval, Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
@@ -14,10 +15,11 @@ from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.accusing import accusing
 from sojourn.core.protocol.amending import bringing
+from sojourn.core.protocol.asking import pending
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.exchange import AgentMessage, PutMessage, SignedMessage
+from sojourn.core.protocol.exchange import AgentMessage, AnyReply, PutMessage, SignedMessage
 from sojourn.core.protocol.gossip import News, Tell
-from sojourn.core.protocol.messages import Applied, Declined, Proposal
+from sojourn.core.protocol.messages import Applied, Declined, Proposal, PutApproval
 from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
@@ -29,6 +31,8 @@ from sojourn.transports.pool import ConnectionPool
 __all__ = [
     "accuse",
     "amend",
+    "answer",
+    "approval",
     "by_issuer",
     "introduce",
     "launch",
@@ -145,6 +149,54 @@ async def amend(
         return bringing(old, run, head, key("person"), at_ms=now_ms())
 
     return await _carry(pool, look, brought, shown=shown)
+
+
+def approval(
+    petition: Petition, by: str, now_ms: int, *, is_approved: bool, reason: str
+) -> SignedApproval:
+    """Return a person's answer to a petition, sealed."""
+    pair = key(by)
+    said = Approval(
+        agent=petition.agent,
+        petition=digest_of(petition),
+        approver=pair.public,
+        is_approved=is_approved,
+        issued_ms=now_ms,
+        expires_ms=petition.expires_ms,
+        reason=reason,
+    )
+    covered = statement(Kind.APPROVAL, Role.PERSON, digest_of(said))
+    seal = Seal(signer=pair.public, signature=pair.sign(covered))
+    return SignedApproval(approval=said, seal=seal)
+
+
+async def answer(
+    pool: ConnectionPool,
+    look: Callable[[], tuple[ZoneManifest, Certified]],
+    petition: Petition,
+    signed: SignedApproval,
+) -> None:
+    """Give an answer to the anchors of the zone where the agent is, until more than f keep it, or it was made use of.
+
+    Raises `Refused` if more than f will never do so.
+    """
+    put = PutApproval(petition=petition, approval=signed)
+    while pending(petition) in look()[1].record.eligibility.petitions:
+        client = ZoneClient(look()[0], pool)
+        replies: list[AnyReply] = []
+
+        def take(_anchor: int, reply: AnyReply) -> bool:
+            replies.append(reply)  # noqa: B023 - called within this turn alone
+            return False
+
+        await client.ask_each(put, take, timeout_s=_ASK_S)
+        f = client.manifest.f
+        if sum(isinstance(reply, Applied) for reply in replies) > f:
+            return
+        never = [r.problem for r in replies if isinstance(r, Declined) and not r.for_now]
+        if len(never) > f:
+            raise Refused(never[0])
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def order(

@@ -1,13 +1,15 @@
-"""What people write and order in a simulated world: where an agent is, or by what one anchor is given and spreads."""
+"""What people write, answer and order in a simulated world: where an agent is, or by one anchor, to be spread."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
+from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.encoding import digest_of
+from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
@@ -18,7 +20,7 @@ __all__ = ["Publishing"]
 
 
 class Publishing(ABC):
-    """The part of a `World` that writes to agents, orders them about, and publishes."""
+    """The part of a `World` that writes to agents, answers them, orders them about, and publishes."""
 
     _agents: list[LaunchedAgent]
     _draw: Random
@@ -70,6 +72,43 @@ class Publishing(ABC):
                 self._person.pool, lambda: (agent.zone.manifest, agent.head), given
             ),
             f"{given.act} {agent.name}",
+            within,
+        )
+
+    def answer(
+        self,
+        agent: LaunchedAgent,
+        petition: Petition,
+        by: str,
+        *,
+        is_approved: bool = True,
+        reason: str = "",
+        within: float = WITHIN_S,
+    ) -> None:
+        """Approve or decline what an agent asks, as the person `by`; return when enough anchors keep the answer.
+
+        Raises `Refused` if they decline it: by somebody who has no say, for instance.
+        """
+        at_ms = self._person.clock.wall_ms()
+        signed = person.approval(petition, by, at_ms, is_approved=is_approved, reason=reason)
+        self.perform(
+            lambda: person.answer(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), petition, signed
+            ),
+            f"answer {agent.name}",
+            within,
+        )
+
+    def accuse(
+        self, agent: LaunchedAgent, accusation: Accusation, within: float = WITHIN_S
+    ) -> None:
+        """Have proofs against anchors counted by an agent, as anybody may; return when that is decided."""
+        now_ms = self._person.clock.wall_ms()
+        self.perform(
+            lambda: person.accuse(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), accusation, now_ms
+            ),
+            f"accuse a zone before {agent.name}",
             within,
         )
 

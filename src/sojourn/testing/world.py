@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sojourn.anchor.server import Anchor
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.trust import SignedEndorsement, Trust
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
-from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
@@ -185,6 +185,7 @@ class World(Publishing):
         cool_down: float = 0.0,
         holds: float | None = None,
         trust: Trust = RELYING,
+        approvers: Mapping[str, Approvers] | None = None,
     ) -> LaunchedAgent:
         """Launch an agent into a zone, as `sojourn agent launch` does; return when its genesis is decided.
 
@@ -192,7 +193,8 @@ class World(Publishing):
         that every host loads it anew. `memory` gives each compartment its first values: a dictionary makes a
         mapping, a list or None a log, `Keep` says more. `policy` is the agent's own, in Cedar; the actions of its
         steps are declared. It holds for so many seconds from now, for ever by default; when it was amended, it rules
-        beside what took its place for `cool_down` seconds.
+        beside what took its place for `cool_down` seconds. `approvers` are the groups that it may ask, with keys as
+        `person_key` gives them.
         """
         source, entry = _source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
@@ -208,6 +210,7 @@ class World(Publishing):
                 tuple(sorted(declared)),
                 outside=bool(declared),
                 cool_down_ms=round(cool_down * 1000),
+                approvers=tuple((approvers or {}).items()),
                 **self._window(holds),
             ),
             budgets=budgets or {},
@@ -262,19 +265,6 @@ class World(Publishing):
         if holds is None:
             return {}
         return {"not_after_ms": self._person.clock.wall_ms() + round(holds * 1000)}
-
-    def accuse(
-        self, agent: LaunchedAgent, accusation: Accusation, within: float = WITHIN_S
-    ) -> None:
-        """Have proofs against anchors counted by an agent, as anybody may; return when that is decided."""
-        now_ms = self._person.clock.wall_ms()
-        self.perform(
-            lambda: person.accuse(
-                self._person.pool, lambda: (agent.zone.manifest, agent.head), accusation, now_ms
-            ),
-            f"accuse a zone before {agent.name}",
-            within,
-        )
 
     def stand_in(self, step: str, function: Callable[..., Any]) -> None:
         """Let a function be called instead of every step of that name, with the step's arguments.

@@ -40,7 +40,7 @@ def _check(data: bytes, given: Json) -> Json:
     signed = decode(data, SignedDocument, what=AT, limit=DOCUMENT_BYTES_MAX)
     new = signed.document
     if given["before"] is None:
-        new.check_signers()
+        new.check()
         signed.check(new.officers, new.officers.amend)
     else:
         held = bytes.fromhex(given["before"])

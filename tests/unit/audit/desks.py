@@ -46,3 +46,17 @@ class Desk(Agent):
             if here.name == self.goal:
                 return
             await ctx.sleep(1)
+
+
+class Clerk(Agent):
+    """Pays one bill, if people let it."""
+
+    @step(effect="once", action="bill.pay", spends={"cost_micros": 100, "tokens": 5})
+    def pay(self, amount: int) -> int:
+        """Pay it."""
+        return amount
+
+    async def run(self, ctx: Context) -> None:
+        """Pay, and stay."""
+        ctx.memory.log("done", int).append(await self.pay(7))
+        await ctx.sleep(1e6)

@@ -288,3 +288,77 @@ def test_what_a_successor_cannot_be_is_one_line_each(sojourn: Command, rules: Pa
     assert "rules.cedar:2:20:" in sojourn(*sign).line()
     rules.write_text('permit (principal, action == Action::"order.place", resource);')
     assert "rules.cedar:1:" in sojourn(*sign).line()
+
+
+ASKING = """\
+permit (principal, action, resource) unless { action == Action::"order.place" };
+@ask("desk") permit (principal, action == Action::"order.place", resource);
+"""
+GROUPS = """\
+[approvers.desk]
+keys = ["ann", "ben"]
+needed = 2
+lasts = "8h"
+escalate_to = "risk"
+after = "90min"
+
+[approvers.risk]
+keys = ["ann"]
+lasts = "1d"
+"""
+
+
+def asking(sojourn: Command, rules: Path, groups: str = GROUPS) -> tuple[object, ...]:
+    """Return the end of a command about a policy that asks; the keys that it names are there."""
+    rules.write_text(ASKING)
+    rules.with_name("groups.toml").write_text(groups)
+    if not (sojourn.home / "keys" / "ann.key").exists():
+        for name in ("ann", "ben"):
+            sojourn.good("keys", "new", name, "--purpose", "person")
+        sojourn.good("keys", "new", "acme")
+    return (rules, "--actions", "order.place", "--approvers", rules.with_name("groups.toml"))
+
+
+def test_section_8_who_may_approve_is_signed_with_the_policy(sojourn: Command, rules: Path) -> None:
+    given = asking(sojourn, rules)
+    assert ', if "desk" approves' in sojourn.good("policy", "check", *given).out
+    signed = sojourn.good("policy", "sign", *given, "--issuer", "acme", "--json").json
+    desk = signed["approvers"]["desk"]
+    assert (2, 8 * 3_600_000, "risk", 90 * 60_000) == tuple(
+        desk[field] for field in ("needed", "lasts_ms", "escalate_to", "after_ms")
+    )
+    assert 2 == len(desk["keys"])
+    text = sojourn.good("policy", "show", rules.with_suffix(".signed")).out
+    assert "approvers  desk: 2 of 2, for 8 h; after 1 h 30 min risk too: " in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[approvers.desk]", "[approvers.disk]", "rules.cedar:2:1: there is no group"),
+        ("needed = 2", "needed = 3", "approvers.desk.needed: 3 are needed of 2"),
+        ('"ann", "ben"', '"ann", "ann"', "approvers.desk.keys: a key is repeated"),
+        ('"ann", "ben"', '"ann", "nobody"', "there is no public key 'nobody'"),
+        ('keys = ["ann", "ben"]', "keys = []", "approvers.desk.keys is empty"),
+        ('"risk"', '"board"', "approvers.desk.escalate_to: there is no group 'board'"),
+        ('"1d"', '"1d"\nescalate_to = "desk"', "it leads back to 'desk'"),
+        ('after = "90min"', 'after = "9h"', "turn comes when the petition has expired"),
+        ('"8h"', '"8 hours"', "approvers.desk.lasts is '8 hours', which is no length of time"),
+        ('"8h"', '"0s"', "approvers.desk.lasts is '0s'"),
+        ('"8h"', "8", "Expected `str`, got `int`"),
+    ],
+)
+def test_section_8_groups_that_cannot_approve_are_not_signed(
+    sojourn: Command, rules: Path, old: str, new: str, said: str
+) -> None:
+    given = asking(sojourn, rules, GROUPS.replace(old, new, 1))
+    done = sojourn("policy", "sign", *given, "--issuer", "acme")
+    assert (2, True) == (done.code, said in done.line()), done.line()
+    assert not rules.with_suffix(".signed").exists()
+
+
+def test_a_zone_asks_nobody(sojourn: Command, rules: Path) -> None:
+    rules.write_text('@ask("desk") permit (principal, action in Action::"application", resource);')
+    done = sojourn("zone", "init", "home", "--local", 1, "--policy", rules)
+    assert 2 == done.code
+    assert "rules.cedar:1:1: there is no group of approvers" in done.line()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest, link_to
@@ -15,7 +16,7 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import DECISIONS_AT_ONCE
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
-from sojourn.core.protocol.messages import Declined, Propose
+from sojourn.core.protocol.messages import Declined, Propose, ShowLock
 from sojourn.host.custody import AgentCustody
 from sojourn.host.server import Host
 from sojourn.runtime import clock, ports
@@ -178,6 +179,26 @@ def test_a_denial_is_a_denial() -> None:
         await stand_in(v, house, 0, denied)
         await stand_in(v, house, 1, denied)
         with pytest.raises(Denied, match="the policy says no"):
+            await custody.commit(draft_of(custody))
+
+    run(test)
+
+
+def test_what_was_given_up_and_is_decided_all_the_same_is_not_what_is_wanted_now() -> None:
+    """Anchors that know of a no decline, and those that do not can be a quorum."""
+    declining = [True]
+
+    async def deny(request: Any, honest: Any) -> Any:
+        no = Declined(reason="denied", problem="the policy says no", for_now=False)
+        return no if declining and isinstance(request, ShowLock) else honest
+
+    async def test(v: Village, house: House, host: Host, custody: AgentCustody) -> None:
+        await stand_in(v, house, 0, deny)
+        await stand_in(v, house, 1, deny)
+        with pytest.raises(Denied, match="the policy says no"):
+            await custody.commit(replace(draft_of(custody), status=Status.DORMANT))
+        declining.clear()
+        with pytest.raises(LeaseLost, match="a step was decided instead, at version 2"):
             await custody.commit(draft_of(custody))
 
     run(test)

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
 from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
@@ -24,6 +25,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.core.policy.decision import Ask
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
@@ -89,6 +91,10 @@ class Zone:
     drafts: list[Draft] = field(default_factory=list)
     places: tuple[Assessment, ...] = ()
     points: int = 0
+    petitions: list[Petition] = field(default_factory=list)
+    withdrawn: list[bytes] = field(default_factory=list)
+    waiting: int = 0
+    has_said: bool = False
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
@@ -96,6 +102,10 @@ class Zone:
         while not is_so():
             self.watchers.append(asyncio.get_running_loop().create_future())
             await self.watchers[-1]
+
+    def stir(self) -> None:
+        """Let who waits look again."""
+        self._notify()
 
     def _notify(self) -> None:
         for watcher in self.watchers:
@@ -143,6 +153,16 @@ class Zone:
         assert draft.memory == replace(self.record.memory, journal=draft.memory.journal)
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
         self._advance(TransitionKind.INTEND, declared, memory=draft.memory)
+
+    def ask(self, petition: Petition, draft: Draft) -> None:
+        """Make a petition final."""
+        assert self.record.eligibility.status is Status.ACTIVE
+        assert self.record.version + 1 == petition.version
+        self._store(draft)
+        assert draft.memory == replace(self.record.memory, journal=draft.memory.journal)
+        self._advance(TransitionKind.ASK, memory=draft.memory)
+        self.petitions.append(petition)
+        self.stir()
 
     def move(self, zone: bytes) -> None:
         """Decide a departure and an admission; what stays behind is held by the zone that is left."""
@@ -257,6 +277,33 @@ class FakeCustodian:
             raise Denied(f"{intent.action} is denied here", remedy="Ask for less")
         await self._at_point(lambda: self.zone.intend(intent, draft))
         return Permit(policies=("Permitted by test.",))
+
+    async def petition(self, intent: Intent) -> Petition:
+        return Petition(
+            agent=self.zone.record.agent_id,
+            version=self.zone.record.version + 1,
+            policy=digest(b"policy"),
+            request=digest(b"request"),
+            demands=(Demand(policy=ZERO, asks=(Ask(document="rules", group="desk"),)),),
+            step=intent.step,
+            action=intent.action,
+            effect=intent.effect,
+            arguments=intent.arguments,
+            cost_micros=intent.cost_micros,
+            tokens=intent.tokens,
+            asked_ms=self.zone.now_ms,
+            expires_ms=self.zone.now_ms + 1000,
+        )
+
+    async def ask(self, petition: Petition, draft: Draft) -> None:
+        await self._at_point(lambda: self.zone.ask(petition, draft))
+
+    async def answered(self, petition: Petition) -> tuple[SignedApproval, ...]:
+        raise Denied("nobody is asked here")
+
+    def withdraw(self, petition: bytes) -> None:
+        self.zone.withdrawn.append(petition)
+        self.zone.stir()
 
     async def places(self) -> tuple[Assessment, ...]:
         return self.zone.places

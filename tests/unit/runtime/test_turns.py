@@ -6,7 +6,7 @@ import pytest
 
 from sojourn.core.agent.memory.blocks import load_block
 from sojourn.core.base.limits import RUN_AHEAD_RECORDS
-from sojourn.runtime import batch, session
+from sojourn.runtime import batch, course
 from sojourn.runtime.execution import Ending, How
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone
@@ -298,8 +298,8 @@ def test_restarts_and_turns_without_a_step_wait_for_room_too(
 def test_a_straight_line_that_grows_warns_once_and_then_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "RUN_RECORDS_WARN", 20)
-    monkeypatch.setattr(session, "REPLAY_RECORDS_MAX", 40)
+    monkeypatch.setattr(course, "RUN_RECORDS_WARN", 20)
+    monkeypatch.setattr(course, "REPLAY_RECORDS_MAX", 40)
     text = """
         class Desk(Agent):
             async def run(self, ctx) -> None:

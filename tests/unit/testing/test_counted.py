@@ -1,15 +1,20 @@
 """What goes wrong with a zone is counted in whole worlds, and what is counted has its effect (protocol §4)."""
 
+import io
+
 from sojourn.core.agent.events import Events
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.accusation import Accusation
+from sojourn.core.protocol.capsule import load_capsule
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Ballot, Phase, Slot, Vote
 from sojourn.runtime.records import Considered
 from sojourn.testing import LaunchedAgent, Zone, simulate
 from sojourn.testing.founding import endorsement, key
+from tests.unit.audit.scene import exported
 from tests.unit.testing.workers import Nomad, Payer, Walker
 
 TURNS = 40
@@ -120,3 +125,17 @@ def test_section_11_an_agent_leaves_alone_a_zone_whose_anchors_lied() -> None:
         assert not any(place.eligible for place in cheap)
         assert "lowered by 1 anchor proved to have lied" in cheap[-1].trust.reasons[0]
         assert not world.broken_promises()
+
+
+def test_section_11_who_counts_that_anchors_lied_shows_where_with_all_that_was_decided() -> None:
+    with simulate(seed=5) as world:
+        a, b = world.zone("a"), world.zone("b")
+        plan = {"turns": TURNS, "pause_s": 0.2}
+        agent = world.launch(Nomad, a, memory={"plan": plan, "sums": None})
+        world.order(agent, "suspend")
+        world.accuse(agent, accusation(b, 1))
+        world.order(agent, "quarantine")
+        world.run(5)
+        shown = load_capsule(io.BytesIO(exported(world, agent, with_history=True))).capsule
+        kinds = [done.transition.kind for done in shown.decided]
+        assert TransitionKind.ACCUSE is kinds[-2]

@@ -44,6 +44,51 @@ class Payer(Agent):
         return list(unsure)
 
 
+class Buyer(Agent):
+    """Buys what its plan says, if people let it, and returns what came of each."""
+
+    @step(effect="once", action="order.place")
+    async def buy(self, what: str, count: int) -> str:
+        """Buy so many of something."""
+        return f"{count} {what}"
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Buy, item by item, and give up on what takes too long."""
+        done = ctx.memory.log("done", str)
+        plan = ctx.memory["plan"]
+        async for what in ctx.turns(plan["wants"]):
+            buying = asyncio.ensure_future(self.buy(what, count=plan["count"]))
+            waiting = asyncio.ensure_future(ctx.sleep(plan["patience_s"]))
+            await asyncio.wait((buying, waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not buying.done():
+                buying.cancel()
+            (came, _) = await asyncio.gather(buying, waiting, return_exceptions=True)
+            if isinstance(came, Denied):
+                done.append(f"no: {came.problem}")
+            else:
+                done.append("gave up" if isinstance(came, BaseException) else came)
+        return list(done)
+
+
+class Shopper(Buyer):
+    """Looks at many things while people think about what it wants to buy."""
+
+    @step
+    async def look(self, number: int) -> int:
+        """Look at one."""
+        return number
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Buy, and look meanwhile."""
+        plan = ctx.memory["plan"]
+        buying = asyncio.ensure_future(self.buy(plan["wants"][0], count=plan["count"]))
+        for number in range(plan["looks"]):
+            await self.look(number)
+            await ctx.sleep(1)
+        return [await buying]
+
+
 class Asker(Agent):
     """Asks as often as its plan says; where it cannot pay for it, it writes that down and asks again later."""
 

@@ -63,7 +63,7 @@ _EXACT: Final = frozenset({CALLS, WALL_MS, HOPS})
 """Of them, those of which the record and the transition say all: a host may not even waste them."""
 _CLAIMING: Final = frozenset({TransitionKind.STEP, TransitionKind.INTEND})
 """Transitions whose author may say that more was spent."""
-_PAID: Final = _CLAIMING | {TransitionKind.SPAWN, TransitionKind.DEPART}
+_PAID: Final = _CLAIMING | {TransitionKind.ASK, TransitionKind.SPAWN, TransitionKind.DEPART}
 """Transitions that a budget may prevent. Orders, binds and what ends a journey never wait for one."""
 _NOTHING: Final[Mapping[str, int]] = {}
 

@@ -3,7 +3,7 @@
 Spending only rises and never passes its limit; both are checked by every anchor on every transition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import CHILDREN_MAX, SPAWN_DEPTH_MAX
+from sojourn.core.base.limits import CHILDREN_MAX, PETITIONS_MAX, SPAWN_DEPTH_MAX
 
 __all__ = [
     "ACTING",
@@ -20,9 +20,11 @@ __all__ = [
     "Ancestor",
     "Budget",
     "Eligibility",
+    "Pending",
     "Status",
     "Wake",
     "check_budgets",
+    "check_petitions",
 ]
 
 
@@ -65,6 +67,13 @@ class Budget(Value):
         return self.limit - self.spent
 
 
+class Pending(Value):
+    """A petition that waits for an approval, by its digest, and when it is answered no (ms since 1970)."""
+
+    petition: Digest
+    expires_ms: Count
+
+
 class Ancestor(Value):
     """An agent that this one descends from, and what officers ordered of it, as far as that was carried out here.
 
@@ -83,7 +92,7 @@ Ancestors = Annotated[tuple[Ancestor, ...], Meta(max_length=SPAWN_DEPTH_MAX)]
 
 
 class Eligibility(Value):
-    """The field: status, wake triggers, budgets by name, and the digest of the last decision.
+    """The field: status, wake triggers, budgets by name, the digest of the last decision, and pending petitions.
 
     Beside the status stands what officers ordered: a suspended agent takes no step; one in quarantine takes steps,
     and neither acts on anything nor goes anywhere. It goes on with its status when the order is lifted.
@@ -99,6 +108,7 @@ class Eligibility(Value):
     budgets: Annotated[dict[Name, Budget], Meta(max_length=32)] = {}
     uncharged_since_ms: Count | None = None
     last_decision: Digest | None = None
+    petitions: Annotated[tuple[Pending, ...], Meta(max_length=PETITIONS_MAX)] = ()
     ancestors: Ancestors = ()
     children: Annotated[int, Meta(ge=0, le=CHILDREN_MAX)] = 0
 
@@ -138,6 +148,17 @@ class Eligibility(Value):
             if self.status in ACTING and name in self.budgets and not self.budgets[name].left
         ]
         return ", ".join([self.status, *suspended, *quarantined, *used_up])
+
+
+def check_petitions(old: Sequence[Pending], new: Sequence[Pending], *, asks: bool) -> None:
+    """Raise `Rejected` unless pending petitions were only dropped; or, if it `asks`, one was added to them."""
+    if asks:
+        is_next = len(new) == len(old) + 1 and tuple(new[:-1]) == tuple(old) and new[-1] not in old
+    else:
+        is_next = tuple(each for each in old if each in new) == tuple(new)
+    if not is_next:
+        problem = "to ask adds one petition, and nothing else adds any"
+        raise Rejected(problem, reason="bad-change", where="eligibility.petitions")
 
 
 def _told(what: str, is_own: bool, is_any: bool) -> list[str]:

@@ -16,11 +16,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import Approvers, check_approvers
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
-from sojourn.core.base.limits import COOLING_MAX, DOCUMENTS_MAX
+from sojourn.core.base.limits import APPROVER_GROUPS_MAX, COOLING_MAX, DOCUMENTS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 
 __all__ = [
@@ -89,6 +90,7 @@ class Document(Value, tag_field="kind", tag="document/1"):
     milliseconds since 1970. `outside_effects` says whether the agent may act outside its zone at all: such
     agents should be launched guarded (protocol §0). For `cool_down_ms` after a successor took its place it rules
     beside it. Where there is a `root`, it alone names other officers, or another root.
+    `approvers` are the groups that the text's rules may ask, by name (`core.agent.approvals`).
     """
 
     issuer: Name
@@ -103,16 +105,22 @@ class Document(Value, tag_field="kind", tag="document/1"):
     outside_effects: bool = False
     cool_down_ms: Count = 0
     root: Root | None = None
+    approvers: Annotated[dict[Name, Approvers], Meta(max_length=APPROVER_GROUPS_MAX)] = {}
+
+    def __hash__(self) -> int:
+        """Return a hash of what tells documents apart: what was prepared of one is remembered by it."""
+        return hash((self.issuer, self.name, self.version, self.previous, self.cedar))
 
     def holds_at(self, at_ms: int) -> bool:
         """Tell whether a time is inside its window."""
         return self.not_before_ms <= at_ms < self.not_after_ms
 
-    def check_signers(self) -> None:
-        """Raise `Rejected` unless its officers can be who acts for it, and its root too if it has one."""
+    def check(self) -> None:
+        """Raise `Rejected` unless its officers, its root if it has one, and each group of approvers can be enough."""
         self.officers.check()
         if self.root is not None:
             self.root.check()
+        check_approvers(self.approvers)
 
 
 def issuer_id(document: Document) -> bytes:
@@ -162,7 +170,7 @@ class Warrant(Value):
             raise Rejected(problem, reason="wrong-documents", where=f"{where}.documents")
         for index, (document, seals) in enumerate(zip(documents, self.documents, strict=True)):
             officers = document.officers
-            document.check_signers()
+            document.check()
             signed = SignedDocument(document=document, seals=seals)
             signed.check(officers, officers.amend, where=f"{where}.documents[{index}]")
         first = documents[0].officers
@@ -228,6 +236,11 @@ class Governing:
     documents: tuple[Document, ...]
     cooling: tuple[tuple[Document, ...], ...]
 
+    @property
+    def policies(self) -> tuple[tuple[Document, ...], ...]:
+        """The sets of documents that are one policy each: those that rule first."""
+        return (self.documents, *self.cooling)
+
 
 class Governance(Value):
     """The field: which documents rule, by digest, in order; how often they changed; and what cools.
@@ -258,7 +271,7 @@ class Governance(Value):
         known = {digest_of(item): item for item in documents}
         ruling = _found(self.documents, known)
         for item in ruling:
-            item.check_signers()
+            item.check()
             if not item.holds_at(at_ms):
                 problem = f"document {item.name} version {item.version} is outside its window"
                 raise Rejected(problem, reason="outside-window", where=f"governance.{item.name}")
@@ -314,7 +327,7 @@ def check_successor(old: Document, new: SignedDocument) -> None:
     check_threshold(
         Kind.DOCUMENT, digest_of(document), new.seals, signers, threshold, where="document"
     )
-    document.check_signers()
+    document.check()
 
 
 def signers_of(old: Document, new: Document) -> tuple[Officers | Root, int]:

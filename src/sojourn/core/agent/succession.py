@@ -123,7 +123,7 @@ def _check_later(before: Document, document: Document, sealed: Sealed, where: st
         raise Rejected(problem, reason="rollback", where=where)
     signers, threshold = signers_of(before, document)
     _check_seals(sealed, signers, threshold, where)
-    document.check_signers()
+    document.check()
 
 
 def _check_seals(sealed: Sealed, signers: Officers | Root, threshold: int, where: str) -> None:

@@ -20,7 +20,7 @@ from sojourn.core.agent.ancestry import (
     check_may_spawn,
     ordered_about,
 )
-from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets
+from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets, check_petitions
 from sojourn.core.agent.events import (
     check_events,
     check_named,
@@ -62,6 +62,7 @@ class TransitionKind(StrEnum):
     GENESIS = "genesis"
     STEP = "step"
     INTEND = "intend"
+    ASK = "ask"
     SPAWN = "spawn"
     BIND = "bind"
     DEPART = "depart"
@@ -130,12 +131,20 @@ _END: Final = Change(
 
 CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.STEP: Change(
-        fields=_SPEND | {"memory", "eligibility.status", "eligibility.wake"},
+        fields=_SPEND
+        | {"memory", "eligibility.status", "eligibility.wake", "eligibility.petitions"},
         before=ACTING,
         after=ACTING,
     ),
     TransitionKind.INTEND: Change(
-        fields=_SPEND | {"memory.outbox", "memory.journal"}, before=_ACTIVE, after=_ACTIVE
+        fields=_SPEND | {"memory.outbox", "memory.journal", "eligibility.petitions"},
+        before=_ACTIVE,
+        after=_ACTIVE,
+    ),
+    TransitionKind.ASK: Change(
+        fields=frozenset({"memory.journal", "eligibility.petitions"}),
+        before=_ACTIVE,
+        after=_ACTIVE,
     ),
     TransitionKind.SPAWN: Change(
         fields=_SPEND | {"memory.journal", "eligibility.children"}, before=_ACTIVE, after=_ACTIVE
@@ -176,7 +185,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
 }
 
 _REACHING_OUT: Final = frozenset(
-    {TransitionKind.INTEND, TransitionKind.SPAWN, TransitionKind.DEPART}
+    {TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.SPAWN, TransitionKind.DEPART}
 )
 _STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
 _ACTS: Final = {TransitionKind(act): act for act in Act}
@@ -225,6 +234,8 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     is_grant = kind is TransitionKind.GRANT
     check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=is_grant)
     _check_counted(kind, old, new)
+    asks = kind is TransitionKind.ASK
+    check_petitions(old.eligibility.petitions, new.eligibility.petitions, asks=asks)
     if kind is not TransitionKind.ADMIT:
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
@@ -445,7 +456,7 @@ def check_genesis(record: AgentRecord) -> None:
         )
         raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
     _check_nothing_counted(record, is_child=is_child)
-    if record.eligibility.last_decision is not None:
+    if record.eligibility.last_decision is not None or record.eligibility.petitions:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
     if record.governance.ordered_ms or record.eligibility.is_held:
         raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")

@@ -152,5 +152,12 @@ ARRIVAL_PATIENCE_MS: Final = 750
 PRESS_EVERY_MS: Final = 1_000
 """An anchor of the source shows a departure to the target again after this long, doubling (protocol §5)."""
 PRESS_EVERY_MS_MAX: Final = 60_000
+APPROVERS_MAX: Final = 64
+"""Keys of one group of approvers, as of an issuer's officers."""
+APPROVALS_MAX: Final = APPROVERS_MAX * (COOLING_MAX + 1)
+"""Approvals of one action: by a group for each policy that asks."""
+APPROVER_GROUPS_MAX: Final = 32
+PETITIONS_MAX: Final = 16
+"""Actions of one agent that wait for an approval at a time: they stand in its record."""
 MESSAGES_WAITING_MAX: Final = 1_000
 """Messages an anchor keeps for one agent until its host consumes them."""

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     ENVELOPE = "envelope"
     DOCUMENT = "document"
     ORDER = "order"
+    APPROVAL = "approval"
     ENDORSEMENT = "endorsement"
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"

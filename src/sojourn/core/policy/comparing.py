@@ -5,6 +5,10 @@ that they name (`candidates` says why a few are enough); where one policy's diag
 other's does not, a way through the two is a request. The real engine then decides that request: no
 difference is told that it does not confirm.
 
+A rule with `@ask` permits less than one without: with an approval of the group that it asks. So
+policies are compared as if nobody had approved, and as if one group had, for each that either asks.
+A group is what it is called: who is in it stands in the document, beside its rules.
+
 The answer is exact, but for what `Comparison.bounds` names: arithmetic on attributes, sets of sets,
 comparisons of whole contexts, functions of Cedar's extensions beside attributes, and policies too
 large for the diagrams. There the answer is bounded: every difference told is one, and there may be
@@ -46,12 +50,16 @@ _PLAIN: Final[Mapping[str, Any]] = {"string": "other", "long": 0, "bool": False,
 
 
 class Change(Value):
-    """An action that one policy permits and the other does not, where `example` is asked."""
+    """An action that one policy permits and the other does not, where `example` is asked.
+
+    `approved_by` is the group with whose approval that is so; "" if it is so without any.
+    """
 
     action: str
     example: PolicyRequest
     before: Decision
     after: Decision
+    approved_by: str = ""
 
 
 class Comparison(Value):
@@ -105,10 +113,11 @@ def compare(
 
 
 class _Rule(NamedTuple):
-    """A rule: its effect, and its scope (but for the action) and conditions, as one text to compare."""
+    """A rule: its effect, its scope (but for the action) and conditions, as one text, and whom it asks."""
 
     permits: bool
     text: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,8 @@ class _Side:
         found = []
         for tree in (tree for document in ordered for tree in cedar.trees(document.text)):
             conditions = tuple(_conditions(tree))
-            found.append((_Rule(tree["effect"] == "permit", repr(conditions)), conditions))
+            group = tree.get("annotations", {}).get("ask", "")
+            found.append((_Rule(tree["effect"] == "permit", repr(conditions), group), conditions))
         return cls(policy, tuple(found))
 
     def about(self, action: str) -> frozenset[_Rule]:
@@ -157,11 +167,18 @@ class _Asked(NamedTuple):
         return cls(rules, judged if any(_VARIABLE in rule.text for rule in rules) else "")
 
 
+class _Example(NamedTuple):
+    """A request that two policies decide differently once a group has approved it ("": without that)."""
+
+    request: PolicyRequest
+    group: str
+
+
 class _Found(NamedTuple):
     """What was found of one action: requests, and what bounds the search."""
 
-    widening: PolicyRequest | None = None
-    narrowing: PolicyRequest | None = None
+    widening: _Example | None = None
+    narrowing: _Example | None = None
     bounds: tuple[str, ...] = ()
     widened: tuple[Change, ...] = ()
     narrowed: tuple[Change, ...] = ()
@@ -179,14 +196,24 @@ class _Found(NamedTuple):
 
 
 def _change(
-    action: str, old: PreparedPolicy, new: PreparedPolicy, example: PolicyRequest | None
+    action: str, old: PreparedPolicy, new: PreparedPolicy, example: _Example | None
 ) -> tuple[Change, ...]:
     if example is None:
         return ()
-    asked = replace(example, action=action)
+    asked, group = replace(example.request, action=action), example.group
     before, after = evaluate(old, asked), evaluate(new, asked)
-    assert before.permitted is not after.permitted, (before, after)
-    return (Change(action=action, example=asked, before=before, after=after),)
+    assert _permits(before, group) is not _permits(after, group), (before, after)
+    return (Change(action=action, example=asked, before=before, after=after, approved_by=group),)
+
+
+def _permits(decision: Decision, group: str) -> bool:
+    """Whether a party permits once a group has approved, and nobody else."""
+    return decision.permitted or any(ask.group == group for ask in decision.asks)
+
+
+def _groups(asked: Sequence[_Asked]) -> list[str]:
+    """Return the groups that rules about an action ask; "" first, for nobody."""
+    return sorted({"", *(rule.group for each in asked for rule in each.rules or ())})
 
 
 def _actions(sides: Sequence[_Side]) -> list[str]:
@@ -232,11 +259,11 @@ def _differ(
     try:
         survey = Survey((each for rule in named for each in conditions[rule]), fixed)
     except Unsupported as unsupported:
-        return _tried(sides, None, action, fixed, str(unsupported))
+        return _tried(sides, asked, None, action, fixed, str(unsupported))
     try:
         return _drawn(diagrams, sides, asked, conditions, survey, action, fixed)
     except (Unsupported, TooLarge) as limit:
-        return _tried(sides, survey, action, fixed, str(limit))
+        return _tried(sides, asked, survey, action, fixed, str(limit))
 
 
 def _drawn(
@@ -251,25 +278,35 @@ def _drawn(
     """Return requests that two policies decide differently, by diagrams; raises `TooLarge`."""
     declared = frozenset[str]().union(*(side.policy.actions for side in sides))
     meaning = Meaning(diagrams, survey, fixed, declared)
-    parties = [_party(meaning, each, conditions) for each in asked]
+    found = _Found()
 
-    def example(after: int, before: int) -> PolicyRequest | None:
+    def example(after: int, before: int) -> _Example | None:
         way = diagrams.way(meaning.changed(after, before), True)
-        return None if way is None else _request(_choices(meaning, way), action, fixed)
+        if way is None:
+            return None
+        return _Example(_request(_choices(meaning, way), action, fixed), group)
 
-    old, new = parties
-    return _Found(example(new, old), example(old, new), tuple(sorted(survey.bounds)))
+    for group in _groups(asked):
+        old, new = (_party(meaning, each, conditions, group) for each in asked)
+        found = found._replace(
+            widening=found.widening or example(new, old),
+            narrowing=found.narrowing or example(old, new),
+        )
+    return found._replace(bounds=tuple(sorted(survey.bounds)))
 
 
-def _party(meaning: Meaning, asked: _Asked, conditions: Mapping[_Rule, Sequence[Expr]]) -> int:
+def _party(
+    meaning: Meaning, asked: _Asked, conditions: Mapping[_Rule, Sequence[Expr]], group: str
+) -> int:
+    """Draw where a party permits once a group has approved. A rule that asks others errs as any other."""
     # Rules in one order for both policies: what they share is drawn once.
     drawn = [
-        (rule.permits, meaning.rule(conditions[rule], asked.action))
-        for rule in sorted(asked.rules or ())
+        (rule, meaning.rule(conditions[rule], asked.action)) for rule in sorted(asked.rules or ())
     ]
     return meaning.party(
-        [each for permits, each in drawn if permits],
-        [each for permits, each in drawn if not permits],
+        [each for rule, each in drawn if rule.permits and rule.group in ("", group)],
+        [each for rule, each in drawn if not rule.permits]
+        + [meaning.idle(each) for rule, each in drawn if rule.group not in ("", group)],
     )
 
 
@@ -319,6 +356,7 @@ def _part(
 
 def _tried(
     sides: Sequence[_Side],
+    asked: Sequence[_Asked],
     survey: Survey | None,
     action: str,
     fixed: Mapping[Variable, Any],
@@ -327,12 +365,14 @@ def _tried(
     """Return requests that two policies decide differently, among a bounded number of them."""
     widening, narrowing = None, None
     for number in range(_TRIED_MAX):
-        asked = _request(_sample(survey, number), action, fixed)
-        before, after = (evaluate(side.policy, asked).permitted for side in sides)
-        if after and not before:
-            widening = widening or asked
-        if before and not after:
-            narrowing = narrowing or asked
+        request = _request(_sample(survey, number), action, fixed)
+        old, new = (evaluate(side.policy, request) for side in sides)
+        for group in _groups(asked):
+            before, after = _permits(old, group), _permits(new, group)
+            if after and not before:
+                widening = widening or _Example(request, group)
+            if before and not after:
+                narrowing = narrowing or _Example(request, group)
     bounds = {f"{limit}: {_TRIED_MAX} requests were tried"} | (survey.bounds if survey else set())
     return _Found(widening, narrowing, tuple(sorted(bounds)))
 

@@ -10,17 +10,24 @@ from msgspec import Meta
 
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 
-__all__ = ["Basis", "Decision", "PartyDecision", "Rule", "Seen", "Verdict"]
+__all__ = ["Ask", "Basis", "Decision", "PartyDecision", "Rule", "Seen", "Verdict"]
 
-Basis = Literal["permit", "forbid", "unmet", "no-permit", "error"]
-"""What a decision rests on: permit rules apply and no forbid rule does; forbid rules apply; permit
-rules are about the action but their conditions are not met; no permit rule is about it; or a part
-could not be evaluated."""
+Basis = Literal["permit", "ask", "forbid", "unmet", "no-permit", "error"]
+"""What a decision rests on: permit rules apply and no forbid rule does; all that apply count only
+together with an approval (`@ask`); forbid rules apply; permit rules are about the action but their
+conditions are not met; no permit rule is about it; or a part could not be evaluated."""
 
 Seen = str | int | bool | tuple[str, ...] | None
 """A value that a rule names, as the request had it; None if it was absent."""
 
 _INDENT: Final = "    "
+
+
+class Ask(Value):
+    """Whose approval a permit rule asks for: a group of approvers that its document declares."""
+
+    document: Name
+    group: Name
 
 
 class Rule(Value):
@@ -39,6 +46,12 @@ class Rule(Value):
     text: Text
 
     @property
+    def ask(self) -> Ask | None:
+        """Whose approval it asks for (`@ask`), if it does."""
+        group = self.annotations.get("ask")
+        return None if group is None else Ask(document=self.document, group=group)
+
+    @property
     def title(self) -> str:
         """How people call the rule, such as `"eu-only" (eu-finance, line 3)`."""
         place = f"{self.document}, line {self.line}"
@@ -48,10 +61,11 @@ class Rule(Value):
 class Decision(Value, tag_field="kind", tag="decision/1"):
     """What one party's policies say to one request.
 
-    `rules` are those that decided: for "permit" and "forbid" the ones that apply, for "unmet" the
-    permit rules about the action, for "no-permit" all permit rules, for "error" those that could
-    not be evaluated. At most 16 are kept; `rules_omitted` counts the rest. `values` are what those
-    rules name in the request. Equal policies and requests give equal bytes.
+    `rules` are those that decided: for "permit", "ask" and "forbid" the ones that apply, for "unmet"
+    the permit rules about the action, for "no-permit" all permit rules, for "error" those that could
+    not be evaluated. At most 16 are kept; `rules_omitted` counts the rest. `asks` are the groups of
+    which one must approve, for "ask". `values` are what those rules name in the request. Equal
+    policies and requests give equal bytes.
     """
 
     basis: Basis
@@ -65,6 +79,7 @@ class Decision(Value, tag_field="kind", tag="decision/1"):
     errors: tuple[str, ...]
     policy_digest: Digest
     request_digest: Digest
+    asks: Annotated[tuple[Ask, ...], Meta(max_length=256)] = ()
 
     @property
     def permitted(self) -> bool:
@@ -80,7 +95,7 @@ class Decision(Value, tag_field="kind", tag="decision/1"):
         return "\n".join([self._asked(), *self._answered(party)])
 
     def _asked(self) -> str:
-        verdict = "Permitted" if self.permitted else "Denied"
+        verdict = _VERDICTS.get(self.basis, "Denied")
         where = "to" if self.action == "travel" else "in"
         zone = f'{where} zone "{_shown(self.zone_name)}" ({_shown(self.zone)})'
         return f'{verdict}: "{_shown(self.action)}" {zone} for agent {_shown(self.agent)}.'
@@ -110,6 +125,9 @@ class Decision(Value, tag_field="kind", tag="decision/1"):
     def _remedy(self) -> str:
         values = "the values above must change, or " if self.values else ""
         match self.basis:
+            case "ask":
+                groups = " or ".join(f'"{_shown(ask.group)}"' for ask in self.asks)
+                return f"{groups} must approve it."
             case "forbid":
                 return f"{values}the policy's issuer must change the rules, until none forbids it."
             case "unmet":
@@ -144,6 +162,12 @@ class Verdict(Value, tag_field="kind", tag="verdict/1"):
         """The parties that deny, in the order they were asked."""
         return tuple(each.party for each in self.decisions if not each.decision.permitted)
 
+    @property
+    def asking(self) -> tuple[Decision, ...]:
+        """The decisions of the parties that ask for an approval, if all others permit; none if one denies."""
+        asking = tuple(each.decision for each in self.decisions if not each.decision.permitted)
+        return asking if all(each.basis == "ask" for each in asking) else ()
+
     def explain(self) -> str:
         """Return the verdict in words: every denial, or else every permission."""
         if not self.decisions:
@@ -152,8 +176,10 @@ class Verdict(Value, tag_field="kind", tag="verdict/1"):
         return "\n\n".join(each.decision.explain(each.party) for each in told)
 
 
+_VERDICTS: Final[dict[Basis, str]] = {"permit": "Permitted", "ask": "Needs approval"}
 _ANSWERS: Final[dict[Basis, str]] = {
     "permit": "{party} permits it, by:",
+    "ask": "{party} permits it once it is approved, by:",
     "forbid": "{party} forbids it, by:",
     "unmet": "{party} does not permit it. Its permit rules about this do not apply here:",
     "no-permit": "{party} does not permit it anywhere. Its permit rules are about other things:",

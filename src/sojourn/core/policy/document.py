@@ -36,11 +36,15 @@ _PARTS_IN_ERRORS: Final = {
 
 
 class PolicyDocument(Value):
-    """What the engine reads of a governance document: its name, Cedar text, and own actions."""
+    """What the engine reads of a governance document: its name, Cedar text, and own actions.
+
+    `approvers` names the groups of approvers that it declares, whom its rules may ask.
+    """
 
     name: Name
     text: Text
     actions: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
 
 
 class DocumentRule(NamedTuple):
@@ -67,14 +71,23 @@ class DocumentRule(NamedTuple):
         return self.below and APPLICATION in actions and action not in STANDARD_ACTIONS
 
 
-def check_policy(text: str, actions: Iterable[str] = (), *, name: str = "policy") -> None:
+def check_policy(
+    text: str,
+    actions: Iterable[str] = (),
+    *,
+    name: str = "policy",
+    approvers: Iterable[str] = (),
+) -> None:
     """Raise `Misused`, as "name:line:column: problem", unless `text` can serve as a policy.
 
-    `actions` are the application's own. The text must parse, be valid by the schema of those
-    actions, leave nothing to fill in (Cedar's templates), and hold at least one `permit`, since it
-    could never permit anything otherwise.
+    `actions` are the application's own, `approvers` the groups that its rules may ask. The text must
+    parse, be valid by the schema of those actions, leave nothing to fill in (Cedar's templates), ask
+    only declared groups, and only for the application's actions, and hold at least one `permit`,
+    since it could never permit anything otherwise.
     """
-    document = PolicyDocument(name=name, text=text, actions=tuple(actions))
+    document = PolicyDocument(
+        name=name, text=text, actions=tuple(actions), approvers=tuple(sorted(approvers))
+    )
     check_permits(read_rules(document), name=name)
 
 
@@ -98,6 +111,8 @@ def read_rules(document: PolicyDocument) -> tuple[DocumentRule, ...]:
     for statement, policy in zip(source.statements, parsed, strict=True):
         for path in policy.paths:
             _check_path(source, statement, path)
+        if "ask" in policy.annotations:
+            _check_ask(source, statement, policy, document.approvers)
     rules = tuple(map(partial(_rule, source), source.statements, parsed))
     _check_ids(source, rules)
     return rules
@@ -176,6 +191,27 @@ def _check_path(source: Source, statement: Statement, path: cedar.Path) -> None:
         problem = f"no request holds `{'.'.join(path)}`"
         remedy = f"There are {', '.join(sorted(_ATTRIBUTES[part]))}"
         raise source.misused(statement.offset if offset is None else offset, problem, remedy=remedy)
+
+
+def _check_ask(
+    source: Source, statement: Statement, parsed: cedar.Parsed, approvers: tuple[str, ...]
+) -> None:
+    """Check that a rule asks a declared group, and for what can wait: the application's own actions."""
+    group = parsed.annotations["ask"]
+    standard = set(STANDARD_ACTIONS if parsed.actions is None else parsed.actions)
+    if not parsed.permits:
+        problem = "a rule that forbids asks nobody"
+        remedy = "Take @ask off, or forbid `unless` and permit with @ask"
+    elif group not in approvers:
+        problem = f'there is no group of approvers "{group}"'
+        remedy = f"Declare it with the document; there are {', '.join(approvers) or 'none'}"
+    elif standard & set(STANDARD_ACTIONS):
+        problem = "only the application's own actions can wait for an approval"
+        remedy = f'Name them, or write: action in Action::"{APPLICATION}"'
+    else:
+        return
+    offset = statement.find("@ask")
+    raise source.misused(statement.offset if offset is None else offset, problem, remedy=remedy)
 
 
 def _rule(source: Source, statement: Statement, parsed: cedar.Parsed) -> DocumentRule:

@@ -4,6 +4,8 @@
 2. Every request is evaluated with the schema. A request that does not fit it is denied.
 3. If any rule errors, the answer is deny. Cedar alone would skip the rule, and with it a `forbid`.
 4. Every party must permit: the agent's own, every ancestor's, the zone's (protocol §4).
+5. A permit rule with `@ask` counts only together with an approval, which is no part of a request:
+   where no other permit rule applies, the answer is "ask", and that is no permission.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +17,7 @@ from typing import Final
 from sojourn.core.base.encoding import Value, digest_of
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy import cedar
-from sojourn.core.policy.decision import Basis, Decision, PartyDecision, Seen, Verdict
+from sojourn.core.policy.decision import Ask, Basis, Decision, PartyDecision, Seen, Verdict
 from sojourn.core.policy.document import DocumentRule, PolicyDocument, check_permits, read_rules
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import PolicyRequest
@@ -70,13 +72,22 @@ def evaluate(policy: PreparedPolicy, request: PolicyRequest) -> Decision:
         erred = tuple(policy.rules[index] for index, _ in answer.errors if index is not None)
         return _decision(policy, request, "error", erred, _problems(policy, answer))
     applied = tuple(policy.rules[index] for index in answer.reasons)
+    if applied and answer.permitted:
+        return _permitted(policy, request, applied)
     if applied:
-        return _decision(policy, request, "permit" if answer.permitted else "forbid", applied)
+        return _decision(policy, request, "forbid", applied)
     permits = tuple(each for each in policy.rules if each.rule.permits)
     about = tuple(each for each in permits if each.is_about(action))
     if about:
         return _decision(policy, request, "unmet", about)
     return _decision(policy, request, "no-permit", permits)
+
+
+def _permitted(
+    policy: PreparedPolicy, request: PolicyRequest, applied: tuple[DocumentRule, ...]
+) -> Decision:
+    plain = tuple(each for each in applied if each.rule.ask is None)
+    return _decision(policy, request, "permit" if plain else "ask", plain or applied)
 
 
 def evaluate_all(
@@ -165,12 +176,18 @@ def _decision(
         zone_name=request.zone.name,
         rules=tuple(each.rule for each in kept),
         rules_omitted=len(rules) - len(kept),
+        asks=_asks(rules) if basis == "ask" else (),
         # Rules about other actions saw nothing of this request.
         values={} if basis == "no-permit" else _values(request, kept),
         errors=errors,
         policy_digest=policy.digest,
         request_digest=request.digest(),
     )
+
+
+def _asks(rules: Iterable[DocumentRule]) -> tuple[Ask, ...]:
+    asked = {ask for each in rules if (ask := each.rule.ask)}
+    return tuple(sorted(asked, key=attrgetter("document", "group")))
 
 
 def _values(request: PolicyRequest, rules: Iterable[DocumentRule]) -> dict[str, Seen]:

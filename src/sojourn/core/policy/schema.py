@@ -12,6 +12,10 @@ allow. Every request has this shape:
 Time, counters and budgets are not part of a request, so equal requests are frequent and the
 decision on them can be remembered.
 
+Annotations of a rule mean nothing to Cedar, and two mean something here: `@id("name")` is what
+decisions call it, and a permit with `@ask("group")` counts only together with an approval by that
+group of approvers, which the document declares (protocol §8).
+
 Source: Cedar policy language, "Schema grammar".
 """
 

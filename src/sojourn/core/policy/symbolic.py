@@ -92,6 +92,10 @@ class Meaning:
         forbidden = self._any(forbids)
         return self._diagrams.apply(on.ruled, permitted, forbidden)
 
+    def idle(self, held: Diagram) -> Diagram:
+        """Return a rule that never holds, and errs where this one does."""
+        return self._diagrams.apply(on.both, held, self._false)
+
     def changed(self, after: Diagram, before: Diagram) -> Diagram:
         """Return when `after` permits and `before` does not, in a request that can be."""
         changed = self._diagrams.apply(on.but_not, after, before)

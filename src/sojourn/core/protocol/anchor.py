@@ -17,6 +17,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Refused, Rejected, SojournError
 from sojourn.core.base.limits import ARRIVAL_BYTES_MAX, VISA_DEADLINE_MS
 from sojourn.core.protocol import decree, permission
+from sojourn.core.protocol.answering import put_approval
 from sojourn.core.protocol.applying import applied
 from sojourn.core.protocol.binding import Claim
 from sojourn.core.protocol.chains import check_onward
@@ -40,6 +41,7 @@ from sojourn.core.protocol.messages import (
     Need,
     Proposal,
     Propose,
+    PutApproval,
     Request,
     ShowCommit,
     ShowLock,
@@ -392,6 +394,12 @@ def _ask_head(dossier: Dossier, ask: AskHead, sender: bytes, view: View) -> Ruli
     return Ruling(answer=_head(dossier))
 
 
+def _put_approval(dossier: Dossier, put: PutApproval, sender: bytes, view: View) -> Ruling:
+    if dossier.onward is not None:
+        return Ruling(answer=_head(dossier))
+    return put_approval(dossier, put, view)
+
+
 _HANDLERS: Final[dict[type, Callable[[Dossier, Any, bytes, View], Ruling]]] = {
     Propose: _propose,
     ShowLock: _show_lock,
@@ -400,6 +408,7 @@ _HANDLERS: Final[dict[type, Callable[[Dossier, Any, bytes, View], Ruling]]] = {
     AskVisa: _ask_visa,
     Arrive: _arrive,
     AskHead: _ask_head,
+    PutApproval: _put_approval,
 }
 _AGENTS: Final[dict[type, Callable[[Any], bytes]]] = {
     Propose: lambda ask: ask.slot.agent,
@@ -409,4 +418,5 @@ _AGENTS: Final[dict[type, Callable[[Any], bytes]]] = {
     AskVisa: lambda ask: ask.terms.agent,
     Arrive: lambda arrive: arrive.departure.record.agent_id,
     AskHead: lambda ask: ask.agent,
+    PutApproval: lambda put: put.approval.approval.agent,
 }

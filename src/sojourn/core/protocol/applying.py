@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.governance import Warrant
 from sojourn.core.agent.orders import Act, SignedOrder
 from sojourn.core.agent.succession import extended
@@ -91,7 +92,8 @@ def _moved(
             refusal=after.refusal,
         )
     high_term = max(dossier.high_term, term)
-    after = msgspec.structs.replace(after, head=done, high_term=high_term)
+    answers = _pending_answers(after, done)
+    after = msgspec.structs.replace(after, head=done, high_term=high_term, approvals=answers)
     if kind in _OPENING:
         refusal, warrant = _refusal(done, shown, view), _warrant(done, shown)
         past = _past(dossier, done, shown, view)
@@ -119,6 +121,12 @@ def _moved(
         return after, ()
     closed = msgspec.structs.replace(after.chapter, closed=done)
     return msgspec.structs.replace(after, chapter=closed), (closed,)
+
+
+def _pending_answers(dossier: Dossier, done: Certified) -> tuple[SignedApproval, ...]:
+    """Return the answers to petitions that are still pending: an approval that was used is kept no longer."""
+    pending = {each.petition for each in done.record.eligibility.petitions}
+    return tuple(each for each in dossier.approvals if each.approval.petition in pending)
 
 
 def _is_next(dossier: Dossier, opened: Chapter, past: Sequence[Chapter]) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document
-from sojourn.core.agent.orders import Act, SignedOrder
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
@@ -21,16 +21,13 @@ from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = ["check_decided", "check_orders", "decided", "is_behind", "order_behind"]
 
-_BETWEEN: Final = frozenset(
-    {
-        TransitionKind.STEP,
-        TransitionKind.INTEND,
-        TransitionKind.SPAWN,
-        TransitionKind.BIND,
-        TransitionKind.AMEND,
-        *map(TransitionKind, Act),
-    }
-)
+_BETWEEN: Final = frozenset(TransitionKind) - {
+    TransitionKind.GENESIS,
+    TransitionKind.DEPART,
+    TransitionKind.ADMIT,
+    TransitionKind.REFUSE,
+    TransitionKind.RETURN,
+}
 """What neither opens a term nor closes one."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.trust import SignedEndorsement
@@ -91,6 +92,7 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     highest term this zone has ever held or closed; it never falls, for ever (trap 21). `application` is what the
     agent applied for entry with; `arrival` the departure that followed. `refusal` is the certified refusal of a
     departure: by this zone, or of a departure from it. `onward` is the admission elsewhere of the agent that left.
+    `approvals` are the answers to petitions that are pending at the head.
     """
 
     agent: Digest
@@ -105,6 +107,7 @@ class Dossier(Value, tag_field="kind", tag="dossier/1"):
     visa: Visa | None = None
     refusal: Certified | None = None
     onward: Certified | None = None
+    approvals: tuple[SignedApproval, ...] = ()
 
     @property
     def promised(self) -> VisaTerms | None:

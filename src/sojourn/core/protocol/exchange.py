@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.encoding import (
@@ -36,7 +37,9 @@ __all__ = [
     "AnchorStatus",
     "AnyReply",
     "AnyRequest",
+    "Approvals",
     "AskAgents",
+    "AskApprovals",
     "AskBlocks",
     "AskMessages",
     "AskMissing",
@@ -188,6 +191,19 @@ class Messages(Value, tag_field="kind", tag="messages"):
     messages: tuple[SignedMessage, ...]
 
 
+class AskApprovals(Value, tag_field="kind", tag="ask-approvals"):
+    """Send me what approvers answered to an agent's pending petitions."""
+
+    agent: Digest
+
+
+class Approvals(Value, tag_field="kind", tag="approvals"):
+    """These answers; `version` is the agent's newest as far as this anchor knows."""
+
+    approvals: tuple[SignedApproval, ...]
+    version: Count = 0
+
+
 class Consumed(Value, tag_field="kind", tag="consumed"):
     """These messages are part of the agent's final memory now; drop them."""
 
@@ -278,6 +294,7 @@ AnyRequest = (
     | AskPast
     | PutMessage
     | AskMessages
+    | AskApprovals
     | Consumed
     | AskWork
     | AskAgents
@@ -295,6 +312,7 @@ AnyReply = (
     | Blocks
     | Past
     | Messages
+    | Approvals
     | Work
     | Agents
     | AnchorStatus

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from sojourn.core.agent.ancestry import given
+from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
@@ -17,6 +18,7 @@ from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
+    APPROVALS_MAX,
     ATTACHMENTS_MAX,
     CHAPTERS_MAX,
     DOCUMENTS_MAX,
@@ -45,6 +47,7 @@ __all__ = [
     "Need",
     "Proposal",
     "Propose",
+    "PutApproval",
     "Reply",
     "Request",
     "RoundVoted",
@@ -58,7 +61,8 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     """An effect that is about to be performed: what was asked of the gate, and the effect's key.
 
     `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments. `cost_micros`
-    and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the act.
+    and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the act. `petition`
+    is the digest of the petition that approvers answered, where the policies ask for that.
     """
 
     step: Name
@@ -69,6 +73,7 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     labels: tuple[Name, ...] = ()
     cost_micros: Count = 0
     tokens: Count = 0
+    petition: Digest | None = None
 
     @property
     def declared(self) -> dict[str, int]:
@@ -88,6 +93,8 @@ class Evidence(Value):
     order: SignedOrder | None = None
     accusation: Accusation | None = None
     intent: Intent | None = None
+    petition: Petition | None = None
+    approvals: Annotated[tuple[SignedApproval, ...], Meta(max_length=APPROVALS_MAX)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
     child: AgentRecord | None = None
     spawned: Certified | None = None
@@ -187,7 +194,14 @@ class AskHead(Value, tag_field="kind", tag="ask-head"):
     agent: Digest
 
 
-Request = Propose | ShowLock | ShowCommit | AskRound | AskVisa | Arrive | AskHead
+class PutApproval(Value, tag_field="kind", tag="put-approval"):
+    """Keep this answer to a petition until the petition is not pending any more."""
+
+    petition: Petition
+    approval: SignedApproval
+
+
+Request = Propose | ShowLock | ShowCommit | AskRound | AskVisa | Arrive | AskHead | PutApproval
 
 
 # --- replies -----------------------------------------------------------------------------------------

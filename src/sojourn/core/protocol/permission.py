@@ -22,7 +22,16 @@ from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import AgentEntity, PolicyRequest, RequestContext, ZoneEntity
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["agent_policy", "ask", "entity_of", "travel_context", "zone_policy"]
+__all__ = [
+    "agent_policy",
+    "ask",
+    "check_permitted",
+    "check_trusted",
+    "document_name",
+    "entity_of",
+    "travel_context",
+    "zone_policy",
+]
 
 
 _PLACES_REMEMBERED: Final = 1024
@@ -32,6 +41,11 @@ _AGENTS_REMEMBERED: Final = 4096
 _ISSUERS_REMEMBERED: Final = 128
 
 
+def document_name(document: Document) -> str:
+    """Return how decisions name a document."""
+    return f"{document.issuer}/{document.name}"
+
+
 @lru_cache(maxsize=_ISSUERS_REMEMBERED)
 def agent_policy(documents: tuple[Document, ...]) -> PreparedPolicy:
     """Return the agent's policies, parsed. Raises `Denied` if they cannot be evaluated at all."""
@@ -39,7 +53,10 @@ def agent_policy(documents: tuple[Document, ...]) -> PreparedPolicy:
         return prepare(
             tuple(
                 PolicyDocument(
-                    name=f"{item.issuer}/{item.name}", text=item.cedar, actions=item.actions
+                    name=document_name(item),
+                    text=item.cedar,
+                    actions=item.actions,
+                    approvers=tuple(sorted(item.approvers)),
                 )
                 for item in documents
             )
@@ -146,7 +163,8 @@ def ask(
     """Return what the agent's policies, those that cool among them, and `ruled_by`'s own say to `action` at `place`.
 
     For travel, `place` is the target, `origin` the zone it would leave, and `ruled_by` the zone whose consent is
-    asked: the source's before a departure, the target's before an admission.
+    asked: the source's before a departure, the target's before an admission. The agent's policies answer first, in
+    the order of `governing.policies`.
     """
     assert governing.governance == record.governance, "an agent is judged by what rules it"
     parties = (

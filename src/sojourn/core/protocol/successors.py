@@ -302,4 +302,4 @@ def _check_form(signed: SignedDocument) -> None:
     if signed.document.previous is None:
         problem = f"{signed.document.name} succeeds nothing"
         raise Rejected(problem, reason="no-successor", where="documents")
-    signed.document.check_signers()
+    signed.document.check()

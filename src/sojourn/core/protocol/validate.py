@@ -12,7 +12,6 @@ envelopes, manifests and blocks are each anchor's own.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.budgets import check_follows, check_transition
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Governing, Warrant
@@ -26,11 +25,23 @@ from sojourn.core.base.errors import Refused, Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import CLOCK_SKEW_MS, RECORD_BYTES_MAX, TRANSITION_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, check_seal
+from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
-from sojourn.core.protocol.accusation import after_accusation
-from sojourn.core.protocol.admission import admitted, bound, departed, ordered, returned
-from sojourn.core.protocol.amending import check_amendment, check_stored
+from sojourn.core.protocol.admission import admitted, bound, departed, returned
+from sojourn.core.protocol.amending import check_stored
+from sojourn.core.protocol.asking import (
+    check_approved,
+    check_asked,
+    check_undeclined,
+    circumstances,
+)
+from sojourn.core.protocol.carried import (
+    check_accused,
+    check_amended,
+    check_bearer,
+    check_ordered,
+)
 from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
@@ -39,7 +50,7 @@ from sojourn.core.protocol.custody import (
     check_refusal,
 )
 from sojourn.core.protocol.dossier import Dossier, View
-from sojourn.core.protocol.governed import documents_of, governing
+from sojourn.core.protocol.governed import governing
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.spawning import check_birth, named_child, spawn_context
@@ -64,7 +75,7 @@ __all__ = [
 ]
 
 
-_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.SPAWN)
+_RATED: Final = tuple(map(TransitionKind, ("step", "intend", "ask", "spawn")))
 """What a host proposes as often as it likes."""
 _HELD_UP: Final = (*_RATED, TransitionKind.DEPART)
 """What the agent does: it waits for what its officers published. Its custody, and how it ends, do not."""
@@ -186,7 +197,7 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         raise Rejected("no policy governs it", reason="no-governance", where="governance")
     if record.eligibility.ancestors:
         check_birth(proposal, view)
-        _check_bearer(proposal)
+        check_bearer(proposal)
     else:
         ruling = governing(record, proposal.transition.at_ms, view)
         warrant_of(proposal)
@@ -251,11 +262,11 @@ def _permit(
     view: View,
     context: RequestContext | None = None,
     origin: ZoneManifest | None = None,
+    judge: Callable[[Verdict], None] | None = None,
 ) -> None:
-    context = context or RequestContext()
-    ruled_by = view.manifest
-    verdict = permission.ask(record, governing, action, place, ruled_by, context, view.memo, origin)
-    permission.check_permitted(verdict)
+    context, here = context or RequestContext(), view.manifest
+    verdict = permission.ask(record, governing, action, place, here, context, view.memo, origin)
+    (judge or permission.check_permitted)(verdict)
 
 
 def _check_step(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -271,24 +282,34 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         raise Rejected(
             "it shows no intent, or another one", reason="no-intent", where="evidence.intent"
         )
+    at_ms, shown = proposal.transition.at_ms, proposal.evidence
+    ruling = governing(parent.record, at_ms, view)
+    here, context = view.manifest, circumstances(intent)
+    whole = (parent.record, proposal.transition.record, ruling, shown.petition, shown.approvals)
+
+    def judge(verdict: Verdict) -> None:
+        check_approved(verdict, intent, *whole, at_ms)
+
+    _permit(parent.record, ruling, intent.action, here, view, context, None, judge)
+    check_undeclined(shown.petition, dossier.approvals)
+    permission.check_trusted(parent.record, view.zone, intent.action, view.endorsements, at_ms)
+
+
+def _check_ask(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check what an agent asks people about: that its policies ask for it, of this, now."""
+    _check_step(dossier, proposal, parent, view)
     ruling = governing(parent.record, proposal.transition.at_ms, view)
-    context = RequestContext(
-        effect=intent.effect, step=intent.step, labels=intent.labels, cost_micros=intent.cost_micros
-    )
-    _permit(parent.record, ruling, intent.action, view.manifest, view, context)
-    permission.check_trusted(
-        parent.record, view.zone, intent.action, view.endorsements, proposal.transition.at_ms
-    )
+    petition, transition = proposal.evidence.petition, proposal.transition
+    check_asked(petition, parent.record, transition, ruling, view.manifest, view.memo)
 
 
 def _check_spawn(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     """Check that the child that an agent is to have gets nothing but what its parent has, and is permitted."""
     _check_step(dossier, proposal, parent, view)
     child = named_child(proposal)
-    ruling = governing(parent.record, proposal.transition.at_ms, view)
-    context = spawn_context(child)
-    _permit(parent.record, ruling, "spawn", view.manifest, view, context)
     at_ms = proposal.transition.at_ms
+    ruling = governing(parent.record, at_ms, view)
+    _permit(parent.record, ruling, "spawn", view.manifest, view, spawn_context(child))
     permission.check_trusted(parent.record, view.zone, "spawn", view.endorsements, at_ms)
     _check_blocks(child, view)
 
@@ -458,62 +479,17 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     )
 
 
-def _check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that officers ordered it. Their order counts also where the window of their document is over."""
-    signed, transition = proposal.evidence.order, proposal.transition
-    ordered_ms = None if signed is None else ordered_ms_of(parent.record, signed.order.agent)
-    if signed is None or signed.order.act.value != transition.kind.value or ordered_ms is None:
-        problem = f"it shows no order to {transition.kind} this agent, or one that it descends from"
-        raise Rejected(problem, reason="no-order", where="evidence.order")
-    officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
-    signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
-    check_follows(
-        proposal.transition,
-        parent.record,
-        ordered(parent.record, parent.certificate.slot, signed.order),
-    )
-    _check_bearer(proposal)
-
-
-def _check_amend(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that officers sealed what is to rule. It counts also where the window of what rules is over."""
-    check_amendment(dossier, proposal, parent, view)
-    _check_bearer(proposal)
-
-
-def _check_bearer(proposal: Proposal) -> None:
-    """Check that whoever carries what proves itself sealed the transition: it may be anybody."""
-    transition = proposal.transition
-    if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
-        raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
-    seal = proposal.seals[0]
-    check_seal(Kind.TRANSITION, Role.PERSON, transition.digest, seal, where="seals[0]")
-
-
-def _check_accuse(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that anchors of a zone which the agent relies on are proved to have lied."""
-    accusation, transition = proposal.evidence.accusation, proposal.transition
-    if accusation is None:
-        raise Rejected("it shows no proof", reason="no-proof", where="evidence.accusation")
-    check_follows(
-        proposal.transition,
-        parent.record,
-        after_accusation(parent.record, parent.certificate.slot, accusation),
-    )
-    _check_bearer(proposal)
-    accusation.check(parent.record, transition.at_ms, where="evidence.accusation")
-
-
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
     TransitionKind.STEP: _check_step,
     TransitionKind.INTEND: _check_intend,
+    TransitionKind.ASK: _check_ask,
     TransitionKind.SPAWN: _check_spawn,
     TransitionKind.BIND: _check_bind,
     TransitionKind.DEPART: _check_depart,
     TransitionKind.ADMIT: _check_admit,
     TransitionKind.REFUSE: _check_refuse,
     TransitionKind.RETURN: _check_return,
-    TransitionKind.AMEND: _check_amend,
-    TransitionKind.ACCUSE: _check_accuse,
-    **{TransitionKind(act): _check_ordered for act in Act},
+    TransitionKind.AMEND: check_amended,
+    TransitionKind.ACCUSE: check_accused,
+    **{TransitionKind(act): check_ordered for act in Act},
 }

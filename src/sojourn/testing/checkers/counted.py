@@ -16,7 +16,13 @@ __all__ = ["check"]
 
 _PROMISE = "counted"
 _BY_ITS_HOST = frozenset(
-    {TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.BIND, TransitionKind.ADMIT}
+    {
+        TransitionKind.STEP,
+        TransitionKind.INTEND,
+        TransitionKind.ASK,
+        TransitionKind.BIND,
+        TransitionKind.ADMIT,
+    }
 )
 _BY_EVIDENCE = frozenset({TransitionKind.ACCUSE, TransitionKind.FORGIVE})
 

@@ -21,7 +21,9 @@ from sojourn.testing.checkers.verdict import Violation
 __all__ = ["check"]
 
 _PROMISE = "nothing unentitled"
-_BY_BOUND_HOST = frozenset({TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.DEPART})
+_BY_BOUND_HOST = frozenset(
+    {TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.DEPART}
+)
 _BY_NEW_HOST = frozenset({TransitionKind.BIND, TransitionKind.ADMIT})
 _BY_ANYBODY = frozenset(TransitionKind(act) for act in Act)
 

@@ -9,7 +9,7 @@ from sojourn.testing.checkers.verdict import Violation
 
 __all__ = ["check"]
 
-_WRITING = frozenset({TransitionKind.STEP, TransitionKind.INTEND})
+_WRITING = frozenset({TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK})
 
 
 def check(decisions: Decisions, replayed: Callable[[bytes, int], bytes]) -> list[Violation]:

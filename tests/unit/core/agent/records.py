@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
+from sojourn.core.agent.eligibility import Budget, Eligibility, Pending, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
@@ -73,6 +73,7 @@ ACTIVE = following(
         "orders": Budget(limit=10, spent=4),
         "cost_micros": Budget(limit=100, spent=50),
     },
+    eligibility__petitions=(Pending(petition=digest(b"asked"), expires_ms=9),),
     trust__events={SOME_ZONE: Events(refused=2)},
 )
 SUSPENDED = following(ACTIVE, eligibility__is_suspended=True, governance__ordered_ms=5)
@@ -86,6 +87,16 @@ IN_AWAY = Custody(zone=AWAY.zone, term=1, binding=0, host=AWAY.hosts[0].public)
 PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
     TransitionKind.STEP: (ACTIVE, following(ACTIVE)),
     TransitionKind.INTEND: (ACTIVE, following(ACTIVE)),
+    TransitionKind.ASK: (
+        ACTIVE,
+        following(
+            ACTIVE,
+            eligibility__petitions=(
+                *ACTIVE.eligibility.petitions,
+                Pending(petition=digest(b"asked next"), expires_ms=9),
+            ),
+        ),
+    ),
     TransitionKind.SPAWN: (ACTIVE, following(ACTIVE, eligibility__children=1)),
     TransitionKind.BIND: (
         ACTIVE,

@@ -19,7 +19,7 @@ from sojourn.core.agent.budgets import (
     check_transition,
     spend,
 )
-from sojourn.core.agent.eligibility import Budget, Status
+from sojourn.core.agent.eligibility import Budget, Pending, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_constant
 from sojourn.core.base.digests import digest
@@ -191,6 +191,7 @@ def test_the_gate_says_which_budget_and_what_to_do(
         (TransitionKind.STEP, Status.DORMANT, Status.DORMANT, False),
         (TransitionKind.STEP, Status.DORMANT, Status.ACTIVE, False),
         (TransitionKind.INTEND, Status.ACTIVE, Status.ACTIVE, False),
+        (TransitionKind.ASK, Status.ACTIVE, Status.ACTIVE, False),
         (TransitionKind.BIND, Status.ACTIVE, Status.ACTIVE, True),
         (TransitionKind.BIND, Status.DORMANT, Status.DORMANT, True),
     ],
@@ -203,6 +204,8 @@ def test_section_2_without_steps_or_time_an_agent_only_lies_down(
     if kind is TransitionKind.BIND:
         new = following(head, custody__binding=head.custody.binding + 1, **fields)
     else:
+        asked = Pending(petition=digest(b"asked"), expires_ms=9)
+        fields |= {"eligibility__petitions": (asked,)} if kind is TransitionKind.ASK else {}
         new = next_of(kind, head, **fields)
     new = charged(kind, head, new, 5)
     if may:

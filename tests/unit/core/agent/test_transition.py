@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.capabilities import Requirements
-from sojourn.core.agent.eligibility import Ancestor, Budget, Status, Wake
+from sojourn.core.agent.eligibility import Ancestor, Budget, Pending, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Cooling
 from sojourn.core.agent.lineage import Lineage
@@ -86,6 +86,7 @@ MUTATIONS: dict[str, Any] = {
     "eligibility__budgets": SPENT,
     "eligibility__uncharged_since_ms": 5,
     "eligibility__last_decision": digest(b"a decision"),
+    "eligibility__petitions": (),
     "eligibility__ancestors": (Ancestor(agent=digest(b"another ancestor")),),
     "eligibility__children": 7,
     "trust__issuers": (TrustedIssuer(name="mallory", key=key("mallory").public),),
@@ -112,13 +113,16 @@ ALLOWED: dict[TransitionKind, set[str]] = {
         "eligibility__wake",
         "eligibility__budgets",
         "eligibility__last_decision",
+        "eligibility__petitions",
     },
     TransitionKind.INTEND: {
         "memory__outbox",
         "memory__journal",
         "eligibility__budgets",
         "eligibility__last_decision",
+        "eligibility__petitions",
     },
+    TransitionKind.ASK: {"memory__journal"},
     TransitionKind.SPAWN: {"memory__journal", "eligibility__last_decision"},
     TransitionKind.BIND: {"custody__host"},
     TransitionKind.DEPART: {"migration"},
@@ -222,6 +226,7 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
         (Status.DORMANT, Status.DORMANT),
     },
     TransitionKind.INTEND: {(Status.ACTIVE, Status.ACTIVE)},
+    TransitionKind.ASK: {(Status.ACTIVE, Status.ACTIVE)},
     TransitionKind.BIND: STILL,
     TransitionKind.DEPART: {
         (Status.ACTIVE, Status.DEPARTED),
@@ -272,6 +277,40 @@ def test_section_4_check_6_a_status_leads_only_where_its_row_says(
 def test_section_4_check_6_nothing_follows_the_end(kind: TransitionKind, status: Status) -> None:
     parent = changed(PAIRS[kind][0], eligibility__status=status)
     assert "bad-status" == reason_of(kind, parent, following(parent))
+
+
+# Petitions
+
+ONE, TWO, THREE = (
+    Pending(petition=digest(name), expires_ms=9) for name in (b"one", b"two", b"three")
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "fits"),
+    [
+        (TransitionKind.ASK, (ONE,), (ONE, TWO), True),
+        (TransitionKind.ASK, (), (ONE,), True),
+        (TransitionKind.ASK, (ONE,), (TWO, ONE), False),
+        (TransitionKind.ASK, (ONE,), (ONE, TWO, THREE), False),
+        (TransitionKind.ASK, (ONE,), (ONE, ONE), False),
+        (TransitionKind.ASK, (ONE, TWO), (ONE, THREE), False),
+        (TransitionKind.ASK, (ONE,), (ONE,), False),
+        (TransitionKind.INTEND, (ONE, TWO), (TWO,), True),
+        (TransitionKind.INTEND, (ONE, TWO), (), True),
+        (TransitionKind.INTEND, (ONE,), (ONE, TWO), False),
+        (TransitionKind.INTEND, (ONE, TWO), (TWO, ONE), False),
+        (TransitionKind.INTEND, (ONE,), (replace(ONE, expires_ms=99),), False),
+        (TransitionKind.STEP, (ONE, TWO), (ONE,), True),
+        (TransitionKind.STEP, (), (ONE,), False),
+    ],
+)
+def test_section_2_only_to_ask_adds_a_petition_and_one_alone(
+    kind: TransitionKind, before: Any, after: Any, fits: bool
+) -> None:
+    old = changed(ACTIVE, eligibility__petitions=before)
+    new = following(old, eligibility__petitions=after)
+    assert fits == is_accepted(kind, old, new)
 
 
 # Succession

@@ -3,8 +3,9 @@
 from msgspec.structs import replace
 
 from sojourn.core.base.encoding import decode, encode
-from sojourn.core.policy.decision import Decision, PartyDecision, Verdict
-from sojourn.core.policy.engine import evaluate, evaluate_all
+from sojourn.core.policy.decision import Ask, Decision, PartyDecision, Verdict
+from sojourn.core.policy.document import PolicyDocument
+from sojourn.core.policy.engine import PreparedPolicy, evaluate, evaluate_all, prepare
 from sojourn.core.policy.memo import Memo
 from tests.unit.core.policy.samples import VIRGINIA, eu_finance, policy, request, zone
 
@@ -133,3 +134,57 @@ def test_decisions_and_verdicts_survive_encoding() -> None:
         assert decision == decode(encode(decision), Decision, what="decision", limit=10_000)
     verdict = Verdict(decisions=tuple(PartyDecision(party="p", decision=d) for d in decisions))
     assert verdict == decode(encode(verdict), Verdict, what="verdict", limit=10_000)
+
+
+ASKING = """
+@id("orders") @ask("desk") permit (principal, action == Action::"order.place", resource)
+when { context.cost_micros < 9 };
+@id("small") permit (principal, action == Action::"order.place", resource)
+when { context.cost_micros < 2 };
+@id("others") @ask("risk") permit (principal, action in Action::"application", resource);
+forbid (principal, action, resource) when { context.cost_micros > 99 };
+"""
+
+
+def asking() -> PreparedPolicy:
+    document = PolicyDocument(
+        name="rules", text=ASKING, actions=("order.place",), approvers=("desk", "risk")
+    )
+    return prepare((document,))
+
+
+def test_what_waits_for_an_approval_says_for_whose() -> None:
+    decision = evaluate(asking(), request("order.place", cost_micros=5))
+    told = decision.explain("the agent's policy").splitlines()
+    assert told[0].startswith('Needs approval: "order.place" in zone "aws-eu-west-1"')
+    assert "The agent's policy permits it once it is approved, by:" == told[1]
+    assert 'To change this: "desk" or "risk" must approve it.' == told[-1]
+    assert not decision.permitted
+    assert (Ask(document="rules", group="desk"), Ask(document="rules", group="risk")) == (
+        decision.asks
+    )
+    assert decision == decode(encode(decision), Decision, what="decision", limit=65_536)
+
+
+def test_a_plain_rule_makes_asking_needless_and_a_forbid_useless() -> None:
+    small = evaluate(asking(), request("order.place", cost_micros=1))
+    assert ("permit", ["small"], ()) == (small.basis, [r.id for r in small.rules], small.asks)
+    large = evaluate(asking(), request("order.place", cost_micros=100))
+    assert ("forbid", ()) == (large.basis, large.asks)
+
+
+def test_a_verdict_asks_only_if_all_others_permit() -> None:
+    asks = PartyDecision(
+        party="the agent's policy", decision=evaluate(asking(), request("order.place"))
+    )
+    asks = replace(asks, decision=evaluate(asking(), request("order.place", cost_micros=5)))
+    other = replace(asks, party="the zone's policy")
+    permits = replace(other, decision=replace(other.decision, basis="permit", asks=()))
+    denies = replace(other, decision=replace(other.decision, basis="unmet", asks=()))
+    assert (asks.decision,) == Verdict(decisions=(asks, permits)).asking
+    assert (asks.decision, other.decision) == Verdict(decisions=(asks, permits, other)).asking
+    assert not Verdict(decisions=(asks, permits)).permitted
+    for others in ((denies,), (other, denies), (permits, denies)):
+        assert () == Verdict(decisions=(asks, *others)).asking
+    assert () == Verdict(decisions=(permits,)).asking
+    assert () == Verdict(decisions=()).asking

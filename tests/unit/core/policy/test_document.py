@@ -66,6 +66,47 @@ def test_what_is_wrong_is_said_with_line_and_column(text: str, problem: str) -> 
     assert refused.value.remedy
 
 
+ORDERS = '(principal, action == Action::"order.place", resource)'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f'{HEAD};\n@id("a") ^@ask("officer") permit {ORDERS};', 'no group of approvers "officer"'),
+        (f'^@ask("") permit {ORDERS};', 'there is no group of approvers ""'),
+        (f"^@ask permit {ORDERS};", 'there is no group of approvers ""'),
+        (f'{HEAD};\n^@ask("desk") forbid {ORDERS};', "a rule that forbids asks nobody"),
+        (f'^@ask("desk") {HEAD};', "only the application's own actions can wait"),
+        (
+            '^@ask("desk") permit (principal, action == Action::"travel", resource);',
+            "only the application's own actions can wait",
+        ),
+        (
+            '^@ask("desk") permit (principal,\naction in [Action::"a.b", Action::"launch"], resource);',
+            "only the application's own actions can wait",
+        ),
+    ],
+)
+def test_who_is_asked_is_declared_and_only_what_can_wait_is_asked(text: str, problem: str) -> None:
+    text, place = marked(text)
+    with pytest.raises(Misused) as refused:
+        check_policy(text, ["order.place", "a.b"], name="eu.cedar", approvers=["desk", "officers"])
+    expected = f"eu.cedar:{place}: "
+    assert refused.value.problem.startswith(expected)
+    assert problem in refused.value.problem
+    assert refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "scope", ['action in Action::"application"', 'action == Action::"order.place"']
+)
+def test_a_rule_may_ask_about_the_applications_actions(scope: str) -> None:
+    text = f'@ask("desk") permit (principal, {scope}, resource);'
+    check_policy(text, ["order.place"], approvers=["desk"])
+    with pytest.raises(Misused, match="there are none"):
+        check_policy(text, ["order.place"])
+
+
 @pytest.mark.parametrize(
     ("condition", "remedy"),
     [

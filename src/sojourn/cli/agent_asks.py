@@ -1,0 +1,121 @@
+"""`sojourn agent asks`, `approve` and `decline`: what an agent may do only together with an approval."""
+
+import json
+
+import click
+
+from sojourn.cli.home import Home
+from sojourn.cli.options import json_option, with_home
+from sojourn.cli.output import clean, emit, say, when
+from sojourn.cli.petitions import Answered, GroupShown, PetitionShown, answer, read_petitions
+from sojourn.cli.reach import perform, reaching
+from sojourn.runtime.keyfile import Purpose
+
+__all__ = ["approve", "asks", "decline"]
+
+
+@click.command()
+@click.argument("name")
+@json_option
+@with_home
+def asks(home: Home, *, name: str, as_json: bool) -> None:
+    """Show what the agent NAME waits for an approval of: what it would do, by which rule, and who may approve.
+
+    What is shown was checked: the petition against its certified record, the arguments against the petition.
+
+    Example:
+      sojourn agent asks risk-desk
+    """
+
+    async def work() -> list[PetitionShown]:
+        async with reaching() as reach:
+            return await read_petitions(reach, home, name)
+
+    emit(perform(work()), as_json, lambda found: _render(name, found))
+
+
+def _render(name: str, found: list[PetitionShown]) -> None:
+    if not found:
+        say(f"{name} waits for no approval.")
+    for shown in found:
+        say(f"{shown.petition[:12]}  {shown.action} ({shown.effect}), step {shown.step}")
+        for field, text in _facts(shown):
+            say(f"  {field:<10} {clean(text)}")
+
+
+def _facts(shown: PetitionShown) -> list[tuple[str, str]]:
+    facts = [("arguments", _arguments(shown.arguments))]
+    facts += [("labels", ", ".join(shown.labels))] if shown.labels else []
+    facts += [("cost", f"{shown.cost_micros} millionths")] if shown.cost_micros else []
+    facts += [("tokens", str(shown.tokens))] if shown.tokens else []
+    facts += [("rule", rule) for rule in shown.rules] or [("rule", "none asks for it any more")]
+    facts += [("may answer", _group(group, shown)) for group in shown.groups]
+    people = {k: p for g in shown.groups for k, p in zip(g.keys, g.people, strict=True)}
+    for each in shown.answers:
+        said = "approved" if each.is_approved else "declined"
+        why = f": {each.reason}" if each.reason else ""
+        facts.append((said, f"by {people.get(each.approver, each.approver)}{why}"))
+    facts.append(("until", f"{when(shown.expires_ms)} UTC, then the answer is no"))
+    return facts
+
+
+def _arguments(spelled: list[object]) -> str:
+    positional, named = spelled
+    assert isinstance(positional, list) and isinstance(named, dict)
+    texts = [json.dumps(each, ensure_ascii=False) for each in positional]
+    texts += [f"{name}={json.dumps(each, ensure_ascii=False)}" for name, each in named.items()]
+    return ", ".join(texts) or "none"
+
+
+def _group(group: GroupShown, shown: PetitionShown) -> str:
+    needed = "any" if group.needed == 1 else str(group.needed)
+    since = "" if group.from_ms == shown.asked_ms else f", from {when(group.from_ms)} UTC"
+    return f"{group.name}: {needed} of {', '.join(group.people)}{since}"
+
+
+def _answering(name: str, about: str, *, is_approved: bool) -> click.Command:
+    """Return the command that answers a petition."""
+
+    @click.command(name, help=about)
+    @click.argument("agent", metavar="NAME")
+    @click.argument("petition", required=False)
+    @click.option("--key", help="The person's key that signs it.  [default: the only one here]")
+    @click.option("--reason", default="", help="Why; the agent is told if it is declined.")
+    @json_option
+    @with_home
+    def command(
+        home: Home, *, agent: str, petition: str | None, key: str | None, reason: str, as_json: bool
+    ) -> None:
+        approver = home.key(key, Purpose.PERSON)
+
+        async def work() -> Answered:
+            async with reaching() as reach:
+                return await answer(
+                    reach, home, agent, petition, approver, is_approved=is_approved, reason=reason
+                )
+
+        def render(done: Answered) -> None:
+            said = "approved" if done.is_approved else "declined"
+            say(
+                f"{done.action} of {agent} is {said}: {done.anchors} anchors of {done.zone} keep that"
+            )
+
+        emit(perform(work()), as_json, render)
+
+    return command
+
+
+approve = _answering(
+    "approve",
+    "Approve what the agent NAME asks, as a person who may: PETITION, or the only one there is.\n\nIt counts once, "
+    "for exactly that action with its arguments, until the petition expires. The first digits of a petition name "
+    "it.\n\nExample:\n  sojourn agent approve risk-desk 3fa9c1 --key alice",
+    is_approved=True,
+)
+decline = _answering(
+    "decline",
+    "Decline what the agent NAME asks, as a person who may approve it: PETITION, or the only one there is.\n\nThe "
+    "step is denied, with the reason. One who declines is enough, and it is final.\n\nExample:\n  sojourn agent "
+    'decline risk-desk --reason "too much of it"',
+    is_approved=False,
+)

@@ -1,0 +1,67 @@
+"""Checks of what anybody may carry to an agent, for it proves itself: orders, amendments, proofs (protocol §2).
+
+Each raises what `check_proposal` says. `bearing` makes what is checked here.
+"""
+
+from sojourn.core.agent.ancestry import ordered_ms_of
+from sojourn.core.agent.budgets import check_follows
+from sojourn.core.base.errors import Rejected
+from sojourn.core.base.seals import Kind, Role, check_seal
+from sojourn.core.protocol.accusation import after_accusation
+from sojourn.core.protocol.admission import ordered
+from sojourn.core.protocol.amending import check_amendment
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.governed import documents_of
+from sojourn.core.protocol.messages import Proposal
+
+__all__ = ["check_accused", "check_amended", "check_bearer", "check_ordered"]
+
+
+def check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that officers ordered it, of the agent or of an ancestor.
+
+    Their order counts also where the window of their document is over.
+    """
+    signed, transition = proposal.evidence.order, proposal.transition
+    ordered_ms = None if signed is None else ordered_ms_of(parent.record, signed.order.agent)
+    if signed is None or signed.order.act.value != transition.kind.value or ordered_ms is None:
+        problem = f"it shows no order to {transition.kind} this agent, or one that it descends from"
+        raise Rejected(problem, reason="no-order", where="evidence.order")
+    officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
+    signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
+    check_follows(
+        proposal.transition,
+        parent.record,
+        ordered(parent.record, parent.certificate.slot, signed.order),
+    )
+    check_bearer(proposal)
+
+
+def check_amended(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that officers sealed what is to rule. It counts also where the window of what rules is over."""
+    check_amendment(dossier, proposal, parent, view)
+    check_bearer(proposal)
+
+
+def check_bearer(proposal: Proposal) -> None:
+    """Check that whoever carries what proves itself sealed the transition: it may be anybody."""
+    transition = proposal.transition
+    if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
+        raise Rejected("it needs its author's seal alone", reason="wrong-author", where="seals")
+    seal = proposal.seals[0]
+    check_seal(Kind.TRANSITION, Role.PERSON, transition.digest, seal, where="seals[0]")
+
+
+def check_accused(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that anchors of a zone which the agent relies on are proved to have lied."""
+    accusation, transition = proposal.evidence.accusation, proposal.transition
+    if accusation is None:
+        raise Rejected("it shows no proof", reason="no-proof", where="evidence.accusation")
+    check_follows(
+        proposal.transition,
+        parent.record,
+        after_accusation(parent.record, parent.certificate.slot, accusation),
+    )
+    check_bearer(proposal)
+    accusation.check(parent.record, transition.at_ms, where="evidence.accusation")

@@ -1,0 +1,109 @@
+"""What an execution asks of the gate, and of people where the gate permits an action only together with an approval.
+
+    intend ─► permitted: the intent is final         ask ─► the petition is final ─► wait ─► intend again
+           └► denied: journaled, then told               └► denied
+
+Every answer says whether it has used up the agent's steps or time.
+"""
+
+from typing import Literal, TypeAlias
+
+from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import BudgetExhausted, Denied, Refused
+from sojourn.core.protocol import asking
+from sojourn.runtime.frames import (
+    Answer,
+    Ask,
+    Done,
+    Intend,
+    Permitted,
+    Petitioned,
+    Problem,
+    Unapproved,
+)
+from sojourn.runtime.ports import Custodian
+from sojourn.runtime.proposing import Proposer
+
+__all__ = ["Gate", "problem_of"]
+
+_Answers: TypeAlias = tuple[SignedApproval, ...] | Denied
+"""What came of a petition: approvals, or that and why it is denied."""
+
+
+class Gate:
+    """One execution's way to its custodian's gate, and to the people who may approve."""
+
+    def __init__(self, custodian: Custodian, proposer: Proposer) -> None:
+        """Ask for what `proposer` is to make final."""
+        self._custodian = custodian
+        self._proposer = proposer
+        self._answers: dict[bytes | None, _Answers] = {}
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the agent's steps or time are used up, so that it may only lie down."""
+        return self._custodian.record.eligibility.is_exhausted
+
+    async def intend(self, frame: Intend) -> Answer:
+        """Have an intent made final, or that it is denied, and return what the agent's side is told."""
+        named = digest_of(frame.petition) if frame.petition else None
+        try:
+            approvals = self._answered(named)
+            key = await self._proposer.intend(frame, approvals)
+            return Permitted(key=key, is_spent=self.is_spent)
+        except asking.Unapproved:
+            self._settle(named)
+            return Unapproved()
+        except Denied as denied:
+            self._settle(named)
+            return await self._deny(frame, denied)
+
+    async def ask(self, frame: Ask) -> Answer:
+        """Have a petition made final, or that it is denied, and return what the agent's side is told."""
+        try:
+            petition = await self._proposer.ask(frame)
+            return Petitioned(petition=petition, is_spent=self.is_spent)
+        except Denied as denied:
+            return await self._deny(frame, denied)
+
+    async def wait(self, petition: Petition) -> Done:
+        """Wait until people have answered. What they said is kept for the intent: then a denial is journaled."""
+        said: _Answers
+        try:
+            said = await self._custodian.answered(petition)
+        except Denied as denied:
+            said = denied
+        self._answers[digest_of(petition)] = said
+        return Done()
+
+    def withdraw(self, petition: bytes) -> Done:
+        """Let a petition be dropped: nobody waits for its answer."""
+        self._custodian.withdraw(petition)
+        return Done()
+
+    def _answered(self, named: bytes | None) -> tuple[SignedApproval, ...]:
+        """Return what people approved a petition with. Raises `Denied` if it was declined, or has expired."""
+        said = self._answers.pop(named, ())
+        if isinstance(said, Denied):
+            raise said
+        return said
+
+    def _settle(self, named: bytes | None) -> None:
+        if named is not None:
+            self._custodian.withdraw(named)
+
+    async def _deny(self, frame: Intend | Ask, denied: Denied) -> Problem:
+        """Have it journaled that the gate denied an effect, before the code is told."""
+        await self._proposer.deny(frame, denied)
+        return problem_of(denied, is_spent=self.is_spent)
+
+
+def problem_of(error: Denied | Refused, *, is_spent: bool = False) -> Problem:
+    """Return how the agent's side is told that something is not done."""
+    cause: Literal["denied", "refused", "exhausted"]
+    if isinstance(error, BudgetExhausted):
+        cause = "exhausted"
+    else:
+        cause = "denied" if isinstance(error, Denied) else "refused"
+    return Problem(cause=cause, problem=error.problem, remedy=error.remedy, is_spent=is_spent)
