@@ -25,6 +25,7 @@ from sojourn.runtime.frames import (
     Answer,
     Ask,
     Await,
+    Bear,
     Block,
     Broke,
     Commit,
@@ -49,6 +50,7 @@ from sojourn.runtime.frames import (
     Rest,
     Shelf,
     Sleep,
+    Spawn,
     Start,
     Survey,
     Withdraw,
@@ -108,7 +110,7 @@ class _Batch(NamedTuple):
     kept: dict[bytes, bytes]
 
 
-_Proposal: TypeAlias = _Batch | Intend | Ask | Depart | Rest | Broke | Diverged | None
+_Proposal: TypeAlias = _Batch | Intend | Ask | Spawn | Depart | Rest | Broke | Diverged | None
 """What changes or ends the journal; None means that the agent's side is gone."""
 
 
@@ -158,7 +160,7 @@ class Execution:
 
     async def _run(self) -> Ending:
         journal = await Journal.load(self._custodian)
-        is_fresh = journal is None
+        is_fresh = journal is None or not len(journal)  # a child is born with where it begins
         journal = journal or Journal.begin(self._custodian, self._first_resume())
         if journal.resume.ended is not None:
             return await self._ending(journal)
@@ -264,7 +266,7 @@ class Execution:
         match frame:
             case Commit():
                 self._enqueue(_Batch(frame, self._holdings.take()))
-            case Intend() | Ask() | Depart() | Broke() | Diverged():
+            case Intend() | Ask() | Spawn() | Depart() | Broke() | Diverged():
                 self._enqueue(frame)
             case Rest():
                 self._stir()
@@ -332,6 +334,8 @@ class Execution:
         match question:
             case Await():
                 answer = await self._gate.wait(question.petition)
+            case Bear():
+                answer = await self._gate.bear(question)
             case Withdraw():
                 answer = self._gate.withdraw(question.petition)
             case Perform():
@@ -396,12 +400,14 @@ class Execution:
         match proposal:
             case _Batch(frame, kept):
                 await self._commit(frame, kept)
-            case Intend() | Ask() | Depart() if self._gate.is_spent:
+            case Intend() | Ask() | Spawn() | Depart() if self._gate.is_spent:
                 pass  # it is called again when the agent goes on
             case Intend():
                 await self._reply(proposal, await self._gate.intend(proposal))
             case Ask():
                 await self._reply(proposal, await self._gate.ask(proposal))
+            case Spawn():
+                await self._reply(proposal, await self._gate.spawn(proposal))
             case Depart():
                 await self._depart(proposal)
             case Rest() if proposal is self._rest:

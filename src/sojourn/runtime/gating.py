@@ -8,18 +8,24 @@ Every answer says whether it has used up the agent's steps or time.
 
 from typing import Literal, TypeAlias
 
+from sojourn.core.agent.ancestry import given
 from sojourn.core.agent.approvals import Petition, SignedApproval
-from sojourn.core.base.encoding import digest_of
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import BudgetExhausted, Denied, Refused
+from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.core.protocol import asking
 from sojourn.runtime.frames import (
     Answer,
     Ask,
+    Bear,
+    Begotten,
     Done,
     Intend,
     Permitted,
     Petitioned,
     Problem,
+    Spawn,
     Unapproved,
 )
 from sojourn.runtime.ports import Custodian
@@ -67,6 +73,25 @@ class Gate:
         except Denied as denied:
             return await self._deny(frame, denied)
 
+    async def spawn(self, frame: Spawn) -> Answer:
+        """Have the SPAWN of a child made final, or that it is denied, and return what the agent's side is told."""
+        try:
+            child, version = await self._proposer.spawn(frame)
+        except Denied as denied:
+            return await self._deny(frame, denied)
+        genesis, is_spent = encode(child), self.is_spent
+        return Begotten(genesis=genesis, version=version, given=given(child), is_spent=is_spent)
+
+    async def bear(self, frame: Bear) -> Answer:
+        """Have a child born whose SPAWN is final. Raises `Rejected` for what is no genesis."""
+        limit = RECORD_BYTES_MAX
+        child = decode(frame.genesis, AgentRecord, what="genesis", limit=limit)
+        try:
+            await self._custodian.bear(child, frame.version)
+        except Denied as denied:
+            return problem_of(denied)
+        return Done()
+
     async def wait(self, petition: Petition) -> Done:
         """Wait until people have answered. What they said is kept for the intent: then a denial is journaled."""
         said: _Answers
@@ -93,7 +118,7 @@ class Gate:
         if named is not None:
             self._custodian.withdraw(named)
 
-    async def _deny(self, frame: Intend | Ask, denied: Denied) -> Problem:
+    async def _deny(self, frame: Intend | Ask | Spawn, denied: Denied) -> Problem:
         """Have it journaled that the gate denied an effect, before the code is told."""
         await self._proposer.deny(frame, denied)
         return problem_of(denied, is_spent=self.is_spent)

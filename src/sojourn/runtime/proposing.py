@@ -16,13 +16,15 @@ from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text, digest
-from sojourn.core.base.encoding import decode, encode_block
+from sojourn.core.base.encoding import decode, encode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
+from sojourn.runtime.newborn import gift_of, memory_of, read_wish
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
     Asked,
@@ -33,6 +35,7 @@ from sojourn.runtime.records import (
     Outcome,
     Raised,
     Record,
+    Spawned,
     parse_record,
 )
 
@@ -84,7 +87,7 @@ class Proposer:
             return
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Asked | Intended | Denial) for record, _ in parsed):
+        if any(isinstance(record, Asked | Intended | Denial | Spawned) for record, _ in parsed):
             problem = "the agent's side wrote what the gate answered"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
@@ -155,6 +158,32 @@ class Proposer:
         self._custodian.log("gate", f"{frame.action} waits for an approval by {petition.asked_of}")
         return petition
 
+    async def spawn(self, frame: Spawn) -> tuple[AgentRecord, int]:
+        """Make the SPAWN of a child final; return its genesis, and the version of the SPAWN.
+
+        Raises `Denied`, and then nothing has changed.
+        """
+        if digest(frame.spelled) != frame.arguments:
+            problem = "the child wished for is another"
+            raise Rejected(problem, reason="bad-field", where="frame.spelled")
+        wish = read_wish(frame.spelled)
+        await self._wake_up()
+        memory, blocks = memory_of(wish, self._custodian)
+        child = await self._custodian.beget(gift_of(wish), memory)
+        version = self._custodian.record.version + 1
+        record = _spawned(frame, child, version)
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        draft = self._draft(saved, records=1)
+        draft = msgspec.structs.replace(draft, blocks={**blocks, **draft.blocks})
+        self.check_lease()
+        try:
+            permit = await self._custodian.spawn(child, draft)
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        self._custodian.log("gate", f"spawn permitted. {' '.join(permit.policies)}")
+        return child, version
+
     async def _wake_up(self) -> None:
         """Make the agent active, if it rested for want of steps or time and goes on with what it asks now."""
         if self._awake() is not None:
@@ -172,12 +201,12 @@ class Proposer:
             tokens=frame.tokens,
         )
 
-    async def deny(self, frame: Intend | Ask, denied: Denied) -> None:
+    async def deny(self, frame: Intend | Ask | Spawn, denied: Denied) -> None:
         """Make final that the gate denied an effect, and why: the code is told of it only afterwards."""
         record = plain_record(self._denial(frame, denied))
         await self._propose(self.journal.append([record]), self._awake(), records=1)
 
-    def _denial(self, frame: Intend | Ask, denied: Denied) -> Denial:
+    def _denial(self, frame: Intend | Ask | Spawn, denied: Denied) -> Denial:
         record = self._custodian.record
         return Denial(
             call=frame.call,
@@ -339,6 +368,17 @@ def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
         arguments=frame.arguments,
         petition=petition,
         spelled=spelled,
+    )
+
+
+def _spawned(frame: Spawn, child: AgentRecord, version: int) -> Spawned:
+    return Spawned(
+        call=frame.call,
+        step=frame.step,
+        arguments=frame.arguments,
+        child=child.digest,
+        genesis=encode(child),
+        version=version,
     )
 
 
