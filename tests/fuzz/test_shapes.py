@@ -1,5 +1,6 @@
 """Structure-aware: values of every type, parts of one in the place of another's, and bytes that say it wrongly."""
 
+import warnings
 from functools import cache
 from typing import Any, Final
 
@@ -180,8 +181,11 @@ def executions_until_found(search: Any) -> int:
         count += 1
         return original(target, data)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.setitem(globals(), "examine", counted)
+        warnings.filterwarnings(
+            "ignore", "Generating overly large repr"
+        )  # what was found may be large
         with pytest.raises((Finding, BaseExceptionGroup)):
             search()
     return count

@@ -174,6 +174,7 @@ def test_with_a_host_that_gives_any_block_a_neighbours_memory_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Holdings, "check_own", lambda *_: None)
+    monkeypatch.setattr(Holdings, "check_readable", lambda *_: None)
     (case,) = run(by_name("read a neighbour's memory"), replace(STRICT, anchors=1))
     assert ["post with a neighbour's memory"] == breaches(case.seen[0])
 
@@ -219,6 +220,8 @@ INNOCENT = Seen(
 
 def test_the_judge_lets_pass_what_is_granted() -> None:
     assert [] == breaches(INNOCENT)
+    apart = {**INNOCENT.launched, "journal/0": INNOCENT.launched["clients"]}
+    assert [] == breaches(replace(INNOCENT, compartments=apart))
 
 
 @pytest.mark.parametrize(
@@ -237,6 +240,7 @@ def test_the_judge_lets_pass_what_is_granted() -> None:
         replace(INNOCENT, kinds=frozenset({"lift"})),
         replace(INNOCENT, compartments={"clients": ((), ("EU",))}),
         replace(INNOCENT, compartments={**INNOCENT.launched, "free": ((), ())}),
+        replace(INNOCENT, compartments={**INNOCENT.launched, "journal/0": ((), ("EU",))}),
         replace(INNOCENT, holders=frozenset({"home", "closed"})),
         replace(INNOCENT, neighbours=frozenset({"home", "branch"})),
     ],

@@ -32,7 +32,7 @@ def _lock_forgotten(right: Any) -> Any:
     return enter
 
 
-def _stubborn(state: OpenSlot, anchor: int, now_ms: int) -> tuple[OpenSlot, Nack]:
+def _stubborn(state: OpenSlot, *_: int) -> tuple[OpenSlot, Nack]:
     return state, decree.nack(state)
 
 
@@ -70,8 +70,8 @@ def _own_lock_unnamed(right: Any) -> Any:
 
 
 def _talkative(right: Any) -> Any:
-    def round_vote(state: OpenSlot, index: int, now_ms: int) -> tuple[OpenSlot, CastRound | Nack]:
-        return right(replace(state, round_voted=None), index, now_ms)  # type: ignore[no-any-return]
+    def round_vote(state: OpenSlot, *rest: int) -> tuple[OpenSlot, CastRound | Nack]:
+        return right(replace(state, round_voted=None), *rest)  # type: ignore[no-any-return]
 
     return round_vote
 

@@ -29,7 +29,18 @@ Value = tuple[Any, ...]
 Attributes = Mapping[str, Any]
 
 STANDARD: Final = frozenset(
-    ["amend", "execute", "launch", "message", "recover", "relabel", "retire", "spawn", "travel"]
+    [
+        "amend",
+        "declassify",
+        "execute",
+        "launch",
+        "message",
+        "recover",
+        "relabel",
+        "retire",
+        "spawn",
+        "travel",
+    ]
 )
 _ZONE: Final = {
     **dict.fromkeys(("name", "provider", "region", "country"), str),

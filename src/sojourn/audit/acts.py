@@ -33,7 +33,7 @@ from sojourn.core.protocol.asking import turns_of
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.decided import is_behind
 from sojourn.core.protocol.messages import Intent
-from sojourn.runtime.records import Asked, Intended, Outcome
+from sojourn.runtime.records import Apart, Asked, Intended, Outcome
 
 __all__ = ["action_lines", "order_lines"]
 
@@ -108,6 +108,7 @@ class _Actions:
             rules=ruled.rules,
             attested="quorum",
             labels=(),
+            labels_dropped=(),
             key="",
             outcome=str(done.transition.kind),
             proof=proving.by_transition(line, done),
@@ -121,12 +122,7 @@ class _Actions:
         answers = told[1].approvals if told else ()
         ruled = _UNKNOWN
         if intent is not None and is_judged:
-            context = RequestContext(
-                effect=intent.effect,
-                step=intent.step,
-                labels=intent.labels,
-                cost_micros=intent.cost_micros,
-            )
+            context = intent.circumstances()
             here, at_ms = record.custody.zone, done.transition.at_ms
             shown = (asked, answers) if asked is not None and intent.petition else None
             ruled = self._ask(record, intent.action, here, here, None, at_ms, context, shown)
@@ -144,6 +140,7 @@ class _Actions:
             rules=ruled.rules,
             attested="quorum" if is_judged else "host",
             labels=intent.labels if intent else (),
+            labels_dropped=intent.labels_dropped if intent else (),
             key=intent.key if intent else "",
             outcome=_outcome(self._evidence, told[0])
             if told
@@ -169,6 +166,7 @@ class _Actions:
             rules=(),
             attested="host",
             labels=(),
+            labels_dropped=(),
             key=intended.key,
             outcome=_outcome(self._evidence, index),
             proof=proving.by_journal(line, self._evidence, index),
@@ -230,15 +228,18 @@ def _version_of(intended: Intended) -> int:
     return int(parts[2]) if is_key else 0
 
 
-def _intent(intended: Intended, record: AgentRecord) -> Intent:
-    """Return what the gate was asked, as the host would have stated it of this record."""
+def _intent(intended: Intended) -> Intent:
+    """Return what the gate was asked, as the journal says that the host stated it."""
     return Intent(
         step=intended.step,
         action=intended.action,
         effect=intended.effect,
         key=intended.key,
         arguments=intended.arguments,
-        labels=record.memory.labels(),
+        labels=intended.labels,
+        labels_dropped=intended.labels_dropped,
+        residency=intended.residency,
+        residency_dropped=intended.residency_dropped,
         cost_micros=intended.cost_micros,
         tokens=intended.tokens,
     )
@@ -260,7 +261,7 @@ def _petition(evidence: Evidence, index: int) -> Petition | None:
 
 def _judged_intent(intended: Intended, record: AgentRecord, asked: Petition | None) -> Intent:
     """Return what the gate was asked: the one whose digest is in the record, of those with a petition and without."""
-    intent = _intent(intended, record)
+    intent = _intent(intended)
     if asked is None:
         return intent
     approved = msgspec.structs.replace(intent, petition=digest_of(asked))
@@ -290,7 +291,8 @@ def _outcome(evidence: Evidence, index: int) -> str:
         if (record.step, record.arguments) == (intended.step, intended.arguments):
             failure = record.failure
             return "done" if failure is None else f"{failure.cause}: {failure.kind}"
-    return "not recorded"
+    stayed = any(isinstance(record, Apart) for record in evidence.journal[index + 1 :])
+    return "not shown: it may have stayed behind in another zone" if stayed else "not recorded"
 
 
 # --- orders ------------------------------------------------------------------------------------------

@@ -108,6 +108,9 @@ def _not_proved(evidence: Evidence, coverage: tuple[CoverageLine, ...]) -> Itera
             yield f"what happened in {lacking} versions of {where}, which the capsule does not show"
     if evidence.problem:
         yield f"what the journal said from record {len(evidence.journal)} on: {evidence.problem}"
+    if evidence.apart:
+        kept = f"what {evidence.apart} records of the journal say, which may be denials"
+        yield f"{kept}: they stayed behind in other zones"
     if evidence.verified.left_behind:
         names = ", ".join(evidence.verified.left_behind)
         yield f"the content of what stayed behind in other zones: {names}"
@@ -123,8 +126,8 @@ _LIMITS: Final = (
     ),
     "that a denial to execute at all was never given: hosts log that and do not journal it",
     (
-        "that a zone which held data, or was offered it, keeps no copy; or that results of steps, which travel in "
-        "the journal, tell nothing of data that stayed behind"
+        "that a zone which held data, or was offered it, keeps no copy; or that a step which declassified what it "
+        "was given left nothing in its result that should have stayed"
     ),
     "what trust was worth at the time: endorsements are not kept",
     "that hosts computed correctly, or anything against a zone of which more than f anchors lied together",

@@ -16,7 +16,8 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.capsule import Places, VerifiedCapsule, load_capsule
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime.records import Record, decode_record
+from sojourn.runtime.apart import told
+from sojourn.runtime.records import Apart, Record, decode_record
 
 __all__ = ["Evidence", "read_evidence"]
 
@@ -28,7 +29,8 @@ class Evidence:
     """A verified capsule, and what is read of it. `problem` says why the journal could not be read to its end.
 
     `decided` are all transitions that are shown and made a version, oldest first, and `versions` their numbers;
-    `documents` the policy documents by digest; `journal` the records in order.
+    `documents` the policy documents by digest; `journal` the records in order, with an `Apart` for each that
+    stayed behind.
     """
 
     verified: VerifiedCapsule
@@ -54,6 +56,11 @@ class Evidence:
     def manifests(self) -> Mapping[bytes, ZoneManifest]:
         """The zones that certified something, by identifier."""
         return self.verified.manifests
+
+    @property
+    def apart(self) -> int:
+        """How many records of the journal stayed behind in other zones, and are not in the capsule."""
+        return sum(isinstance(record, Apart) for record in self.journal)
 
     def ruling_at(self, version: int) -> tuple[str, ...]:
         """Return the policy documents that ruled a version, for people; none if what is shown leaves that open.
@@ -98,7 +105,7 @@ def read_evidence(file: BinaryIO) -> Evidence:
     file.seek(0)
     places: Places = {}
     verified = load_capsule(file, places)
-    records, problem = _read_journal(_FileBlocks(file, places), verified.record.memory.journal)
+    records, problem = _read_journal(_FileBlocks(file, places), verified.record)
     decided = tuple(verified.capsule.decided)
     return Evidence(
         verified=verified,
@@ -127,22 +134,24 @@ class _FileBlocks:
         return self._file.read(size)
 
 
-def _read_journal(blocks: _FileBlocks, root: bytes) -> tuple[list[Record], str]:
+def _read_journal(blocks: _FileBlocks, record: AgentRecord) -> tuple[list[Record], str]:
     """Return the records as far as they can be read, and why no further."""
     records: list[Record] = []
     try:
-        records.extend(_records(blocks, root))
+        records.extend(_records(blocks, record))
     except (Rejected, MissingBlock) as error:
         return records, str(error)
     return records, ""
 
 
-def _records(blocks: _FileBlocks, root: bytes) -> Iterator[Record]:
+def _records(blocks: _FileBlocks, record: AgentRecord) -> Iterator[Record]:
+    """Yield them in order, with those that are kept apart in their places if they are here (protocol §10.10)."""
+    root = record.memory.journal
     if root == ZERO:
         return
     log = Log.load(_log_in(load_block(blocks, root)), blocks)
-    for plain in log:
-        yield decode_record(encode_block(plain))
+    for entry in log:
+        yield decode_record(encode_block(told(entry, record, blocks)))
 
 
 def _log_in(plain: Any) -> bytes:

@@ -213,8 +213,10 @@ class ActionLine(Value):
 
     `documents` are the agent's policy documents that ruled ("issuer/name version"), `rules` those of both parties
     that decide when they are asked again now: `permits` is their answer. `attested` says by whom that it was this
-    action: a quorum judged it, or the host alone says so. `outcome` is the host's word. `approved_by` are the
-    fingerprints of the people who approved it, whose seals `permits` rests on where the policies ask for them.
+    action: a quorum judged it, or the host alone says so. `labels` are those of the memory that the agent's code
+    had used, without what a declassifying step took off its result (`labels_dropped`), as the host stated them.
+    `outcome` is the host's word. `approved_by` are the fingerprints of the people who approved it, whose seals
+    `permits` rests on where the policies ask for them.
     """
 
     line: str
@@ -230,6 +232,7 @@ class ActionLine(Value):
     rules: tuple[str, ...]
     attested: Literal["quorum", "host"]
     labels: tuple[str, ...]
+    labels_dropped: tuple[str, ...]
     key: str
     outcome: str
     proof: Proof

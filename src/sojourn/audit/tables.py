@@ -163,7 +163,7 @@ def actions(lines: Iterable[ActionLine]) -> Markup:
         "in",
         "ruled by",
         "asked again",
-        "labels at hand",
+        "labels used",
         "outcome",
         "proof",
     )
@@ -174,7 +174,7 @@ def actions(lines: Iterable[ActionLine]) -> Markup:
             each.zone_name,
             f"{listed(each.documents)} (governance {each.governance_version})",
             _answer(each),
-            listed(each.labels),
+            _labels(each),
             each.outcome,
             _proof(each.line, each.proof),
         )
@@ -189,6 +189,13 @@ def _action(action: ActionLine) -> Markup:
         return element("td", name)
     note = element("span", f"step {action.step}, {action.effect}", class_="note")
     return element("td", name, element("br"), note)
+
+
+def _labels(action: ActionLine) -> Markup:
+    if not action.labels_dropped:
+        return element("td", listed(action.labels))
+    note = element("span", f"took off {listed(action.labels_dropped)}", class_="note")
+    return element("td", listed(action.labels), element("br"), note)
 
 
 def _answer(action: ActionLine) -> Markup:

@@ -13,6 +13,7 @@ from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.base.errors import Misused
+from sojourn.runtime.apart import JOURNALS
 from sojourn.runtime.files import read_toml
 
 __all__ = ["AgentFile", "MemorySection", "OutsideStep", "outside_steps", "read_agent_file"]
@@ -137,6 +138,9 @@ def read_agent_file(path: Path) -> AgentFile:
         problem = f"{path}: no policy governs the agent, and what no policy permits is denied"
         raise Misused(problem, remedy='Name one: policies = ["rules.cedar"]')
     for name, section in file.memory.items():
+        if name.startswith(JOURNALS):
+            problem = f"{path}: compartment {name!r} is named like a journal that is kept apart"
+            raise Misused(problem, remedy=f"Give it a name that does not begin with {JOURNALS!r}")
         _check_values(path, name, section)
     return file
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Final, get_args
 
 import msgspec
@@ -9,14 +10,17 @@ import msgspec
 from sojourn.cli.output import clean, when
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.cli.zone_view import price_text
-from sojourn.core.agent.memory.blocks import load_block, named_by
+from sojourn.core.agent.memory.blocks import BlockSource, load_block, named_by
 from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, Link, cid_text, short
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.assessment import Assessment
+from sojourn.runtime.apart import told
 from sojourn.runtime.records import (
+    Apart,
     Asked,
     Began,
     Considered,
@@ -53,18 +57,21 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
     record: Any
 
 
-async def journal_lines(blocks: RemoteBlocks, root: bytes, start: int = 0) -> list[JournalLine]:
-    """Return the records of the journal with this root, from index `start` on.
+async def journal_lines(
+    blocks: RemoteBlocks, record: AgentRecord, start: int = 0
+) -> list[JournalLine]:
+    """Return the records of an agent's journal, from index `start` on; those kept apart too, if they are here.
 
     Raises `Rejected` for blocks that are no journal, `Unreachable` if some are nowhere.
     """
+    root = record.memory.journal
     if root == ZERO:
         return []
     log = await _log_of(blocks, root)
     lines: list[JournalLine] = []
     for at in range(start, len(log), _READ_AT_ONCE):
         stop = min(at + _READ_AT_ONCE, len(log))
-        values = await blocks.read(lambda at=at, stop=stop: list(log.slice(at, stop)))  # type: ignore[misc]
+        values = await blocks.read(partial(_values, log, at, stop, record, blocks))
         lines += [_line(at + offset, value) for offset, value in enumerate(values)]
     return lines
 
@@ -84,6 +91,10 @@ async def newest_records(blocks: RemoteBlocks, root: bytes) -> AsyncIterator[Rec
 async def _log_of(blocks: RemoteBlocks, root: bytes) -> Log:
     log_root = _log_in(await blocks.read(lambda: load_block(blocks, root)))
     return await blocks.read(lambda: Log.load(log_root, blocks))
+
+
+def _values(log: Log, start: int, stop: int, record: AgentRecord, source: BlockSource) -> list[Any]:
+    return [told(entry, record, source) for entry in log.slice(start, stop)]
 
 
 def _log_in(plain: Any) -> bytes:
@@ -196,5 +207,6 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Settled: _settled,
     Returned: lambda r: f"finished with {_value(r.result)}",
     Raised: lambda r: f"failed: {_failure(r.failure)}",
+    Apart: lambda r: f"is kept apart, as value {r.index} of {r.compartment}",
 }
 assert set(_TEXTS) == set(get_args(Record)), "every record has its words"

@@ -46,7 +46,7 @@ async def read_journal(reach: Reach, home: Home, name: str) -> list[JournalLine]
     found = await find_named(reach, home, name)
     blocks = RemoteBlocks()
     blocks.ask(reach.zone(found.zone))
-    return await journal_lines(blocks, found.record.memory.journal)
+    return await journal_lines(blocks, found.record)
 
 
 class Watch:
@@ -90,7 +90,7 @@ class Watch:
 
     async def _pass_over(self, found: Found) -> None:
         self._blocks.ask(self._reach.zone(found.zone))
-        lines = await journal_lines(self._blocks, found.record.memory.journal)
+        lines = await journal_lines(self._blocks, found.record)
         self._next_record = len(lines)
         self._next_version = found.record.version + 1
 
@@ -117,8 +117,7 @@ class Watch:
                 yield self._transition(found, certified)
 
     async def _records(self, found: Found, certified: Certified) -> list[Seen]:
-        root = certified.record.memory.journal
-        lines = await journal_lines(self._blocks, root, self._next_record)
+        lines = await journal_lines(self._blocks, certified.record, self._next_record)
         self._next_record += len(lines)
         return [
             Seen(

@@ -2,6 +2,7 @@
 
 hold the lease ─► may it execute here? ─► execute ─┬─ returned, raised ─► nothing is left to do
        ▲                                           ├─ resting ─► woken by time or message
+       ├── from its restart point ◄── anew ◄───────┤
        │                                           ├─ departed ─► another zone's
        └── newest head ◄── lease lost, broken ◄────┘
 """
@@ -92,8 +93,12 @@ class AgentRun:
         later: let go, it would be bound by one host after another, to no end.
         """
         while self._is_ours() and self._has_work():
-            began_ms = clock.boot_ms()
+            began_ms, version = clock.boot_ms(), self.custody.record.version
             ending = await self._execute_once()
+            if ending is not None and ending.how is How.ANEW:
+                if self.custody.record.version > version:
+                    continue
+                ending = Ending(how=How.BROKEN, text="it begins anew, and gets nowhere")
             if ending is None or ending.how is How.DIVERGED:
                 await self._look_again(self._after_refusal.next_s())
             elif ending.how in (How.LEASE_LOST, How.BROKEN):

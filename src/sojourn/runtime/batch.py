@@ -6,18 +6,27 @@ A batch is only ever cut while the code is at rest, so that its memory is the me
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.core.base.limits import (
     JOURNAL_RECORDS_PER_STEP_MAX,
     RUN_AHEAD_MS,
     RUN_AHEAD_RECORDS,
 )
 from sojourn.runtime.allowance import Allowance
-from sojourn.runtime.compartments import WorkingMemory
-from sojourn.runtime.frames import PARCEL_BYTES, Answer, Commit, Done, Keep, Rest
+from sojourn.runtime.compartments import Snapshot, WorkingMemory
+from sojourn.runtime.frames import (
+    PARCEL_BYTES,
+    Answer,
+    Commit,
+    Done,
+    Keep,
+    Rest,
+    Touch,
+    digest_of_records,
+)
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.records import Resume, Roots
 
@@ -53,6 +62,7 @@ class Batch:
         self._size = 0
         self._spent: dict[str, int] = {}
         self._sent: set[bytes] = set()
+        self._early: list[bytes] = []
         self._under_way = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
@@ -73,6 +83,14 @@ class Batch:
             raise Misused(problem, remedy="Await a step now and then, or log less")
         self._records.append(record)
         self._size += len(record)
+
+    def reserve(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
+        """Count what a step is about to spend, all or none; return what is lacking, if something is."""
+        amounts = self._allowance.known(amounts)
+        lacking = self._allowance.lacking(amounts)
+        if lacking is None:
+            self.spend(amounts)
+        return lacking
 
     def spend(self, amounts: Mapping[str, int]) -> None:
         """Count what a step spends."""
@@ -106,7 +124,8 @@ class Batch:
         self.cancel_timer()
         self._allowance.cut()
         roots, resume = self._cut()
-        digests = self._send_blocks()
+        digests = [*self._early, *self._send_blocks()]
+        self._early = []
         self._under_way += 1
         self._link.ask(
             Commit,
@@ -120,6 +139,30 @@ class Batch:
         self._records, self._size, self._spent = [], 0, {}
         self._is_late = False
 
+    def touch(self, name: str, snapshots: Sequence[Snapshot] | None) -> None:
+        """Tell the host's side what memory is before a compartment is used that has labels or residency.
+
+        May be called while the code runs. In a replay there are no `snapshots`: what was written is final. Raises
+        `Misused` as `flush`.
+        """
+        if snapshots is None:
+            self._link.send(Touch(compartment=name))
+            return
+        roots = self._memory.save(*snapshots)
+        self._early += self._send_blocks()
+        saved = tuple(
+            {n: root for n, root in s.items() if isinstance(root, bytes)} for s in snapshots
+        )
+        self._link.send(
+            Touch(
+                compartment=name,
+                roots=roots,
+                snapshots=saved,
+                records=len(self._records),
+                digest=digest_of_records(self._records),
+            )
+        )
+
     def cancel_timer(self) -> None:
         """Forget when the batch would be due."""
         if self._timer is not None:
@@ -128,7 +171,8 @@ class Batch:
 
     def _send_blocks(self) -> list[bytes]:
         unsent = {n: data for n, data in self._memory.new.made.items() if n not in self._sent}
-        size = sum(map(len, unsent.values()))
+        made = self._memory.new.made
+        size = sum(map(len, unsent.values())) + sum(len(made[named]) for named in self._early)
         if size > UNSAVED_BYTES_MAX:
             problem = f"run wrote {size} bytes of memory at once, more than {UNSAVED_BYTES_MAX}"
             raise Misused(problem, remedy="Await a step in between")

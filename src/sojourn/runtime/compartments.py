@@ -2,6 +2,9 @@
 
 The code works on immutable handles; writing replaces one. So a snapshot costs nothing, and blocks are made
 only when a batch is cut. What is written by `run` is not journaled: a replay writes it again.
+
+Whoever uses a compartment with labels or residency is marked by them until the restart point, and writes only
+where all its marks are covered (protocol §10.14).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,13 +14,29 @@ from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.memory.marks import (
+    Marks,
+    covers,
+    declassified,
+    described,
+    home_of,
+    mark_of,
+)
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused
 from sojourn.runtime.frames import Shelf
 from sojourn.runtime.records import Roots
 from sojourn.runtime.typed import from_plain, to_plain
 
-__all__ = ["Compartments", "LogCompartment", "MappingCompartment", "Snapshot", "WorkingMemory"]
+__all__ = [
+    "Compartments",
+    "Handle",
+    "LogCompartment",
+    "MappingCompartment",
+    "Snapshot",
+    "WorkingMemory",
+    "written",
+]
 
 T = TypeVar("T")
 
@@ -30,13 +49,24 @@ class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
-    compartments that were used since the restart point, which a replay will therefore use again.
+    compartments that were used since the restart point, which a replay will therefore use again. `marks` are what
+    binds the code by now: those of the run's arguments (`given`), of what was used, and what it has kept from before
+    the restart point. `on_touch` is called before a compartment is used that adds to them.
     """
 
     def __init__(
-        self, shelves: dict[str, Shelf], source: BlockSource, check_access: Callable[[], None]
+        self,
+        shelves: dict[str, Shelf],
+        source: BlockSource,
+        check_access: Callable[[], None],
+        *,
+        given: Marks = frozenset(),
+        on_touch: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._shelves = shelves
+        self._mark_of = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
+        self._on_touch = on_touch
+        self.marks = self._given = given
         self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
@@ -50,6 +80,10 @@ class WorkingMemory:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot; a compartment that it does not name, or that is not here, stays."""
         self._state |= {name: state for name, state in snapshot.items() if name in self._here}
+
+    def is_at(self, roots: Roots) -> bool:
+        """Tell whether these compartments have these roots, and nothing else was made of them."""
+        return all(self._state[name] == root for name, root in roots.items())
 
     def save(self, *snapshots: Snapshot) -> Roots:
         """Make the blocks of the state now and of earlier `snapshots`; return the roots of now.
@@ -72,21 +106,107 @@ class WorkingMemory:
         return state if isinstance(state, bytes) else self._saved(name, state).root
 
     def open(self, name: str, form: Form) -> Handle:
-        """Return the handle of a compartment. Raises `Misused` or `Denied`; see `form_of`."""
+        """Return the handle of a compartment. Raises `Misused` or `Denied`; see `form_of` and `_touch`."""
         self._check_access()
         if self.form_of(name) is not form:
             remedy = f"Declare it as a {form} where the agent is launched, or use it as it is"
             raise Misused(f"compartment {name!r} is no {form}", remedy=remedy)
-        self.opened.add(name)
+        self._touch(name)
+        return self._handle(name, form)
+
+    def _handle(self, name: str, form: Form) -> Handle:
         state = self._state[name]
         if isinstance(state, bytes):
             state = (Mapping if form is Form.MAPPING else Log).load(state, self.new)
             self._state[name] = state
         return state
 
+    def _touch(self, name: str) -> None:
+        """Count a compartment as used. Raises `Denied` if what is made of all that is used could be nowhere."""
+        if name in self.opened:
+            return
+        marks = self.marks | self._mark_of[name]
+        if home_of(marks) is None:
+            used = ", ".join(sorted(n for n in self.opened if self._mark_of[n]))
+            raise Denied(
+                f"compartment {name!r} and what was used before ({used}) may be in no place both",
+                remedy="Use them in turns of their own",
+            )
+        if marks != self.marks:
+            self._on_touch(name)
+        self.marks = marks
+        self.opened.add(name)
+
     def replace(self, name: str, handle: Handle) -> None:
-        """Make `handle`, which came of a change to the compartment's own, its state."""
+        """Make `handle`, which came of a change to the compartment's own, its state.
+
+        Raises `Denied` if `run` is marked by more than the compartment is.
+        """
+        if self.marks:
+            self.check_covered(name, self.marks)
         self._state[name] = handle
+
+    def check_covered(self, name: str, marks: Marks) -> None:
+        """Raise `Denied` unless a compartment may hold data with these marks; see `form_of` too."""
+        self.form_of(name)
+        if covers(self._shelves[name].mark, marks):
+            return
+        raise Denied(
+            f"compartment {name!r} may not hold {described(marks)}, which run has used by now",
+            remedy="Write it in a turn of its own, where nothing has been used that is bound by more; "
+            "or let a step write it: @step(declassifies=..., into=...)",
+        )
+
+    def admit(self, name: str, declassifies: Iterable[str]) -> None:
+        """Make ready for a step's result to be written, less these labels. Raises `Denied` if it may not be.
+
+        Whoever gets the result has used the compartment it goes into.
+        """
+        self.check_covered(name, declassified(self.marks, declassifies))
+        self.open(name, self.form_of(name))
+
+    def check_may_travel(self, what: str) -> None:
+        """Raise `Denied` if the code has used what is bound to a place by now."""
+        if home_of(self.marks):
+            raise Denied(
+                f"{what} would travel with the journal; run has used {described(self.marks)}",
+                remedy="Keep it in a compartment that is bound as well, and begin anew without it",
+            )
+
+    def begin_turn(self, opened: Iterable[str]) -> bool:
+        """Begin with these compartments used; tell whether the code has to forget what it has used (`_forgets`)."""
+        self.opened = set(opened)
+        return self._forgets(self._given.union(*(self._mark_of[name] for name in opened)))
+
+    def begin_run(self, *, carrying: bool) -> bool:
+        """Begin with nothing used but what `carrying` arguments were made of; tell as `begin_turn`."""
+        self._given = self.marks if carrying else frozenset()
+        self.opened.clear()
+        return self._forgets(self._given)
+
+    def _forgets(self, after: Marks) -> bool:
+        """Tell whether it makes a difference that less binds the code from here on; if not, it keeps its marks.
+
+        It makes one if records may be where they might not, or if it may write where it might not; what is bound
+        without a label is declassified by no step. So whatever is denied is denied again in a replay, which has
+        no marks from before its restart point.
+        """
+        before = self.marks
+        if before == after:
+            return False
+        may_write = any(
+            covers(shelf.mark, after) and not covers(shelf.mark, before)
+            for name, shelf in self._shelves.items()
+            if name in self._here
+        )
+        is_bare = any(not mark.labels for mark in before - after)
+        forgets = may_write or is_bare or home_of(before) != home_of(after)
+        self.marks = after if forgets else before
+        return forgets
+
+    def release(self, name: str, result: Any) -> None:
+        """Write a step's result into a compartment that covers it. Raises `Misused` for what cannot be kept."""
+        self._state[name] = written(self._handle(name, self.form_of(name)), result)
 
     def form_of(self, name: str) -> Form:
         """Return a compartment's form.
@@ -105,6 +225,21 @@ class WorkingMemory:
                 remedy="Use it there, and let what may travel on in another compartment",
             )
         return shelf.form
+
+
+def written(handle: Handle, result: Any) -> Handle:
+    """Return a compartment with a step's result in it: appended to a log, or a mapping's new entries.
+
+    Raises `Misused` for what cannot be kept.
+    """
+    if isinstance(handle, Log):
+        return handle.extend([result])
+    if not isinstance(result, dict):
+        problem = f"a step that writes into a mapping returned {type(result).__name__}"
+        raise Misused(problem, remedy="Return a dict: its entries are what is written")
+    for key, value in result.items():
+        handle = handle.put(key, value)
+    return handle
 
 
 class Compartments:

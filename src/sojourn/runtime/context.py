@@ -38,8 +38,13 @@ class Context:
         return self._session.agent_id
 
     async def restart(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Let `run` begin anew with these arguments: a restart point, so that nothing before is replayed."""
+        """Let `run` begin anew with these arguments: a restart point, so that nothing before is replayed.
+
+        Arguments travel with the journal. Raises `Denied` for any that were made of what may not be everywhere.
+        """
         self._session.next_sole_call("ctx.restart")
+        if args or kwargs:
+            self._session.memory.check_may_travel("arguments of ctx.restart")
         plain: Any = to_plain((args, kwargs), what="an argument of ctx.restart")
         raise Restarting(*plain)
 

@@ -179,4 +179,9 @@ def _saved(stretch: _Stretch) -> Segment:
     for name, root in stretch.memory.items():
         assert isinstance(root, bytes), "a snapshot is saved before it is sent"
         memory[name] = root
-    return Segment(memory=memory, start=stretch.start, stop=stretch.stop, turn=stretch.turn)
+    return Segment(
+        memory=memory,
+        start=stretch.start,
+        stop=stretch.stop,
+        turn=stretch.turn,
+    )

@@ -10,20 +10,24 @@ ended, with a record of why.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from enum import StrEnum
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sojourn.core.base.encoding import Value
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.runtime.apart import is_here, of_the_agent
 from sojourn.runtime.course import Arguments
+from sojourn.runtime.ending import Ending, How, stopped
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.failures import failure_of
+from sojourn.runtime.flow import Flow
 from sojourn.runtime.frames import (
     PARCEL_BYTES,
+    Anew,
     Answer,
     Ask,
+    AskRelease,
     Await,
     Bear,
     Block,
@@ -45,6 +49,7 @@ from sojourn.runtime.frames import (
     Places,
     Question,
     Recall,
+    Release,
     Remark,
     Reply,
     Rest,
@@ -53,6 +58,7 @@ from sojourn.runtime.frames import (
     Spawn,
     Start,
     Survey,
+    Touch,
     Withdraw,
     decode_from_agent,
     encode_frame,
@@ -76,33 +82,6 @@ REST_AFTER_S: Final = 1.0
 """How long an agent that only waits stays in memory before it is made dormant."""
 
 
-class How(StrEnum):
-    """How an execution ended."""
-
-    RETURNED = "returned"
-    RAISED = "raised"
-    RESTING = "resting"
-    DEPARTED = "departed"
-    DIVERGED = "diverged"
-    LEASE_LOST = "lease-lost"
-    BROKEN = "broken"
-
-
-class Ending(Value):
-    """The end of an execution.
-
-    `returned` (with what `run` returned, as builtins) and `raised` are final and recorded. A `resting` agent
-    is dormant, and its wake triggers say when to execute it again; a `departed` one is another zone's.
-    `diverged` (the code does not repeat its journal; nothing is recorded) needs a person. After `lease-lost`
-    another host may act. `broken` means that the agent's side is gone, its process killed perhaps: execute
-    the agent again.
-    """
-
-    how: How
-    text: str = ""
-    result: Any = None
-
-
 class _Batch(NamedTuple):
     """A batch, and the new blocks that came before it."""
 
@@ -110,7 +89,21 @@ class _Batch(NamedTuple):
     kept: dict[bytes, bytes]
 
 
-_Proposal: TypeAlias = _Batch | Intend | Ask | Spawn | Depart | Rest | Broke | Diverged | None
+_Proposal: TypeAlias = (
+    _Batch
+    | Touch
+    | Anew
+    | Intend
+    | Release
+    | Ask
+    | AskRelease
+    | Spawn
+    | Depart
+    | Rest
+    | Broke
+    | Diverged
+    | None
+)
 """What changes or ends the journal; None means that the agent's side is gone."""
 
 
@@ -165,14 +158,15 @@ class Execution:
         if journal.resume.ended is not None:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
-        self._proposer = Proposer(self._custodian, journal, self._holdings)
+        self._flow = Flow(self._custodian.record, journal.resume)
+        self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
         self._gate = Gate(self._custodian, self._proposer)
         await self._start(journal, fresh=is_fresh)
         return await self._serve()
 
     def _first_resume(self) -> Resume:
-        memory = self._custodian.record.memory
-        roots = {name: compartment.root for name, compartment in memory.compartments.items()}
+        compartments = of_the_agent(self._custodian.record.memory.compartments)
+        roots = {name: compartment.root for name, compartment in compartments.items()}
         return Resume(
             run=0,
             seed=self._custodian.entropy(32),
@@ -180,18 +174,25 @@ class Execution:
             segments=(Segment(memory=roots, start=0),),
         )
 
-    def _roots(self, resume: Resume) -> set[bytes]:
-        compartments = self._custodian.record.memory.compartments.values()
-        earlier = {root for segment in resume.segments for root in segment.memory.values()}
-        return earlier | {compartment.root for compartment in compartments}
+    def _roots(self, resume: Resume) -> Iterator[tuple[str, bytes]]:
+        """Yield the agent's own roots, each with its compartment: at the restart points and now."""
+        for segment in resume.segments:
+            yield from segment.memory.items()
+        for name, compartment in of_the_agent(self._custodian.record.memory.compartments).items():
+            yield name, compartment.root
 
     async def _start(self, journal: Journal, *, fresh: bool) -> None:
         """Tell the agent's side who it is and where to resume."""
         record = self._custodian.record
-        here = (None, record.custody.zone)
         shelves = {
-            name: Shelf(form=c.form, root=c.root, held_by=None if c.held_by in here else c.held_by)
-            for name, c in record.memory.compartments.items()
+            name: Shelf(
+                form=c.form,
+                root=c.root,
+                held_by=None if is_here(c, record) else c.held_by,
+                labels=c.labels,
+                residency=c.residency,
+            )
+            for name, c in of_the_agent(record.memory.compartments).items()
         }
         budgets = {n: b.limit - b.spent for n, b in record.eligibility.budgets.items()}
         start = Start(
@@ -242,7 +243,7 @@ class Execution:
 
     async def _ending(self, journal: Journal) -> Ending:
         """Return how the run ended that this journal records."""
-        match await at_hand(self._custodian, journal.last):
+        match await at_hand(self._custodian, partial(journal.last, self._custodian)):
             case Returned(result=result):
                 return Ending(how=How.RETURNED, result=result)
             case Raised(failure=failure):
@@ -266,7 +267,21 @@ class Execution:
         match frame:
             case Commit():
                 self._enqueue(_Batch(frame, self._holdings.take()))
-            case Intend() | Ask() | Spawn() | Depart() | Broke() | Diverged():
+            case Touch():
+                self._holdings.check_own(root for root in frame.roots.values() if root != ZERO)
+                self._flow.announce(frame, self._custodian.record)
+                self._enqueue(frame)
+            case (
+                Intend()
+                | Release()
+                | Ask()
+                | AskRelease()
+                | Spawn()
+                | Depart()
+                | Broke()
+                | Diverged()
+                | Anew()
+            ):
                 self._enqueue(frame)
             case Rest():
                 self._stir()
@@ -281,6 +296,7 @@ class Execution:
                 self._remark(frame.text)
             case (
                 Await()
+                | Bear()
                 | Withdraw()
                 | Perform()
                 | Fetch()
@@ -332,17 +348,14 @@ class Execution:
     async def _answer_one(self, question: Question) -> None:
         answer: Answer
         match question:
-            case Await():
-                answer = await self._gate.wait(question.petition)
-            case Bear():
-                answer = await self._gate.bear(question)
-            case Withdraw():
-                answer = self._gate.withdraw(question.petition)
+            case Await() | Withdraw() | Bear():
+                answer = await self._gate.answer(question)
             case Perform():
                 self._proposer.check_may_act()
                 answer = Done()
             case Fetch():
                 self._holdings.check_own((question.digest,))
+                self._holdings.check_readable(question.digest, self._flow.is_readable)
                 answer = Block(data=await self._serve_block(question.digest))
             case Recall():
                 answer = await self._recall(question.digests)
@@ -368,7 +381,7 @@ class Execution:
     async def _serve_block(self, named: bytes) -> bytes:
         """Return a block of the agent's own; what it links to is its own from now on."""
         data = await at_hand(self._custodian, partial(self._custodian.blocks.get, named))
-        self._holdings.serve(data)
+        self._holdings.serve(named, data)
         return data
 
     async def _listen(self, question: Listen) -> Message | None:
@@ -400,14 +413,14 @@ class Execution:
         match proposal:
             case _Batch(frame, kept):
                 await self._commit(frame, kept)
-            case Intend() | Ask() | Spawn() | Depart() if self._gate.is_spent:
+            case Touch():
+                self._flow.touch(proposal)
+            case Intend() | Release() | Ask() | AskRelease() | Spawn() | Depart() if (
+                self._gate.is_spent
+            ):
                 pass  # it is called again when the agent goes on
-            case Intend():
-                await self._reply(proposal, await self._gate.intend(proposal))
-            case Ask():
-                await self._reply(proposal, await self._gate.ask(proposal))
-            case Spawn():
-                await self._reply(proposal, await self._gate.spawn(proposal))
+            case Intend() | Release() | Ask() | AskRelease() | Spawn():
+                await self._reply(proposal, await self._gate.rule(proposal))
             case Depart():
                 await self._depart(proposal)
             case Rest() if proposal is self._rest:
@@ -415,10 +428,10 @@ class Execution:
                 self._end(Ending(how=How.RESTING))
             case Broke():
                 await self._fail(proposal.failure)
-            case Diverged():
-                self._end(Ending(how=How.DIVERGED, text=proposal.text))
-            case None:
-                self._end(Ending(how=How.BROKEN, text="the agent's side is gone"))
+            case Anew() if self._proposer.is_holding:  # it goes on from there when it may
+                await self._lie_down()
+            case Anew() | Diverged() | None:
+                self._end(stopped(proposal))
 
     async def _commit(self, frame: Commit, kept: dict[bytes, bytes]) -> None:
         await self._proposer.commit(frame, kept)
@@ -426,8 +439,15 @@ class Execution:
         if frame.resume.ended is not None:
             self._end(await self._ending(self._proposer.journal))
         elif frame.rest is not None:
-            text = self._custodian.record.eligibility.describe()
-            self._end(Ending(how=How.RESTING, text=text))
+            self._end(self._resting())
+
+    async def _lie_down(self) -> None:
+        """Let an agent rest whose steps or time are used up, and that would go on at once if it might."""
+        await self._proposer.rest(Rest(until_ms=self._custodian.now_ms(), listening=False))
+        self._end(self._resting())
+
+    def _resting(self) -> Ending:
+        return Ending(how=How.RESTING, text=self._custodian.record.eligibility.describe())
 
     async def _depart(self, frame: Depart) -> None:
         try:

@@ -1,13 +1,14 @@
 """Exceptions as records, and records as exceptions: raised alike live and in every replay."""
 
 import traceback
-from typing import Final
+from typing import Any, Final
 
 from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
 from sojourn.runtime.errors import StepFailed, UncertainOutcome
-from sojourn.runtime.records import Failure
+from sojourn.runtime.records import Failure, Raised, Returned, encode_record
+from sojourn.runtime.typed import to_plain
 
-__all__ = ["exception_of", "failure_of", "stuck"]
+__all__ = ["exception_of", "failure_of", "last_record", "stuck"]
 
 FRAMES_MAX: Final = 12
 TRACE_CHARS_MAX: Final = 8_192
@@ -27,6 +28,16 @@ def failure_of(error: BaseException) -> Failure:
         remedy=_sound(ours.remedy if ours else "")[:MESSAGE_CHARS_MAX],
         trace=_trace(error),
     )
+
+
+def last_record(result: Any) -> Returned | Raised:
+    """Return the record of what `run` returned, or that this is nothing that can be recorded."""
+    try:
+        record = Returned(result=to_plain(result, what="the result of run"))
+        encode_record(record, what="the result of run")
+    except Misused as error:
+        return Raised(failure=failure_of(error))
+    return record
 
 
 def _sound(text: str) -> str:

@@ -5,13 +5,16 @@ The agent's side numbers its questions; each is answered by one `Reply` with tha
 one at a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.approvals import Petition
-from sojourn.core.agent.memory.field import Form
+from sojourn.core.agent.memory.field import Form, Labels
+from sojourn.core.agent.memory.marks import Mark
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
@@ -20,15 +23,17 @@ from sojourn.core.base.limits import (
     MESSAGE_BYTES_MAX,
 )
 from sojourn.runtime.ports import Assessment, Message
-from sojourn.runtime.records import RECORD_BYTES_MAX, Failure, Resume, Roots
+from sojourn.runtime.records import RECORD_BYTES_MAX, SEGMENTS_MAX, Failure, Resume, Roots
 
 __all__ = [
     "FRAME_BYTES_MAX",
     "PARCEL_BYTES",
     "RECALL_MAX",
     "SPELLED_BYTES_MAX",
+    "Anew",
     "Answer",
     "Ask",
+    "AskRelease",
     "Await",
     "Bear",
     "Begotten",
@@ -56,6 +61,7 @@ __all__ = [
     "Problem",
     "Question",
     "Recall",
+    "Release",
     "Remark",
     "Reply",
     "Rest",
@@ -64,11 +70,13 @@ __all__ = [
     "Spawn",
     "Start",
     "Survey",
+    "Touch",
     "Unapproved",
     "Unfit",
     "Withdraw",
     "decode_from_agent",
     "decode_from_host",
+    "digest_of_records",
     "encode_frame",
 ]
 
@@ -79,6 +87,16 @@ RECALL_MAX: Final = 4096
 """Blocks named in one question."""
 SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
 """The arguments of an action that people are asked about: they are shown all of it."""
+Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
+Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
+
+
+def digest_of_records(records: Sequence[bytes]) -> bytes:
+    """Return the digest of records, in their order."""
+    return digest(msgspec.msgpack.encode(records))
+
+
+NO_RECORDS: Final = digest_of_records(())
 
 
 class _Frame(Value, tag_field="kind", tag=True):
@@ -109,6 +127,13 @@ class Shelf(Value):
     form: Form
     root: Digest
     held_by: Digest | None = None
+    labels: Labels = ()
+    residency: Labels = ()
+
+    @property
+    def mark(self) -> Mark:
+        """What its data is bound by, perhaps nothing."""
+        return Mark(labels=self.labels, residency=self.residency)
 
 
 class Start(_Frame):
@@ -142,6 +167,27 @@ class Keep(_Frame):
     """To the host: new blocks, children first, that the next `Commit` counts on."""
 
     blocks: tuple[bytes, ...]
+
+
+class Touch(_Frame):
+    """To the host: the code is about to use a compartment with labels or residency.
+
+    `roots` is memory at this moment, `snapshots` memory at the restart points, and so many `records` of the next
+    `Commit` are made, with this digest: they owe nothing to that compartment.
+    """
+
+    compartment: Name
+    roots: Roots = {}
+    snapshots: Annotated[tuple[Roots, ...], Meta(max_length=SEGMENTS_MAX)] = ()
+    records: Count = 0
+    digest: Digest = NO_RECORDS
+
+
+class Anew(_Frame):
+    """To the host: what comes now may not remember what came before; this side has stopped.
+
+    The agent is to be executed again, at once, from its last restart point.
+    """
 
 
 class Remark(_Frame):
@@ -210,9 +256,34 @@ class Ask(_Question):
     arguments: Digest
     action: Name
     effect: Literal["idempotent", "once"]
-    spelled: Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
+    spelled: Spelled
     cost_micros: Count = 0
     tokens: Count = 0
+
+
+class Release(_Question):
+    """Ask the gate whether a step may take these labels off its result, which goes `into` a compartment.
+
+    `petition` is the one that was approved, if there is one.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    labels: Released
+    into: Name
+    petition: Petition | None = None
+
+
+class AskRelease(_Question):
+    """Ask people to approve what the gate permits a declassifying step only so."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    labels: Released
+    into: Name
+    spelled: Spelled
 
 
 class Spawn(_Question):
@@ -362,7 +433,9 @@ class Reply(_Frame):
 Question: TypeAlias = (
     Commit
     | Intend
+    | Release
     | Ask
+    | AskRelease
     | Spawn
     | Bear
     | Await
@@ -375,7 +448,9 @@ Question: TypeAlias = (
     | Listen
     | Survey
 )
-FromAgent: TypeAlias = Question | Keep | Remark | Diverged | Broke | Rest | Loaded | Unfit
+FromAgent: TypeAlias = (
+    Question | Keep | Touch | Anew | Remark | Diverged | Broke | Rest | Loaded | Unfit
+)
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 
 _from_agent = msgspec.msgpack.Decoder(FromAgent)

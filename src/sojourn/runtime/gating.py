@@ -18,6 +18,8 @@ from sojourn.core.protocol import asking
 from sojourn.runtime.frames import (
     Answer,
     Ask,
+    AskRelease,
+    Await,
     Bear,
     Begotten,
     Done,
@@ -25,8 +27,10 @@ from sojourn.runtime.frames import (
     Permitted,
     Petitioned,
     Problem,
+    Release,
     Spawn,
     Unapproved,
+    Withdraw,
 )
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.proposing import Proposer
@@ -51,8 +55,15 @@ class Gate:
         """Whether the agent's steps or time are used up, so that it may only lie down."""
         return self._custodian.record.eligibility.is_exhausted
 
-    async def intend(self, frame: Intend) -> Answer:
-        """Have an intent made final, or that it is denied, and return what the agent's side is told."""
+    async def rule(self, frame: Intend | Release | Ask | AskRelease | Spawn) -> Answer:
+        """Have made final what is asked, or that it is denied, and return what the agent's side is told."""
+        if isinstance(frame, Spawn):
+            return await self._spawn(frame)
+        if isinstance(frame, Ask | AskRelease):
+            return await self._ask(frame)
+        return await self._intend(frame)
+
+    async def _intend(self, frame: Intend | Release) -> Answer:
         named = digest_of(frame.petition) if frame.petition else None
         try:
             approvals = self._answered(named)
@@ -65,16 +76,14 @@ class Gate:
             self._settle(named)
             return await self._deny(frame, denied)
 
-    async def ask(self, frame: Ask) -> Answer:
-        """Have a petition made final, or that it is denied, and return what the agent's side is told."""
+    async def _ask(self, frame: Ask | AskRelease) -> Answer:
         try:
             petition = await self._proposer.ask(frame)
             return Petitioned(petition=petition, is_spent=self.is_spent)
         except Denied as denied:
             return await self._deny(frame, denied)
 
-    async def spawn(self, frame: Spawn) -> Answer:
-        """Have the SPAWN of a child made final, or that it is denied, and return what the agent's side is told."""
+    async def _spawn(self, frame: Spawn) -> Answer:
         try:
             child, version = await self._proposer.spawn(frame)
         except Denied as denied:
@@ -82,7 +91,18 @@ class Gate:
         genesis, is_spent = encode(child), self.is_spent
         return Begotten(genesis=genesis, version=version, given=given(child), is_spent=is_spent)
 
-    async def bear(self, frame: Bear) -> Answer:
+    async def answer(self, question: Await | Withdraw | Bear) -> Answer:
+        """Answer what may take any time, and changes no journal."""
+        match question:
+            case Await():
+                return await self._wait(question.petition)
+            case Withdraw():
+                self._custodian.withdraw(question.petition)
+                return Done()
+            case Bear():
+                return await self._bear(question)
+
+    async def _bear(self, frame: Bear) -> Answer:
         """Have a child born whose SPAWN is final. Raises `Rejected` for what is no genesis."""
         limit = RECORD_BYTES_MAX
         child = decode(frame.genesis, AgentRecord, what="genesis", limit=limit)
@@ -92,7 +112,7 @@ class Gate:
             return problem_of(denied)
         return Done()
 
-    async def wait(self, petition: Petition) -> Done:
+    async def _wait(self, petition: Petition) -> Done:
         """Wait until people have answered. What they said is kept for the intent: then a denial is journaled."""
         said: _Answers
         try:
@@ -100,11 +120,6 @@ class Gate:
         except Denied as denied:
             said = denied
         self._answers[digest_of(petition)] = said
-        return Done()
-
-    def withdraw(self, petition: bytes) -> Done:
-        """Let a petition be dropped: nobody waits for its answer."""
-        self._custodian.withdraw(petition)
         return Done()
 
     def _answered(self, named: bytes | None) -> tuple[SignedApproval, ...]:
@@ -118,8 +133,10 @@ class Gate:
         if named is not None:
             self._custodian.withdraw(named)
 
-    async def _deny(self, frame: Intend | Ask | Spawn, denied: Denied) -> Problem:
-        """Have it journaled that the gate denied an effect, before the code is told."""
+    async def _deny(
+        self, frame: Intend | Release | Ask | AskRelease | Spawn, denied: Denied
+    ) -> Problem:
+        """Have it journaled that the gate denied an action, before the code is told."""
         await self._proposer.deny(frame, denied)
         return problem_of(denied, is_spent=self.is_spent)
 

@@ -2,10 +2,12 @@
 
 The name of a block is no permission: roots stand in records that anyone may have seen. So an agent's side may
 read, and link to, what lies below its own roots and what it has made; the host's side keeps count, by the
-links of every block it serves or takes.
+links of every block it serves or takes. It knows, too, in which compartments a block lies: one that lies only
+where labels or a residency bind it is served when that compartment is announced, and linked to only from where
+that binds as well (`flow`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Final
 
 from sojourn.core.agent.memory.blocks import BlockSource, links
@@ -20,23 +22,38 @@ KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 
 
 class Holdings:
-    """The blocks that one agent's side may name, and those it has made since the last commit."""
+    """The blocks that one agent's side may name, and those it has made since the last commit.
 
-    def __init__(self, roots: Iterable[bytes]) -> None:
-        self._own = set(roots)
+    `roots` are its own, each with the name of a compartment.
+    """
+
+    def __init__(self, roots: Iterable[tuple[str, bytes]]) -> None:
+        self._holders: dict[bytes, set[str]] = {}
+        for name, root in roots:
+            self._holders.setdefault(root, set()).add(name)
+        self._made: dict[bytes, list[bytes]] = {}
+        self._filed: set[tuple[str, bytes]] = set()
         self._kept: dict[bytes, bytes] = {}
         self._kept_bytes = 0
 
     def check_own(self, digests: Iterable[bytes]) -> None:
         """Raise `Rejected` ("not-own") for a block that is not below the agent's own roots."""
         for named in digests:
-            if named not in self._own:
+            if named not in self._holders and named not in self._made:
                 problem = f"block {cid_text(named)} is not part of this agent's memory"
                 raise Rejected(problem, reason="not-own", where="frame")
 
-    def serve(self, data: bytes) -> None:
+    def check_readable(self, named: bytes, is_readable: Callable[[Set[str]], bool]) -> None:
+        """Raise `Rejected` ("not-announced") for a block of its own that lies where it may not read yet."""
+        if named not in self._made and not is_readable(self._holders[named]):
+            problem = f"block {cid_text(named)} was read before its compartment was announced"
+            raise Rejected(problem, reason="not-announced", where="frame")
+
+    def serve(self, named: bytes, data: bytes) -> None:
         """Count what a block links to as the agent's own: the block has been given to it."""
-        self._own.update(links(data))
+        holders = self._holders.get(named, set())
+        for below in links(data):
+            self._holders.setdefault(below, set()).update(holders)
 
     def keep(self, blocks: Iterable[bytes]) -> None:
         """Keep new blocks, children first, for the next commit.
@@ -47,9 +64,10 @@ class Holdings:
             if len(data) > BLOCK_BYTES_MAX:
                 problem = f"a block has {len(data)} bytes, more than the limit of {BLOCK_BYTES_MAX}"
                 raise Rejected(problem, reason="too-large", where="frame")
-            self.check_own(links(data))
+            below = links(data)
+            self.check_own(below)
             named = digest(data)
-            self._own.add(named)
+            self._made[named] = below
             self._kept[named] = data
             self._kept_bytes += len(data)
             if self._kept_bytes > KEPT_BYTES_MAX:
@@ -60,6 +78,21 @@ class Holdings:
         """Return the blocks kept, children first, and keep them no longer."""
         kept, self._kept, self._kept_bytes = self._kept, {}, 0
         return kept
+
+    def file(self, name: str, root: bytes) -> Iterator[Set[str]]:
+        """File what the agent's side has made below a compartment's new root there.
+
+        Yields, for each older block that is linked to, the compartments it lies in.
+        """
+        todo = [root]
+        while todo:
+            named = todo.pop()
+            if named not in self._made:
+                yield self._holders.get(named, set())
+            elif (name, named) not in self._filed:
+                self._filed.add((name, named))
+                self._holders.setdefault(named, set()).add(name)
+                todo += self._made[named]
 
 
 def size_change(old: bytes, new: bytes, made: Mapping[bytes, bytes], source: BlockSource) -> int:

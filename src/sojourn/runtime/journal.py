@@ -18,6 +18,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import bad_field, encode_block
 from sojourn.core.base.errors import Rejected
+from sojourn.runtime.apart import opened
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume, decode_record
 from sojourn.runtime.typed import to_plain
@@ -81,9 +82,10 @@ class Journal:
         check_resume(resume or self.resume, len(self._log) + len(records))
         return Journal(self._log.extend(records), resume or self.resume, self._new)
 
-    def last(self) -> Record:
-        """Return the last record. May raise `MissingBlock`: see `at_hand`."""
-        return decode_record(encode_block(self._log.get(len(self) - 1)))
+    def last(self, custodian: Custodian) -> Record:
+        """Return the last record. May raise `MissingBlock`: see `at_hand`; `Denied` if it stayed behind."""
+        entry = self._log.get(len(self) - 1)
+        return decode_record(encode_block(opened(entry, custodian.record, custodian.blocks)))
 
     def save(self, unlinked: Collection[str]) -> "Saved":
         """Return the journal with its blocks made. Roots of `unlinked` compartments are not linked."""
@@ -92,15 +94,19 @@ class Journal:
         return Saved(Journal(log, self.resume, self._new), root, dict(self._new.made), self._new)
 
     async def history(self, custodian: Custodian) -> AsyncIterator[tuple[int, list[bytes]]]:
-        """Yield the bytes of the records that a replay needs, some at a time, each with its segment."""
+        """Yield the bytes of the records that a replay needs, some at a time, each with its segment.
+
+        Raises `Denied` if one of them stayed behind in another zone.
+        """
         for number, segment in enumerate(self.resume.segments):
             stop = len(self) if segment.stop is None else segment.stop
             for start in range(segment.start, stop, READ_AT_ONCE):
-                read = partial(self._read, start, min(start + READ_AT_ONCE, stop))
+                read = partial(self._read, start, min(start + READ_AT_ONCE, stop), custodian)
                 yield number, await at_hand(custodian, read)
 
-    def _read(self, start: int, stop: int) -> list[bytes]:
-        return [encode_block(plain) for plain in self._log.slice(start, stop)]
+    def _read(self, start: int, stop: int, custodian: Custodian) -> list[bytes]:
+        record, blocks = custodian.record, custodian.blocks
+        return [encode_block(opened(e, record, blocks)) for e in self._log.slice(start, stop)]
 
 
 class Saved(msgspec.Struct, frozen=True):

@@ -9,24 +9,51 @@ from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
-from sojourn.core.base.digests import ZERO
-from sojourn.core.base.encoding import decode_block
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.encoding import decode_block, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
 from sojourn.core.protocol.spawning import Gift
+from sojourn.runtime.frames import Spawn
 from sojourn.runtime.journal import Journal
 from sojourn.runtime.ports import Custodian
-from sojourn.runtime.records import Resume, Segment
+from sojourn.runtime.records import Resume, Segment, Spawned
 from sojourn.runtime.spawning import Wish
 from sojourn.runtime.typed import from_plain
 
-__all__ = ["gift_of", "memory_of", "read_wish"]
+__all__ = ["newborn", "spawned_record"]
 
 SPELLED_BYTES_MAX: Final = 1024 * 1024
 """What a child begins with, all in one block: more it may be sent, or fetch for itself."""
 
 
-def read_wish(spelled: bytes) -> Wish:
+async def newborn(frame: Spawn, custodian: Custodian) -> tuple[AgentRecord, dict[bytes, bytes]]:
+    """Return the genesis of the child that the code asks for, and the blocks of its memory, children first.
+
+    Raises `Denied` if the agent may have no more children; `Rejected` for what is no wish.
+    """
+    if digest(frame.spelled) != frame.arguments:
+        problem = "the child wished for is another"
+        raise Rejected(problem, reason="bad-field", where="frame.spelled")
+    wish = _read_wish(frame.spelled)
+    memory, blocks = _memory_of(wish, custodian)
+    return await custodian.beget(_gift_of(wish), memory), blocks
+
+
+def spawned_record(frame: Spawn, child: AgentRecord, version: int) -> Spawned:
+    """Return the journal's record of a child that is permitted."""
+    return Spawned(
+        call=frame.call,
+        step=frame.step,
+        arguments=frame.arguments,
+        child=child.digest,
+        genesis=encode(child),
+        version=version,
+    )
+
+
+def _read_wish(spelled: bytes) -> Wish:
     """Return the wish in some bytes. Raises `Rejected` for what is none."""
     plain = decode_block(spelled, what="wish", limit=SPELLED_BYTES_MAX)
     try:
@@ -39,14 +66,14 @@ def read_wish(spelled: bytes) -> Wish:
     return wish
 
 
-def gift_of(wish: Wish) -> Gift:
+def _gift_of(wish: Wish) -> Gift:
     """Return what the parent gives."""
     return Gift(
         entry=wish.entry, budgets=wish.budgets, outlives=wish.outlives, confined=wish.confined
     )
 
 
-def memory_of(wish: Wish, custodian: Custodian) -> tuple[Memory, dict[bytes, bytes]]:
+def _memory_of(wish: Wish, custodian: Custodian) -> tuple[Memory, dict[bytes, bytes]]:
     """Return the memory of a child at its genesis, and its blocks, children first.
 
     Raises `Rejected` for values that no compartment holds.

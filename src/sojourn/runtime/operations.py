@@ -45,12 +45,13 @@ class Operation(ABC):
     """One durable call of the code, until it is answered.
 
     `is_wait`: it may take days, and the agent can rest meanwhile. `is_effect`: it leaves the zone, so that
-    what came before must be final when it begins, and what came of it soon after. `more` is what it turned out to
-    have cost, beyond what was declared.
+    what came before must be final when it begins, and what came of it soon after. `is_gated`: so too, that it
+    must be permitted. `more` is what it turned out to have cost, beyond what was declared.
     """
 
     is_wait = False
     is_effect = False
+    is_gated = False
     more: Mapping[str, int] = {}
 
     def __init__(self, session: "Session", call: int) -> None:

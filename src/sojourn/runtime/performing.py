@@ -18,6 +18,7 @@ from sojourn.runtime.frames import (
     SPELLED_BYTES_MAX,
     Answer,
     Ask,
+    AskRelease,
     Await,
     Done,
     Intend,
@@ -25,6 +26,7 @@ from sojourn.runtime.frames import (
     Permitted,
     Petitioned,
     Problem,
+    Release,
     Unapproved,
     Withdraw,
 )
@@ -56,6 +58,7 @@ class PerformStep(Operation):
         what = f"an argument of step {step.name!r}"
         self.arguments = digest_of_arguments(args, kwargs, what=what)
         self.is_effect = step.effect != "none"
+        self.is_gated = self.is_effect or bool(step.declassifies)
         self._step = step
         self._args = args
         self._kwargs = kwargs
@@ -63,6 +66,7 @@ class PerformStep(Operation):
         self._denial: Failure | None = None
         self._petition: Petition | None = None
         self._is_asked = False
+        self._is_permitted = False
         self._lacking: BudgetExhausted | None = None
         self._used: dict[str, int] = {}
         self._attempts = 0
@@ -76,8 +80,8 @@ class PerformStep(Operation):
     @property
     def is_under_way(self) -> bool:
         """Whether it has begun, or may have been permitted to: what comes of it is to be recorded."""
-        is_permitted = self._key is not None or self._attempts > 0
-        return is_permitted or (self._is_asked and not self.session.allowance.is_told)
+        has_begun = self._is_permitted or self._attempts > 0
+        return has_begun or (self._is_asked and not self.session.allowance.is_told)
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -87,8 +91,8 @@ class PerformStep(Operation):
         """Tell whether it is of the same step with the same arguments."""
         if not isinstance(record, Outcome | Asked | Intended | Denial):
             return False
-        is_ruled = self._key is not None or self._denial is not None
-        if not isinstance(record, Outcome) and (not self.is_effect or is_ruled):
+        is_ruled = self._denial is not None or self._is_permitted
+        if not isinstance(record, Outcome) and (not self.is_gated or is_ruled):
             return False
         return (record.step, record.arguments) == (self._step.name, self.arguments)
 
@@ -98,7 +102,8 @@ class PerformStep(Operation):
             self._petition = record.petition
             return False
         if isinstance(record, Intended):
-            self._key = record.key
+            self._key, self._petition = record.key, None
+            self._is_permitted = self.is_effect  # what declassifies is asked for anew in a new life
             return False
         if isinstance(record, Denial):
             self._denial = _refusal(record.cause, record.reason, record.remedy)
@@ -110,6 +115,8 @@ class PerformStep(Operation):
             )
             return True
         try:
+            if self._step.into:
+                self.session.memory.release(self._step.into, record.result)
             what = f"the result of step {self._step.name!r}"
             self.future.set_result(from_plain(record.result, self._step.result_form, what=what))
         except Misused as error:
@@ -122,21 +129,19 @@ class PerformStep(Operation):
         What an effect declares that it costs is left to the gate, and charged with the intent.
         """
         if self._key is None and self._denial is None:
-            gated = PRICED if self.is_effect else frozenset[str]()
+            gated = self._gated
             spends = {n: amount for n, amount in self._step.spends.items() if n not in gated}
             self._lacking = self.session.spend(spends)
 
     def begin(self) -> None:
         """Perform the step; one with an effect needs a final intent first."""
-        if (
-            self._denial is not None
-        ):  # the run ended before the code was told: it is not asked again
+        if self._denial is not None:  # the run ended before the code was told: not asked again
             self._fail(self._denial)
         elif self._lacking is not None:
             self._fail(_refusal("exhausted", self._lacking.problem, self._lacking.remedy))
-        elif not self.is_effect:
+        elif not self.is_gated:
             self._attempt()
-        elif self._key is None:
+        elif self._key is None or not self._is_permitted:
             self._is_asked = True
             self._get_permitted()
         elif self._step.effect == "idempotent":
@@ -149,21 +154,31 @@ class PerformStep(Operation):
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
         if self._task is not None and not self.is_effect:
             self._task.cancel()
-        if self._petition is not None and self._key is None and not self.session.is_over:
+        if self._petition is not None and not self._is_permitted and not self.session.is_over:
             self.session.ask(Withdraw, lambda _: None, petition=digest_of(self._petition))
 
     def _get_permitted(self) -> None:
         """Ask the gate, or go on waiting for an approval."""
         if self._petition is None:
-            self._ask_gate(Intend, self._decided)
+            self._ask_gate(self._decided)
         else:
             self._wait_approval()
 
-    def _ask_gate(
-        self, form: type[Intend | Ask], on_answer: Callable[[Answer], None], **more: Any
-    ) -> None:
-        """Ask what the host's side writes a record about, unless people have to be asked first."""
-        course, declared = self.session.course, self._declared
+    def _ask_gate(self, on_answer: Callable[[Answer], None], **more: Any) -> None:
+        """Ask the gate, or people if there is what they are shown (`spelled`).
+
+        The host's side writes a record about it, unless people have to be asked first.
+        """
+        course, step, gated = self.session.course, self._step, self._gated
+        is_for_people = "spelled" in more
+        form: type[Intend | Release | Ask | AskRelease]
+        if step.declassifies:
+            form = AskRelease if is_for_people else Release
+            more |= {"labels": step.declassifies, "into": step.into}
+        else:
+            form = Ask if is_for_people else Intend
+            more |= {"action": step.action, "effect": step.effect}
+            more |= {"cost_micros": gated.get(COST_MICROS, 0), "tokens": gated.get(TOKENS, 0)}
         writing = course.begin_writing()
 
         def hand_on(answer: Answer) -> None:
@@ -178,10 +193,6 @@ class PerformStep(Operation):
             call=self.call,
             step=self._step.name,
             arguments=self.arguments,
-            action=self._step.action,
-            effect=self._step.effect,
-            cost_micros=declared.get(COST_MICROS, 0),
-            tokens=declared.get(TOKENS, 0),
             **more,
         )
 
@@ -192,8 +203,8 @@ class PerformStep(Operation):
             self._ask_people()
         else:
             assert isinstance(answer, Permitted)
-            self._key = answer.key
-            self.session.allowance.use_up(self._declared)
+            self._key, self._is_permitted = answer.key, True
+            self.session.allowance.use_up(self._gated)
             self._note_spent(answer)
             self._check_lease()
 
@@ -206,7 +217,7 @@ class PerformStep(Operation):
             remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
             self._fail(_refusal("denied", problem, remedy))
         elif not self.future.done():
-            self._ask_gate(Ask, self._asked, spelled=spelled)
+            self._ask_gate(self._asked, spelled=spelled)
 
     def _asked(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
@@ -226,7 +237,7 @@ class PerformStep(Operation):
     def _answered(self, answer: Answer) -> None:
         assert isinstance(answer, Done)
         if not self.future.done():
-            self._ask_gate(Intend, self._decided, petition=self._petition)
+            self._ask_gate(self._decided, petition=self._petition)
 
     def _note_denied(self, answer: Problem) -> None:
         """Tell the code; that it was denied is a record already, and took a step of its own (protocol §10.2)."""
@@ -280,8 +291,13 @@ class PerformStep(Operation):
 
     def _enter_step(self) -> None:
         """Let the step know its key, and tell what it uses."""
-        effect_key.set(self._key)
+        effect_key.set(self._key if self.is_effect else None)
         used.set(self._used)
+
+    @property
+    def _gated(self) -> dict[str, int]:
+        """What the gate is told that it costs, and is charged with the intent."""
+        return self._declared if self.is_effect else {}
 
     @property
     def _declared(self) -> dict[str, int]:
@@ -301,7 +317,7 @@ class PerformStep(Operation):
             self._fail(failure_of(error))
             return
         pause_s = min(self._step.backoff_s * 2 ** (self._attempts - 1), BACKOFF_S_MAX)
-        again = self._check_lease if self.is_effect else self._attempt
+        again = self._check_lease if self.is_gated else self._attempt
         self.session.outer.call_later(pause_s, again)
 
     def _fail(self, failure: Failure) -> None:

@@ -18,6 +18,7 @@ from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+from sojourn.core.policy.request import Effect, StringSet
 from sojourn.core.protocol.assessment import Assessment, Finding
 from sojourn.core.protocol.spawning import Gift
 
@@ -69,16 +70,21 @@ class Intent(Value):
     """An action with an effect outside, that the agent's code proposes (protocol §10).
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
-    expects the intent to have; keys never repeat, since a version is decided once. `cost_micros` and `tokens` are
-    the most that it is to cost; `petition` and `approvals` what people were asked and answered, where the policies
-    want that.
+    expects the intent to have; keys never repeat, since a version is decided once. `labels` and `residency` are
+    those of the memory that the agent has used, less what a declassifying step takes off; `cost_micros` and
+    `tokens` are the most that it is to cost; `petition` and `approvals` what people were asked and answered, where
+    the policies want that.
     """
 
     key: Name
     step: Name
     action: Name
-    effect: Literal["idempotent", "once"]
+    effect: Effect
     arguments: Digest
+    labels: StringSet = ()
+    labels_dropped: StringSet = ()
+    residency: StringSet = ()
+    residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
     petition: Petition | None = None

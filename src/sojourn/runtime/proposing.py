@@ -5,28 +5,39 @@ live lease (protocol §10).
 """
 
 from collections import ChainMap, Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COUNTED, STEPS
 from sojourn.core.agent.eligibility import Status, Wake
-from sojourn.core.agent.memory.blocks import links_in
+from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
+from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, residency_of
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text, digest
-from sojourn.core.base.encoding import decode, encode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
+from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, Commit, Intend, Rest
+from sojourn.runtime.flow import Course, Flow
+from sojourn.runtime.frames import (
+    Ask,
+    AskRelease,
+    Commit,
+    Intend,
+    Release,
+    Rest,
+    Spawn,
+)
 from sojourn.runtime.holdings import Holdings, size_change
-from sojourn.runtime.journal import Journal, Saved, at_hand, plain_record
-from sojourn.runtime.newborn import gift_of, memory_of, read_wish
+from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
+from sojourn.runtime.newborn import newborn, spawned_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
+    Apart,
     Asked,
     Considered,
     Denial,
@@ -35,11 +46,23 @@ from sojourn.runtime.records import (
     Outcome,
     Raised,
     Record,
+    Resume,
     Spawned,
     parse_record,
 )
+from sojourn.runtime.rulings import (
+    DECLASSIFY,
+    Gated,
+    action_of,
+    asked_record,
+    effect_of,
+    intended_record,
+    read_spelled,
+)
 
-__all__ = ["Proposer", "read_spelled"]
+__all__ = ["DECLASSIFY", "Proposer", "read_spelled"]
+
+T = TypeVar("T")
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
@@ -48,11 +71,17 @@ REASON_CHARS_MAX: Final = 16_384
 
 
 class Proposer:
-    """Proposes one agent's transitions. `journal` is the final one; `holdings` says what is the agent's."""
+    """Proposes one agent's transitions. `journal` is the final one; `holdings` says what is the agent's.
 
-    def __init__(self, custodian: Custodian, journal: Journal, holdings: Holdings) -> None:
+    `flow` says by what it is bound.
+    """
+
+    def __init__(
+        self, custodian: Custodian, journal: Journal, holdings: Holdings, flow: Flow
+    ) -> None:
         self.journal = journal
         self._holdings = holdings
+        self._flow = flow
         self._custodian = custodian
         self._staying: dict[bytes, Collection[str]] = {}
         self._held: list[tuple[Commit, Mapping[bytes, bytes]]] = []
@@ -83,26 +112,77 @@ class Proposer:
             raise Rejected(problem, reason="out-of-turn", where="frame.spent")
         is_last = frame.rest is not None or frame.resume.ended is not None
         if self._custodian.record.eligibility.is_exhausted and not is_last:
+            self._flow.hold(frame.records)
             self._held.append((frame, kept))
             return
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
-        if any(isinstance(record, Asked | Intended | Denial | Spawned) for record, _ in parsed):
-            problem = "the agent's side wrote what the gate answered"
+        if any(
+            isinstance(record, Asked | Intended | Denial | Apart | Spawned) for record, _ in parsed
+        ):
+            problem = "the agent's side wrote what the host alone writes"
             raise Rejected(problem, reason="out-of-turn", where="frame")
         plain = [plain for _, plain in parsed]
         _check_unlinked(frame.records, plain)
-        journal = self.journal.append(plain, frame.resume)
+        before, after = len(self.journal), len(self.journal) + len(parsed)
+        check_resume(frame.resume, after)
         self._check_roots(frame)
+        course = await self._follow(frame, [record for record, _ in parsed], kept)
+        marks = self._flow.marks_of(frame.records)
+        resume = self._flow.bound(self.journal.resume, frame.resume, before, marks)
         compartments = await self._changed(frame.roots, kept)
-        await self._propose(
-            journal,
+        await self._record(
+            [plain for _, plain in parsed],
+            marks,
+            resume,
             self._status(frame),
             compartments=compartments,
             blocks=kept,
-            records=len(plain),
             spent={**frame.spent, STEPS: _steps(record for record, _ in parsed)},
             wake=() if frame.rest is None else (_wake(frame.rest),),
+        )
+        self._flow.settle(frame, course)
+
+    async def _follow(
+        self, frame: Commit, records: Sequence[Record], kept: Mapping[bytes, bytes]
+    ) -> Course:
+        """Check what became of memory against what the code has used, and return what it has come to."""
+        source = Overlay(kept, self._custodian.blocks)
+        course = await at_hand(self._custodian, partial(self._flow.follow, frame, records, source))
+        snapshots = (segment.memory for segment in frame.resume.segments)
+        for name, root in (item for roots in (frame.roots, *snapshots) for item in roots.items()):
+            if root != ZERO:
+                for holders in self._holdings.file(name, root):
+                    self._flow.check_links(name, holders)
+        return course
+
+    async def _record(
+        self,
+        records: list[Any],
+        marks: Sequence[Marks],
+        resume: Resume,
+        status: Status | None,
+        *,
+        compartments: dict[str, Compartment] | None = None,
+        blocks: Mapping[bytes, bytes] | None = None,
+        spent: Mapping[str, int] | None = None,
+        wake: tuple[Wake, ...] = (),
+    ) -> None:
+        """Make plain records final, apart from the journal if they may not be wherever that is."""
+        record = self._custodian.record
+        if compartments:
+            memory = msgspec.structs.replace(record.memory, compartments=compartments)
+            record = msgspec.structs.replace(record, memory=memory)
+        put = partial(put_apart, records, marks, record, self._custodian.blocks)
+        entries, kept, made = await at_hand(self._custodian, put)
+        await self._propose(
+            self.journal.append(entries, resume),
+            status,
+            compartments=kept,
+            blocks={**(blocks or {}), **made},
+            records=len(entries),
+            spent=spent,
+            wake=wake,
         )
 
     def _joined(
@@ -119,7 +199,9 @@ class Proposer:
         joined = msgspec.structs.replace(frame, records=records, spent=dict(spent))
         return joined, dict(ChainMap(*map(dict, reversed(blocks))))
 
-    async def intend(self, frame: Intend, approvals: tuple[SignedApproval, ...] = ()) -> str:
+    async def intend(
+        self, frame: Intend | Release, approvals: tuple[SignedApproval, ...] = ()
+    ) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
 
         `approvals` are the answers to the petition that it names.
@@ -128,34 +210,31 @@ class Proposer:
         intent = msgspec.structs.replace(
             self._intent(frame), petition=frame.petition, approvals=approvals
         )
-        record = _intended(frame, intent.key, approvals)
-        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
-        self.check_lease()
-        try:
-            permit = await self._custodian.intend(intent, self._draft(saved, records=1))
-        finally:
-            saved.forget()
-        self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} permitted. {' '.join(permit.policies)}")
+        record = intended_record(frame.call, intent)
+        permit = await self._rule(record, partial(self._custodian.intend, intent))
+        if isinstance(frame, Release):
+            self._flow.permit(frame)
+        self._custodian.log("gate", f"{intent.action} permitted. {' '.join(permit.policies)}")
         return intent.key
 
-    async def ask(self, frame: Ask) -> Petition:
+    async def ask(self, frame: Ask | AskRelease) -> Petition:
         """Make a petition for an action final and return it. Raises `Denied`, and then nothing has changed."""
+        if home_of(self._flow.marks):
+            raise Denied(
+                f"step {frame.step!r} waits for an approval, and its agent has used what may not be everywhere: "
+                "what people are shown stands in the journal, which travels",
+                remedy="Ask before that is used, or behind a restart point",
+            )
         if digest(frame.spelled) != frame.arguments:
             problem = "the arguments to approve are not those of the step"
             raise Rejected(problem, reason="bad-field", where="frame.spelled")
         spelled = read_spelled(frame.spelled)
         await self._wake_up()
         petition = await self._custodian.petition(self._intent(frame))
-        record = _asked(frame, petition, spelled)
-        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
-        self.check_lease()
-        try:
-            await self._custodian.ask(petition, self._draft(saved, records=1))
-        finally:
-            saved.forget()
-        self.journal = saved.journal
-        self._custodian.log("gate", f"{frame.action} waits for an approval by {petition.asked_of}")
+        record = asked_record(frame, petition, spelled)
+        await self._rule(record, partial(self._custodian.ask, petition))
+        action, people = petition.action, petition.asked_of
+        self._custodian.log("gate", f"{action} waits for an approval by {people}")
         return petition
 
     async def spawn(self, frame: Spawn) -> tuple[AgentRecord, int]:
@@ -163,63 +242,91 @@ class Proposer:
 
         Raises `Denied`, and then nothing has changed.
         """
-        if digest(frame.spelled) != frame.arguments:
-            problem = "the child wished for is another"
-            raise Rejected(problem, reason="bad-field", where="frame.spelled")
-        wish = read_wish(frame.spelled)
+        if self._flow.marks:
+            raise Denied(
+                "its agent has used what may not be everywhere, and a child may go anywhere",
+                remedy="Spawn before that is used, or behind a restart point",
+            )
         await self._wake_up()
-        memory, blocks = memory_of(wish, self._custodian)
-        child = await self._custodian.beget(gift_of(wish), memory)
+        child, blocks = await newborn(frame, self._custodian)
         version = self._custodian.record.version + 1
-        record = _spawned(frame, child, version)
+        record = spawned_record(frame, child, version)
+        permit = await self._rule(record, partial(self._custodian.spawn, child), blocks)
+        self._custodian.log("gate", f"spawn permitted. {' '.join(permit.policies)}")
+        return child, version
+
+    async def _rule(
+        self,
+        record: Record,
+        rule: Callable[[Draft], Awaitable[T]],
+        blocks: Mapping[bytes, bytes] | None = None,
+    ) -> T:
+        """Have made final by `rule` what is journaled as `record`; return what it returns."""
         saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
         draft = self._draft(saved, records=1)
-        draft = msgspec.structs.replace(draft, blocks={**blocks, **draft.blocks})
+        draft = msgspec.structs.replace(draft, blocks={**(blocks or {}), **draft.blocks})
         self.check_lease()
         try:
-            permit = await self._custodian.spawn(child, draft)
+            ruled = await rule(draft)
         finally:
             saved.forget()
         self.journal = saved.journal
-        self._custodian.log("gate", f"spawn permitted. {' '.join(permit.policies)}")
-        return child, version
+        return ruled
 
     async def _wake_up(self) -> None:
         """Make the agent active, if it rested for want of steps or time and goes on with what it asks now."""
         if self._awake() is not None:
             await self._propose(self.journal, self._awake())
 
-    def _intent(self, frame: Intend | Ask) -> Intent:
-        record = self._custodian.record
-        return Intent(
-            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
-            step=frame.step,
-            action=frame.action,
-            effect=frame.effect,
-            arguments=frame.arguments,
-            cost_micros=frame.cost_micros,
-            tokens=frame.tokens,
-        )
+    async def deny(self, frame: Gated | Spawn, denied: Denied) -> None:
+        """Make final that the gate denied an effect or a release, and why, before the code is told of it.
 
-    async def deny(self, frame: Intend | Ask | Spawn, denied: Denied) -> None:
-        """Make final that the gate denied an effect, and why: the code is told of it only afterwards."""
+        It says what bound code has asked for, and stands where its other records do (protocol §10.10).
+        """
         record = plain_record(self._denial(frame, denied))
-        await self._propose(self.journal.append([record]), self._awake(), records=1)
+        marks, resume = [self._flow.marks], self.journal.resume
+        bound = self._flow.bound(resume, resume, len(self.journal), marks)
+        await self._record([record], marks, bound, self._awake())
 
-    def _denial(self, frame: Intend | Ask | Spawn, denied: Denied) -> Denial:
+    def _denial(self, frame: Gated | Spawn, denied: Denied) -> Denial:
         record = self._custodian.record
         return Denial(
             call=frame.call,
             step=frame.step,
             arguments=frame.arguments,
-            action=frame.action,
-            effect=frame.effect,
+            action=action_of(frame),
+            effect=effect_of(frame),
             at_ms=self._custodian.now_ms(),
             zone=record.custody.zone,
             version=record.version,
             cause="exhausted" if isinstance(denied, BudgetExhausted) else "denied",
             reason=denied.problem[:REASON_CHARS_MAX],
             remedy=denied.remedy[:REASON_CHARS_MAX],
+        )
+
+    def _intent(self, frame: Gated) -> Intent:
+        """Return what the gate is asked, with the labels of all that the code has used."""
+        record, used = self._custodian.record, self._flow.marks
+        intent = Intent(
+            key=f"{cid_text(record.agent_id)}/{record.custody.term}/{record.version + 1}/0",
+            step=frame.step,
+            action=action_of(frame),
+            effect=effect_of(frame),
+            arguments=frame.arguments,
+            labels=labels_of(used),
+            residency=residency_of(used),
+        )
+        if isinstance(frame, Intend | Ask):
+            declared = {"cost_micros": frame.cost_micros, "tokens": frame.tokens}
+            return msgspec.structs.replace(intent, **declared)
+        kept = self._flow.check_release(frame)
+        labels, residency = labels_of(kept), residency_of(kept)
+        return msgspec.structs.replace(
+            intent,
+            labels=labels,
+            residency=residency,
+            labels_dropped=tuple(label for label in intent.labels if label not in labels),
+            residency_dropped=tuple(place for place in intent.residency if place not in residency),
         )
 
     def note_places(self, places: Sequence[Assessment]) -> None:
@@ -234,6 +341,11 @@ class Proposer:
         self.check_lease()
         await self._custodian.depart(zone)
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether there is what can become final with the transition alone that lays the agent to rest."""
+        return bool(self._held)
+
     async def rest(self, frame: Rest) -> None:
         """Let the agent rest, dormant, until a time or a message."""
         if self._held:
@@ -245,8 +357,8 @@ class Proposer:
     async def fail(self, failure: Failure) -> None:
         """Record that the agent has failed, on top of what is final."""
         ended = msgspec.structs.replace(self.journal.resume, ended="raised")
-        journal = self.journal.append([plain_record(Raised(failure=failure))], ended)
-        await self._propose(journal, Status.DORMANT, records=1)
+        record = plain_record(Raised(failure=failure))
+        await self._record([record], [self._flow.marks], ended, Status.DORMANT)
 
     async def _propose(
         self,
@@ -308,14 +420,15 @@ class Proposer:
 
     def _check_roots(self, frame: Commit) -> None:
         """Check that all roots are the agent's own, and that what is held elsewhere does not change."""
-        compartments, elsewhere = self._memory.compartments, self._elsewhere()
+        compartments, elsewhere = of_the_agent(self._memory.compartments), self._elsewhere()
         for roots in (frame.roots, *(segment.memory for segment in frame.resume.segments)):
             unknown = roots.keys() - compartments.keys()
             if unknown:
                 problem = f"there is no compartment {min(unknown)!r}"
                 raise Rejected(problem, reason="bad-field", where="frame")
             self._holdings.check_own(root for root in roots.values() if root != ZERO)
-        if any(frame.roots.get(n, compartments[n].root) != compartments[n].root for n in elsewhere):
+        away = elsewhere & compartments.keys()
+        if any(frame.roots.get(n, compartments[n].root) != compartments[n].root for n in away):
             problem = "a compartment that is held elsewhere has changed"
             raise Rejected(problem, reason="bad-change", where="frame")
 
@@ -347,41 +460,6 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
             raise Rejected(problem, reason="bad-link", where="frame")
 
 
-def read_spelled(data: bytes) -> Any:
-    """Return a step's arguments, [positional, named], as people are shown them and a journal keeps them.
-
-    Raises `Denied` where that cannot be: for links, which would reach into anybody's memory, and deep nesting.
-    """
-    try:
-        plain = decode(data, Any, what="arguments", limit=SPELLED_BYTES_MAX)
-        encode_block([[plain]])
-        msgspec.convert(plain, tuple[list[Any], dict[str, Any]])
-    except (Rejected, msgspec.ValidationError) as error:
-        raise Denied(f"people cannot be shown what is to be approved: {error}") from None
-    return plain
-
-
-def _asked(frame: Ask, petition: Petition, spelled: Any) -> Asked:
-    return Asked(
-        call=frame.call,
-        step=frame.step,
-        arguments=frame.arguments,
-        petition=petition,
-        spelled=spelled,
-    )
-
-
-def _spawned(frame: Spawn, child: AgentRecord, version: int) -> Spawned:
-    return Spawned(
-        call=frame.call,
-        step=frame.step,
-        arguments=frame.arguments,
-        child=child.digest,
-        genesis=encode(child),
-        version=version,
-    )
-
-
 def _wake(rest: Rest) -> Wake:
     return Wake(at_ms=rest.until_ms, on_message=rest.listening)
 
@@ -391,15 +469,13 @@ def _steps(records: Iterable[Record]) -> int:
     return sum(isinstance(record, Outcome | Considered) for record in records)
 
 
-def _intended(frame: Intend, key: str, approvals: tuple[SignedApproval, ...]) -> Intended:
-    return Intended(
-        call=frame.call,
-        step=frame.step,
-        arguments=frame.arguments,
-        action=frame.action,
-        effect=frame.effect,
-        key=key,
-        cost_micros=frame.cost_micros,
-        tokens=frame.tokens,
-        approvals=approvals,
-    )
+class Overlay:
+    """A source of blocks that sees new ones over another's."""
+
+    def __init__(self, new: Mapping[bytes, bytes], source: BlockSource) -> None:
+        self._new, self._source = new, source
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block. Raises `MissingBlock`."""
+        data = self._new.get(named)
+        return self._source.get(named) if data is None else data

@@ -9,6 +9,7 @@ A call is answered by one record, or opened by one and answered by a later one:
     sleeping → woke             waiting → received
     outcome                     a child; after it was `spawned`, or `denied`
     considered → settled        began, turn, returned, raised: of the run itself
+    apart                       stands for any of these, which may not be everywhere
 
 A `Resume` says which of them a replay needs. It names records by their position in the whole journal and
 memory by roots, so that its size does not grow with the agent's age (architecture §5).
@@ -20,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.memory.marks import Mark, Marks
 from sojourn.core.base.encoding import (
     Count,
     Digest,
@@ -30,6 +32,7 @@ from sojourn.core.base.encoding import (
     decode_block,
 )
 from sojourn.core.base.errors import Misused
+from sojourn.core.policy.request import Effect, StringSet
 from sojourn.runtime.ports import Assessment
 from sojourn.runtime.typed import encode_plain, to_plain
 
@@ -37,6 +40,7 @@ __all__ = [
     "RECORD_BYTES_MAX",
     "REPLAY_RECORDS_MAX",
     "SEGMENTS_MAX",
+    "Apart",
     "Asked",
     "Began",
     "Considered",
@@ -124,16 +128,22 @@ class Asked(Value, tag_field="kind", tag="asked"):
 class Intended(Value, tag_field="kind", tag="intent"):
     """A step with an effect was permitted: it may begin under `key` once this is final (protocol §10).
 
-    `cost_micros` and `tokens` are what it was declared to cost at most, `approvals` those with which it was, if it
-    had to be approved.
+    So was one that declassifies: its effect is "none", and a replay that finds no outcome asks for it anew. What
+    the gate was told of the memory that the code had used is kept, so that the intent can be made again from this;
+    so are `cost_micros` and `tokens`, what it was declared to cost at most. `approvals` are those with which it was
+    permitted, if it had to be approved.
     """
 
     call: Count
     step: Name
     arguments: Digest
     action: Name
-    effect: Literal["idempotent", "once"]
+    effect: Effect
     key: Name
+    labels: StringSet = ()
+    labels_dropped: StringSet = ()
+    residency: StringSet = ()
+    residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
     approvals: tuple[SignedApproval, ...] = ()
@@ -155,18 +165,19 @@ class Spawned(Value, tag_field="kind", tag="spawned"):
 
 
 class Denial(Value, tag_field="kind", tag="denied"):
-    """A step with an effect was denied: by whom and why, as the gate explains it (protocol §10).
+    """A step with an effect, or one that declassifies, was denied: by whom and why, as the gate explains it.
 
-    `cause` is "exhausted" if a budget did not hold what it needed, and "denied" for what policies or trust forbid.
-    The host's side writes it, so that no code can leave it out. `at_ms` is its clock (milliseconds since 1970),
-    `version` the newest version when it was asked, whose policies ruled, in `zone`.
+    One that declassifies has the effect "none" (protocol §10). `cause` is "exhausted" if a budget did not hold what
+    it needed, and "denied" for what policies or trust forbid. The host's side writes it, so that no code can leave
+    it out. `at_ms` is its clock (milliseconds since 1970), `version` the newest version when it was asked, whose
+    policies ruled, in `zone`.
     """
 
     call: Count
     step: Name
     arguments: Digest
     action: Name
-    effect: Literal["idempotent", "once"]
+    effect: Effect
     at_ms: Count
     zone: Digest
     version: Count
@@ -250,6 +261,16 @@ class Raised(Value, tag_field="kind", tag="raised"):
     failure: Failure
 
 
+class Apart(Value, tag_field="kind", tag="apart"):
+    """Stands in the journal for a record that may not be everywhere: the value `index` of a log of its own.
+
+    No code gets this one: it gets the record that it stands for (`apart`).
+    """
+
+    compartment: Name
+    index: Count
+
+
 Record: TypeAlias = (
     Began
     | Turn
@@ -268,30 +289,36 @@ Record: TypeAlias = (
     | Settled
     | Returned
     | Raised
+    | Apart
 )
 
 Roots: TypeAlias = Annotated[dict[Name, Digest], Meta(max_length=64)]
 """The root of each compartment, by name."""
+MarkList: TypeAlias = Annotated[tuple[Mark, ...], Meta(max_length=64)]
+"""Marks, in order."""
 
 
 class Segment(Value):
     """A stretch of `run` between durable loops: the memory it began with, and its records.
 
     All but the first stand behind a loop: at its turn `turn`, or after its end if `turn` is None. `stop` is
-    None for the last, which goes on to the end of the journal.
+    None for the last, which goes on to the end of the journal. `marks` are what its records are bound by: the
+    host's word, whatever the agent's side says.
     """
 
     memory: Roots
     start: Count
     stop: Count | None = None
     turn: Count | None = None
+    marks: MarkList = ()
 
 
 class Resume(Value):
     """What a replay needs: the arguments of `run`, its segments, and how far entropy and inbox were used.
 
     `run` counts restarts: it seeds what `ctx.random` and `ctx.uuid` give. `inbox` is the number of the next
-    message. `ended` says that nothing is left to run, and how that came.
+    message. `ended` says that nothing is left to run, and how that came. `marks` are what the arguments are bound
+    by, again by the host's word.
     """
 
     run: Count
@@ -300,6 +327,11 @@ class Resume(Value):
     segments: Annotated[tuple[Segment, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
     inbox: Count = 0
     ended: Literal["returned", "raised"] | None = None
+    marks: MarkList = ()
+
+    def bound_by(self) -> Marks:
+        """Return what all that a replay needs is bound by."""
+        return frozenset(self.marks).union(*(segment.marks for segment in self.segments))
 
 
 def encode_record(record: Record, *, what: str) -> bytes:
@@ -340,7 +372,7 @@ def describe(record: Record) -> str:
         case Turn():
             what = "end" if record.ended else f"turn {record.turn}"
             return f"{what} of loop {record.loop}"
-        case Began() | Returned() | Raised():
+        case Began() | Returned() | Raised() | Apart():
             return str(record.__struct_config__.tag)
         case _:
             return f"{record.__struct_config__.tag} of call {record.call}"

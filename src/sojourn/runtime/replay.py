@@ -5,10 +5,12 @@ that is a `ReplayMismatch`: code that is not deterministic, or that is not the c
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.records import Record, decode_record, describe
+from sojourn.runtime.records import Record, Roots, decode_record, describe
+from sojourn.runtime.run import Restarting, Run
 
 __all__ = ["Replay"]
 
@@ -32,6 +34,11 @@ class Replay:
     def is_last_segment(self) -> bool:
         """Whether no segment follows the current one."""
         return self.segment + 1 == len(self._segments)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether no record is left."""
+        return self.is_last_segment and self.next_record() is None
 
     def next_record(self) -> Record | None:
         """Return the next record of the current segment, without passing it; None at its end."""
@@ -61,6 +68,21 @@ class Replay:
         self._passed.append(f"loop {self.segment}")
         self.segment += 1
         self._position = 0
+
+    def end(
+        self, run: Run, doing: str, found: Roots, committed: Mapping[str, bytes]
+    ) -> ReplayMismatch | None:
+        """Return what is wrong unless the code is at rest where the journal is, with the same memory."""
+        error = run.error
+        if run.has_left_off and not isinstance(error, Restarting):
+            what = "returned" if error is None else f"raised {type(error).__qualname__}: {error}"
+            return self.mismatch(f"run {what}")
+        if not self.is_at_end:
+            return self.mismatch("ctx.restart" if error is not None else doing)
+        differing = [name for name, root in committed.items() if found[name] != root]
+        if differing:
+            return self.mismatch(f"another content of memory: {', '.join(differing)}")
+        return None
 
     def mismatch(self, code: str) -> ReplayMismatch:
         """Return the error that shows both histories where they part; `code` is what the code does."""

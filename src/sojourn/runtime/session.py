@@ -25,8 +25,8 @@ from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.failures import failure_of, stuck
-from sojourn.runtime.frames import Answer, Broke, Diverged, Question, Remark, Start
+from sojourn.runtime.failures import failure_of, last_record, stuck
+from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
@@ -37,7 +37,6 @@ from sojourn.runtime.records import (
     Raised,
     Record,
     Resume,
-    Returned,
     Roots,
     decode_record,
     encode_record,
@@ -46,7 +45,6 @@ from sojourn.runtime.replay import Replay
 from sojourn.runtime.run import Restarting, Run, idle_run
 from sojourn.runtime.steps import Step
 from sojourn.runtime.turns import Loops
-from sojourn.runtime.typed import to_plain
 
 __all__ = ["Session"]
 
@@ -80,7 +78,13 @@ class Session:
         self._link = link
         source = FetchedBlocks(link)
         self._source = source
-        self.memory = WorkingMemory(start.shelves, source, self.check_in_run)
+        self.memory = WorkingMemory(
+            start.shelves,
+            source,
+            self.check_in_run,
+            given=frozenset(start.resume.marks),
+            on_touch=self._touch,
+        )
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
         self.allowance = Allowance(start.budgets)
         self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
@@ -103,9 +107,10 @@ class Session:
             if self._replay is None:
                 self._begin_run(self.course.arguments, anew=False)
             else:
+                replay = self._replay
                 self.enter_segment(0)
                 self._make_run()
-                self._replay_all(self._replay)
+                self._replay_all(replay)
         except Misused as error:
             self.break_off(error)
         except Unreachable:
@@ -183,7 +188,10 @@ class Session:
                 operation.abandon()
 
     async def perform_step(self, step: Step[..., Any], args: Any, kwargs: Any) -> Any:
-        """Perform a step, or let the journal answer it."""
+        """Perform a step, or let the journal answer it. Raises `Denied` if its result has no place."""
+        self.check_in_run()
+        if step.into:
+            self.memory.admit(step.into, step.declassifies)
         return await self.perform(PerformStep(self, self.next_call(), step, args, kwargs))
 
     def part(self, error: ReplayMismatch) -> ReplayMismatch:
@@ -205,6 +213,8 @@ class Session:
             self._replay.enter_next_segment()
         self.course.enter_segment(segment)
         self.memory.restore(self.course.snapshots[segment])
+        if self._replay and self._replay.is_at_end and self.memory.is_at(self._committed):
+            self._replay = None  # nothing has come of the code behind this: it goes on live
 
     def miss_items(self, segment: int) -> ReplayMismatch:
         """Return the error for a loop that ends before the turn that the journal names."""
@@ -234,15 +244,24 @@ class Session:
 
     def spend(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
         """Take amounts from the budgets, all or none; return what is lacking, if something is."""
-        amounts = self.allowance.known(amounts)
-        lacking = self.allowance.lacking(amounts)
-        if lacking is None:
-            self._batch.spend(amounts)
-        return lacking
+        return self._batch.reserve(amounts)
 
     def flush(self) -> None:
         """Send what is not final yet to become so."""
         self._batch.flush()
+
+    def _touch(self, name: str) -> None:
+        """Tell the host's side that the code will be bound by more from now on."""
+        self._batch.touch(name, None if self._replay is not None else self.course.snapshots)
+
+    def begin_anew(self) -> None:
+        """Stop, for the host's side to execute the agent again from the restart point that is put here.
+
+        Local variables would carry what was read into code that is bound by less (protocol §10.14).
+        """
+        self.flush()
+        self._link.send(Anew())
+        self._retire()
 
     # --- going on, at rest ---------------------------------------------------------------------------
 
@@ -305,7 +324,7 @@ class Session:
         self._called = []
         for operation in called:
             operation.reserve()
-        if any(operation.is_effect for operation in called):
+        if any(operation.is_gated for operation in called):
             self.flush()  # whatever leaves the zone waits for what came before it (protocol §0)
         for operation in called:
             operation.begin()
@@ -328,6 +347,8 @@ class Session:
         """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""
         if not operation.deliver(record):
             return False
+        if self.is_over:  # it was a restart point behind which all begins anew
+            return True
         del self._open[operation.call]
         self._run.drive()
         return True
@@ -378,15 +399,19 @@ class Session:
 
     def _begin_run(self, arguments: Any, *, anew: bool) -> None:
         began = self._collect(encode_record(Began(arguments=arguments), what="arguments of run"))
-        self.course.begin_run(began.arguments, self.memory.snapshot(), anew=anew)
-        self._make_run()
+        memory = self.memory
+        forgets = anew and memory.begin_run(carrying=any(began.arguments))
+        self.course.begin_run(began.arguments, memory.snapshot(), anew=anew)
+        if forgets:
+            self.begin_anew()
+        else:
+            self._make_run()
 
     def _make_run(self) -> None:
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
         self._run.unwind()
         self._drop_calls()
         self.loops = Loops()
-        self.memory.opened.clear()
         self._run = Run(self._code)
         self._run.drive()
 
@@ -413,17 +438,9 @@ class Session:
         elif error is not None:
             self._finish("raised", Raised(failure=failure_of(error)))
         else:
-            self._return(self._run.result)
+            record = last_record(self._run.result)
+            self._finish("raised" if isinstance(record, Raised) else "returned", record)
         return True
-
-    def _return(self, result: Any) -> None:
-        try:
-            record = Returned(result=to_plain(result, what="the result of run"))
-            encode_record(record, what="the result of run")
-        except Misused as error:
-            self._finish("raised", Raised(failure=failure_of(error)))
-        else:
-            self._finish("returned", record)
 
     def _finish(self, how: Literal["returned", "raised"], record: Record) -> None:
         self._drop_calls()
@@ -453,7 +470,7 @@ class Session:
 
     def _replay_all(self, replay: Replay) -> None:
         """Hand the journal's records to the code, as far as they go together."""
-        while not self._has_left_off:
+        while not self._has_left_off and self._replay is not None:
             record = replay.next_record()
             if record is None:
                 break
@@ -463,27 +480,17 @@ class Session:
             else:
                 replay.pass_record(record)
                 self._hand(operation, record)
-        self._check_end(replay)
+        if self._replay is None:
+            return
+        error = replay.end(self._run, self._doing(), self.memory.save(), self._committed)
+        if error is not None:
+            self.part(error)
         if self._parted is None:
             made_anew = list(self.memory.new.made)
             self._source.recall(made_anew[::-1])
             self.memory.new.forget(made_anew)
         self._called = list(self._open.values())
         self._replay = None
-
-    def _check_end(self, replay: Replay) -> None:
-        """Check that the code is at rest where the journal is, with the same memory."""
-        error = self._run.error
-        if self._run.has_left_off and not isinstance(error, Restarting):
-            what = "returned" if error is None else f"raised {type(error).__qualname__}: {error}"
-            self.part(replay.mismatch(f"run {what}"))
-        elif replay.next_record() is not None or not replay.is_last_segment:
-            self.part(replay.mismatch("ctx.restart" if error is not None else self._doing()))
-        else:
-            roots = self.memory.save()
-            differing = [n for n, root in self._committed.items() if roots[n] != root]
-            if differing:
-                self.part(replay.mismatch(f"another content of memory: {', '.join(differing)}"))
 
     def _doing(self) -> str:
         under_way = ", ".join(operation.describe() for operation in self._open.values())

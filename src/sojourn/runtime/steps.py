@@ -10,7 +10,7 @@ world outside is declared by its effect (protocol §10):
 
 import inspect
 import typing
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar
@@ -50,6 +50,8 @@ class Step(Generic[P, R]):
         attempts: int,
         backoff_s: float,
         spends: Mapping[str, int],
+        declassifies: Sequence[str],
+        into: str,
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -58,6 +60,8 @@ class Step(Generic[P, R]):
         self.attempts = 1 if effect == "once" else attempts
         self.backoff_s = backoff_s
         self.spends = dict(spends)
+        self.declassifies = tuple(sorted(set(declassifies)))
+        self.into = into
         self.is_async = inspect.iscoroutinefunction(function)
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
@@ -115,6 +119,8 @@ def step(
     attempts: int = 3,
     backoff_s: float = 0.5,
     spends: Mapping[str, int] | None = None,
+    declassifies: Sequence[str] = (),
+    into: str = "",
 ) -> _Declare: ...
 def step(
     function: Callable[..., Any] | None = None,
@@ -125,6 +131,8 @@ def step(
     attempts: int = 3,
     backoff_s: float = 0.5,
     spends: Mapping[str, int] | None = None,
+    declassifies: Sequence[str] = (),
+    into: str = "",
 ) -> Any:
     """Declare a method of an agent as a step. The method may be a function or a coroutine function.
 
@@ -139,6 +147,10 @@ def step(
     the most that it is to cost, which a policy may judge; a step tells what more it did by `self.used`. What is
     counted anyway (`steps`, `calls`, `wall_ms`, `hops`) is not to be named.
 
+    `into` names a compartment that the result is written to, besides being returned: appended to a log, or, a dict,
+    entered into a mapping. It must cover all that `run` has used by then, but for the labels that the step
+    `declassifies`: those its result no longer deserves. That has to be permitted, as "declassify".
+
     Raises `Misused` for a declaration that makes no sense.
     """
 
@@ -150,9 +162,12 @@ def step(
             attempts=attempts,
             backoff_s=backoff_s,
             spends=spends or {},
+            declassifies=declassifies,
+            into=into,
         )
 
     _check_declaration(effect, action, attempts)
+    _check_declassifying(effect, declassifies, into)
     _check_spends(spends or {})
     return declare if function is None else declare(function)
 
@@ -179,3 +194,14 @@ def _check_declaration(effect: Effect, action: str, attempts: int) -> None:
         )
     if attempts < 1:
         raise Misused(f"a step is declared with {attempts} attempts", remedy="Try it at least once")
+
+
+def _check_declassifying(effect: Effect, declassifies: Sequence[str], into: str) -> None:
+    if isinstance(declassifies, str):
+        problem = f"a step declassifies {declassifies!r}, which is one text and no list of labels"
+        raise Misused(problem, remedy=f"Write declassifies=({declassifies!r},)")
+    if declassifies and (effect != "none" or not into):
+        raise Misused(
+            f"a step declassifies {', '.join(declassifies)}, with effect {effect!r}, into {into!r}",
+            remedy="Give it no effect, and name the compartment that its result goes into",
+        )

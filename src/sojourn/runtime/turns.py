@@ -76,8 +76,8 @@ class Turns(AsyncIterator[T]):
             return await self._items.advance()
 
     async def _reach(self, turn: int | None) -> None:
-        await self._session.perform(_Reach(self._session, self._segment, turn))
-        self._session.memory.opened = set(self._opened_before)
+        reach = _Reach(self._session, self._segment, turn, self._opened_before)
+        await self._session.perform(reach)
 
 
 class Loops:
@@ -119,10 +119,13 @@ class _Reach(Operation):
     What answers it stands before the restart point, so that no replay ever needs it.
     """
 
-    def __init__(self, session: "Session", segment: int, turn: int | None) -> None:
+    def __init__(
+        self, session: "Session", segment: int, turn: int | None, opened: frozenset[str]
+    ) -> None:
         super().__init__(session, session.next_sole_call("a restart point"))
         self._segment = segment
         self._turn = turn
+        self._opened = opened
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -134,10 +137,14 @@ class _Reach(Operation):
         return False
 
     def deliver(self, record: Record) -> bool:
-        """Put the restart point here and let the turn begin."""
-        session = self.session
-        session.course.begin_turn(self._segment, self._turn, session.memory.snapshot())
-        self.future.set_result(None)
+        """Put the restart point here and let the turn begin; in a new execution, if it has to forget."""
+        session, memory = self.session, self.session.memory
+        forgets = memory.begin_turn(self._opened)
+        session.course.begin_turn(self._segment, self._turn, memory.snapshot())
+        if forgets:
+            session.begin_anew()
+        else:
+            self.future.set_result(None)
         return True
 
     def begin(self) -> None:

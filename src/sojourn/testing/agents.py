@@ -18,6 +18,7 @@ from sojourn.core.base.encoding import decode, digest_of, encode_block
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
+from sojourn.runtime.apart import told
 from sojourn.runtime.records import Asked, Raised, Record, Returned, decode_record
 from sojourn.testing.facts import Performed
 
@@ -114,12 +115,13 @@ class LaunchedAgent:
         return [each for each in mine if step in (None, each.step)]
 
     def journal(self) -> list[Record]:
-        """Return every record of its journal that is final, oldest first."""
+        """Return every record of its journal that is final, oldest first; those kept apart too, if they are here."""
         root = self.record.memory.journal
         if root == ZERO:
             return []
         log = link_digest(load_block(self, root)["log"])
-        return [decode_record(encode_block(plain)) for plain in Log.load(log, self).slice(0)]
+        entries = Log.load(log, self).slice(0)
+        return [decode_record(encode_block(told(entry, self.record, self))) for entry in entries]
 
     def petitions(self) -> list[Asked]:
         """Return what it waits for an approval of, oldest first, with the arguments of each step."""

@@ -117,6 +117,8 @@ def _watched(step: "Step[..., Any]", watch: Watch) -> "Step[..., Any]":
         attempts=step.attempts,
         backoff_s=step.backoff_s,
         spends=step.spends,
+        declassifies=step.declassifies,
+        into=step.into,
     )
 
 

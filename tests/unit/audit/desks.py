@@ -1,4 +1,4 @@
-"""The agent that the auditor's tests read about."""
+"""The agents that the auditor's tests read about."""
 
 from collections.abc import Sequence
 
@@ -60,3 +60,34 @@ class Clerk(Agent):
         """Pay, and stay."""
         ctx.memory.log("done", int).append(await self.pay(7))
         await ctx.sleep(1e6)
+
+
+class Census(Desk):
+    """Uses what is confidential, acts on it, releases a sum of it, and moves on without it."""
+
+    @step(declassifies=("client-confidential",), into="done")
+    def total(self, values: list[int]) -> list[int]:
+        """Return how much there is, and of whom not."""
+        return [sum(values)]
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Count, then follow the plan."""
+        route = ctx.memory["plan"]["route"]
+        async for number in ctx.turns(range(len(route) + 1)):
+            if number == 0:
+                await self._count(ctx)
+                continue
+            self.goal = route[number - 1]
+            await self._go(ctx)
+        await ctx.sleep(3600)
+        return []
+
+    async def _count(self, ctx: Context) -> None:
+        values = [value for _, value in ctx.memory["book"].items()]
+        await self.place(0)
+        try:
+            await self.cancel(0)
+        except Denied:
+            ctx.log("no cancelling")
+        await self.total(values)
+        await ctx.sleep(30)

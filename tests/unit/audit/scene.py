@@ -16,7 +16,7 @@ from sojourn.core.protocol.gossip import News
 from sojourn.testing import World, simulate
 from sojourn.testing.agents import LaunchedAgent
 from sojourn.testing.founding import Keep
-from tests.unit.audit.desks import Desk
+from tests.unit.audit.desks import Census, Desk
 
 POLICY = """
 @id("what it does")
@@ -49,6 +49,23 @@ def life() -> tuple[bytes, bytes, News]:
         reach = Reach(world._person.pool)
         news = world.perform(lambda: reach.news(agent.zone.manifest), "ask of places")
         return whole, lean, news
+
+
+@cache
+def count() -> tuple[Evidence, Evidence]:
+    """Return what an agent's capsules prove that has used what is confidential: there, and when it has left that."""
+    with simulate(seed=6) as world:
+        home = world.zone("a", anchors=1, hosts=2)
+        world.zone("b", anchors=1, jurisdiction=("US",))
+        memory = {"book": BOOK, "done": [], "plan": {"route": ["b"]}}
+        agent = world.launch(Census, home, memory=memory, policy=POLICY)
+        world.run_until(lambda: agent.performed("total"), "a sum")
+        world.run(5)
+        there = exported(world, agent, with_history=True)
+        world.run_until(lambda: agent.zone.name == "b", "it has left")
+        world.run(5)
+        left = exported(world, agent, with_history=True)
+        return read_evidence(io.BytesIO(there)), read_evidence(io.BytesIO(left))
 
 
 def exported(world: World, agent: LaunchedAgent, *, with_history: bool) -> bytes:

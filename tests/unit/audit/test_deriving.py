@@ -13,9 +13,9 @@ from sojourn.audit.report import Report, proofs_in
 from sojourn.audit.verifying import to_json
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text
-from sojourn.runtime.records import Denial, Intended, Outcome
+from sojourn.runtime.records import Apart, Denial, Intended, Outcome
 from sojourn.testing.founding import ISSUER
-from tests.unit.audit.scene import drilled, evidence, lean_evidence
+from tests.unit.audit.scene import count, drilled, evidence, lean_evidence
 from tests.unit.core.protocol.capsules import made
 
 replace = msgspec.structs.replace
@@ -77,8 +77,7 @@ def test_it_says_which_policy_ruled_each_action_and_what_it_answers_now() -> Non
             each.attested,
         )
         assert '"what it does" (test/rules, line 2)' in each.rules
-    assert ("client-confidential", "market-data") == report().actions[1].labels
-    assert ("market-data",) == report().actions[4].labels, "the other had stayed behind"
+    assert {()} == {each.labels for each in report().actions}, "it has used no memory with labels"
 
 
 def test_an_intent_is_proved_by_the_transition_that_its_key_names() -> None:
@@ -245,3 +244,39 @@ def test_a_journal_that_cannot_be_read_leaves_a_report_that_says_so() -> None:
     assert "malformed: no map" == cut.capsule.journal_problem
     assert any("cannot be read" in finding.what for finding in cut.findings)
     assert any("from record 3 on" in sentence for sentence in cut.not_proved)
+
+
+# --- what is kept apart -------------------------------------------------------------------------------
+
+
+def test_it_says_by_which_labels_an_act_was_judged_and_what_a_step_took_off() -> None:
+    there, _ = map(derive, count())
+    told = [(each.action, each.labels, each.labels_dropped) for each in there.actions if each.step]
+    confidential = ("client-confidential",)
+    assert [("order.place", confidential, ()), ("declassify", (), confidential)] == told
+    for each in there.actions:
+        assert (True, "quorum") == (each.permits, each.attested)
+    assert ["done", "done"] == [each.outcome for each in there.actions if each.step]
+
+
+def test_what_is_kept_apart_is_told_where_it_is() -> None:
+    there, _ = count()
+    assert not there.apart
+    (denied,) = derive(there).denials
+    assert ("effect", "order.cancel by step cancel") == (denied.kind, denied.what)
+    assert '"orders stand"' in denied.reason
+
+
+def test_what_stayed_behind_of_the_journal_is_said_to_be_lacking() -> None:
+    there, left = count()
+    assert ["book", "journal/0"] == sorted(left.verified.left_behind)
+    assert left.apart == sum(isinstance(each, Apart) for each in left.journal) >= 3
+    report = derive(left)
+    assert not report.findings
+    assert not [each for each in report.denials if each.kind == "effect"]
+    acts = [each for each in report.actions if each.step]
+    assert ["quorum", "quorum"] == [each.attested for each in acts]
+    assert {"not shown: it may have stayed behind in another zone"} == {e.outcome for e in acts}
+    assert any(
+        f"what {left.apart} records of the journal say" in each for each in report.not_proved
+    )

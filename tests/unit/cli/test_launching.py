@@ -180,6 +180,7 @@ def test_what_declares_an_effect(decorator: str, expected: list[tuple[str, str]]
         ("travel = 2", "travel = 11", "<= 10"),
         ("cpu = 0.5", "cpu = -1", ">= 0"),
         ("[memory.risk]", '[memory.risk]\nform = "tree"', "Invalid enum value 'tree'"),
+        ("[memory.risk]", '[memory."journal/0"]', "is named like a journal that is kept apart"),
         ("[memory.risk]", "[memory.risk]\nvalues = { a = 1 }\nform = 'log'", "is a log"),
         ("hedged = false", "hedged = nan", "cannot be kept"),
         ("calls = 1000", "calls = -1", ">= 0"),

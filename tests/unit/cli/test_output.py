@@ -1,17 +1,24 @@
 """What people and scripts are shown."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.cli.journal_lines import journal_lines
 from sojourn.cli.output import clean, duration, table, when
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
+from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
+from tests.unit.runtime.custody import HOME, first_record
+
+BORN = first_record({}, {})
 
 
 def test_a_table_is_as_wide_as_it_needs_to_be(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +57,9 @@ class AtHand(RemoteBlocks):
 
     def __init__(self, blocks: dict[bytes, bytes]) -> None:
         super().__init__()
+        self.add(blocks)
+
+    def add(self, blocks: Mapping[bytes, bytes]) -> None:
         for data in blocks.values():
             self._keep(data)
 
@@ -69,7 +79,11 @@ def journal(records: list[object]) -> tuple[AtHand, bytes]:
 
 def said(*records: object, start: int = 0) -> list[str]:
     blocks, root = journal(list(records))
-    return [line.text for line in asyncio.run(journal_lines(blocks, root, start))]
+    return lines_of(blocks, replace(BORN, memory=replace(BORN.memory, journal=root)), start)
+
+
+def lines_of(blocks: AtHand, record: AgentRecord, start: int = 0) -> list[str]:
+    return [line.text for line in asyncio.run(journal_lines(blocks, record, start))]
 
 
 def test_a_journal_is_said_in_lines() -> None:
@@ -102,6 +116,31 @@ def test_a_journal_is_read_from_an_index_on_and_long_values_are_shortened() -> N
     assert 2 == len(lines)
     assert len(lines[0]) < 200
     assert [] == said()
+
+
+@pytest.mark.parametrize(
+    ("held_by", "text"),
+    [
+        (None, "look gave 7"),
+        (HOME, "look gave 7"),
+        (ZERO, "is kept apart, as value 0 of journal/0"),
+    ],
+)
+def test_a_record_that_is_kept_apart_is_shown_where_it_is(held_by: bytes | None, text: str) -> None:
+    outcome = {
+        "kind": "outcome",
+        "call": 0,
+        "step": "look",
+        "arguments": digest(b""),
+        "attempts": 1,
+    }
+    new = NewBlocks(Nothing())
+    apart = Log.load(ZERO, new).extend([outcome | {"result": 7}]).commit(new)
+    entries, root = journal([{"kind": "apart", "compartment": "journal/0", "index": 0}])
+    log = Compartment(form=Form.LOG, root=apart.root, residency=("EU",), held_by=held_by)
+    memory = Memory(compartments={"journal/0": log}, journal=root)
+    entries.add(new.made)
+    assert [text] == lines_of(entries, replace(BORN, memory=memory))
 
 
 def test_what_is_no_journal_is_rejected() -> None:

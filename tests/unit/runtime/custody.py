@@ -89,6 +89,7 @@ class Zone:
     now_ms: int = 1_800_000_000_000
     keys: list[str] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
+    intents: list[Intent] = field(default_factory=list)
     places: tuple[Assessment, ...] = ()
     points: int = 0
     petitions: list[Petition] = field(default_factory=list)
@@ -149,6 +150,7 @@ class Zone:
         assert self.record.eligibility.status is Status.ACTIVE
         assert intent.key not in self.keys, "an effect key repeats"
         self.keys.append(intent.key)
+        self.intents.append(intent)
         self._store(draft)
         assert draft.memory == replace(self.record.memory, journal=draft.memory.journal)
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}

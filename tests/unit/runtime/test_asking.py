@@ -214,7 +214,16 @@ LOOKER = """
 
 def test_who_stops_the_code_withdraws_nothing() -> None:
     """A host that is stopped, or code that does not repeat its journal, has not given up."""
-    step = Step(print, effect="once", action="order.place", attempts=1, backoff_s=0, spends={})
+    step = Step(
+        print,
+        effect="once",
+        action="order.place",
+        attempts=1,
+        backoff_s=0,
+        spends={},
+        declassifies=(),
+        into="",
+    )
     record = Asked(
         call=0, step="print", arguments=digest(b"a"), petition=approved_petition(), spelled=[]
     )

@@ -224,11 +224,11 @@ HOSTILE: dict[str, tuple[str, Callable[[Start], Any]]] = {
         lambda start: commit(start, encode_block({"kind": "began", "x": "x" * 600_000})),
     ),
     "an intent": (
-        "wrote what the gate answered",
+        "wrote what the host alone writes",
         lambda start: commit(start, BEGAN, INTENT),
     ),
     "a denial": (
-        "wrote what the gate answered",
+        "wrote what the host alone writes",
         lambda start: commit(start, BEGAN, DENIAL),
     ),
     "a foreign root": (

@@ -23,6 +23,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.demo.backtest import BackTest
 from sojourn.demo.report import data as report
 from sojourn.demo.risk import Estimate, history
+from sojourn.runtime.apart import told
 from sojourn.runtime.records import Considered, Record, Returned, Settled, decode_record
 
 __all__ = ["gather", "journal_of", "values_of"]
@@ -45,11 +46,12 @@ async def values_of(follower: Follower, compartment: str) -> list[Any]:
 
 async def journal_of(follower: Follower) -> list[Record]:
     """Return every record of the agent's journal, oldest first."""
-    root = follower.newest.record.memory.journal
+    record = follower.newest.record
 
     def read() -> list[Record]:
-        log = link_digest(load_block(follower, root)["log"])
-        return [decode_record(encode_block(plain)) for plain in Log.load(log, follower).slice(0)]
+        log = link_digest(load_block(follower, record.memory.journal)["log"])
+        entries = Log.load(log, follower).slice(0)
+        return [decode_record(encode_block(told(entry, record, follower))) for entry in entries]
 
     return await follower.with_blocks(read)
 

@@ -21,7 +21,7 @@ from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import APPROVERS_MAX, CLOCK_SKEW_MS, COOLING_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 from sojourn.core.policy.decision import Ask
-from sojourn.core.policy.request import Effect
+from sojourn.core.policy.request import Effect, StringSet
 
 __all__ = [
     "Approval",
@@ -113,7 +113,10 @@ class Petition(Value, tag_field="kind", tag="petition/1"):
     arguments: Digest
     asked_ms: Count
     expires_ms: Count
-    labels: tuple[Name, ...] = ()
+    labels: StringSet = ()
+    labels_dropped: StringSet = ()
+    residency: StringSet = ()
+    residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
 

@@ -29,6 +29,7 @@ __all__ = ["APPLICATION", "STANDARD_ACTIONS", "check_actions", "schema_text"]
 
 STANDARD_ACTIONS: Final = (
     "amend",
+    "declassify",
     "execute",
     "launch",
     "message",
@@ -78,9 +79,10 @@ entity Zone = {
 
 // The circumstances of one request.
 type Circumstances = {
-  labels: Set<String>,             // the labels of all data that travels or is touched
-  labels_dropped: Set<String>,     // further labels: for "relabel" those it would take off, for
-                                   //   "travel" those of data that would stay behind
+  labels: Set<String>,             // the labels of all data that travels or is touched; for
+                                   //   "declassify" those that the result keeps
+  labels_dropped: Set<String>,     // further labels: for "relabel" and "declassify" those it would
+                                   //   take off, for "travel" those of data that would stay behind
   residency: Set<String>,          // the jurisdictions that the residency of any of that data names;
                                    //   empty if it is free. That each compartment may be in the
                                    //   zone at all is checked apart from permission

@@ -56,6 +56,7 @@ from sojourn.core.protocol.validate import (
     check_visa_of,
 )
 from sojourn.core.protocol.visa import visa_slot, visa_terms
+from sojourn.core.protocol.waiting import stays_ms
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
 from sojourn.core.zone.manifest import ZoneManifest
 
@@ -255,7 +256,9 @@ def _ask_round(dossier: Dossier, ask: AskRound, sender: bytes, view: View) -> Ru
         state = decree.enter(state, ask.round, view.boot_ms, ask.entry)
     if ask.round < state.round:
         return Ruling(answer=decree.nack(state))
-    state, answer = decree.round_vote(state, view.index, view.boot_ms)
+    state, answer = decree.round_vote(
+        state, view.index, view.boot_ms, stays_ms(state, dossier, view)
+    )
     return Ruling(answer=answer, dossier=msgspec.structs.replace(dossier, open=state))
 
 

@@ -29,7 +29,6 @@ from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.policy.decision import Verdict
 from sojourn.core.policy.memo import Memo
-from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.messages import Intent
 from sojourn.core.zone.manifest import ZoneManifest
@@ -40,7 +39,6 @@ __all__ = [
     "check_approved",
     "check_asked",
     "check_undeclined",
-    "circumstances",
     "pending",
     "petition_for",
     "turns_of",
@@ -58,13 +56,6 @@ class ApprovalDeclined(Refused):
     code = "approval-declined"
 
 
-def circumstances(of: Intent | Petition) -> RequestContext:
-    """Return the circumstances that policies are told of an action."""
-    return RequestContext(
-        effect=of.effect, step=of.step, labels=of.labels, cost_micros=of.cost_micros
-    )
-
-
 def verdict_on(
     of: Intent | Petition,
     record: AgentRecord,
@@ -73,7 +64,9 @@ def verdict_on(
     memo: Memo,
 ) -> Verdict:
     """Return what the agent's policies and the zone's say to an action in the zone."""
-    return permission.ask(record, governing, of.action, here, here, circumstances(of), memo)
+    intent = of if isinstance(of, Intent) else _intent(of)
+    context = intent.circumstances()
+    return permission.ask(record, governing, intent.action, here, here, context, memo)
 
 
 def pending(petition: Petition) -> Pending:
@@ -138,6 +131,9 @@ def petition_for(
         effect=intent.effect,
         arguments=intent.arguments,
         labels=intent.labels,
+        labels_dropped=intent.labels_dropped,
+        residency=intent.residency,
+        residency_dropped=intent.residency_dropped,
         cost_micros=intent.cost_micros,
         tokens=intent.tokens,
         asked_ms=asked_ms,
@@ -175,6 +171,9 @@ def _intent(petition: Petition) -> Intent:
         key="-",
         arguments=petition.arguments,
         labels=petition.labels,
+        labels_dropped=petition.labels_dropped,
+        residency=petition.residency,
+        residency_dropped=petition.residency_dropped,
         cost_micros=petition.cost_micros,
         tokens=petition.tokens,
     )

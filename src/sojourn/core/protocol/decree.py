@@ -246,13 +246,16 @@ def commit_vote(
     return state, CastVote(ballot)
 
 
-def round_vote(state: OpenSlot, anchor: int, now_ms: int) -> tuple[OpenSlot, CastRound | Nack]:
+def round_vote(
+    state: OpenSlot, anchor: int, now_ms: int, stays_ms: int
+) -> tuple[OpenSlot, CastRound | Nack]:
     """Return a vote to leave the current round once its time is up, carrying the lock held here.
 
+    `stays_ms` is how long this anchor stays in it: `round_timeout_ms`, or less (`waiting.stays_ms`).
     Asked again it says the same again, whatever was locked since: two votes that differ would be fraud.
     """
     waited_ms = now_ms - state.entered_ms
-    if 0 <= waited_ms < round_timeout_ms(state.round):  # below 0: entered before a reboot
+    if 0 <= waited_ms < stays_ms:  # below 0: entered before a reboot
         return state, nack(state)
     lock = state.lock
     held = LockSummary(round=lock.round, value=lock.value) if lock else LockSummary()

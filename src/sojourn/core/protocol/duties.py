@@ -16,7 +16,7 @@ from sojourn.core.base.limits import ARRIVAL_PATIENCE_MS, RANK_STEP_MS
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.binding import LeaseBook, rank
 from sojourn.core.protocol.dossier import Dossier, View
-from sojourn.core.protocol.waiting import is_due
+from sojourn.core.protocol.waiting import is_due, stays_ms
 
 __all__ = [
     "Duty",
@@ -121,7 +121,7 @@ def _slot_duties(dossier: Dossier, view: View, place: int) -> list[Duty]:
     entered_ms = _since(state.entered_ms, view)
     if leads and state.entry is not None:
         found.append(Duty(entered_ms, Task.LEAD))
-    wait_ms = decree.round_timeout_ms(state.round) + place * RANK_STEP_MS
+    wait_ms = stays_ms(state, dossier, view) + place * RANK_STEP_MS
     found.append(Duty(entered_ms + wait_ms, Task.LEAVE_ROUND))
     return found
 

@@ -25,7 +25,7 @@ from sojourn.core.base.limits import (
     SUCCESSION_MAX,
 )
 from sojourn.core.base.seals import Seal
-from sojourn.core.policy.request import Effect
+from sojourn.core.policy.request import Effect, RequestContext, StringSet
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
@@ -60,9 +60,10 @@ __all__ = [
 class Intent(Value, tag_field="kind", tag="intent/1"):
     """An effect that is about to be performed: what was asked of the gate, and the effect's key.
 
-    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments. `cost_micros`
-    and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the act. `petition`
-    is the digest of the petition that approvers answered, where the policies ask for that.
+    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments; `labels` and
+    `residency` those of the memory that the agent has used. What a declassifying step takes off is `dropped`.
+    `cost_micros` and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the
+    act. `petition` is the digest of the petition that approvers answered, where the policies ask for that.
     """
 
     step: Name
@@ -70,7 +71,10 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     effect: Effect
     key: Name
     arguments: Digest
-    labels: tuple[Name, ...] = ()
+    labels: StringSet = ()
+    labels_dropped: StringSet = ()
+    residency: StringSet = ()
+    residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
     petition: Digest | None = None
@@ -79,6 +83,18 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     def declared(self) -> dict[str, int]:
         """What it is to cost, by the names of the budgets."""
         return {COST_MICROS: self.cost_micros, TOKENS: self.tokens}
+
+    def circumstances(self) -> RequestContext:
+        """Return the circumstances under which policies judge it."""
+        return RequestContext(
+            effect=self.effect,
+            step=self.step,
+            labels=self.labels,
+            labels_dropped=self.labels_dropped,
+            residency=self.residency,
+            residency_dropped=self.residency_dropped,
+            cost_micros=self.cost_micros,
+        )
 
 
 class Evidence(Value):

@@ -34,7 +34,6 @@ from sojourn.core.protocol.asking import (
     check_approved,
     check_asked,
     check_undeclined,
-    circumstances,
 )
 from sojourn.core.protocol.carried import (
     check_accused,
@@ -284,7 +283,7 @@ def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         )
     at_ms, shown = proposal.transition.at_ms, proposal.evidence
     ruling = governing(parent.record, at_ms, view)
-    here, context = view.manifest, circumstances(intent)
+    here, context = view.manifest, intent.circumstances()
     whole = (parent.record, proposal.transition.record, ruling, shown.petition, shown.approvals)
 
     def judge(verdict: Verdict) -> None:

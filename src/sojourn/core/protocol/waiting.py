@@ -4,6 +4,7 @@ Only what anchors would vote for waits: else what nobody can carry out would hol
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.governance import Document, SignedDocument
@@ -11,15 +12,20 @@ from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.keys import KeyPair
+from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.protocol import decree
 from sojourn.core.protocol.admission import amended
 from sojourn.core.protocol.amending import bringing, check_room
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.dossier import Dossier, OpenSlot, View
 from sojourn.core.protocol.messages import Proposal
 from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.permission import agent_policy
 
-__all__ = ["carrying_next", "is_due", "next_order", "next_run", "what_waits"]
+__all__ = ["carrying_next", "is_due", "next_order", "next_run", "stays_ms", "what_waits"]
+
+_HASTE: Final = 4
+"""A first round whose votes may be split is left after this part of its time."""
 
 
 def next_order(record: AgentRecord, view: View) -> SignedOrder | None:
@@ -90,8 +96,38 @@ def is_due(dossier: Dossier, view: View) -> bool:
     return is_active or view.leases.is_live(dossier.agent, head.record.custody.fence, view.boot_ms)
 
 
+def stays_ms(state: OpenSlot, dossier: Dossier, view: View) -> int:
+    """Return how long this anchor stays in the round of a slot before it votes to leave it (protocol §3).
+
+    What officers published may come while what the agent does has the votes of those who had not heard of it yet.
+    Nothing can be decided in that round then, and it is left early; not once anything is locked.
+    """
+    lasts_ms = decree.round_timeout_ms(state.round)
+    is_split = state.round == 0 and state.lock is None and is_due(dossier, view)
+    return lasts_ms // _HASTE if is_split else lasts_ms
+
+
 def carrying_next(dossier: Dossier, view: View, bearer: KeyPair) -> Proposal | None:
-    """Return the proposal to carry out what waits first, if anything does: an order goes before an amendment."""
+    """Return the proposal to carry out what waits first, if anything does: an order goes before an amendment.
+
+    If this anchor has voted for one that somebody made, that is carried on as long as it is not too old: who has
+    voted for it votes for no other in this round.
+    """
+    made, state = _made_next(dossier, view, bearer), dossier.open
+    if made is None or state is None or state.lock_voted is None:
+        return made
+    voted = state.proposal_of(state.lock_voted)
+    is_fresh = voted and view.now_ms - voted.transition.at_ms < CLOCK_SKEW_MS // 2
+    return voted if voted and is_fresh and _is_same(voted, made) else made
+
+
+def _is_same(one: Proposal, other: Proposal) -> bool:
+    """Tell whether two proposals carry out the same on the same version: they may differ in bearer and time."""
+    a, b = one.transition, other.transition
+    return (a.kind, a.parent, one.evidence) == (b.kind, b.parent, other.evidence)
+
+
+def _made_next(dossier: Dossier, view: View, bearer: KeyPair) -> Proposal | None:
     head = dossier.head
     if head is None:
         return None

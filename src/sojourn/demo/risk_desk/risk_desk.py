@@ -31,7 +31,6 @@ class RiskDesk(Agent):
 
     async def run(self, ctx: Context) -> Report:
         """Work through the history, moving where it is better, and report."""
-        position = ctx.memory["positions"]["S&P 500"]  # US dollars; its labels bind it to the EU
         settings = ctx.memory["settings"]
         estimates = ctx.memory.log("risk", risk.Estimate)
         windows = risk.windows(refit_days=settings["refit_days"], days=settings["days"])
@@ -39,6 +38,8 @@ class RiskDesk(Agent):
             estimates.append(await self.estimate(window))
             await ctx.consider()
         latest = estimates[-1]
+        # US dollars. Only now: whoever has used what is bound to the EU writes, and is, nowhere else.
+        position = ctx.memory["positions"]["S&P 500"]
         return Report(
             value_at_risk=position * latest.value_at_risk[-1] / 100,
             expected_shortfall=position * latest.expected_shortfall[-1] / 100,

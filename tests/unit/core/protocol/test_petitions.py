@@ -1,4 +1,4 @@
-"""What anchors hold an `ask` and the intent after it against (protocol §10.14), and which answers they keep."""
+"""What anchors hold an `ask` and the intent after it against (protocol §10.17), and which answers they keep."""
 
 from typing import Any
 

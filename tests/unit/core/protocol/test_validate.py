@@ -209,6 +209,9 @@ def test_section_4_check_3_and_10_an_intent_is_the_bound_hosts_with_a_live_lease
         ('context.step == "hedge"', {"step": "hedge"}),
         ('context.labels.contains("secret")', {"labels": ("secret",)}),
         ("context.cost_micros > 10", {"cost_micros": 11}),
+        ('context.labels_dropped.contains("pii")', {"labels_dropped": ("pii",)}),
+        ('context.residency.contains("EU")', {"residency": ("EU",)}),
+        ('context.residency_dropped.contains("EU")', {"residency_dropped": ("EU",)}),
     ],
 )
 def test_section_4_the_zone_is_told_the_circumstances_of_an_intent(

@@ -16,7 +16,7 @@ from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
 
-__all__ = ["Compartment", "Form", "Memory", "may_reside", "travelling_roots"]
+__all__ = ["Compartment", "Form", "Labels", "Memory", "may_reside", "travelling_roots"]
 
 Labels = Annotated[tuple[Name, ...], Meta(max_length=32)]
 

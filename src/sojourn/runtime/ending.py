@@ -1,0 +1,48 @@
+"""How executions end."""
+
+from enum import StrEnum
+from typing import Any
+
+from sojourn.core.base.encoding import Value
+from sojourn.runtime.frames import Anew, Diverged
+
+__all__ = ["Ending", "How", "stopped"]
+
+
+class How(StrEnum):
+    """How an execution ended."""
+
+    RETURNED = "returned"
+    RAISED = "raised"
+    RESTING = "resting"
+    DEPARTED = "departed"
+    DIVERGED = "diverged"
+    LEASE_LOST = "lease-lost"
+    BROKEN = "broken"
+    ANEW = "anew"
+
+
+class Ending(Value):
+    """The end of an execution.
+
+    `returned` (with what `run` returned, as builtins) and `raised` are final and recorded. A `resting` agent
+    is dormant, and its wake triggers say when to execute it again; a `departed` one is another zone's.
+    `diverged` (the code does not repeat its journal; nothing is recorded) needs a person. After `lease-lost`
+    another host may act. `broken` means that the agent's side is gone, its process killed perhaps: execute
+    the agent again. So too after `anew`, at once: it goes on from a restart point behind which less binds it.
+    """
+
+    how: How
+    text: str = ""
+    result: Any = None
+
+
+def stopped(last: Anew | Diverged | None) -> Ending:
+    """Return how an agent's side ended that has stopped with this."""
+    match last:
+        case Anew():
+            return Ending(how=How.ANEW)
+        case Diverged():
+            return Ending(how=How.DIVERGED, text=last.text)
+        case None:
+            return Ending(how=How.BROKEN, text="the agent's side is gone")

@@ -1,0 +1,144 @@
+"""Itineraries, seed by seed; `python -m tests.itineraries.itineraries A B` runs those of some seeds and adds up."""
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from typing import Final
+
+from sojourn.testing import World, simulate
+from sojourn.testing.agents import LaunchedAgent
+from sojourn.testing.checkers.residency import Canaries
+from sojourn.testing.founding import Keep
+from sojourn.testing.processes import HostProcess
+from tests.itineraries.traveller import Traveller
+
+__all__ = ["AGENTS", "Outcome", "itineraries"]
+
+AGENTS: Final = 8
+"""Itineraries of one seed."""
+_WITHIN_S: Final = 600.0
+ZONES: Final = {"ie": ("EU", "IE"), "de": ("EU", "DE"), "ch": ("CH",), "us": ("US",)}
+BOUND: Final = {
+    "people": (("people",), ("EU",)),
+    "accounts": (("accounts",), ("CH", "EU")),
+    "archive": (("accounts", "people"), ("EU",)),
+}
+_ACTS: Final = ("read", "copy", "remember", "stumble", "send", "count")
+
+
+class Outcome(Counter[str]):
+    """What came of itineraries: how many there were, moves among them, and how often a canary was seen."""
+
+
+def itineraries(seed: int, agents: int = AGENTS) -> Outcome:
+    """Run the itineraries of a seed, at the same time. Raises `AssertionError` if a canary is where it may not be."""
+    chance = random.Random(f"itineraries {seed}")
+    with simulate(seed=seed) as world:
+        for name, jurisdiction in ZONES.items():
+            anchors = 4 if chance.random() < 0.1 else 1
+            world.zone(name, anchors=anchors, jurisdiction=jurisdiction)
+        canaries = _watched(world)
+        fetched = _canary(canaries, chance, "people")
+        world.stand_in("fetch", lambda: {"fetched": fetched})
+        travelling = [_launch(world, canaries, chance) for _ in range(agents)]
+        _disturb(world, chance)
+        for agent in travelling:
+            agent.result(_WITHIN_S)
+        _look_at_disks(world, canaries)
+        assert canaries.seen, "no canary was seen anywhere: nothing was tried"
+        assert not canaries.violations, "\n".join(map(str, canaries.violations))
+        return Outcome(
+            itineraries=agents,
+            moves=sum(map(_moves, travelling)),
+            seen=canaries.seen,
+        )
+
+
+def _watched(world: World) -> Canaries:
+    """Return canaries that see every byte that is sent in a world."""
+    canaries = Canaries(
+        {
+            process.name: zone.manifest.attributes.jurisdiction
+            for zone in world.zones()
+            for process in zone.processes
+        }
+    )
+    told = world.network.on_sent
+
+    def sent(source: str, target: str, data: bytes) -> None:
+        told(source, target, data)
+        canaries.sent(source, target, data)
+
+    world.network.on_sent = sent
+    return canaries
+
+
+def _canary(canaries: Canaries, chance: random.Random, name: str) -> str:
+    canary = f"CANARY-{name}-{chance.randbytes(8).hex()}"
+    canaries.add(canary.encode(), BOUND[name][1])
+    return canary
+
+
+def _launch(world: World, canaries: Canaries, chance: random.Random) -> LaunchedAgent:
+    """Launch an agent with a plan of its own where all its memory may be."""
+    turns = [_turn(chance) for _ in range(chance.randrange(6, 14))]
+    people = {str(number): _canary(canaries, chance, "people") for number in range(2)}
+    accounts = [_canary(canaries, chance, "accounts")]
+    values = {"people": people, "accounts": accounts, "archive": ()}
+    kept = {
+        name: Keep(values=values[name], labels=labels, residency=residency)
+        for name, (labels, residency) in BOUND.items()
+    }
+    home = world.zones()[chance.randrange(2)]
+    plan = {"plan": {"turns": turns}, "totals": None, "diary": None}
+    return world.launch(Traveller, home, memory=plan | kept)
+
+
+def _turn(chance: random.Random) -> list[str]:
+    kind = chance.random()
+    if kind < 0.4:
+        return ["flee" if kind < 0.05 else "go", chance.choice(list(ZONES))]
+    if kind < 0.5:
+        return [chance.choice(("tell", "fetch")), ""]
+    return [chance.choice(_ACTS), chance.choice(("people", "accounts"))]
+
+
+def _disturb(world: World, chance: random.Random) -> None:
+    """Kill hosts while agents travel, and start them again."""
+    hosts = [p for zone in world.zones() for p in zone.processes if isinstance(p, HostProcess)]
+    for _ in range(chance.randrange(4)):
+        world.run(chance.uniform(0.1, 2.0))
+        host = chance.choice(hosts)
+        host.kill()
+        world.run(chance.uniform(0.1, 1.0))
+        host.start()
+
+
+def _look_at_disks(world: World, canaries: Canaries) -> None:
+    for anchor in world.anchors():
+        content = anchor.disk.copy()
+        for table, rows in content.rows.items():
+            for key, value in rows.items():
+                canaries.stored(anchor.name, table, key + value)
+        for block in content.blocks.values():
+            canaries.stored(anchor.name, "a block", block.data)
+
+
+def _moves(agent: LaunchedAgent) -> int:
+    """Return how often an agent went somewhere to stay there for a while, by its own diary."""
+    return sum(line.endswith(": moved") for line in agent.memory("diary"))
+
+
+def main(first: int, last: int) -> None:
+    """Run the itineraries of seeds from `first` up to `last`, and say as JSON what came of them."""
+    total, began = Outcome(), time.monotonic()
+    for seed in range(first, last):
+        total += itineraries(seed)
+    seconds = round(time.monotonic() - began)
+    sys.stdout.write(json.dumps({"seeds": [first, last], **total, "seconds": seconds}) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
