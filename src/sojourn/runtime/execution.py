@@ -153,8 +153,9 @@ class Execution:
 
     async def _run(self) -> Ending:
         journal = await Journal.load(self._custodian)
-        is_fresh = journal is None or not len(journal)  # a child is born with where it begins
-        journal = journal or Journal.begin(self._custodian, self._first_resume())
+        if journal is None:
+            journal = Journal.begin(self._custodian, self._first_resume())
+        is_fresh = not len(journal)  # a child is born with one that says where it begins
         if journal.resume.ended is not None:
             return await self._ending(journal)
         self._holdings = Holdings(self._roots(journal.resume))
