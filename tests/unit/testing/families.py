@@ -16,10 +16,10 @@ class Clerk(Agent):
     async def run(self, ctx: Context, numbers: list[int], zone: str = "") -> int:
         """Go where it is to go, and enter number by number."""
         self.zone = zone
-        if zone:
-            await ctx.consider()
         entered = ctx.memory["book"]
         async for number in ctx.turns(numbers):
+            if zone:
+                await ctx.consider()
             entered[str(number)] = await self.enter(number)
             await ctx.sleep(1)
         return len(numbers)

@@ -48,7 +48,7 @@ def test_a_child_moves_and_what_is_ordered_of_its_parent_holds_it_there(seed: in
         a, b = world.zone("a"), world.zone("b")
         agent = launched(world, a, {"numbers": LONG, "zone": "b"})
         child = child_of(agent)
-        child.arrives(b)
+        child.arrives(b, 20)
         child.wait(lambda _: child.memory("book"), "works there")
         world.publish(agent, "quarantine", a.anchors[0])
         child.wait(lambda _: child.record.eligibility.is_alone, "is held", ROUND_S)
