@@ -5,14 +5,14 @@ The journal holds no record yet: only the arguments of `run`, and the seed of wh
 
 from typing import Any, Final
 
-from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
+from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks, links_in
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import decode_block, encode
-from sojourn.core.base.errors import Rejected
+from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
 from sojourn.core.protocol.spawning import Gift
 from sojourn.runtime.frames import Spawn
@@ -22,7 +22,7 @@ from sojourn.runtime.records import Resume, Segment, Spawned
 from sojourn.runtime.spawning import Wish
 from sojourn.runtime.typed import from_plain
 
-__all__ = ["newborn", "spawned_record"]
+__all__ = ["newborn", "read_wish", "spawned_record"]
 
 SPELLED_BYTES_MAX: Final = 1024 * 1024
 """What a child begins with, all in one block: more it may be sent, or fetch for itself."""
@@ -36,7 +36,7 @@ async def newborn(frame: Spawn, custodian: Custodian) -> tuple[AgentRecord, dict
     if digest(frame.spelled) != frame.arguments:
         problem = "the child wished for is another"
         raise Rejected(problem, reason="bad-field", where="frame.spelled")
-    wish = _read_wish(frame.spelled)
+    wish = read_wish(frame.spelled)
     memory, blocks = _memory_of(wish, custodian)
     return await custodian.beget(_gift_of(wish), memory), blocks
 
@@ -53,12 +53,17 @@ def spawned_record(frame: Spawn, child: AgentRecord, version: int) -> Spawned:
     )
 
 
-def _read_wish(spelled: bytes) -> Wish:
-    """Return the wish in some bytes. Raises `Rejected` for what is none."""
+def read_wish(spelled: bytes) -> Wish:
+    """Return the wish in some bytes. Raises `Rejected` for what is none.
+
+    No value of an agent's has links: one would give the child what is a neighbour's, or may not leave.
+    """
     plain = decode_block(spelled, what="wish", limit=SPELLED_BYTES_MAX)
+    if links_in(plain):
+        raise Rejected("a wish links to a block", reason="bad-link", where="frame.spelled")
     try:
         wish: Wish = from_plain(plain, Wish, what="a wish for a child")
-    except Exception as error:
+    except Misused as error:
         raise Rejected(f"not a wish: {error}", reason="bad-field", where="frame.spelled") from None
     if len(wish.memory) > COMPARTMENTS_MAX:
         problem = f"{len(wish.memory)} compartments, {COMPARTMENTS_MAX} are the limit"
