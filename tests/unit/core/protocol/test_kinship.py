@@ -90,7 +90,7 @@ def test_section_8_11_no_zone_can_have_the_child_of_an_agent_that_it_never_had()
     )
     for anchor in c.anchors:
         agent = stolen.agent_id
-        chapter = replace(a.anchors[0].past(agent)[0], opened=made_up)
+        chapter = a.anchors[0].past(agent)[0]  # it is no secret, and shows officers' seals
         anchor.chapters[agent, 0] = chapter
         dossier = a.anchors[0].dossier(agent)
         anchor.dossiers[agent] = replace(dossier, head=made_up, chapter=chapter)
@@ -99,7 +99,7 @@ def test_section_8_11_no_zone_can_have_the_child_of_an_agent_that_it_never_had()
     _, child = family.have(c, made_up)
     ask = family.application(c, b, child)
     reply = applied(family, b, ask)
-    assert isinstance(reply, Declined) and reply.reason not in ("refused", "denied"), reply
+    assert isinstance(reply, Declined) and reply.reason == "wrong-term", reply
 
 
 def test_section_8_11_the_chain_of_a_parent_ends_with_the_spawn() -> None:
