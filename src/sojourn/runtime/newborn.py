@@ -15,6 +15,7 @@ from sojourn.core.base.encoding import decode_block, encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
 from sojourn.core.protocol.spawning import Gift
+from sojourn.runtime.apart import JOURNALS
 from sojourn.runtime.frames import Spawn
 from sojourn.runtime.journal import Journal
 from sojourn.runtime.ports import Custodian
@@ -68,6 +69,9 @@ def read_wish(spelled: bytes) -> Wish:
     if len(wish.memory) > COMPARTMENTS_MAX:
         problem = f"{len(wish.memory)} compartments, {COMPARTMENTS_MAX} are the limit"
         raise Rejected(problem, reason="too-many", where="frame.spelled")
+    if apart := [name for name in wish.memory if name.startswith(JOURNALS)]:
+        problem = f"no compartment of an agent's is called {apart[0]!r}"
+        raise Rejected(problem, reason="bad-field", where="frame.spelled")
     return wish
 
 
