@@ -46,6 +46,7 @@ from sojourn.core.protocol.messages import (
     RoundVoted,
     Voted,
 )
+from sojourn.core.protocol.parentage import Parentage
 from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
@@ -92,6 +93,7 @@ class Knowledge:
     envelopes: dict[bytes, dict[bytes, Envelope]] = field(default_factory=dict)
     library: dict[bytes, Document] = field(default_factory=dict)
     chapters: dict[bytes, Chapter] = field(default_factory=dict)
+    parentages: dict[bytes, Parentage] = field(default_factory=dict)
 
 
 class PureAnchor:
@@ -134,6 +136,7 @@ class PureAnchor:
             boot_ms=self.clock.boot_ms,
             boot=self.clock.boot,
             edicts=self.edicts,
+            parentages={d: p for d, p in self.known.parentages.items() if d in self.blocks},
             proofs=self.proofs,
         )
 
@@ -141,12 +144,22 @@ class PureAnchor:
         """Take in what officers published; return what is news. Raises `Rejected`."""
 
         def judge(signed: SignedOrder) -> Standing:
-            head = self.dossier(signed.order.agent).head
-            record = head.record if head is not None else None
+            record = self.record_for(signed.order.agent)
             return standing_of(signed, record, self.view().documents, self.zone.zone)
 
         examined = self.edicts.examine(orders, self.clock.wall_ms, teller, judge)
         return self.edicts.take(examined, teller)
+
+    def record_for(self, agent: bytes) -> AgentRecord | None:
+        """Return the newest record here of an agent, or else of one that descends from it."""
+        heads = [dossier.head for dossier in self.dossiers.values() if dossier.head is not None]
+        found = [
+            head.record
+            for head in heads
+            if agent
+            in (head.record.agent_id, *(a.agent for a in head.record.eligibility.ancestors))
+        ]
+        return next(iter(sorted(found, key=lambda record: record.agent_id != agent)), None)
 
     def learn_documents(
         self, *documents: SignedDocument, teller: bytes = NOBODY

@@ -5,6 +5,7 @@ from functools import cache, cached_property
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.ancestry import given
 from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Eligibility, Status
@@ -327,6 +328,8 @@ def propose(
 ) -> Proposal:
     """Return a sealed proposal of a transition from `parent` to `record`, with what is due charged to its budgets."""
     declared = evidence.intent.declared if evidence and evidence.intent else {}
+    if evidence and evidence.child:
+        declared = given(evidence.child)
     if is_charged and kind is not TransitionKind.REFUSE:
         record = charged(kind, parent.record, record, now_ms, declared)
     transition = Transition(

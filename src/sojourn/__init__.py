@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         UncertainOutcome,
     )
     from sojourn.runtime.ports import Assessment
+    from sojourn.runtime.spawning import Child
     from sojourn.runtime.steps import step
 
     __version__: str
@@ -26,6 +27,7 @@ __all__ = [
     "Agent",
     "Assessment",
     "BudgetExhausted",
+    "Child",
     "Context",
     "Denied",
     "RetryableError",
@@ -43,6 +45,7 @@ __all__ = [
 _HOMES: Final = {
     "Agent": "sojourn.runtime.agent",
     "Assessment": "sojourn.runtime.ports",
+    "Child": "sojourn.runtime.spawning",
     "Context": "sojourn.runtime.context",
     "BudgetExhausted": "sojourn.core.base.errors",
     "Denied": "sojourn.core.base.errors",

@@ -77,6 +77,7 @@ from sojourn.core.protocol.exchange import (
     decode_work,
 )
 from sojourn.core.protocol.gossip import News
+from sojourn.core.protocol.parentage import Parentage, parentage_block, read_parentage
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
@@ -103,7 +104,9 @@ from sojourn.runtime.keyfile import (
     write_key,
     write_public_key,
 )
+from sojourn.runtime.newborn import read_wish
 from sojourn.runtime.records import Record, parse_record
+from sojourn.runtime.spawning import Wish
 from sojourn.runtime.typed import encode_plain, from_plain, to_plain
 from sojourn.runtime.written import read_spelled
 from sojourn.stores.sqlite.wal import commit_frames, header_is_damaged
@@ -442,6 +445,17 @@ MEMORY: Final = (
         form=Record,
     ),
     Target(
+        name="wish",
+        read=read_wish,
+        make_seeds=lambda: map(_spelled, (Wish(entry="a:A"), _WISH)),
+    ),
+    Target(
+        name="parentage",
+        read=read_parentage,
+        write=parentage_block,
+        make_seeds=lambda: map(parentage_block, _PARENTAGES),
+    ),
+    Target(
         name="spelled arguments",
         read=read_spelled,
         write=encode_block,
@@ -449,6 +463,23 @@ MEMORY: Final = (
         make_seeds=lambda: map(encode_block, ([[], {}], [["a", 1.5, b"b"], {"c": [None]}], ["a"])),
     ),
 )
+
+
+_WISH: Final = Wish(
+    entry="a:A",
+    arguments=(1, "two", [3.5, b"4"]),
+    memory={"book": {"key": [1]}, "log": ["a", 2]},
+    budgets={"steps": 5},
+    outlives=True,
+)
+_PARENTAGES: Final = (
+    Parentage(chapters=(digest(b"1"),), documents=()),
+    Parentage(chapters=(digest(b"1"), digest(b"2")), documents=(digest(b"3"),), above=digest(b"4")),
+)
+
+
+def _spelled(wish: Wish) -> bytes:
+    return encode_plain(to_plain(wish, what="a wish"), what="a wish")
 
 
 # --- files and texts of people ------------------------------------------------------------------------

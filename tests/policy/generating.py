@@ -26,7 +26,7 @@ __all__ = [
 
 DECLARED: Final = ("order.place", "order.cancel")
 GROUPS: Final = ("desk-heads", "officers")
-ACTIONS: Final = ("travel", "execute", "launch", "message", "order.place", "order.cancel")
+ACTIONS: Final = ("travel", "execute", "launch", "message", "spawn", "order.place", "order.cancel")
 ZONES: Final = ("zone-1", "zone-2", "zone-3")
 AGENTS: Final = ("agent-1", "agent-2")
 STRINGS: Final = {
@@ -51,12 +51,13 @@ SETS: Final = {
     "context.residency_dropped": ("EU",),
 }
 LONGS: Final = {
+    "principal.depth": (0, 1, 3),
     "resource.anchors": (1, 4, 7),
     "resource.operators": (1, 3, 4),
     "resource.price_micros": (0, 384_000, 2**63 - 1),
     "context.cost_micros": (0, 1, 5_000_000, 2**62, 2**63 - 1),
 }
-BOOLS: Final = ("context.own_process", "context.confined")
+BOOLS: Final = ("context.own_process", "context.confined", "context.outlives")
 _OPTIONAL: Final = {"resource.price_micros": "price_micros", "context.counterpart": "counterpart"}
 _EXTENSIONS: Final = (
     'decimal("1.23").lessThan(decimal("1.230"))',
@@ -436,6 +437,7 @@ def made_question(rng: random.Random) -> Question:
         **_some(maker, "context"),
         "own_process": maker.chance(0.5),
         "confined": maker.chance(0.3),
+        "outlives": maker.chance(0.3),
     }
     zone = (maker.pick(ZONES), _some(maker, "resource"))
     origin = None

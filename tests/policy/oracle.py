@@ -48,13 +48,13 @@ _ZONE: Final = {
     **dict.fromkeys(("price_micros", "anchors", "operators"), int),
 }
 _SHAPES: Final = {
-    "Agent": dict.fromkeys(("issuer", "code", "realm"), str),
+    "Agent": {**dict.fromkeys(("issuer", "code", "realm"), str), "depth": int},
     "Zone": _ZONE,
     "context": {
         **dict.fromkeys(("labels", "labels_dropped", "residency", "residency_dropped"), list),
         **dict.fromkeys(("effect", "step", "counterpart"), str),
         "cost_micros": int,
-        **dict.fromkeys(("own_process", "confined"), bool),
+        **dict.fromkeys(("own_process", "confined", "outlives"), bool),
     },
 }
 _OPTIONAL: Final = {"price_micros", "counterpart"}

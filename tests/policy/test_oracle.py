@@ -186,7 +186,7 @@ ZONE = {
     "anchors": 4,
     "operators": 4,
 }
-AGENT = dict.fromkeys(("issuer", "code", "realm"), "x")
+AGENT = {**dict.fromkeys(("issuer", "code", "realm"), "x"), "depth": 0}
 CONTEXT = {
     **{name: [] for name in ("labels", "labels_dropped", "residency", "residency_dropped")},
     "effect": "none",
@@ -194,6 +194,7 @@ CONTEXT = {
     "cost_micros": 5,
     "own_process": False,
     "confined": False,
+    "outlives": False,
 }
 
 

@@ -7,6 +7,7 @@ to some of other zones (`heralding`); whoever was missed learns of it in a round
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
@@ -38,6 +39,8 @@ class Edicts:
         self._anchor, self._caretaker, self._heralding = anchor, caretaker, heralding
         self._writing = asyncio.Lock()
         self.known = KnownEdicts()
+        self._families: dict[bytes, set[bytes]] = {}
+        """The agents here that descend from an agent, wherever that is."""
 
     # --- learning -------------------------------------------------------------------------------------
 
@@ -78,8 +81,13 @@ class Edicts:
         return standing_of(signed, self._record(signed), documents, zone)
 
     def _record(self, signed: SignedOrder) -> AgentRecord | None:
-        head = self._anchor.shelf.dossier(signed.order.agent).head
-        return head.record if head is not None else None
+        """Return the newest record here of whom an order is about, or else of one that descends from it."""
+        agent = signed.order.agent
+        for each in (agent, *self._families.get(agent, ())):
+            head = self._anchor.shelf.dossier(each).head
+            if head is not None:
+                return head.record
+        return None
 
     def _find(self, digest: bytes) -> Document | None:
         try:
@@ -98,7 +106,8 @@ class Edicts:
             changes = shelf.edict_changes(new)
             await self._anchor.write(changes)
         for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
-            self._caretaker.plan(shelf.dossier(agent))
+            for bound in (agent, *self._families.get(agent, ())):
+                self._caretaker.plan(shelf.dossier(bound))
         if new.documents:
             self._anchor.begin(self._plan_amendments)
         if changes:
@@ -117,14 +126,20 @@ class Edicts:
     # --- what agents here have to do with it ----------------------------------------------------------
 
     def note_ruling(self, dossier: Dossier) -> None:
-        """Note which documents rule an agent: their successors can be proved here, and what its officers revoke."""
+        """Note which documents rule an agent: their successors can be proved here, and what its officers revoke.
+
+        And from whom it descends.
+        """
         if dossier.head is not None:
-            governance = dossier.head.record.governance
+            record = dossier.head.record
+            governance = record.governance
             self.known.successors.rules(governance.named, self._find)
             self.known.heads.settle(self._known)
             first = self._find(governance.documents[0])
             if first is not None:
                 self.known.revocations.note_officers(governance.issuer, first.officers)
+            for ancestor in record.eligibility.ancestors:
+                self._families.setdefault(ancestor.agent, set()).add(record.agent_id)
 
     def note(self, after: Dossier) -> None:
         """Look again at what is known about an agent, of which something was decided."""
@@ -215,8 +230,8 @@ class Edicts:
         record = self._record(signed)
         if record is None:
             return False
-        ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
-        return ordered_ms == signed.order.issued_ms
+        order = signed.order
+        return ordered_ms_of(record, order.agent, order.matter) == order.issued_ms
 
     def _why(self, signed: SignedOrder) -> str:
         match self._judge(signed):

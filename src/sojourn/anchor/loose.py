@@ -140,6 +140,6 @@ def roots_of(dossier: Dossier) -> set[bytes]:
     if dossier.application:
         found.update(dossier.application.chapters, dossier.application.documents)
     for record in records:
-        found.update(record.governance.named, record.memory.roots())
+        found.update(record.governance.named, record.memory.roots(), record.proofs)
         found.add(record.capabilities.code)
     return found

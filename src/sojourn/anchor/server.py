@@ -49,6 +49,7 @@ from sojourn.core.protocol.dossier import (
     zones_of,
 )
 from sojourn.core.protocol.gossip import KnownPlaces
+from sojourn.core.protocol.governed import proving_zones
 from sojourn.core.protocol.messages import (
     Applied,
     AskRound,
@@ -317,6 +318,7 @@ class Anchor:
             boot_ms=clock.boot_ms(),
             boot=self._boot,
             edicts=self.edicts.known,
+            parentages=self.shelf.parentages,
             proofs=self.proofs.known,
         )
 
@@ -420,7 +422,7 @@ class Anchor:
         self._note_worth(ruling.dossier)
         if application is None or not ruling.chapters:
             return []
-        zones = zones_in(ruling.chapters)
+        zones = proving_zones(ruling.chapters, self.view())
         self.places.hold(zones)
         proofs = tuple(s for s in application.manifests if s.manifest.zone_id in zones)
         self.learn(gossip.News(manifests=proofs))

@@ -39,6 +39,7 @@ from sojourn.core.base.limits import (
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.gossip import News
+from sojourn.core.protocol.parentage import read_parentage
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime.store import (
@@ -73,11 +74,11 @@ T = TypeVar("T")
 
 
 class StoredBlocks(Mapping[bytes, T]):
-    """What is found among the blocks by digest and read as one form: policy documents, chapters of custody."""
+    """What is found among the blocks by digest and read as one form: documents, chapters of custody, parentages."""
 
-    def __init__(self, shelf: "Shelf", form: type[T], *, limit: int, cached: int) -> None:
-        """Read blocks of up to `limit` bytes, and keep the last `cached` that were read."""
-        self._shelf, self._form, self._limit = shelf, form, limit
+    def __init__(self, shelf: "Shelf", read: Callable[[bytes], T], *, cached: int) -> None:
+        """Read blocks by `read`, and keep the last `cached` that were read."""
+        self._shelf, self._read = shelf, read
         self._cached_max = cached
         self._cache: OrderedDict[bytes, T] = OrderedDict()
 
@@ -87,8 +88,7 @@ class StoredBlocks(Mapping[bytes, T]):
             data = self._shelf.block(named)
             if data is None:
                 raise KeyError(named)
-            what = self._form.__name__.lower()
-            known = decode(data, self._form, what=what, limit=self._limit)
+            known = self._read(data)
             self._cache[named] = known
             if len(self._cache) > self._cached_max:
                 self._cache.popitem(last=False)
@@ -111,6 +111,14 @@ class StoredBlocks(Mapping[bytes, T]):
         return len(self._cache)
 
 
+def _document(data: bytes) -> Document:
+    return decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX)
+
+
+def _chapter(data: bytes) -> Chapter:
+    return decode(data, Chapter, what="chapter", limit=CHAPTER_BYTES_MAX)
+
+
 class Shelf:
     """Typed reads, and the changes that a ruling makes."""
 
@@ -123,12 +131,9 @@ class Shelf:
         self._leaving: set[bytes] = set()
         self.loose = Loose()
         self._placed: dict[str, set[bytes]] = {table: set() for table in _TOLD}
-        self.documents = StoredBlocks(
-            self, Document, limit=DOCUMENT_BYTES_MAX, cached=_DOCUMENTS_CACHED_MAX
-        )
-        self.shown_chapters = StoredBlocks(
-            self, Chapter, limit=CHAPTER_BYTES_MAX, cached=_CHAPTERS_CACHED_MAX
-        )
+        self.documents = StoredBlocks(self, _document, cached=_DOCUMENTS_CACHED_MAX)
+        self.shown_chapters = StoredBlocks(self, _chapter, cached=_CHAPTERS_CACHED_MAX)
+        self.parentages = StoredBlocks(self, read_parentage, cached=_CHAPTERS_CACHED_MAX)
 
     # --- dossiers -------------------------------------------------------------------------------------
 
@@ -336,6 +341,7 @@ class Shelf:
         self._damaged.difference_update(digests)
         self.documents.forget(digests)
         self.shown_chapters.forget(digests)
+        self.parentages.forget(digests)
         return [DeleteBlock(named) for named in digests]
 
     def collected(self, digests: Sequence[bytes]) -> None:

@@ -7,6 +7,7 @@ from sojourn.audit import proving
 from sojourn.audit.acts import action_lines, order_lines
 from sojourn.audit.denials import denial_lines
 from sojourn.audit.evidence import Evidence
+from sojourn.audit.family import family_lines
 from sojourn.audit.findings import finding_lines
 from sojourn.audit.registers import (
     host_lines,
@@ -42,6 +43,7 @@ def derive(evidence: Evidence, drill: Drill | None = None) -> Report:
         actions=actions,
         denials=tuple(denial_lines(evidence)),
         orders=orders,
+        family=tuple(family_lines(evidence)),
         zones=zones,
         providers=tuple(provider_lines(zones)),
         hosts=tuple(host_lines(evidence)),
@@ -92,6 +94,7 @@ _PROVED: Final = (
         "asked again here"
     ),
     "each policy document and the launch: by its officers' seals; who signed an order, where it is shown",
+    "each ancestor of a child: that its zone had it in custody, and had it spawn this one, from the launch on",
     "each zone's own statements of its provider, place, law and policy: that its anchors all sealed them",
 )
 

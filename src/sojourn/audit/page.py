@@ -151,6 +151,12 @@ def _acts(report: Report) -> Iterator[Markup]:
         "What its officers ordered", "An order is carried out wherever the agent is, once."
     )
     yield tables.orders(report.orders)
+    yield _section(
+        "Its family",
+        "By whom it was spawned, up to the agent that officers launched, and whom it spawned; what is ordered of an "
+        "ancestor binds it.",
+    )
+    yield tables.family(report.family)
 
 
 def _registers(report: Report) -> Iterator[Markup]:

@@ -18,8 +18,9 @@ def rule_lines(evidence: Evidence) -> Iterator[RuleLine]:
     for done in evidence.decided:
         for named in done.record.governance.documents:
             since.setdefault(named, done.record.version)
-    warrant = evidence.verified.capsule.chapters[0].warrant
-    first = evidence.decided[0].record.governance.documents
+    parents = evidence.verified.parents
+    launched = parents[-1].first if parents else evidence.verified.capsule.chapters[0]
+    warrant, first = launched.warrant, launched.opened.record.governance.documents
     seals = dict(zip(first, warrant.documents if warrant else (), strict=False))
     known = evidence.documents
     leading = {done.record.governance.documents[0] for done in evidence.decided}  # the issuer's

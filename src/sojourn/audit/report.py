@@ -20,6 +20,7 @@ __all__ = [
     "DenialLine",
     "Drill",
     "DrillPlace",
+    "FamilyLine",
     "FindingLine",
     "HoldingLine",
     "HostLine",
@@ -91,6 +92,24 @@ class CapsuleLine(Value):
     journal_records: int
     journal_problem: str
     proof: Proof
+
+
+class FamilyLine(Value):
+    """An agent that this one descends from, or one that it spawned, by the transition that did.
+
+    For an ancestor: whether this agent may go on when it has retired, and what is ordered of it and binds this one.
+    """
+
+    line: str
+    relation: Literal["ancestor", "child"]
+    agent: str
+    zone_name: str
+    version: int
+    at_ms: int
+    proof: Proof
+    outlives: bool | None = None
+    is_suspended: bool = False
+    is_quarantined: bool = False
 
 
 class FindingLine(Value):
@@ -363,6 +382,7 @@ class Report(Value, tag_field="format", tag=FORMAT):
     actions: tuple[ActionLine, ...]
     denials: tuple[DenialLine, ...]
     orders: tuple[OrderLine, ...]
+    family: tuple[FamilyLine, ...]
     zones: tuple[ZoneLine, ...]
     providers: tuple[ProviderLine, ...]
     hosts: tuple[HostLine, ...]

@@ -7,6 +7,7 @@ from sojourn.audit.report import (
     CoverageLine,
     DenialLine,
     DrillPlace,
+    FamilyLine,
     HoldingLine,
     HostLine,
     LabelLine,
@@ -27,6 +28,7 @@ __all__ = [
     "coverage",
     "denials",
     "drill_places",
+    "family",
     "holdings",
     "hosts",
     "labels",
@@ -250,6 +252,32 @@ def orders(lines: Iterable[OrderLine]) -> Markup:
         for each in lines
     )
     return _table(columns, rows)
+
+
+def family(lines: Iterable[FamilyLine]) -> Markup:
+    """Return who spawned the agent, and whom it spawned."""
+    columns = ("at", "who", "agent", "in", "version", "standing", "proof")
+    rows = (
+        (
+            _time(each.at_ms),
+            element("td", element("b", each.relation)),
+            _code(each.agent),
+            each.zone_name,
+            str(each.version),
+            _standing(each),
+            _proof(each.line, each.proof),
+        )
+        for each in lines
+    )
+    return _table(columns, rows)
+
+
+def _standing(line: FamilyLine) -> str:
+    """Return how an ancestor binds the agent; nothing of a child, whose own report says how it is."""
+    told = ["suspended"] * line.is_suspended + ["in quarantine"] * line.is_quarantined
+    if line.outlives is not None:
+        told.append("may be outlived" if line.outlives else "retires with it")
+    return listed(tuple(told), "–")
 
 
 def zones(lines: Iterable[ZoneLine]) -> Markup:

@@ -62,6 +62,18 @@ class BudgetShown(msgspec.Struct, frozen=True):
     left: int
 
 
+class AncestorShown(msgspec.Struct, frozen=True):
+    """An agent that this one descends from, the first that was launched; what is ordered of it binds this one.
+
+    `outlives` says that this one may go on when that has retired.
+    """
+
+    agent: str
+    outlives: bool
+    is_suspended: bool
+    is_quarantined: bool
+
+
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970.
 
@@ -103,6 +115,8 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     issuers: tuple[str, ...]
     minimum: dict[str, int]
     events: dict[str, EventsShown]
+    ancestors: tuple[AncestorShown, ...]
+    children: int
 
 
 def agent_shown(
@@ -149,6 +163,11 @@ def agent_shown(
         issuers=tuple(issuer.name for issuer in record.trust.issuers),
         minimum=record.trust.minimum,
         events={_zone(name): _events(known) for name, known in record.trust.events.items()},
+        ancestors=tuple(
+            AncestorShown(cid_text(a.agent), a.outlives, a.is_suspended, a.is_quarantined)
+            for a in record.eligibility.ancestors
+        ),
+        children=record.eligibility.children,
     )
 
 
@@ -210,6 +229,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
         f"anchors {_list(shown.decided_by)}",
         "eligibility": f"{shown.status}; {budgets_text(shown.budgets)}",
+        **_family(shown),
         "trust": f"relies on {_list(shown.issuers) or 'nobody'}; needs {minimum or 'level 1'}"
         + "".join(against),
         "capabilities": f"{shown.entry}; requires "
@@ -217,6 +237,19 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         **({"asks": _asks(shown)} if shown.petitions else {}),
         **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),
     }
+
+
+def _family(shown: AgentShown) -> dict[str, str]:
+    """Return who spawned an agent and how many it has spawned, if any."""
+    told = {}
+    if shown.ancestors:
+        parent = shown.ancestors[-1]
+        after = "may outlive it" if parent.outlives else "ends with it"
+        first = f", from {shown.ancestors[0].agent}" if len(shown.ancestors) > 1 else ""
+        told["parent"] = f"{parent.agent}; {after}; generation {len(shown.ancestors)}{first}"
+    if shown.children:
+        told["children"] = f"{counted(shown.children, 'child', 'children')} spawned"
+    return told
 
 
 def _asks(shown: AgentShown) -> str:

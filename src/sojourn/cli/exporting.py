@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from sojourn.core.protocol.capsule import (
 )
 from sojourn.core.protocol.car import car_section
 from sojourn.core.protocol.exchange import Past
+from sojourn.core.protocol.kin_blocks import KinBlocks
 from sojourn.runtime.drive import ended
 from sojourn.runtime.files import sync_directory
 from sojourn.runtime.zone_client import ZoneClient
@@ -129,7 +130,8 @@ async def _capsule(reach: Reach, home: Home, found: Found, *, with_history: bool
             try:
                 named = policy_names(past.chapters, found.record)
                 documents = await read_documents(reach, found, named)
-                made = make_capsule(past.chapters, found.head, manifests, documents)
+                kin = await _read_kin(reach, found)
+                made = make_capsule(past.chapters, found.head, manifests, documents, kin=kin)
                 break
             except SojournError as error:
                 problem = error
@@ -141,8 +143,21 @@ async def _capsule(reach: Reach, home: Home, found: Found, *, with_history: bool
         return made
     history, orders = await gather_history(reach, made, documents)
     return make_capsule(
-        made.chapters, found.head, manifests, documents, history=history, orders=orders
+        made.chapters, found.head, manifests, documents, history=history, orders=orders, kin=kin
     )
+
+
+async def _read_kin(reach: Reach, found: Found) -> KinBlocks:
+    """Return what proves an agent's ancestors: nothing, for one that was launched."""
+    kin, client = KinBlocks(found.record), reach.zone(found.zone)
+    named: Iterable[bytes] = found.record.proofs
+    while wanted := list(named):
+        blocks = {digest(data): data for data in await client.fetch(wanted)}
+        if lacking := set(wanted) - blocks.keys():
+            raise Unreachable(f"no anchor of {found.zone.name} has {len(lacking)} blocks of proof")
+        taken = [kin.take(each, blocks[each]) for each in wanted]
+        named = dict.fromkeys(each for part in taken for each in part)
+    return kin
 
 
 async def _ask_past(reach: Reach, found: Found, told: asyncio.Queue[Past | None]) -> None:

@@ -26,7 +26,12 @@ __all__ = ["Seen", "Watch", "read_journal"]
 
 _LOOK_S: Final = 0.5
 _PAGE: Final = 512
-_STEPS: Final = (TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK)
+_STEPS: Final = (
+    TransitionKind.STEP,
+    TransitionKind.INTEND,
+    TransitionKind.ASK,
+    TransitionKind.SPAWN,
+)
 _FINISHED: Final = ("returned", "raised")
 
 

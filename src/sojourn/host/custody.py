@@ -15,11 +15,13 @@ import structlog
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import check_affordable, spend
 from sojourn.core.agent.eligibility import Eligibility
+from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_unhindered
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
+from sojourn.core.policy.decision import Verdict
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.admission import child
 from sojourn.core.protocol.asking import (
@@ -33,11 +35,13 @@ from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Declined, Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.spawning import Gift
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.binding import newest_head
 from sojourn.host.inbox import Inbox
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.host.petitions import Petitions
+from sojourn.host.spawning import Nursery
 from sojourn.host.travel import Departure
 from sojourn.runtime import clock, ports
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
@@ -83,6 +87,7 @@ class AgentCustody:
         self._lock = asyncio.Lock()
         self._inbox = Inbox(host, self, mail)
         self._petitions = Petitions(host, self, mail)
+        self._nursery = Nursery(host, self)
         self._stall = ""
         self._sealed: list[bytes] = []
         self._began_ms = 0
@@ -149,12 +154,15 @@ class AgentCustody:
 
     def _journaled(self, draft: ports.Draft, eligibility: Eligibility) -> AgentRecord:
         """Return the next record, of which memory changes in the journal alone."""
-        memory = msgspec.structs.replace(self.record.memory, journal=draft.memory.journal)
         slot = self.head.certificate.slot
-        return child(self.record, slot, memory=memory, eligibility=eligibility)
+        return child(self.record, slot, memory=self.journaled(draft), eligibility=eligibility)
+
+    def journaled(self, draft: ports.Draft) -> Memory:
+        """Return the agent's memory with a draft's journal, and all else as it is."""
+        return msgspec.structs.replace(self.record.memory, journal=draft.memory.journal)
 
     def _check_not_quarantined(self) -> None:
-        if self.record.eligibility.is_quarantined:
+        if self.record.eligibility.is_alone:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
 
     async def _ask_gate(self, evidence: Evidence, after: AgentRecord) -> ports.Permit:
@@ -173,13 +181,7 @@ class AgentCustody:
             raise Unapproved(error.problem) from None
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, intent.action, endorsements, now_ms)
-        return ports.Permit(
-            policies=tuple(
-                f"{each.party}: {rule.title}"
-                for each in verdict.decisions
-                for rule in each.decision.rules
-            )
-        )
+        return _permit(verdict)
 
     async def petition(self, intent: ports.Intent) -> Petition:
         """Return what people are to be asked about an intent, as of now."""
@@ -202,6 +204,19 @@ class AgentCustody:
     def withdraw(self, petition: bytes) -> None:
         """Let a petition be dropped from the record with the next step."""
         self._petitions.drop(petition)
+
+    async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
+        """Return the genesis of the child that the agent is to have next."""
+        return await self._nursery.beget(gift, memory)
+
+    async def spawn(self, newborn: AgentRecord, draft: ports.Draft) -> ports.Permit:
+        """Ask the gate here, then the anchors, for a child; return once the SPAWN that names it is final."""
+        self._check_not_quarantined()
+        return _permit(await self._nursery.spawn(newborn, draft))
+
+    async def bear(self, newborn: AgentRecord, version: int) -> None:
+        """Have a child born that the SPAWN of this version names."""
+        await self._nursery.bear(newborn, version)
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here."""
@@ -360,3 +375,13 @@ def _is_final(declined: Declined) -> bool:
     """Tell whether an anchor says that this will never do: by rule, or since it knows of an approver's no."""
     is_never = not declined.for_now and declined.reason in _NEVER
     return is_never or declined.reason == ApprovalDeclined.code
+
+
+def _permit(verdict: Verdict) -> ports.Permit:
+    return ports.Permit(
+        policies=tuple(
+            f"{each.party}: {rule.title}"
+            for each in verdict.decisions
+            for rule in each.decision.rules
+        )
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from sojourn.core.agent.ancestry import given
 from sojourn.core.agent.budgets import charged
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
@@ -43,6 +44,8 @@ class Signer:
         """
         evidence, at_ms = evidence or Evidence(), clock.wall_ms()
         declared = evidence.intent.declared if evidence.intent else {}
+        if evidence.child is not None:
+            declared = given(evidence.child)
         transition = Transition(
             kind=kind,
             parent=parent.record.digest,

@@ -12,25 +12,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.agent.memory.field import may_reside, travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.digests import digest
-from sojourn.core.base.encoding import digest_of, encode
+from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
 from sojourn.core.base.limits import RANK_STEP_MS, VISA_DEADLINE_MS
 from sojourn.core.protocol.admission import admitted, departed
 from sojourn.core.protocol.assessment import Assessment
-from sojourn.core.protocol.chains import ChainMemo, check_onward
-from sojourn.core.protocol.custody import (
-    Certified,
-    Chapter,
-    check_governance,
-    check_head,
-    proving,
-)
-from sojourn.core.protocol.exchange import Past, WorkItem
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.exchange import WorkItem
 from sojourn.core.protocol.messages import (
     Arrive,
     AskVisa,
@@ -44,8 +35,9 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import Visa, VisaTerms, visa_slot, visa_terms
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.quorum.votes import Phase, Tally, Vote, check_vote
-from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.host.binding import rank
+from sojourn.host.past import proved_past
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
 from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
@@ -64,8 +56,6 @@ _ARRIVE_S: Final = 5.0
 _VISA_S: Final = 5.0
 _COPY_GRACE_S: Final = 0.25
 _HELP_MAX: Final = 3
-_CHAIN_ZONES_MAX: Final = 256
-"""Manifests that an application has room for."""
 
 
 class Departure:
@@ -105,79 +95,15 @@ class Departure:
         return sum(c.size for c in record.memory.compartments.values())
 
     async def _application(self, terms: VisaTerms) -> AskVisa:
-        """Gather the chain of custody from this zone's anchors, and the manifests it is proved with.
-
-        The first chain that holds is taken, officers' seals and all: an anchor may have missed a decision, or
-        lie. Raises `Refused` if none does.
-        """
-        told: asyncio.Queue[Past | None] = asyncio.Queue()
-        asking = asyncio.create_task(self._ask_past(told))
-        try:
-            while (past := await told.get()) is not None:
-                try:
-                    return await self._proved(terms, past.chapters)
-                except SojournError as error:
-                    log.warning("a false past", problem=str(error))
-        finally:
-            await ended([asking])
-        raise Refused("no anchor of this zone shows a chain of custody that holds")
-
-    async def _ask_past(self, told: asyncio.Queue[Past | None]) -> None:
-        """Put into `told` what each anchor tells of the agent's past, then None."""
-
-        def take(_anchor: int, past: Past) -> bool:
-            told.put_nowait(past)
-            return False
-
-        try:
-            await self._host.zone.ask_past(self._custody.agent, take)
-        finally:
-            told.put_nowait(None)
-
-    async def _proved(self, terms: VisaTerms, chapters: Sequence[Chapter]) -> AskVisa:
-        """Return the application with a chain of custody that holds, its chapters at hand as blocks.
-
-        A long chain is checked part by part: this host's other agents go on meanwhile. Raises `Rejected`.
-        """
-        manifests = self._manifests_of(chapters)
-        known = {signed.manifest.zone_id: signed.manifest for signed in manifests}
-        blocks = [encode(chapter) for chapter in chapters]
-        digests, memo = tuple(map(digest, blocks)), ChainMemo()
-        while not check_onward(terms.agent, digests, chapters.__getitem__, known, memo):
-            await asyncio.sleep(0)
-        check_head(chapters[-1], self._custody.head, known)
-        documents = proving(chapters[0], chapters[-1], self._custody.record)
-        await self._check_governance(chapters, documents)
-        self._host.blocks.add(blocks)
-        head = self._custody.head
+        """Return what the agent applies with. Raises `Refused` if no chain of custody holds."""
+        past = await proved_past(self._host, self._custody.head)
         return AskVisa(
-            terms=terms, head=head, chapters=digests, manifests=manifests, documents=documents
+            terms=terms,
+            head=self._custody.head,
+            chapters=past.digests,
+            manifests=past.manifests,
+            documents=past.documents,
         )
-
-    async def _check_governance(self, chapters: Sequence[Chapter], proof: Sequence[bytes]) -> None:
-        record = self._custody.record
-        named = (*record.governance.named, *proof)
-        try:
-            documents = await self._host.outlook.documents(named)
-        except MissingBlock as missing:
-            raise Refused(f"this host cannot read the agent's policies: {missing}") from None
-        find = dict(zip(named, documents, strict=True)).__getitem__
-        check_governance(chapters[0], chapters[-1], record, find)
-
-    def _manifests_of(self, chapters: Sequence[Chapter]) -> tuple[SignedManifest, ...]:
-        """Return the manifests of the zones that a chain names.
-
-        Raises `Refused` if one is not known yet: from now on there is room for it (protocol §11.1).
-        """
-        zones = [chapter.opened.certificate.slot.group for chapter in chapters]
-        zones += [c.refusal.certificate.slot.group for c in chapters if c.refusal is not None]
-        zones = list(dict.fromkeys(zones))
-        found = [self._host.places.signed_manifest(zone) for zone in zones]
-        known = tuple(signed for signed in found if signed is not None)
-        if len(known) < len(found):
-            self._host.places.hold(zones[:_CHAIN_ZONES_MAX])
-            raise Refused("this host does not know a zone of the agent's chain of custody")
-        return known
 
     @staticmethod
     def _along(record: AgentRecord, target: ZoneManifest) -> tuple[bytes, ...]:
@@ -190,7 +116,7 @@ class Departure:
         }
         memory = msgspec.structs.replace(record.memory, compartments=compartments)
         roots = travelling_roots(memory, target.zone_id)
-        return (*record.governance.named, record.capabilities.code, *roots)
+        return (*record.governance.named, record.capabilities.code, *record.proofs, *roots)
 
     async def _copy_ahead(self, client: ZoneClient, along: Sequence[bytes]) -> None:
         """Store what the target lacks with each of its anchors; a quorum of them is enough."""

@@ -23,7 +23,14 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent import Agent
 
-__all__ = ["SOURCE_BYTES_MAX", "SOURCE_FILES_MAX", "collect_source", "forget_loaded", "load_agent"]
+__all__ = [
+    "SOURCE_BYTES_MAX",
+    "SOURCE_FILES_MAX",
+    "collect_source",
+    "entry_of",
+    "forget_loaded",
+    "load_agent",
+]
 
 SOURCE_BYTES_MAX: Final = 1024 * 1024
 SOURCE_FILES_MAX: Final = 256
@@ -128,6 +135,13 @@ def load_agent(entry: str, source: Mapping[str, bytes]) -> type[Agent]:
     if not callable(getattr(found, "run", None)):
         raise Misused(f"{entry} has no run", remedy="Write: async def run(self, ctx): ...")
     return found
+
+
+def entry_of(form: type[Agent]) -> str:
+    """Return the entry ("module:Class") of a class in the agent's own code."""
+    package, _, module = form.__module__.partition(".")
+    name = module if package.startswith(_PREFIX) else form.__module__
+    return f"{name}:{form.__qualname__}"
 
 
 def forget_loaded() -> None:

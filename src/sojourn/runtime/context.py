@@ -1,20 +1,23 @@
 """What `run` gets as `ctx`: memory, restart points, places, time, chance, messages and the log."""
 
 import uuid
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from sojourn.core.base.errors import Misused
+from sojourn.runtime.code import entry_of
 from sojourn.runtime.compartments import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, WaitForTime
 from sojourn.runtime.ports import Message
 from sojourn.runtime.records import Line, Now, Sleeping, Waiting
 from sojourn.runtime.run import Restarting
+from sojourn.runtime.spawning import Child, SpawnChild, Wish
 from sojourn.runtime.turns import Turns, endless
-from sojourn.runtime.typed import to_plain
+from sojourn.runtime.typed import encode_plain, to_plain
 
 if TYPE_CHECKING:
+    from sojourn.runtime.agent import Agent
     from sojourn.runtime.session import Session
 
 __all__ = ["Context"]
@@ -70,6 +73,41 @@ class Context:
         call = session.next_sole_call("ctx.consider")
         considered: Consideration = await session.perform(Consider(session, call))
         return considered
+
+    async def spawn(
+        self,
+        agent: "type[Agent] | str",
+        *arguments: Any,
+        budgets: Mapping[str, int] | None = None,
+        memory: Mapping[str, Any] | None = None,
+        outlives: bool = False,
+        confined: bool = False,
+    ) -> Child:
+        """Have a child: an agent of another class in the same code, whose `run` gets these arguments.
+
+        It runs by itself, from this zone on. `budgets` are what it gets of the agent's own, by name: the agent has
+        spent that, and what is not named is none. `memory` is what its compartments begin with: a dict for a
+        mapping, a list for a log. With `outlives` it goes on when this agent has retired, if the policies permit
+        that; `confined` requires of each host that its code is.
+
+        Like a step with an effect it happens once, however often the code is replayed. Raises `Denied`, with why,
+        or `BudgetExhausted`; `StepFailed` if it was permitted and could not be born.
+        """
+        session = self._session
+        call = session.next_call()
+        entry = agent if isinstance(agent, str) else entry_of(agent)
+        wish = Wish(
+            entry=entry,
+            arguments=arguments,
+            memory=dict(memory or {}),
+            budgets=dict(budgets or {}),
+            outlives=outlives,
+            confined=confined,
+        )
+        what = "what ctx.spawn was given"
+        spelled = encode_plain(to_plain(wish, what=what), what=what)
+        child: Child = await session.perform(SpawnChild(session, call, entry, spelled))
+        return child
 
     async def sleep(self, seconds: float = 0.0, *, until: datetime | None = None) -> None:
         """Sleep for so many seconds, or until a time (with a time zone). The agent needs no host meanwhile.

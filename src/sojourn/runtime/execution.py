@@ -29,6 +29,7 @@ from sojourn.runtime.frames import (
     Ask,
     AskRelease,
     Await,
+    Bear,
     Block,
     Broke,
     Commit,
@@ -54,6 +55,7 @@ from sojourn.runtime.frames import (
     Rest,
     Shelf,
     Sleep,
+    Spawn,
     Start,
     Survey,
     Touch,
@@ -95,6 +97,7 @@ _Proposal: TypeAlias = (
     | Release
     | Ask
     | AskRelease
+    | Spawn
     | Depart
     | Rest
     | Broke
@@ -264,6 +267,7 @@ class Execution:
                 | Release()
                 | Ask()
                 | AskRelease()
+                | Spawn()
                 | Depart()
                 | Broke()
                 | Diverged()
@@ -283,6 +287,7 @@ class Execution:
                 self._remark(frame.text)
             case (
                 Await()
+                | Bear()
                 | Withdraw()
                 | Perform()
                 | Fetch()
@@ -334,10 +339,8 @@ class Execution:
     async def _answer_one(self, question: Question) -> None:
         answer: Answer
         match question:
-            case Await():
-                answer = await self._gate.wait(question.petition)
-            case Withdraw():
-                answer = self._gate.withdraw(question.petition)
+            case Await() | Withdraw() | Bear():
+                answer = await self._gate.answer(question)
             case Perform():
                 self._proposer.check_may_act()
                 answer = Done()
@@ -403,9 +406,11 @@ class Execution:
                 await self._commit(frame, kept)
             case Touch():
                 self._flow.touch(proposal)
-            case Intend() | Release() | Ask() | AskRelease() | Depart() if self._gate.is_spent:
+            case Intend() | Release() | Ask() | AskRelease() | Spawn() | Depart() if (
+                self._gate.is_spent
+            ):
                 pass  # it is called again when the agent goes on
-            case Intend() | Release() | Ask() | AskRelease():
+            case Intend() | Release() | Ask() | AskRelease() | Spawn():
                 await self._reply(proposal, await self._gate.rule(proposal))
             case Depart():
                 await self._depart(proposal)

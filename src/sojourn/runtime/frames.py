@@ -1,8 +1,8 @@
 """What the two sides of an execution tell each other, whatever the substrate.
 
 The agent's side numbers its questions; each is answered by one `Reply` with that number, in any order.
-`Commit`, `Ask`, `Intend`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them one at
-a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
+`Commit`, `Ask`, `Intend`, `Spawn`, `Depart`, `Rest` and `Broke` change or end the journal: the host's side takes them
+one at a time, in the order they came. It trusts none of it: what is malformed or out of turn is `Rejected`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,11 @@ from sojourn.core.agent.memory.marks import Mark
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, shown
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import JOURNAL_RECORDS_PER_STEP_MAX, MESSAGE_BYTES_MAX
+from sojourn.core.base.limits import (
+    BLOCK_BYTES_MAX,
+    JOURNAL_RECORDS_PER_STEP_MAX,
+    MESSAGE_BYTES_MAX,
+)
 from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.records import RECORD_BYTES_MAX, SEGMENTS_MAX, Failure, Resume, Roots
 
@@ -31,6 +35,8 @@ __all__ = [
     "Ask",
     "AskRelease",
     "Await",
+    "Bear",
+    "Begotten",
     "Block",
     "Broke",
     "Commit",
@@ -61,6 +67,7 @@ __all__ = [
     "Rest",
     "Shelf",
     "Sleep",
+    "Spawn",
     "Start",
     "Survey",
     "Touch",
@@ -279,6 +286,27 @@ class AskRelease(_Question):
     spelled: Spelled
 
 
+class Spawn(_Question):
+    """Ask the gate for a child; once permitted, the SPAWN is final, and the child's genesis in the journal.
+
+    `step` is its class in the code; `spelled` are the bytes of all that is wished for, whose digest `arguments` is.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    spelled: Annotated[bytes, Meta(max_length=BLOCK_BYTES_MAX)]
+    action: Literal["spawn"] = "spawn"
+    effect: Literal["once"] = "once"
+
+
+class Bear(_Question):
+    """Have a child born whose SPAWN, at this version, is final. Answered by `Done`, or the problem."""
+
+    genesis: Annotated[bytes, Meta(max_length=RECORD_BYTES_MAX)]
+    version: Count
+
+
 class Await(_Question):
     """Ask to be told, by `Done`, when people have answered a petition: the gate, asked again, says what."""
 
@@ -354,6 +382,15 @@ class Permitted(_Frame):
     is_spent: bool = False
 
 
+class Begotten(_Frame):
+    """The SPAWN of a child is final, with its genesis: `Bear` it. `given` is what its parent has spent by that."""
+
+    genesis: bytes
+    version: Count
+    given: dict[Name, Count]
+    is_spent: bool = False
+
+
 class Block(_Frame):
     """The block asked for."""
 
@@ -381,7 +418,9 @@ class Problem(_Frame):
     is_spent: bool = False
 
 
-Answer: TypeAlias = Done | Permitted | Unapproved | Petitioned | Block | Mail | Places | Problem
+Answer: TypeAlias = (
+    Done | Permitted | Unapproved | Petitioned | Begotten | Block | Mail | Places | Problem
+)
 
 
 class Reply(_Frame):
@@ -397,6 +436,8 @@ Question: TypeAlias = (
     | Release
     | Ask
     | AskRelease
+    | Spawn
+    | Bear
     | Await
     | Withdraw
     | Perform

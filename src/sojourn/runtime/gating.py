@@ -8,21 +8,29 @@ Every answer says whether it has used up the agent's steps or time.
 
 from typing import Literal, TypeAlias
 
+from sojourn.core.agent.ancestry import given
 from sojourn.core.agent.approvals import Petition, SignedApproval
-from sojourn.core.base.encoding import digest_of
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import BudgetExhausted, Denied, Refused
+from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.core.protocol import asking
 from sojourn.runtime.frames import (
     Answer,
     Ask,
     AskRelease,
+    Await,
+    Bear,
+    Begotten,
     Done,
     Intend,
     Permitted,
     Petitioned,
     Problem,
     Release,
+    Spawn,
     Unapproved,
+    Withdraw,
 )
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.proposing import Proposer
@@ -47,8 +55,10 @@ class Gate:
         """Whether the agent's steps or time are used up, so that it may only lie down."""
         return self._custodian.record.eligibility.is_exhausted
 
-    async def rule(self, frame: Intend | Release | Ask | AskRelease) -> Answer:
+    async def rule(self, frame: Intend | Release | Ask | AskRelease | Spawn) -> Answer:
         """Have made final what is asked, or that it is denied, and return what the agent's side is told."""
+        if isinstance(frame, Spawn):
+            return await self._spawn(frame)
         if isinstance(frame, Ask | AskRelease):
             return await self._ask(frame)
         return await self._intend(frame)
@@ -73,7 +83,36 @@ class Gate:
         except Denied as denied:
             return await self._deny(frame, denied)
 
-    async def wait(self, petition: Petition) -> Done:
+    async def _spawn(self, frame: Spawn) -> Answer:
+        try:
+            child, version = await self._proposer.spawn(frame)
+        except Denied as denied:
+            return await self._deny(frame, denied)
+        genesis, is_spent = encode(child), self.is_spent
+        return Begotten(genesis=genesis, version=version, given=given(child), is_spent=is_spent)
+
+    async def answer(self, question: Await | Withdraw | Bear) -> Answer:
+        """Answer what may take any time, and changes no journal."""
+        match question:
+            case Await():
+                return await self._wait(question.petition)
+            case Withdraw():
+                self._custodian.withdraw(question.petition)
+                return Done()
+            case Bear():
+                return await self._bear(question)
+
+    async def _bear(self, frame: Bear) -> Answer:
+        """Have a child born whose SPAWN is final. Raises `Rejected` for what is no genesis."""
+        limit = RECORD_BYTES_MAX
+        child = decode(frame.genesis, AgentRecord, what="genesis", limit=limit)
+        try:
+            await self._custodian.bear(child, frame.version)
+        except Denied as denied:
+            return problem_of(denied)
+        return Done()
+
+    async def _wait(self, petition: Petition) -> Done:
         """Wait until people have answered. What they said is kept for the intent: then a denial is journaled."""
         said: _Answers
         try:
@@ -81,11 +120,6 @@ class Gate:
         except Denied as denied:
             said = denied
         self._answers[digest_of(petition)] = said
-        return Done()
-
-    def withdraw(self, petition: bytes) -> Done:
-        """Let a petition be dropped: nobody waits for its answer."""
-        self._custodian.withdraw(petition)
         return Done()
 
     def _answered(self, named: bytes | None) -> tuple[SignedApproval, ...]:
@@ -99,7 +133,9 @@ class Gate:
         if named is not None:
             self._custodian.withdraw(named)
 
-    async def _deny(self, frame: Intend | Release | Ask | AskRelease, denied: Denied) -> Problem:
+    async def _deny(
+        self, frame: Intend | Release | Ask | AskRelease | Spawn, denied: Denied
+    ) -> Problem:
         """Have it journaled that the gate denied an action, before the code is told."""
         await self._proposer.deny(frame, denied)
         return problem_of(denied, is_spent=self.is_spent)

@@ -20,6 +20,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.policy.request import Effect, StringSet
 from sojourn.core.protocol.assessment import Assessment, Finding
+from sojourn.core.protocol.spawning import Gift
 
 __all__ = [
     "Assessment",
@@ -144,6 +145,25 @@ class Custodian(Protocol):
 
     def withdraw(self, petition: bytes) -> None:
         """Let a petition, by its digest, be dropped from the record with the next step."""
+
+    async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
+        """Return the genesis of the child that the agent is to have next, with what proves its family at hand.
+
+        Raises `Denied` if it may have no more, or cannot prove that it is who it is.
+        """
+
+    async def spawn(self, child: AgentRecord, draft: Draft) -> Permit:
+        """Ask the gate here and the anchors' quorum for a child; return once the SPAWN that names it is final.
+
+        `draft` is as for `intend`, its blocks the child's as well. Raises `Denied`, and then nothing has changed;
+        `LeaseLost`.
+        """
+
+    async def bear(self, child: AgentRecord, version: int) -> None:
+        """Have a child born that the SPAWN of this version names; return once it is, by whomever.
+
+        Raises `Denied` if that will never be; `LeaseLost`.
+        """
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place known here, this one included."""

@@ -5,9 +5,9 @@ live lease (protocol §10).
 """
 
 from collections import ChainMap, Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, residency_of
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
@@ -29,9 +30,11 @@ from sojourn.runtime.frames import (
     Intend,
     Release,
     Rest,
+    Spawn,
 )
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
+from sojourn.runtime.newborn import newborn, spawned_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
 from sojourn.runtime.records import (
     Considered,
@@ -55,6 +58,8 @@ from sojourn.runtime.written import (
 )
 
 __all__ = ["Proposer"]
+
+T = TypeVar("T")
 
 _LINK: Final = b"\xd8\x2a"
 """The tag of a link, as DAG-CBOR writes it."""
@@ -87,7 +92,7 @@ class Proposer:
         The gate is not asked again for it; in quarantine it waits all the same (protocol §8.7).
         """
         self.check_lease()
-        if self._custodian.record.eligibility.is_quarantined:
+        if self._custodian.record.eligibility.is_alone:
             raise LeaseLost("in quarantine: it acts on nothing until that is lifted")
 
     async def commit(self, frame: Commit, kept: Mapping[bytes, bytes]) -> None:
@@ -198,14 +203,8 @@ class Proposer:
         intent = msgspec.structs.replace(
             self._intent(frame), petition=frame.petition, approvals=approvals
         )
-        journal = self.journal.append([plain_record(intended(frame.call, intent))])
-        saved = journal.save(self._elsewhere())
-        self.check_lease()
-        try:
-            permit = await self._custodian.intend(intent, self._draft(saved, records=1))
-        finally:
-            saved.forget()
-        self.journal = saved.journal
+        record = intended(frame.call, intent)
+        permit = await self._rule(record, partial(self._custodian.intend, intent))
         if isinstance(frame, Release):
             self._flow.permit(frame)
         self._custodian.log("gate", f"{intent.action} permitted. {' '.join(permit.policies)}")
@@ -226,23 +225,53 @@ class Proposer:
         await self._wake_up()
         petition = await self._custodian.petition(self._intent(frame))
         record = asked(frame, petition, spelled)
-        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
-        self.check_lease()
-        try:
-            await self._custodian.ask(petition, self._draft(saved, records=1))
-        finally:
-            saved.forget()
-        self.journal = saved.journal
+        await self._rule(record, partial(self._custodian.ask, petition))
         action, people = petition.action, petition.asked_of
         self._custodian.log("gate", f"{action} waits for an approval by {people}")
         return petition
+
+    async def spawn(self, frame: Spawn) -> tuple[AgentRecord, int]:
+        """Make the SPAWN of a child final; return its genesis, and the version of the SPAWN.
+
+        Raises `Denied`, and then nothing has changed.
+        """
+        if self._flow.marks:
+            raise Denied(
+                "its agent has used what may not be everywhere, and a child may go anywhere",
+                remedy="Spawn before that is used, or behind a restart point",
+            )
+        await self._wake_up()
+        child, blocks = await newborn(frame, self._custodian)
+        version = self._custodian.record.version + 1
+        record = spawned_record(frame, child, version)
+        permit = await self._rule(record, partial(self._custodian.spawn, child), blocks)
+        self._custodian.log("gate", f"spawn permitted. {' '.join(permit.policies)}")
+        return child, version
+
+    async def _rule(
+        self,
+        record: Record,
+        rule: Callable[[Draft], Awaitable[T]],
+        blocks: Mapping[bytes, bytes] | None = None,
+    ) -> T:
+        """Have made final by `rule` what is journaled as `record`; return what it returns."""
+        saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
+        draft = self._draft(saved, records=1)
+        draft = msgspec.structs.replace(draft, blocks={**(blocks or {}), **draft.blocks})
+        self.check_lease()
+        try:
+            ruled = await rule(draft)
+        finally:
+            saved.forget()
+        self.journal = saved.journal
+        return ruled
 
     async def _wake_up(self) -> None:
         """Make the agent active, if it rested for want of steps or time and goes on with what it asks now."""
         if self._awake() is not None:
             await self._propose(self.journal, self._awake())
 
-    async def deny(self, frame: Gated, denied: Denied) -> None:
+    async def deny(self, frame: Gated | Spawn, denied: Denied) -> None:
         """Make final that the gate denied an effect or a release, and why, before the code is told of it.
 
         It says what bound code has asked for, and stands where its other records do (protocol §10.10).

@@ -7,6 +7,7 @@ A call is answered by one record, or opened by one and answered by a later one:
     now, log                    at once
     outcome                     a step; with an effect, after its `intent` or once `denied`, perhaps first `asked`
     sleeping → woke             waiting → received
+    outcome                     a child; after it was `spawned`, or `denied`
     considered → settled        began, turn, returned, raised: of the run itself
     apart                       stands for any of these, which may not be everywhere
     barred                      of the host, and no part of what is replayed
@@ -60,6 +61,7 @@ __all__ = [
     "Segment",
     "Settled",
     "Sleeping",
+    "Spawned",
     "Turn",
     "Waiting",
     "Woke",
@@ -147,6 +149,21 @@ class Intended(Value, tag_field="kind", tag="intent"):
     cost_micros: Count = 0
     tokens: Count = 0
     approvals: tuple[SignedApproval, ...] = ()
+
+
+class Spawned(Value, tag_field="kind", tag="spawned"):
+    """A child was permitted, and named by the SPAWN that made this final: its genesis, to be borne from now on.
+
+    `step` is the child's class in the code, `arguments` the digest of what was wished for, `version` that of the
+    SPAWN. The host's side writes it.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    child: Digest
+    genesis: bytes
+    version: Count
 
 
 class Denial(Value, tag_field="kind", tag="denied"):
@@ -282,6 +299,7 @@ Record: TypeAlias = (
     | Intended
     | Denial
     | Barred
+    | Spawned
     | Now
     | Line
     | Sleeping
@@ -369,7 +387,7 @@ def parse_record(data: bytes) -> tuple[Record, Any]:
 def describe(record: Record) -> str:
     """Return a line for people: kind, call and what tells it from others."""
     match record:
-        case Outcome() | Asked() | Intended() | Denial():
+        case Outcome() | Asked() | Intended() | Denial() | Spawned():
             kind = record.__struct_config__.tag
             return f"{kind} of call {record.call}: step {record.step}({record.arguments.hex()[:8]})"
         case Turn():

@@ -8,9 +8,9 @@ from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.core.policy.request import Effect
-from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, AskRelease, Intend, Release
+from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, AskRelease, Intend, Release, Spawn
 from sojourn.runtime.ports import Custodian, Intent
-from sojourn.runtime.records import Apart, Asked, Barred, Denial, Intended
+from sojourn.runtime.records import Apart, Asked, Barred, Denial, Intended, Spawned
 
 __all__ = [
     "DECLASSIFY",
@@ -29,7 +29,7 @@ DECLASSIFY: Final = "declassify"
 """The action that is asked for a step which takes labels off its result."""
 Gated: TypeAlias = Intend | Ask | Release | AskRelease
 """What is asked of the gate, or of people where the gate permits it only so."""
-OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Apart)
+OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Spawned, Apart)
 """What the agent's side may not write."""
 REASON_CHARS_MAX: Final = 16_384
 """Of why the gate denied an effect: all rules of both parties that decided, and the values that they saw."""
@@ -60,12 +60,12 @@ def asked(frame: Ask | AskRelease, petition: Petition, spelled: Any) -> Asked:
     )
 
 
-def action_of(frame: Gated) -> str:
+def action_of(frame: Gated | Spawn) -> str:
     """Return the action that policies are asked about."""
     return DECLASSIFY if isinstance(frame, Release | AskRelease) else frame.action
 
 
-def effect_of(frame: Gated) -> Effect:
+def effect_of(frame: Gated | Spawn) -> Effect:
     """Return the kind of effect that the action has."""
     return "none" if isinstance(frame, Release | AskRelease) else frame.effect
 
@@ -89,7 +89,7 @@ def intended(call: int, intent: Intent) -> Intended:
     )
 
 
-def denial_of(frame: Gated, denied: Denied, custodian: Custodian) -> Denial:
+def denial_of(frame: Gated | Spawn, denied: Denied, custodian: Custodian) -> Denial:
     """Return the record that the gate denied an action, and why."""
     record = custodian.record
     return Denial(

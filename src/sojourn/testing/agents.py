@@ -107,6 +107,22 @@ class LaunchedAgent:
         fence = f"term {record.custody.term}, binding {record.custody.binding}"
         return f"{self.status} in {self.zone.name} at {host}, version {record.version}, {fence}"
 
+    def children(self) -> "list[LaunchedAgent]":
+        """Return the agents that it spawned and that were born, as far as any honest anchor knows."""
+        heads: dict[bytes, Certified] = {}
+        for anchor in self._world.honest_anchors():
+            for _, row in anchor.disk.rows("dossier"):
+                head = decode(row, Dossier, what="dossier", limit=CAPSULE_BYTES_MAX).head
+                if head is None or not head.record.eligibility.ancestors:
+                    continue
+                record = head.record
+                known = heads.get(record.agent_id)
+                is_newer = known is None or record.version > known.record.version
+                if record.eligibility.ancestors[-1].agent == self.id and is_newer:
+                    heads[record.agent_id] = head
+        found = sorted(heads.values(), key=lambda head: head.record.agent_id)
+        return [LaunchedAgent(self._world, f"a child of {self.name}", head) for head in found]
+
     # --- what it did ----------------------------------------------------------------------------------
 
     def performed(self, step: str | None = None) -> list[Performed]:

@@ -17,10 +17,12 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Denied, Refused
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange, gossip
+from sojourn.core.protocol.custody import zones_in
 from sojourn.core.protocol.exchange import WorkItem
 from sojourn.core.protocol.messages import AskVisa, Declined, Need, Propose, Voted
 from sojourn.core.quorum.votes import Vote
 from sojourn.host.custody import AgentCustody
+from sojourn.host.past import manifests_of
 from sojourn.host.travel import Departure, admit
 from sojourn.runtime import clock
 from tests.samples import ISSUER, PERMIT_ALL, found, genesis
@@ -417,13 +419,14 @@ def test_section_11_a_host_that_strangers_fill_learns_the_zones_of_a_chain_all_t
                 monkeypatch.setattr(gossip, "PLACES_MAX", 1)
                 host.places = gossip.KnownPlaces("test", b.zone)
                 host.places.learn(gossip.News(manifests=(b.signed,)), clock.wall_ms())
-                custody, _ = await taken_up(host, head)
-                departure = Departure(host, custody, a.zone)
                 chapters = b.anchors[0].shelf.chapters(head.record.agent_id)
+                zones = zones_in(chapters)
                 await host.outlook.learn()
                 with pytest.raises(Refused, match="does not know a zone"):
-                    departure._manifests_of(chapters)
+                    manifests_of(host, zones)
                 await host.outlook.learn()
-                assert (a.signed, b.signed) == departure._manifests_of(chapters)
+                assert {a.zone, b.zone} == {
+                    signed.manifest.zone_id for signed in manifests_of(host, zones)
+                }
 
     asyncio.run(asyncio.wait_for(main(), 30))

@@ -9,6 +9,8 @@
     wall_ms      time during which the agent was active and bound to a host, and not suspended
     hops         departures: one for each
 
+What a child is given of any of them its parent has spent, by the SPAWN that made it.
+
 Any other name is the application's own: anchors know only that its spending does not fall, and stays within its
 limit. An agent without a budget of a name counts nothing by it.
 
@@ -61,7 +63,7 @@ _EXACT: Final = frozenset({CALLS, WALL_MS, HOPS})
 """Of them, those of which the record and the transition say all: a host may not even waste them."""
 _CLAIMING: Final = frozenset({TransitionKind.STEP, TransitionKind.INTEND})
 """Transitions whose author may say that more was spent."""
-_PAID: Final = _CLAIMING | {TransitionKind.ASK, TransitionKind.DEPART}
+_PAID: Final = _CLAIMING | {TransitionKind.ASK, TransitionKind.SPAWN, TransitionKind.DEPART}
 """Transitions that a budget may prevent. Orders, binds and what ends a journey never wait for one."""
 _NOTHING: Final[Mapping[str, int]] = {}
 
@@ -75,8 +77,9 @@ def charged(
 ) -> AgentRecord:
     """Return `new`, which follows `old` at `at_ms`, with all charged that it must spend.
 
-    `declared` is what an intent says it will spend (`cost_micros`, `tokens`). What `new` says that was spent beyond
-    `old` is kept where its author may say so. May pass a limit: `check_budgets` finds that.
+    `declared` is what an intent says it will spend (`cost_micros`, `tokens`), or what a child is given. What `new`
+    says that was spent beyond `old` is kept where its author may say so. May pass a limit: `check_budgets` finds
+    that.
     """
     before, after = old.eligibility, new.eligibility
     if not before.budgets or after.budgets.keys() != before.budgets.keys():
@@ -127,8 +130,10 @@ def check_follows(transition: Transition, old: AgentRecord, expected: AgentRecor
 def check_affordable(
     kind: TransitionKind, record: AgentRecord, declared: Mapping[str, int] = _NOTHING
 ) -> None:
-    """Raise `BudgetExhausted` if an intent or a departure would pass a limit: asked before anything is proposed."""
+    """Raise `BudgetExhausted` if it would pass a limit to act, spawn or depart: asked before anything is proposed."""
     due = {**declared, CALLS: 1} if kind is TransitionKind.INTEND else {HOPS: 1}
+    if kind is TransitionKind.SPAWN:
+        due = dict(declared)
     for name, amount in due.items():
         budget = record.eligibility.budgets.get(name)
         if budget is not None and amount > budget.left:
@@ -167,13 +172,17 @@ def _due(
     due: dict[str, int] = {}
     if kind is TransitionKind.INTEND:
         due = {**declared, CALLS: 1}
+    elif kind is TransitionKind.SPAWN:
+        due = dict(declared)
     elif kind is TransitionKind.DEPART:
         due = {HOPS: 1}
     elif kind is TransitionKind.STEP and STEPS in budgets and new.memory != old.memory:
         due = {STEPS: min(1, budgets[STEPS].left)}
     since = old.eligibility.uncharged_since_ms
     if WALL_MS in budgets and since is not None:
-        due[WALL_MS] = min(max(0, at_ms - since), budgets[WALL_MS].left)
+        to_give = due.get(WALL_MS, 0)
+        passed_ms = min(max(0, at_ms - since), max(0, budgets[WALL_MS].left - to_give))
+        due[WALL_MS] = to_give + passed_ms
     return due
 
 
@@ -192,7 +201,7 @@ def _uncharged_since(old: AgentRecord, new: AgentRecord, at_ms: int) -> int | No
     eligibility = new.eligibility
     is_counting = (
         eligibility.status is Status.ACTIVE
-        and not eligibility.is_suspended
+        and not eligibility.is_still
         and new.custody.host is not None
     )
     return max(at_ms, old.eligibility.uncharged_since_ms or 0) if is_counting else None

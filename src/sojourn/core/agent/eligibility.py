@@ -9,14 +9,16 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from sojourn.core.agent.governance import Matter
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import PETITIONS_MAX
+from sojourn.core.base.limits import CHILDREN_MAX, PETITIONS_MAX, SPAWN_DEPTH_MAX
 
 __all__ = [
     "ACTING",
     "ENDED",
     "RUNNING",
+    "Ancestor",
     "Budget",
     "Eligibility",
     "Pending",
@@ -73,13 +75,36 @@ class Pending(Value):
     expires_ms: Count
 
 
+class Ancestor(Value):
+    """An agent that this one descends from, and what officers ordered of it, as far as that was carried out here.
+
+    `outlives` says that this agent may go on when the ancestor has retired. `ordered_ms` is when the newest order of
+    each matter about the ancestor that was carried out here was issued (milliseconds since 1970); a matter of which
+    none was is left out.
+    """
+
+    agent: Digest
+    outlives: bool = False
+    ordered_ms: dict[Matter, Count] = {}
+    is_suspended: bool = False
+    is_quarantined: bool = False
+
+    def last_ordered_ms(self, matter: Matter) -> int:
+        """Return when the newest order of a matter that was carried out here was issued; 0 if none was."""
+        return self.ordered_ms.get(matter, 0)
+
+
+Ancestors = Annotated[tuple[Ancestor, ...], Meta(max_length=SPAWN_DEPTH_MAX)]
+
+
 class Eligibility(Value):
     """The field: status, wake triggers, budgets by name, the digest of the last decision, and pending petitions.
 
     Beside the status stands what officers ordered: a suspended agent takes no step; one in quarantine takes steps,
     and neither acts on anything nor goes anywhere. It goes on with its status when the order is lifted.
     `uncharged_since_ms` is from when on its time is to be charged to its budget `wall_ms`; None without such a
-    budget, or while its time does not count.
+    budget, or while its time does not count. `ancestors` are those it descends from, the first that was launched
+    and its own parent last; `children` is how many it has spawned.
     """
 
     status: Status
@@ -90,12 +115,24 @@ class Eligibility(Value):
     uncharged_since_ms: Count | None = None
     last_decision: Digest | None = None
     petitions: Annotated[tuple[Pending, ...], Meta(max_length=PETITIONS_MAX)] = ()
+    ancestors: Ancestors = ()
+    children: Annotated[int, Meta(ge=0, le=CHILDREN_MAX)] = 0
+
+    @property
+    def is_still(self) -> bool:
+        """Whether officers have suspended it, or an agent that it descends from."""
+        return self.is_suspended or any(each.is_suspended for each in self.ancestors)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether officers have put it in quarantine, or an agent that it descends from."""
+        return self.is_quarantined or any(each.is_quarantined for each in self.ancestors)
 
     @property
     def is_acting(self) -> bool:
         """Whether the bound host may take steps. One whose steps or time are used up may still lie down."""
         is_laid_down = self.is_exhausted and self.status is not Status.ACTIVE
-        return self.status in ACTING and not self.is_suspended and not is_laid_down
+        return self.status in ACTING and not self.is_still and not is_laid_down
 
     @property
     def is_exhausted(self) -> bool:
@@ -104,13 +141,13 @@ class Eligibility(Value):
 
     @property
     def is_held(self) -> bool:
-        """Whether officers have suspended it, or put it in quarantine."""
-        return self.is_suspended or self.is_quarantined
+        """Whether officers have suspended it or put it in quarantine, or an agent that it descends from."""
+        return self.is_still or self.is_alone
 
     def describe(self) -> str:
         """Return, for people, the status and what holds it up, such as `active, in quarantine`."""
-        suspended = ["suspended"] if self.is_suspended else []
-        quarantined = ["in quarantine"] if self.is_quarantined else []
+        suspended = _told("suspended", self.is_suspended, self.is_still)
+        quarantined = _told("in quarantine", self.is_quarantined, self.is_alone)
         used_up = [
             f"{name} used up"
             for name in RUNNING
@@ -128,6 +165,10 @@ def check_petitions(old: Sequence[Pending], new: Sequence[Pending], *, asks: boo
     if not is_next:
         problem = "to ask adds one petition, and nothing else adds any"
         raise Rejected(problem, reason="bad-change", where="eligibility.petitions")
+
+
+def _told(what: str, is_own: bool, is_any: bool) -> list[str]:
+    return [what] if is_own else [f"an ancestor {what}"] if is_any else []
 
 
 def check_budgets(

@@ -33,12 +33,17 @@ class CustodyLink(Value, tag_field="kind", tag="custody-link/1"):
 
 
 class Lineage(Value):
-    """The field: accumulator over versions 0..count-1, the newest custody link, the parent's slot."""
+    """The field: accumulator over versions 0..count-1, the newest custody link, the parent's slot.
+
+    `parentage` is the root of what proves, for a child, that the agent which spawned it was who it said: its chain of
+    custody (`core.protocol.kinship`). None for an agent that was launched.
+    """
 
     frontier: Frontier = ()
     count: Count = 0
     custody: Digest | None = None
     last_slot: Slot | None = None
+    parentage: Digest | None = None
 
     @property
     def root(self) -> bytes:
@@ -63,4 +68,5 @@ def extend(
         count=lineage.count + 1,
         custody=digest_of(link) if link is not None else lineage.custody,
         last_slot=slot,
+        parentage=lineage.parentage,
     )

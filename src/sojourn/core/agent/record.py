@@ -72,6 +72,11 @@ class AgentRecord(Value, dict=True, tag_field="kind", tag="agent-record/1"):
         """The agent's identifier: its genesis record's digest."""
         return self.agent if self.agent != ZERO else self.digest
 
+    @property
+    def proofs(self) -> tuple[bytes, ...]:
+        """The roots of what proves it beside its memory, and is stored wherever it is: of a child its parentage."""
+        return (self.lineage.parentage,) if self.lineage.parentage is not None else ()
+
     @cached_property
     def digest(self) -> bytes:
         """The digest of the canonical encoding: what the next version names as its parent."""

@@ -13,7 +13,21 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from sojourn.core.agent.eligibility import ACTING, ENDED, Status, check_budgets, check_petitions
+from sojourn.core.agent.ancestry import (
+    BINDING,
+    carried_out_about,
+    check_ancestors,
+    check_may_spawn,
+    ordered_about,
+)
+from sojourn.core.agent.eligibility import (
+    ACTING,
+    ENDED,
+    Ancestor,
+    Status,
+    check_budgets,
+    check_petitions,
+)
 from sojourn.core.agent.events import (
     check_events,
     check_named,
@@ -56,6 +70,7 @@ class TransitionKind(StrEnum):
     STEP = "step"
     INTEND = "intend"
     ASK = "ask"
+    SPAWN = "spawn"
     BIND = "bind"
     DEPART = "depart"
     ADMIT = "admit"
@@ -107,14 +122,18 @@ _CUSTODY = frozenset({"custody.zone", "custody.term", "custody.binding", "custod
 _ACTIVE = frozenset({Status.ACTIVE})
 _DEPARTED = frozenset({Status.DEPARTED})
 _ORDERED: Final = frozenset({"governance.ordered_ms"})
+_ABOUT: Final = frozenset({"eligibility.ancestors"})
+"""Changed where an order is about an agent that this one descends from."""
 _SUSPENSION: Final = Change(
-    fields=_ORDERED | {"eligibility.is_suspended"}, before=ACTING, after=ACTING
+    fields=_ORDERED | _ABOUT | {"eligibility.is_suspended"}, before=ACTING, after=ACTING
 )
 _QUARANTINE: Final = Change(
-    fields=_ORDERED | {"eligibility.is_quarantined"}, before=ACTING, after=ACTING
+    fields=_ORDERED | _ABOUT | {"eligibility.is_quarantined"}, before=ACTING, after=ACTING
 )
 _END: Final = Change(
-    fields=_ORDERED | {"eligibility.status", "eligibility.wake"}, before=ACTING, after=ENDED
+    fields=_ORDERED | _ABOUT | {"eligibility.status", "eligibility.wake"},
+    before=ACTING,
+    after=ENDED,
 )
 
 CHANGES: Final[dict[TransitionKind, Change]] = {
@@ -133,6 +152,9 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
         fields=frozenset({"memory.journal", "eligibility.petitions"}),
         before=_ACTIVE,
         after=_ACTIVE,
+    ),
+    TransitionKind.SPAWN: Change(
+        fields=_SPEND | {"memory.journal", "eligibility.children"}, before=_ACTIVE, after=_ACTIVE
     ),
     TransitionKind.BIND: Change(
         fields=frozenset({"custody.binding", "custody.host", "trust.events"}),
@@ -169,7 +191,9 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.GRANT: Change(fields=_ORDERED, before=ACTING, after=ACTING),
 }
 
-_REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.DEPART})
+_REACHING_OUT: Final = frozenset(
+    {TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.SPAWN, TransitionKind.DEPART}
+)
 _STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
 _ACTS: Final = {TransitionKind(act): act for act in Act}
 _COUNTERS: Final = frozenset({"eligibility.budgets", "eligibility.uncharged_since_ms"})
@@ -225,6 +249,8 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
         _check_carried_out(_ACTS[kind], old, new)
     if kind is TransitionKind.AMEND:
         _check_amended(old.governance, new.governance)
+    if kind is TransitionKind.SPAWN:
+        _check_spawned(old, new)
     _check_custody(kind, old, new)
 
 
@@ -238,6 +264,7 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
             raise _bad(f"no transition may change {name}", name)
     check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=True)
     _check_not_set_back(old.governance, new.governance)
+    check_ancestors(old.eligibility, new.eligibility)
     before, after = (each.governance.last_ordered_ms(Matter.EVENTS) for each in (old, new))
     counted = old.trust.events
     check_events(counted if after == before else forgiven(counted), new.trust.events)
@@ -269,34 +296,52 @@ def _check_amended(old: Governance, new: Governance) -> None:
         raise _bad("an amendment exchanges one document", "governance.documents")
 
 
+def _check_spawned(old: AgentRecord, new: AgentRecord) -> None:
+    """Check that a child was counted. Which it is, and what it was given, its genesis says."""
+    check_may_spawn(old)
+    if new.eligibility.children != old.eligibility.children + 1:
+        raise _bad("to spawn counts one child", "eligibility.children")
+
+
 def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:
     """Raise `Denied` if officers ordered what keeps this agent from a transition of `kind`."""
     eligibility = record.eligibility
-    is_still = kind in _STEPPING and eligibility.is_suspended
-    is_alone = kind in _REACHING_OUT and eligibility.is_quarantined
+    is_still = kind in _STEPPING and eligibility.is_still
+    is_alone = kind in _REACHING_OUT and eligibility.is_alone
     if is_still or is_alone:
-        ordered = "has been suspended" if is_still else "is in quarantine"
-        raise Denied(f"no {kind}: by order of its officers the agent {ordered}")
+        raise Denied(f"no {kind}: by order of its officers the agent is {eligibility.describe()}")
 
 
 def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
     """Check that an order was carried out, to the letter, and that it is newer than those before."""
     budgets, uncharged_since_ms = new.eligibility.budgets, new.eligibility.uncharged_since_ms
-    grants = raised(old.eligibility.budgets, budgets)
-    eligibility, trust = carried_out_on(act, old.eligibility, old.trust, grants)
+    about = ordered_about(old.eligibility, new.eligibility) if act in BINDING else None
+    if about is not None:
+        noted, trust = about[1], old.trust
+        issued_ms = noted.last_ordered_ms(MATTERS[act])
+        eligibility = carried_out_about(act, old.eligibility, noted.agent, issued_ms)
+    else:
+        grants = raised(old.eligibility.budgets, budgets)
+        eligibility, trust = carried_out_on(act, old.eligibility, old.trust, grants)
     eligibility = msgspec.structs.replace(
         eligibility, budgets=budgets, uncharged_since_ms=uncharged_since_ms
     )
     if (new.eligibility, new.trust) != (eligibility, trust):
         raise _bad(f"to {act} an agent changes something else", "eligibility")
     matter, before, after = MATTERS[act], old.governance, new.governance
+    if about is not None:
+        if after.ordered_ms != before.ordered_ms:
+            problem = "an order about an ancestor is none about the agent"
+            raise _bad(problem, "governance.ordered_ms")
+        _check_ordered_since(matter, *about, may_be_same=False)
+        return
     _check_ordered_since(matter, before, after, may_be_same=False)
     if after.ordered_ms != before.ordered(matter, after.last_ordered_ms(matter)).ordered_ms:
         raise _bad(f"an order to {act} is about {matter} alone", "governance.ordered_ms")
 
 
 def _check_ordered_since(
-    matter: Matter, old: Governance, new: Governance, *, may_be_same: bool
+    matter: Matter, old: Governance | Ancestor, new: Governance | Ancestor, *, may_be_same: bool
 ) -> None:
     before, after = old.last_ordered_ms(matter), new.last_ordered_ms(matter)
     if after < before or (after == before and not may_be_same):
@@ -417,7 +462,9 @@ def check_genesis(record: AgentRecord) -> None:
     )
     if found != expected or record.migration is not None:
         raise _bad("a genesis has no agent, version, term, binding, host or migration", "record")
-    if record.lineage != Lineage():
+    is_child = bool(record.eligibility.ancestors)
+    parentage = record.lineage.parentage
+    if record.lineage != Lineage(parentage=parentage) or (parentage is not None) != is_child:
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
@@ -430,17 +477,21 @@ def check_genesis(record: AgentRecord) -> None:
             "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
         )
         raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
-    _check_nothing_counted(record)
+    _check_nothing_counted(record, is_child=is_child)
     if record.eligibility.last_decision is not None or record.eligibility.petitions:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
     if record.governance.ordered_ms or record.eligibility.is_held:
         raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")
-    if record.governance.cooling:
+    if record.governance.cooling and not is_child:
         raise _bad("nothing came before a genesis that could cool", "governance.cooling")
 
 
-def _check_nothing_counted(genesis: AgentRecord) -> None:
-    if any(budget.spent for budget in genesis.eligibility.budgets.values()) or genesis.trust.events:
+def _check_nothing_counted(genesis: AgentRecord, *, is_child: bool) -> None:
+    """Check that a genesis begins with nothing; a child knows what its parent has counted against zones."""
+    has_counted = bool(genesis.trust.events) and not is_child
+    if any(budget.spent for budget in genesis.eligibility.budgets.values()) or has_counted:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
+    if genesis.eligibility.children:
+        raise _bad("a genesis has no children", "eligibility.children")
     if genesis.eligibility.uncharged_since_ms is not None:
         raise _bad("no time of a genesis counts", "eligibility.uncharged_since_ms")

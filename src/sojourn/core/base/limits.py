@@ -129,6 +129,10 @@ with what it has stored as decided."""
 WITNESSED_CERTIFICATES_MAX: Final = 16
 """Certificates of one slot that are remembered, and for each anchor so many single votes: an honest slot has two."""
 ATTACHMENTS_MAX: Final = 64
+SPAWN_DEPTH_MAX: Final = 8
+"""Ancestors of one agent: the chain of custody of each is proved at every border that it crosses."""
+CHILDREN_MAX: Final = 1024
+"""Children that one agent ever has: with the depth, and what budgets hold, that bounds its descendants."""
 ROUNDS_MAX: Final = 2**31
 APPLICATIONS_MAX: Final = 4096
 """Applications for entry that an anchor keeps: some 20 KB each, and anybody can have zones and agents to apply."""

@@ -52,11 +52,12 @@ class _Entity(Value, dict=True):
 
 
 class AgentEntity(_Entity):
-    """The agent that asks. `id` is the text of its identifier."""
+    """The agent that asks. `id` is the text of its identifier, `depth` how many ancestors it has."""
 
     issuer: str
     code: str
     realm: Name
+    depth: Count = 0
 
 
 class ZoneEntity(_Entity):
@@ -94,6 +95,7 @@ class RequestContext(Value):
     own_process: bool = False
     confined: bool = False
     counterpart: str | None = None
+    outlives: bool = False
 
     def __post_init__(self) -> None:
         """Sort the sets."""

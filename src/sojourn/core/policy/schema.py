@@ -59,6 +59,7 @@ entity Agent = {
                    //   officers' keys and thresholds. What it calls itself is not told
   code: String,    // the digest of the code it runs, as text
   realm: String,   // the network it belongs to, such as "production" or "test"
+  depth: Long,     // how many ancestors it has: 0 for one that was launched, 1 for its children
 };
 
 // A trust zone, as its signed manifest describes it. Its id is the text of its identifier.
@@ -96,6 +97,7 @@ type Circumstances = {
                                    //   programs, other processes and new privileges
   counterpart?: String,            // the other party: the agent written to or spawned, the receiver
                                    //   of an effect; absent if there is none
+  outlives: Bool,                  // for "spawn": the child may go on when its parent has retired
   origin?: Zone,                   // for "travel": the zone it would leave
 };
 """

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from sojourn.core.agent.ancestry import carried_out_about
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.events import Events, with_broken_lease, with_liars, with_refusal
 from sojourn.core.agent.governance import Document
@@ -110,7 +111,13 @@ def returned(gone: AgentRecord, slot: Slot) -> AgentRecord:
 
 
 def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
-    """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status."""
+    """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status.
+
+    The order is about the agent, or about one that it descends from.
+    """
+    if order.agent != parent.agent_id:
+        about = carried_out_about(order.act, parent.eligibility, order.agent, order.issued_ms)
+        return child(parent, slot, eligibility=about)
     governance = parent.governance.ordered(order.matter, order.issued_ms)
     eligibility, trust = carried_out_on(order.act, parent.eligibility, parent.trust, order.grants)
     return child(parent, slot, governance=governance, eligibility=eligibility, trust=trust)

@@ -24,13 +24,13 @@ from sojourn.core.protocol.chains import check_onward
 from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
-    check_governance,
     check_head,
     proving,
 )
 from sojourn.core.protocol.dossier import Arrival, CastVote, Dossier, OpenSlot, Ruling, View
 from sojourn.core.protocol.freshness import check_current
-from sojourn.core.protocol.governed import documents_of, governing
+from sojourn.core.protocol.governed import documents_of, governing, kin_of
+from sojourn.core.protocol.kinship import check_family
 from sojourn.core.protocol.messages import (
     Applied,
     Arrive,
@@ -351,7 +351,7 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     """Check that this zone and the agent's own policies permit the entry, and that the host has room."""
     record = ask.head.record
     ruling = governing(record, view.now_ms, view)
-    _check_whose(ask, view)
+    _check_whose(ask, manifests, view)
     context = permission.travel_context(record, view.manifest)
     here, origin = view.manifest, manifests[record.custody.zone]
     check_fresh(origin, view)
@@ -370,14 +370,17 @@ def _check_welcome(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: 
     view.promises.check_slots(ask.terms, envelope.offer.slots, view.boot_ms)
 
 
-def _check_whose(ask: AskVisa, view: View) -> None:
+def _check_whose(ask: AskVisa, manifests: Mapping[bytes, ZoneManifest], view: View) -> None:
     """Check that the documents are its issuer's: whose agent it is, and what rules it, no zone can say (§8)."""
     first, last = chapter_of(ask, 0, view), chapter_of(ask, len(ask.chapters) - 1, view)
     record = ask.head.record
     if ask.documents != proving(first, last, record):
         problem = "it names other documents than those that prove its policies"
         raise Rejected(problem, reason="wrong-documents", where="documents")
-    check_governance(first, last, record, lambda named: documents_of([named], view)[0])
+    if lacking := view.lacking(record.proofs):
+        raise Missing("blocks", tuple(lacking))
+    kin = kin_of(view, manifests)
+    check_family(first, last, record, lambda named: documents_of([named], view)[0], kin)
 
 
 def _arrive(dossier: Dossier, arrive: Arrive, sender: bytes, view: View) -> Ruling:

@@ -23,15 +23,16 @@ from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
     check_chain,
-    check_governance,
     check_head,
     check_refusal,
 )
 from sojourn.core.protocol.decided import order_behind
 from sojourn.core.protocol.dossier import Dossier, Ruling, View
-from sojourn.core.protocol.governed import documents_of
+from sojourn.core.protocol.governed import documents_of, kin_of
+from sojourn.core.protocol.kinship import check_family
 from sojourn.core.protocol.messages import Applied, Proposal
 from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.spawning import check_named
 from sojourn.core.protocol.validate import chain_manifests, chapter_of, warrant_of
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
@@ -98,7 +99,13 @@ def _moved(
         past = _past(dossier, done, shown, view)
         before = past[-1] if past else dossier.chapter
         succession = before.succession if before else ()
-        opened = Chapter(opened=done, refusal=refusal, warrant=warrant, succession=succession)
+        opened = Chapter(
+            opened=done,
+            refusal=refusal,
+            warrant=warrant,
+            succession=succession,
+            spawned=_spawned(done, shown, view),
+        )
         proved = _is_next(dossier, opened, past)
         return msgspec.structs.replace(after, chapter=opened, proved=proved), (*past, opened)
     if after.chapter is not None and _is_amended(dossier, done):
@@ -127,7 +134,7 @@ def _is_next(dossier: Dossier, opened: Chapter, past: Sequence[Chapter]) -> bool
     done, head = opened.opened, dossier.head
     match done.transition.kind:
         case TransitionKind.GENESIS:
-            return opened.warrant is not None
+            return opened.warrant is not None or opened.spawned is not None
         case TransitionKind.ADMIT:
             return len(past) > 0
         case _:
@@ -249,6 +256,15 @@ def _warrant(done: Certified, shown: Sequence[Proposal]) -> Warrant | None:
     return None
 
 
+def _spawned(done: Certified, shown: Sequence[Proposal], view: View) -> Certified | None:
+    if not done.record.eligibility.ancestors or done.transition.kind is not TransitionKind.GENESIS:
+        return None
+    for spawned in (proposal.evidence.spawned for proposal in shown):
+        if spawned is not None and _holds(lambda: check_named(done.record, spawned, view)):  # noqa: B023
+            return spawned
+    return None
+
+
 # --- decisions that were missed -----------------------------------------------------------------------
 
 
@@ -282,7 +298,10 @@ def caught_up(
     chain = [each for each in chapters if each.opened.certificate.slot.term <= term]
     check_chain(dossier.agent, chain, view.manifests)
     check_head(chain[-1], head, view.manifests)
-    check_governance(chain[0], chain[-1], head.record, lambda named: documents_of([named], view)[0])
+    kin = kin_of(view, view.manifests)
+    check_family(
+        chain[0], chain[-1], head.record, lambda named: documents_of([named], view)[0], kin
+    )
     closed = head if head.transition.kind is TransitionKind.DEPART else None
     last = msgspec.structs.replace(chain[-1], closed=closed)
     after = msgspec.structs.replace(after, chapter=last, proved=True)

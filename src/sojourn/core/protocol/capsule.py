@@ -33,11 +33,12 @@ from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
     check_chain,
-    check_governance,
     check_head,
     proving,
     zones_in,
 )
+from sojourn.core.protocol.kin_blocks import KinBlocks
+from sojourn.core.protocol.kinship import Parent, check_family
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 
 __all__ = [
@@ -87,12 +88,14 @@ class VerifiedCapsule:
     """What a capsule proves. `blocks` and `size` count its blocks and the bytes in them, the root aside.
 
     `documents` are those that rule, in order; `policies` all that it holds, by digest, cooling and earlier ones too.
+    `parents` are its ancestors when they spawned, its own parent first.
     """
 
     capsule: Capsule
     manifests: Mapping[bytes, ZoneManifest]
     documents: tuple[Document, ...]
     policies: Mapping[bytes, Document]
+    parents: tuple[Parent, ...]
     left_behind: tuple[str, ...]
     blocks: int
     size: int
@@ -144,14 +147,16 @@ def make_capsule(
     *,
     history: Sequence[Certified] = (),
     orders: Sequence[SignedOrder] = (),
+    kin: KinBlocks | None = None,
 ) -> Capsule:
     """Return the root block of a capsule, checked as `load_capsule` will.
 
-    Of `manifests` those are taken that the evidence needs; `documents` are those that `policy_names` returns. Raises
-    `Rejected` if it does not hold.
+    Of `manifests` those are taken that the evidence needs; `documents` are those that `policy_names` returns. For a
+    child, `kin` holds what proves its ancestors. Raises `Rejected` if it does not hold.
     """
     by_zone = {signed.manifest.zone_id: signed for signed in manifests}
-    named = _zones_named(chapters, head)
+    kin = KinBlocks(head.record) if kin is None else kin
+    named = _zones_named(chapters, head) | kin.zones(chapters[0])
     capsule = Capsule(
         agent=head.record.agent_id,
         chapters=tuple(chapters),
@@ -160,8 +165,8 @@ def make_capsule(
         history=tuple(history),
         orders=tuple(orders),
     )
-    _check_evidence(capsule)
-    _check_by_documents(capsule, {digest_of(item): item for item in documents})
+    known = _check_evidence(capsule)
+    _check_by_documents(capsule, {digest_of(item): item for item in documents}, known, kin)
     return capsule
 
 
@@ -188,7 +193,8 @@ def block_names(capsule: Capsule) -> list[bytes]:
     """Return the digests at the top of what a capsule holds: documents, code, memory that travels."""
     record = capsule.head.record
     memory = travelling_roots(record.memory, record.custody.zone)
-    return [*policy_names(capsule.chapters, record), record.capabilities.code, *memory]
+    code = record.capabilities.code
+    return [*policy_names(capsule.chapters, record), code, *record.proofs, *memory]
 
 
 def load_capsule(source: ByteSource, places: Places | None = None) -> VerifiedCapsule:
@@ -225,6 +231,7 @@ def _read_blocks(
     closure = Closure(block_names(capsule))
     policies = frozenset(policy_names(capsule.chapters, record))
     documents: dict[bytes, Document] = {}
+    kin = KinBlocks(record)
     blocks = size = 0
     while (expected := closure.next) is not None:
         section = reader.next_section(BLOCK_BYTES_MAX)
@@ -235,35 +242,48 @@ def _read_blocks(
         places[expected] = (reader.offset - len(section.data), len(section.data))
         if expected in policies:
             documents[expected] = _document(section)
+        kin.take(expected, section.data)
         closure.take(section.data)
         blocks, size = blocks + 1, size + len(section.data)
     if (extra := reader.next_section(BLOCK_BYTES_MAX)) is not None:
         problem = f"block {cid_text(extra.named)} follows where all that the record needs has come"
         raise Rejected(problem, reason="extra", where=f"capsule, byte {extra.offset}")
-    _check_by_documents(capsule, documents)
+    _check_by_documents(capsule, documents, manifests, kin)
     ruling = tuple(documents[named] for named in record.governance.documents)
     return VerifiedCapsule(
         capsule=capsule,
         manifests=manifests,
         documents=ruling,
-        policies=documents,
+        policies={**kin.documents, **documents},
+        parents=tuple(kin.parents(capsule.chapters[0])),
         left_behind=_left_behind(record),
         blocks=blocks,
         size=size,
     )
 
 
-def _check_by_documents(capsule: Capsule, documents: Mapping[bytes, Document]) -> None:
-    """Check what officers sealed: the genesis, the documents up to those that rule, and orders carried out."""
+def _check_by_documents(
+    capsule: Capsule,
+    documents: Mapping[bytes, Document],
+    manifests: Mapping[bytes, ZoneManifest],
+    kin: KinBlocks,
+) -> None:
+    """Check what officers sealed: the genesis, the documents up to those that rule, and orders carried out.
+
+    Of a child, its ancestors' instead of its genesis; and that no manifest is there that nothing names.
+    """
+    held = {**kin.documents, **documents}
+    _check_no_more(capsule, kin)
 
     def find(named: bytes) -> Document:
         try:
-            return documents[named]
+            return held[named]
         except KeyError:
             problem = f"document {cid_text(named)} is missing"
             raise Rejected(problem, reason="wrong-documents", where="documents") from None
 
-    check_governance(capsule.chapters[0], capsule.chapters[-1], capsule.head.record, find)
+    first, last = capsule.chapters[0], capsule.chapters[-1]
+    check_family(first, last, capsule.head.record, find, kin.among(manifests))
     decided.check_orders(capsule.orders, capsule.decided, documents)
 
 
@@ -314,13 +334,21 @@ def _check_manifests(capsule: Capsule) -> dict[bytes, ZoneManifest]:
             raise Rejected("manifests out of order", reason="wrong-order", where=where)
         found[manifest.zone_id] = manifest
     named = _zones_named(capsule.chapters, capsule.head)
-    if extra := found.keys() - named:
-        problem = f"the manifest of {found[min(extra)].name}, which nothing here names"
-        raise Rejected(problem, reason="extra", where="manifests")
     if lacking := named - found.keys():
         problem = f"the manifest of zone {cid_text(min(lacking))} is missing"
         raise Rejected(problem, reason="unknown-zone", where="manifests")
+    if not capsule.head.record.eligibility.ancestors:
+        _check_no_more(capsule, KinBlocks(capsule.head.record))
     return found
+
+
+def _check_no_more(capsule: Capsule, kin: KinBlocks) -> None:
+    """Check that each manifest is of a zone that the evidence names, that about a child's ancestors as well."""
+    named = _zones_named(capsule.chapters, capsule.head) | kin.zones(capsule.chapters[0])
+    found = {signed.manifest.zone_id: signed.manifest for signed in capsule.manifests}
+    if extra := found.keys() - named:
+        problem = f"the manifest of {found[min(extra)].name}, which nothing here names"
+        raise Rejected(problem, reason="extra", where="manifests")
 
 
 def _zones_named(chapters: Sequence[Chapter], head: Certified) -> set[bytes]:

@@ -3,7 +3,9 @@
 Each raises what `check_proposal` says. `bearing` makes what is checked here.
 """
 
+from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.budgets import check_follows
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role, check_seal
 from sojourn.core.protocol.accusation import after_accusation
@@ -14,34 +16,42 @@ from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.messages import Proposal
 
-__all__ = ["check_accused", "check_amended", "check_ordered"]
+__all__ = ["check_accused", "check_amended", "check_bearer", "check_ordered"]
 
 
 def check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
-    """Check that officers ordered it. Their order counts also where the window of their document is over."""
+    """Check that officers ordered it, of the agent or of an ancestor.
+
+    Their order counts also where the window of their document is over.
+    """
     signed, transition = proposal.evidence.order, proposal.transition
-    named = (parent.record.agent_id, transition.kind.value)
-    if signed is None or (signed.order.agent, signed.order.act.value) != named:
-        problem = f"it shows no order to {transition.kind} this agent"
-        raise Rejected(problem, reason="no-order", where="evidence.order")
+    if signed is None or signed.order.act.value != transition.kind.value:
+        raise _unordered(transition.kind)
+    ordered_ms = ordered_ms_of(parent.record, signed.order.agent, signed.order.matter)
+    if ordered_ms is None:
+        raise _unordered(transition.kind)
     officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
-    ordered_ms = parent.record.governance.last_ordered_ms(signed.order.matter)
     signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
     check_follows(
         proposal.transition,
         parent.record,
         ordered(parent.record, parent.certificate.slot, signed.order),
     )
-    _check_bearer(proposal)
+    check_bearer(proposal)
+
+
+def _unordered(kind: TransitionKind) -> Rejected:
+    problem = f"it shows no order to {kind} this agent, or one that it descends from"
+    return Rejected(problem, reason="no-order", where="evidence.order")
 
 
 def check_amended(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     """Check that officers sealed what is to rule. It counts also where the window of what rules is over."""
     check_amendment(dossier, proposal, parent, view)
-    _check_bearer(proposal)
+    check_bearer(proposal)
 
 
-def _check_bearer(proposal: Proposal) -> None:
+def check_bearer(proposal: Proposal) -> None:
     """Check that whoever carries what proves itself sealed the transition: it may be anybody."""
     transition = proposal.transition
     if len(proposal.seals) != 1 or proposal.seals[0].signer != transition.author:
@@ -60,5 +70,5 @@ def check_accused(dossier: Dossier, proposal: Proposal, parent: Certified, view:
         parent.record,
         after_accusation(parent.record, parent.certificate.slot, accusation),
     )
-    _check_bearer(proposal)
+    check_bearer(proposal)
     accusation.check(parent.record, transition.at_ms, where="evidence.accusation")

@@ -96,8 +96,8 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
 class Chapter(Value, tag_field="kind", tag="chapter/1"):
     """One term of custody: how it was opened; how it was closed, if it was; what else led to it.
 
-    A return leans on a refusal, a genesis on its officers' seals. `succession` holds the officers' seals of all
-    documents that came after those of the genesis, in this term or before.
+    A return leans on a refusal, a genesis on its officers' seals, or on the SPAWN that names it. `succession` holds
+    the officers' seals of all documents that came after those of the genesis, in this term or before.
     """
 
     opened: Certified
@@ -105,6 +105,7 @@ class Chapter(Value, tag_field="kind", tag="chapter/1"):
     refusal: Certified | None = None
     warrant: Warrant | None = None
     succession: Succession = ()
+    spawned: Certified | None = None
 
 
 def check_chain(
@@ -145,7 +146,8 @@ def check_chapters(
 
 def zones_in(chapters: Sequence[Chapter]) -> set[bytes]:
     """Return the zones that decided what stands in chapters."""
-    decided = [each for c in chapters for each in (c.opened, c.closed, c.refusal) if each]
+    shown = ((c.opened, c.closed, c.refusal, c.spawned) for c in chapters)
+    decided = [each for part in shown for each in part if each]
     return {each.certificate.slot.group for each in decided}
 
 
@@ -208,12 +210,14 @@ def check_governance(first: Chapter, last: Chapter, record: AgentRecord, find: F
     """Raise `Rejected` unless the documents of `record` are its issuer's, whatever the zones say (protocol §8).
 
     `first` opened the agent's life and `last` the term of `record`. What the genesis names was sealed by its
-    officers, as was the genesis; every document since by who were officers, or root, before it. None is older than
-    the one with which the term began: a zone may leave out what it likes to, and go back behind nothing that came to
-    it. Raises what `find` raises, which returns a document by its digest.
+    officers, as was the genesis; a child's is what ruled its parent, and proved with that (`check_family`). Every
+    document since was sealed by who were officers, or root, before it. None is older than the one with which the term
+    began: a zone may leave out what it likes to, and go back behind nothing that came to it. Raises what `find`
+    raises, which returns a document by its digest.
     """
     born = first.opened.record.governance.documents
-    check_warrant(first, tuple(map(find, born)))
+    if not first.opened.record.eligibility.ancestors:
+        check_warrant(first, tuple(map(find, born)))
     where = "chapters[-1].succession"
     check_succession(born, last.succession, record.governance, find, where=where)
     entered = last.opened.record.governance.documents
@@ -235,9 +239,15 @@ def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], wh
     if chapter.refusal is not None and chapter.opened.transition.kind is not TransitionKind.RETURN:
         problem = "only a return leans on a refusal"
         raise Rejected(problem, reason="extra", where=f"{where}.refusal")
-    if chapter.warrant is not None and chapter.opened.transition.kind is not TransitionKind.GENESIS:
+    is_genesis = chapter.opened.transition.kind is TransitionKind.GENESIS
+    if chapter.warrant is not None and not is_genesis:
         problem = "only a genesis leans on a warrant"
         raise Rejected(problem, reason="extra", where=f"{where}.warrant")
+    if chapter.spawned is not None:
+        if not is_genesis:
+            problem = "only a genesis leans on a SPAWN"
+            raise Rejected(problem, reason="extra", where=f"{where}.spawned")
+        chapter.spawned.check(manifests, where=f"{where}.spawned")
 
 
 def _check_first(agent: bytes, opened: Certified, where: str) -> None:

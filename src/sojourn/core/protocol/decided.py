@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
+from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import SignedOrder
@@ -97,11 +98,13 @@ def _check_succession(shown: Sequence[Certified], ends: set[int]) -> None:
 
 
 def is_behind(signed: SignedOrder, done: Certified) -> bool:
-    """Tell whether it is this order that a decided transition carried out: of the agent, the act and the time."""
-    order, record = signed.order, done.record
-    named = (order.agent, order.act.value, order.issued_ms)
-    ordered_ms = record.governance.last_ordered_ms(order.matter)
-    return named == (record.agent_id, done.transition.kind.value, ordered_ms)
+    """Tell whether it is this order that a decided transition carried out: of whom, the act and the time.
+
+    It may have been about an agent that this one descends from.
+    """
+    order = signed.order
+    ordered_ms = ordered_ms_of(done.record, order.agent, order.matter)
+    return (order.act.value, order.issued_ms) == (done.transition.kind.value, ordered_ms)
 
 
 def order_behind(

@@ -19,6 +19,7 @@ from sojourn.core.protocol.chains import ChainMemo
 from sojourn.core.protocol.custody import Certified, Chapter, zones_in
 from sojourn.core.protocol.edicts import KnownEdicts
 from sojourn.core.protocol.messages import Arrive, AskVisa, Proposal, Reply
+from sojourn.core.protocol.parentage import Parentage
 from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.rates import RateBook
@@ -131,9 +132,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What an anchor knows beside the dossier at the moment of a ruling.
 
     `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
-    blocks are not stored here with all they link to; `documents` and `chapters` find policy documents and
-    chapters of custody among the blocks, and raise `Rejected` for a block that is none. `chains` remembers which
-    chains of chapters were checked. `edicts` are what officers published, `proofs` are of anchors that lied.
+    blocks are not stored here with all they link to; `documents`, `chapters` and `parentages` find policy documents,
+    chapters of custody and what proves a parent among the blocks, and raise `Rejected` for a block that is none.
+    `chains` remembers which chains of chapters were checked. `edicts` are what officers published, `proofs` are of
+    anchors that lied.
     """
 
     manifest: ZoneManifest
@@ -153,6 +155,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     boot_ms: int
     boot: bytes
     edicts: KnownEdicts
+    parentages: Mapping[bytes, Parentage]
     proofs: KnownProofs | None = None
 
     @property

@@ -11,7 +11,7 @@ What an order proves depends on who looks: only the documents of the agent's rec
     proved    so they did by the documents of an agent that was here: it takes a stranger's place
     strange   nothing is known of the agent, or its officers may have changed since: each teller has a share
     false     the agent is here, and its officers did not seal it: passed over. Whoever told of it could not know
-    over      an order of its matter issued since was carried out, or the agent has ended
+    over      an order of its matter issued since was carried out, or the agent has ended; and it binds no child
 
 Whatever it is, its seals must be those of the keys that they name: what is not is rejected on sight.
 
@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from sojourn.core.agent.ancestry import BINDING, carried_out_about, ordered_ms_of
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.agent.governance import Document, Matter, Officers
-from sojourn.core.agent.orders import SignedOrder, carried_out_on
+from sojourn.core.agent.orders import Order, SignedOrder, carried_out_on
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
@@ -77,14 +78,23 @@ def standing_of(
     documents: Mapping[bytes, Document],
     zone: bytes,
 ) -> Standing:
-    """Return what an order is worth in a zone whose newest record of the agent is `record`."""
+    """Return what an order is worth in a zone whose newest record of the agent is `record`.
+
+    Or, where the agent never was, of one that descends from it: both have the same officers. What was carried out on
+    an agent that has children is kept, for it binds them wherever they are.
+    """
     if record is None:
         return Standing.STRANGE
+    if record.agent_id != signed.order.agent:
+        is_proved = _is_sealed(signed, record, documents)
+        return Standing.PROVED if is_proved else Standing.STRANGE
     is_here = record.custody.zone == zone and record.eligibility.status is not Status.DEPARTED
     ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
     is_late = signed.order.issued_ms <= ordered_ms
     if is_late or record.eligibility.status in ENDED:
-        return Standing.OVER
+        is_binding = signed.order.act in BINDING and record.eligibility.children > 0
+        is_kept = is_binding and _is_sealed(signed, record, documents)
+        return Standing.PROVED if is_kept else Standing.OVER
     officers = _officers(record, documents)
     if officers is None:
         return Standing.STRANGE
@@ -93,6 +103,28 @@ def standing_of(
     except Rejected:
         return Standing.FALSE if is_here else Standing.STRANGE
     return Standing.HERE if is_here else Standing.PROVED
+
+
+def _is_sealed(
+    signed: SignedOrder, record: AgentRecord, documents: Mapping[bytes, Document]
+) -> bool:
+    """Tell whether enough officers of an agent's first document, which is stored here, sealed an order."""
+    officers = _officers(record, documents)
+    if officers is None:
+        return False
+    try:
+        signed.check_officers(officers)
+    except Rejected:
+        return False
+    return True
+
+
+def _check_due(order: Order, record: AgentRecord) -> None:
+    """Raise `Rejected` if an order changes nothing: of the agent, or of one that descends from whom it is about."""
+    if order.agent == record.agent_id:
+        carried_out_on(order.act, record.eligibility, record.trust, order.grants)
+    else:
+        carried_out_about(order.act, record.eligibility, order.agent, order.issued_ms)
 
 
 def _officers(record: AgentRecord, documents: Mapping[bytes, Document]) -> Officers | None:
@@ -139,19 +171,20 @@ class KnownEdicts:
     ) -> SignedOrder | None:
         """Return the order that is to be carried out on an agent next, if any: just what its zone would vote for.
 
-        It is the oldest that holds and changes something: a later one of its matter would void it.
+        It is the oldest that holds and changes something: a later one of its matter would void it. An order about an
+        agent that it descends from is carried out on it as well (protocol §8.13).
         """
-        is_known = record.agent_id in self._about
-        officers = _officers(record, documents) if is_known else None
+        family = (*(each.agent for each in record.eligibility.ancestors), record.agent_id)
+        known = [each for each in family if each in self._about]
+        officers = _officers(record, documents) if known else None
         if officers is None:
             return None
-        for signed in self.about(record.agent_id):
+        about = [named for each in known for named in self._about[each]]
+        for signed in (self._orders[named] for named in sorted(about, key=self._age)):
             try:
-                ordered_ms = record.governance.last_ordered_ms(signed.order.matter)
+                ordered_ms = ordered_ms_of(record, signed.order.agent, signed.order.matter) or 0
                 signed.check(officers, ordered_ms=ordered_ms, at_ms=at_ms)
-                carried_out_on(
-                    signed.order.act, record.eligibility, record.trust, signed.order.grants
-                )
+                _check_due(signed.order, record)
             except Rejected:
                 continue
             return signed

@@ -31,6 +31,7 @@ _BOUNDED: Final = frozenset(
         TransitionKind.STEP,
         TransitionKind.INTEND,
         TransitionKind.ASK,
+        TransitionKind.SPAWN,
         TransitionKind.DEPART,
         TransitionKind.ADMIT,
     }

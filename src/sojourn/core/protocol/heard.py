@@ -20,6 +20,7 @@ _HELD_UP: Final = (
     TransitionKind.STEP,
     TransitionKind.INTEND,
     TransitionKind.ASK,
+    TransitionKind.SPAWN,
     TransitionKind.DEPART,
 )
 """What the agent does: it waits for what its officers published. Its custody, and how it ends, do not."""

@@ -8,11 +8,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from sojourn.core.agent.ancestry import given
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
-from sojourn.core.agent.transition import Transition
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
@@ -96,7 +98,10 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
 
 
 class Evidence(Value):
-    """Attachments that prove themselves. Nothing in here is part of the value that is voted on."""
+    """Attachments that prove themselves. Nothing in here is part of the value that is voted on.
+
+    `child` is the genesis that a SPAWN names, `spawned` the certified SPAWN that names a genesis.
+    """
 
     departure: Certified | None = None
     refusal: Certified | None = None
@@ -107,6 +112,8 @@ class Evidence(Value):
     petition: Petition | None = None
     approvals: Annotated[tuple[SignedApproval, ...], Meta(max_length=APPROVALS_MAX)] = ()
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
+    child: AgentRecord | None = None
+    spawned: Certified | None = None
 
 
 class Proposal(Value, tag_field="kind", tag="proposal/1"):
@@ -118,8 +125,14 @@ class Proposal(Value, tag_field="kind", tag="proposal/1"):
 
     @property
     def declared(self) -> dict[str, int]:
-        """What the intent that is recorded is to cost, by budget; nothing if another is shown, or none."""
+        """What it gives the child that it names, or the intent that is recorded is to cost, by budget.
+
+        Nothing if another is shown, or none.
+        """
         intent, recorded = self.evidence.intent, self.transition.record.eligibility.last_decision
+        child = self.evidence.child
+        if self.transition.kind is TransitionKind.SPAWN:
+            return given(child) if child is not None and child.digest == recorded else {}
         is_recorded = intent is not None and digest_of(intent) == recorded
         return intent.declared if intent is not None and is_recorded else {}
 

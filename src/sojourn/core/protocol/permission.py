@@ -81,13 +81,14 @@ def zone_policy(manifest: ZoneManifest) -> PreparedPolicy:
 
 
 @lru_cache(maxsize=_AGENTS_REMEMBERED)
-def _agent_entity(agent: bytes, issuer: bytes, code: bytes, realm: str) -> AgentEntity:
+def _agent_entity(agent: bytes, issuer: bytes, code: bytes, realm: str, depth: int) -> AgentEntity:
     """Return an agent as policies see it. Rendering three identifiers takes longer than all else of the gate."""
     return AgentEntity(
         id=cid_text(agent),
         issuer=cid_text(issuer),
         code=cid_text(code),
         realm=realm,
+        depth=depth,
     )
 
 
@@ -173,7 +174,9 @@ def ask(
     )
     code, issuer = record.capabilities.code, record.governance.issuer
     request = PolicyRequest(
-        agent=_agent_entity(record.agent_id, issuer, code, record.realm),
+        agent=_agent_entity(
+            record.agent_id, issuer, code, record.realm, len(record.eligibility.ancestors)
+        ),
         action=action,
         zone=entity_of(place),
         origin=entity_of(origin) if origin else None,

@@ -23,6 +23,7 @@ _BY_BOUND_HOST: Final = (
     TransitionKind.STEP,
     TransitionKind.INTEND,
     TransitionKind.ASK,
+    TransitionKind.SPAWN,
     TransitionKind.DEPART,
 )
 _TO_NEXT_HOST: Final = (TransitionKind.GENESIS, TransitionKind.BIND, TransitionKind.ADMIT)

@@ -35,7 +35,12 @@ from sojourn.core.protocol.asking import (
     check_asked,
     check_undeclined,
 )
-from sojourn.core.protocol.carried import check_accused, check_amended, check_ordered
+from sojourn.core.protocol.carried import (
+    check_accused,
+    check_amended,
+    check_bearer,
+    check_ordered,
+)
 from sojourn.core.protocol.custody import (
     Certified,
     Chapter,
@@ -48,6 +53,7 @@ from sojourn.core.protocol.governed import governing
 from sojourn.core.protocol.heard import check_heard
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.spawning import check_birth, named_child, spawn_context
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
 from sojourn.core.zone.envelope import Envelope
@@ -68,7 +74,7 @@ __all__ = [
 ]
 
 
-_RATED: Final = (TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK)
+_RATED: Final = tuple(map(TransitionKind, ("step", "intend", "ask", "spawn")))
 """What a host proposes as often as it likes."""
 
 
@@ -132,6 +138,8 @@ def check_proposal(
     if is_locked:
         _check_blocks(transition.record, view)
         check_stored(proposal, view)
+        if transition.kind is TransitionKind.SPAWN:
+            named_child(proposal)
     else:
         _check_rate(dossier, transition, slot, view)
         check_heard(dossier, transition, parent.record, view)
@@ -180,11 +188,15 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         raise Rejected("a genesis has no parent", reason="wrong-parent", where="transition.parent")
     if not record.governance.documents:
         raise Rejected("no policy governs it", reason="no-governance", where="governance")
-    ruling = governing(record, proposal.transition.at_ms, view)
-    warrant_of(proposal)
-    check_issuer(record, ruling.documents)
-    _check_launcher(proposal)
-    _permit(record, ruling, "launch", view.manifest, view)
+    if record.eligibility.ancestors:
+        check_birth(proposal, view)
+        check_bearer(proposal)
+    else:
+        ruling = governing(record, proposal.transition.at_ms, view)
+        warrant_of(proposal)
+        check_issuer(record, ruling.documents)
+        _check_launcher(proposal)
+        _permit(record, ruling, "launch", view.manifest, view)
     _check_blocks(record, view)
 
 
@@ -229,7 +241,7 @@ def _check_lease(parent: AgentRecord, view: View) -> None:
 
 
 def _check_blocks(record: AgentRecord, view: View) -> None:
-    roots = (*travelling_roots(record.memory, view.zone), record.capabilities.code)
+    roots = (*travelling_roots(record.memory, view.zone), *record.proofs, record.capabilities.code)
     lacking = view.lacking(roots)
     if lacking:
         raise Missing("blocks", tuple(lacking))
@@ -282,6 +294,17 @@ def _check_ask(dossier: Dossier, proposal: Proposal, parent: Certified, view: Vi
     ruling = governing(parent.record, proposal.transition.at_ms, view)
     petition, transition = proposal.evidence.petition, proposal.transition
     check_asked(petition, parent.record, transition, ruling, view.manifest, view.memo)
+
+
+def _check_spawn(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
+    """Check that the child that an agent is to have gets nothing but what its parent has, and is permitted."""
+    _check_step(dossier, proposal, parent, view)
+    child = named_child(proposal)
+    at_ms = proposal.transition.at_ms
+    ruling = governing(parent.record, at_ms, view)
+    _permit(parent.record, ruling, "spawn", view.manifest, view, spawn_context(child))
+    permission.check_trusted(parent.record, view.zone, "spawn", view.endorsements, at_ms)
+    _check_blocks(child, view)
 
 
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -453,6 +476,7 @@ _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View
     TransitionKind.STEP: _check_step,
     TransitionKind.INTEND: _check_intend,
     TransitionKind.ASK: _check_ask,
+    TransitionKind.SPAWN: _check_spawn,
     TransitionKind.BIND: _check_bind,
     TransitionKind.DEPART: _check_depart,
     TransitionKind.ADMIT: _check_admit,

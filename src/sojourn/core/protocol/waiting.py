@@ -43,7 +43,7 @@ __all__ = [
 
 _HASTE: Final = 4
 """A first round whose votes may be split is left after this part of its time."""
-_JUDGED_BY_TRUST: Final = (TransitionKind.INTEND, TransitionKind.DEPART)
+_JUDGED_BY_TRUST: Final = (TransitionKind.INTEND, TransitionKind.SPAWN, TransitionKind.DEPART)
 _PROOFS_BYTES_MAX: Final = TRANSITION_BYTES_MAX // 4
 """Beside the record, the zone's manifest and the endorsements."""
 

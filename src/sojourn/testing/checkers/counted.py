@@ -20,6 +20,7 @@ _BY_ITS_HOST = frozenset(
         TransitionKind.STEP,
         TransitionKind.INTEND,
         TransitionKind.ASK,
+        TransitionKind.SPAWN,
         TransitionKind.BIND,
         TransitionKind.ADMIT,
     }

@@ -22,7 +22,13 @@ __all__ = ["check"]
 
 _PROMISE = "nothing unentitled"
 _BY_BOUND_HOST = frozenset(
-    {TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.DEPART}
+    {
+        TransitionKind.STEP,
+        TransitionKind.INTEND,
+        TransitionKind.ASK,
+        TransitionKind.SPAWN,
+        TransitionKind.DEPART,
+    }
 )
 _BY_NEW_HOST = frozenset({TransitionKind.BIND, TransitionKind.ADMIT})
 _BY_ANYBODY = frozenset(TransitionKind(act) for act in Act)
@@ -94,10 +100,12 @@ def _role(kind: TransitionKind) -> Role:
 
 
 def _unordered(proposal: Proposal, done: Certified) -> str | None:
-    """Return why it is not what somebody ordered of this agent, if so."""
-    signed = proposal.evidence.order
-    ordered = (done.record.agent_id, done.transition.kind.value)
-    if signed is None or (signed.order.agent, signed.order.act.value) != ordered:
+    """Return why it is not what somebody ordered of this agent, or of one that it descends from, if so."""
+    signed, record = proposal.evidence.order, done.record
+    family = (record.agent_id, *(each.agent for each in record.eligibility.ancestors))
+    if signed is None or signed.order.agent not in family:
+        return "it shows no order for it"
+    if signed.order.act.value != done.transition.kind.value:
         return "it shows no order for it"
     try:
         signed.check_seals()

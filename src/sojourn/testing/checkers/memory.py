@@ -9,7 +9,9 @@ from sojourn.testing.checkers.verdict import Violation
 
 __all__ = ["check"]
 
-_WRITING = frozenset({TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK})
+_WRITING = frozenset(
+    {TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.SPAWN}
+)
 
 
 def check(decisions: Decisions, replayed: Callable[[bytes, int], bytes]) -> list[Violation]:

@@ -147,9 +147,8 @@ class AnchorNode(Node):
 
     def _now(self) -> View:
         # Twins share one book of leases, which each is given after it has begun.
-        return replace(
-            self._known, leases=self.leases, now_ms=self.wall_ms(), boot_ms=self.boot_ms()
-        )
+        now_ms, boot_ms = self.wall_ms(), self.boot_ms()
+        return replace(self._known, leases=self.leases, now_ms=now_ms, boot_ms=boot_ms)
 
     def _all_known(self) -> View:
         """Return what this anchor knows in this life: most of it are books that it goes on writing in."""
@@ -171,6 +170,7 @@ class AnchorNode(Node):
             boot_ms=self.boot_ms(),
             boot=self.boot,
             edicts=self.edicts,
+            parentages={},
         )
 
     # --- messages -------------------------------------------------------------------------------------

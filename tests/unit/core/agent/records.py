@@ -102,6 +102,7 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             ),
         ),
     ),
+    TransitionKind.SPAWN: (ACTIVE, following(ACTIVE, eligibility__children=1)),
     TransitionKind.BIND: (
         ACTIVE,
         following(ACTIVE, custody__binding=2, custody__host=OTHER_HOST),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.capabilities import Requirements
-from sojourn.core.agent.eligibility import Budget, Pending, Status, Wake
+from sojourn.core.agent.eligibility import Ancestor, Budget, Pending, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Cooling, Matter
 from sojourn.core.agent.lineage import Lineage
@@ -78,6 +78,7 @@ MUTATIONS: dict[str, Any] = {
     "lineage__count": 77,
     "lineage__custody": digest(b"another link"),
     "lineage__last_slot": slot_of(BORN),
+    "lineage__parentage": digest(b"another parentage"),
     "eligibility__status": Status.DORMANT,
     "eligibility__is_suspended": FLIPPED,
     "eligibility__is_quarantined": FLIPPED,
@@ -86,6 +87,8 @@ MUTATIONS: dict[str, Any] = {
     "eligibility__uncharged_since_ms": 5,
     "eligibility__last_decision": digest(b"a decision"),
     "eligibility__petitions": (),
+    "eligibility__ancestors": (Ancestor(agent=digest(b"another ancestor")),),
+    "eligibility__children": 7,
     "trust__issuers": (TrustedIssuer(name="mallory", key=key("mallory").public),),
     "trust__minimum": {"travel": 0},
     "trust__events": {SOME_ZONE: Events(refused=3)},
@@ -120,6 +123,7 @@ ALLOWED: dict[TransitionKind, set[str]] = {
         "eligibility__petitions",
     },
     TransitionKind.ASK: {"memory__journal"},
+    TransitionKind.SPAWN: {"memory__journal", "eligibility__last_decision"},
     TransitionKind.BIND: {"custody__host"},
     TransitionKind.DEPART: {"migration"},
     TransitionKind.ADMIT: {"custody__host", "eligibility__status"},

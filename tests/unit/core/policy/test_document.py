@@ -111,7 +111,7 @@ def test_a_rule_may_ask_about_the_applications_actions(scope: str) -> None:
     ("condition", "remedy"),
     [
         ("resource.regoin == 1", "There are accelerators, anchors, certifications, country,"),
-        ("principal.isuer == 1", "There are code, issuer, realm"),
+        ("principal.isuer == 1", "There are code, depth, issuer, realm"),
         ("context.lables == 1", "There are confined, cost_micros, counterpart, effect, labels,"),
         ("resource has regoin", "There are accelerators, anchors, certifications, country,"),
         ("resource.price_micros < 1", "Ask first whether it is there: `resource has price_micros"),

@@ -36,10 +36,12 @@ def test_every_part_changes_the_digest_and_the_key() -> None:
         "own_process": True,
         "confined": True,
         "counterpart": "agent-2",
+        "outlives": True,
     }
     assert {*RequestContext.__struct_fields__} == {*circumstances}
     changed = [
         replace(asked, agent=replace(AGENT, code="code-2")),
+        replace(asked, agent=replace(AGENT, depth=1)),
         replace(asked, action="execute"),
         replace(asked, zone=zone(price_micros=None)),
         replace(asked, zone=zone(price_micros=0)),
