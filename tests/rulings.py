@@ -106,6 +106,7 @@ class PureAnchor:
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
         self.rates, self.promises = RateBook(), PromiseBook()
         self.edicts = KnownEdicts()
+        self.shares: set[bytes] = set()
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""
@@ -131,6 +132,7 @@ class PureAnchor:
             boot_ms=self.clock.boot_ms,
             boot=self.clock.boot,
             edicts=self.edicts,
+            shares=self.shares,
         )
 
     def learn_orders(self, *orders: SignedOrder, teller: bytes = NOBODY) -> list[SignedOrder]:

@@ -28,6 +28,7 @@ from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
 from sojourn.core.agent.memory.chunks import Chunks, write
+from sojourn.core.agent.memory.encryption import EncryptedBlock, parse_encrypted
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.orders import SignedOrder
@@ -152,6 +153,13 @@ def _row(form: Any, *kinds: str) -> Target:
     return _value(name, form, *kinds, read=read, errors=(StoreFailed,))
 
 
+def _encrypted(data: bytes) -> EncryptedBlock:
+    block = parse_encrypted(data, digest(data))
+    if list(dict.fromkeys(block.links)) != links(data):
+        raise Finding("what is stored below an encrypted block is not what it links to")
+    return block
+
+
 VALUES: Final = (
     _value("request", AnyRequest, "request", read=decode_request),
     _value("reply", AnyReply, read=decode_reply),
@@ -189,6 +197,15 @@ def _wire_parts() -> Iterable[Target]:
         name="block links",
         read=links,
         make_seeds=seeds.plain_blocks,
+    )
+    yield Target(
+        name="encrypted block",
+        read=_encrypted,
+        write=EncryptedBlock.to_bytes,
+        make_seeds=lambda: [
+            EncryptedBlock(digest(b"key"), bytes(40), (digest(b"a"), digest(b"b"))).to_bytes(),
+            EncryptedBlock(digest(b"key"), b"", ()).to_bytes(),
+        ],
     )
     yield Target(
         name="message body",

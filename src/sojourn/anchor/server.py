@@ -313,6 +313,7 @@ class Anchor:
             boot_ms=clock.boot_ms(),
             boot=self._boot,
             edicts=self.edicts.known,
+            shares=frozenset(),
         )
 
     # --- what follows from a ruling -------------------------------------------------------------------

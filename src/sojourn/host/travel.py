@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.agent.memory.field import may_reside, travelling_roots
+from sojourn.core.agent.memory.field import may_travel, travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
@@ -186,7 +186,7 @@ class Departure:
             name: compartment
             for name, compartment in record.memory.compartments.items()
             if compartment.held_by is None
-            and may_reside(compartment, target.attributes.jurisdiction)
+            and may_travel(compartment, target.attributes.jurisdiction)
         }
         memory = msgspec.structs.replace(record.memory, compartments=compartments)
         roots = travelling_roots(memory, target.zone_id)

@@ -23,7 +23,8 @@ from sojourn.core.agent.events import (
 )
 from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
-from sojourn.core.agent.memory.field import check_compartments
+from sojourn.core.agent.memory.encryption import keys_of
+from sojourn.core.agent.memory.field import check_compartments, erased
 from sojourn.core.agent.orders import Act, carried_out_on, raised
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO
@@ -70,6 +71,7 @@ class TransitionKind(StrEnum):
     REVOKE = "revoke"
     FORGIVE = "forgive"
     GRANT = "grant"
+    ERASE = "erase"
 
 
 class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
@@ -158,6 +160,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.REVOKE: _END,
     TransitionKind.FORGIVE: Change(fields=_ORDERED | {"trust.events"}, before=ACTING, after=ACTING),
     TransitionKind.GRANT: Change(fields=_ORDERED, before=ACTING, after=ACTING),
+    TransitionKind.ERASE: Change(fields=_ORDERED | {"memory.erased"}, before=ACTING, after=ACTING),
 }
 
 _REACHING_OUT: Final = frozenset({TransitionKind.INTEND, TransitionKind.DEPART})
@@ -208,7 +211,7 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     is_grant = kind is TransitionKind.GRANT
     check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=is_grant)
     _check_counted(kind, old, new)
-    if kind is not TransitionKind.ADMIT:
+    if kind not in (TransitionKind.ADMIT, TransitionKind.ERASE):
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
         _check_carried_out(_ACTS[kind], old, new)
@@ -276,6 +279,8 @@ def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
     )
     if (new.eligibility, new.trust) != (eligibility, trust):
         raise _bad(f"to {act} an agent changes something else", "eligibility")
+    if act is Act.ERASE and new.memory == old.memory:
+        raise _bad("an erasure destroys keys, and none of these was", "memory.compartments")
     before, after = old.governance.ordered_ms, new.governance.ordered_ms
     if after <= before:
         problem = f"an order issued at {before} was carried out before this one, of {after}"
@@ -315,8 +320,19 @@ def _bad(problem: str, where: str) -> Rejected:
 def _covers(row: Change, name: str, old: AgentRecord, new: AgentRecord) -> bool:
     if name in row.fields or name.partition(".")[0] in row.fields:
         return True
-    held_only = name == "memory.compartments" and "memory.held" in row.fields
-    return held_only and _only_holders_differ(old, new)
+    if name != "memory.compartments":
+        return False
+    if "memory.erased" in row.fields:
+        return new.memory == erased(old.memory, _erased_keys(old, new))
+    return "memory.held" in row.fields and _only_holders_differ(old, new)
+
+
+def _erased_keys(old: AgentRecord, new: AgentRecord) -> set[bytes]:
+    """Return the names of the keys that are destroyed in `new` and were not in `old`."""
+    before, after = (
+        keys_of(c.encryption for c in each.memory.compartments.values()) for each in (old, new)
+    )
+    return before.keys() - after.keys()
 
 
 def _only_holders_differ(old: AgentRecord, new: AgentRecord) -> bool:
@@ -397,6 +413,8 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
+    if any(item.is_erased for item in record.memory.compartments.values()):
+        raise _bad("nothing of a genesis is erased yet", "memory.compartments")
     if record.eligibility.status not in ACTING:
         raise Rejected(
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"

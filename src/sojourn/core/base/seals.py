@@ -30,6 +30,7 @@ class Kind(StrEnum):
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"
     CODE = "code"
+    ERASURE = "erasure"
     BATCH = "batch"
 
 

@@ -4,7 +4,7 @@ A ruling takes a dossier and gives the next one. The shell writes the next one b
 (protocol §13). Transitions of one agent are serialised by the shell; different agents never meet here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -129,7 +129,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `now_ms` is wall time, `boot_ms` CLOCK_BOOTTIME, `boot` names this boot. `lacking` returns which of some
     blocks are not stored here with all they link to; `documents` and `chapters` find policy documents and
     chapters of custody among the blocks, and raise `Rejected` for a block that is none. `chains` remembers which
-    chains of chapters were checked. `edicts` are what officers published.
+    chains of chapters were checked. `edicts` are what officers published; `shares` names the keys of
+    which this anchor holds its share.
     """
 
     manifest: ZoneManifest
@@ -149,6 +150,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     boot_ms: int
     boot: bytes
     edicts: KnownEdicts
+    shares: Collection[bytes]
 
     @property
     def zone(self) -> bytes:

@@ -146,6 +146,7 @@ class KnownEdicts:
                 carried_out_on(
                     signed.order.act, record.eligibility, record.trust, signed.order.grants
                 )
+                signed.order.erased_from(record.memory)
             except Rejected:
                 continue
             return signed

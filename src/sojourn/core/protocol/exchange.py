@@ -25,6 +25,7 @@ from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
+from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeyShare, SignedErasure
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Vote
@@ -286,6 +287,9 @@ AnyRequest = (
     | Heartbeat
     | Exchange
     | Tell
+    | KeepShare
+    | AskShare
+    | AskErased
 )
 """Everything an anchor can be asked."""
 
@@ -301,6 +305,8 @@ AnyReply = (
     | Watermark
     | HeartbeatReply
     | Exchanged
+    | KeyShare
+    | SignedErasure
 )
 """Everything an anchor answers."""
 

@@ -15,7 +15,6 @@ from typing import Final
 from sojourn.core.agent.budgets import check_follows, check_transition
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Governing, Warrant
-from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_genesis
@@ -39,6 +38,7 @@ from sojourn.core.protocol.custody import (
 )
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of, governing
+from sojourn.core.protocol.kept import check_blocks, check_born
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.visa import Visa
@@ -124,7 +124,7 @@ def check_proposal(
         )
     check_transition(transition, parent.record, parent.certificate.slot, proposal.declared)
     if is_locked:
-        _check_blocks(transition.record, view)
+        check_blocks(transition.record, view)
         check_stored(proposal, view)
     else:
         _check_rate(dossier, transition, slot, view)
@@ -185,7 +185,7 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
     check_issuer(record, ruling.documents)
     _check_launcher(proposal)
     _permit(record, ruling, "launch", view.manifest, view)
-    _check_blocks(record, view)
+    check_born(record, view)
 
 
 def warrant_of(genesis: Proposal) -> Warrant:
@@ -228,13 +228,6 @@ def _check_lease(parent: AgentRecord, view: View) -> None:
         raise Refused("this anchor knows of no live lease for the bound host")
 
 
-def _check_blocks(record: AgentRecord, view: View) -> None:
-    roots = (*travelling_roots(record.memory, view.zone), record.capabilities.code)
-    lacking = view.lacking(roots)
-    if lacking:
-        raise Missing("blocks", tuple(lacking))
-
-
 def _permit(
     record: AgentRecord,
     governing: Governing,
@@ -253,7 +246,7 @@ def _permit(
 def _check_step(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     _check_author(proposal, parent.record.custody.host, Role.HOST)
     _check_lease(parent.record, view)
-    _check_blocks(proposal.transition.record, view)
+    check_blocks(proposal.transition.record, view)
 
 
 def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -405,7 +398,7 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
     check_follows(proposal.transition, parent.record, expected)
     origin = chain_manifests(dossier, view)[parent.record.custody.zone]
     _permit_travel(parent.record, proposal.transition.at_ms, origin, view.manifest, view)
-    _check_blocks(expected, view)  # trap 23
+    check_blocks(expected, view)  # trap 23
 
 
 def _check_refuse(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:

@@ -241,6 +241,7 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
     TransitionKind.RETIRE: {(Status.ACTIVE, Status.RETIRED), (Status.DORMANT, Status.RETIRED)},
     TransitionKind.REVOKE: {(Status.ACTIVE, Status.REVOKED), (Status.DORMANT, Status.REVOKED)},
     TransitionKind.GRANT: STILL,
+    TransitionKind.ERASE: STILL,
 }
 
 
@@ -259,6 +260,7 @@ def test_section_4_check_6_a_status_leads_only_where_its_row_says(
         governance=new.governance,
         eligibility=replace(new.eligibility, status=after),
         trust=new.trust,
+        memory=new.memory,
     )
     assert ((before, after) in LEGAL[kind]) == is_accepted(kind, parent, made)
 
