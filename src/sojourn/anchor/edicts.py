@@ -85,6 +85,7 @@ class Edicts:
                 *shelf.successor_changes(documents),
             ]
             await self._anchor.write(changes)
+        await self._anchor.keeping.see(orders)
         for agent in dict.fromkeys(signed.order.agent for signed in orders):
             self._caretaker.plan(shelf.dossier(agent))
         if documents:

@@ -20,6 +20,7 @@ from sojourn.anchor.forwarding import Forwarding
 from sojourn.anchor.gossiping import Gossip, fitting
 from sojourn.anchor.heralding import Heralding
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
+from sojourn.anchor.keeping import Keeping
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
 from sojourn.anchor.scribe import Scribe
@@ -70,6 +71,7 @@ from sojourn.core.quorum.votes import check_vote
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
+from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Change, Store
 from sojourn.runtime.transport import Connection
 from sojourn.runtime.zone_client import Connections, ZoneClient
@@ -95,10 +97,12 @@ class Anchor:
         store: Store,
         connections: Connections,
         chance: random.Random | None = None,
+        shares: ShareKeep | None = None,
     ) -> None:
         """Wire an anchor from verified parts; nothing runs before `start`.
 
-        `chance` chooses whom to gossip with and whom to tell first: nothing secret.
+        `chance` chooses whom to gossip with and whom to tell first: nothing secret. `shares` is where its shares of
+        keys are; without one it takes none.
         """
         self.manifest, self.index = manifest.manifest, index
         self.identity = identity
@@ -118,6 +122,7 @@ class Anchor:
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self)
+        self.keeping = Keeping(self, shares)
         self.edicts = Edicts(self, self._caretaker, self._gossip)
         self._heralding = Heralding(self, self._gossip)
         self._turns, self._boot = Turns(), clock.boot_id()
@@ -149,6 +154,7 @@ class Anchor:
             self._caretaker.plan(dossier)
         for agent in self.mail.agents():
             self.forwarding.begin(agent)
+        self.begin(self.keeping.recall)
         self.begin(self._caretaker.run)
         self.begin(self._gossip.ask_watermarks)
         self.begin(self._gossip.run)
@@ -313,7 +319,7 @@ class Anchor:
             boot_ms=clock.boot_ms(),
             boot=self._boot,
             edicts=self.edicts.known,
-            shares=frozenset(),
+            shares=self.keeping.names,
         )
 
     # --- what follows from a ruling -------------------------------------------------------------------
@@ -323,6 +329,7 @@ class Anchor:
         if done is not None:
             self._log_decision(done)
             self.edicts.note(after)
+            self.keeping.note(after)
             self._follow_decision(after, done)
         elif after.arrival is not None and after.arrival is not before.arrival:
             self.offer_arrival(after)

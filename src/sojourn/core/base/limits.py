@@ -38,6 +38,8 @@ LOOSE_BYTES_MAX: Final = ARRIVAL_BYTES_MAX
 """Blocks that no record names yet, put by a zone's hosts or by strangers: the largest agent can be copied ahead."""
 LOOSE_OWN_BYTES_MAX: Final = 2 * LOOSE_BYTES_MAX
 """The same, put by one host or anchor of the own zone, which also brings those up to date that were away."""
+LOOSE_SHARES_MAX: Final = 1024
+"""Shares of keys of agents that are not launched yet, as blocks are counted: 33 bytes and a file each."""
 NESTING_DEPTH_MAX: Final = 64
 
 # --- counts ------------------------------------------------------------------------------------------
