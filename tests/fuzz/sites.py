@@ -138,6 +138,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "runtime/frames.py::msgspec.msgpack.Decoder": ("child's frame", "host's frame"),
     "runtime/frames.py:_decode:decoder.decode": ("child's frame", "host's frame"),
     "runtime/journal.py:_parse:msgspec.convert": ("journal root",),
+    "runtime/journal.py:with_roots:decode_block": ("journal root",),
     "runtime/keyfile.py:_parse:tomllib.loads": ("key file", "public key file"),
     "runtime/keyfile.py:parse_public_key:bytes.fromhex": ("public key",),
     "runtime/keyfile.py:read_key:base64.b64decode": ("key file",),

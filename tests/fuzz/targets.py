@@ -89,6 +89,7 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.journal import _parse as parse_journal_root
+from sojourn.runtime.journal import with_roots
 from sojourn.runtime.keyfile import (
     Purpose,
     parse_public_key,
@@ -416,7 +417,10 @@ def _memory(name: str, kind: str, read: Callable[[bytes], bytes | None]) -> Targ
 
 
 def _journal(data: bytes) -> Any:
-    return parse_journal_root(decode_block(data, what="journal", limit=LIMIT))
+    found = parse_journal_root(decode_block(data, what="journal", limit=LIMIT))
+    if with_roots(data, lambda name, root: root) != data:
+        raise Finding("a journal with the same roots is another")
+    return found
 
 
 def _journal_seeds() -> Iterable[bytes]:

@@ -30,17 +30,19 @@ class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
-    compartments that were used since the restart point, which a replay will therefore use again.
+    compartments that were used since the restart point, which a replay will therefore use again; `lost` says that
+    one which was erased was to be used.
     """
 
     def __init__(
         self, shelves: dict[str, Shelf], source: BlockSource, check_access: Callable[[], None]
     ) -> None:
         self._shelves = shelves
-        self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
+        self._here = {name for name, s in shelves.items() if s.held_by is None and not s.is_erased}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
         self.opened: set[str] = set()
+        self.lost: Denied | None = None
         self.new = NewBlocks(source)
 
     def snapshot(self) -> Snapshot:
@@ -91,13 +93,19 @@ class WorkingMemory:
     def form_of(self, name: str) -> Form:
         """Return a compartment's form.
 
-        Raises `Misused` if it is not declared and `Denied` if it stayed behind in another zone.
+        Raises `Misused` if it is not declared and `Denied` if it stayed behind in another zone, or was erased.
         """
         shelf = self._shelves.get(name)
         if shelf is None:
             known = ", ".join(sorted(self._shelves)) or "none"
             remedy = "Declare it where the agent is launched: [memory." + name + "]"
             raise Misused(f"there is no compartment {name!r}; declared: {known}", remedy=remedy)
+        if shelf.is_erased:
+            self.lost = Denied(
+                f"compartment {name!r} was erased by order of the agent's officers",
+                remedy="Go on without it: its key was destroyed, and nobody can read it",
+            )
+            raise self.lost
         if shelf.held_by is not None:
             raise Denied(
                 f"compartment {name!r} stayed behind in zone {cid_text(shelf.held_by)}: "
@@ -112,7 +120,7 @@ class Compartments:
 
     `memory[name]` gives and takes builtins (and on writing whatever `msgspec` can turn into them);
     `memory.mapping(name, Type)` and `memory.log(name, Type)` give values back as `Type`. A compartment that
-    stayed behind in another zone raises `Denied`, which says where it is.
+    stayed behind in another zone raises `Denied`, which says where it is; so does one that was erased.
     """
 
     def __init__(self, working: WorkingMemory) -> None:

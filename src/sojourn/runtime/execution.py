@@ -186,7 +186,12 @@ class Execution:
         record = self._custodian.record
         here = (None, record.custody.zone)
         shelves = {
-            name: Shelf(form=c.form, root=c.root, held_by=None if c.held_by in here else c.held_by)
+            name: Shelf(
+                form=c.form,
+                root=c.root,
+                held_by=None if c.held_by in here else c.held_by,
+                is_erased=c.is_erased,
+            )
             for name, c in record.memory.compartments.items()
         }
         budgets = {n: b.limit - b.spent for n, b in record.eligibility.budgets.items()}

@@ -88,11 +88,15 @@ class Unfit(_Frame):
 
 
 class Shelf(Value):
-    """A compartment as the agent's side sees it; `held_by` is the zone it stayed in, else None."""
+    """A compartment as the agent's side sees it; `held_by` is the zone it stayed in, else None.
+
+    One that `is_erased` can be used nowhere.
+    """
 
     form: Form
     root: Digest
     held_by: Digest | None = None
+    is_erased: bool = False
 
 
 class Start(_Frame):

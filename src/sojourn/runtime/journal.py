@@ -16,13 +16,14 @@ import msgspec
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, link_to
-from sojourn.core.base.encoding import bad_field, encode_block
+from sojourn.core.base.encoding import bad_field, decode_block, encode_block
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.records import REPLAY_RECORDS_MAX, Record, Resume, decode_record
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["Journal", "Saved", "at_hand", "check_resume", "plain_record"]
+__all__ = ["Journal", "Saved", "at_hand", "check_resume", "plain_record", "with_roots"]
 
 T = TypeVar("T")
 
@@ -129,6 +130,21 @@ def check_resume(resume: Resume, length: int) -> None:
     if total > REPLAY_RECORDS_MAX:
         problem = f"a resume would replay {total} records, more than {REPLAY_RECORDS_MAX}"
         raise Rejected(problem, reason="too-large", where="resume.segments")
+
+
+def with_roots(block: bytes, root_of: Callable[[str, bytes], bytes]) -> bytes:
+    """Return the block of a journal with other roots of compartments: `root_of` gives each, by name and root.
+
+    A root that is linked to stays linked, one that is only named stays so. Raises `Rejected` for another block.
+    """
+    plain = decode_block(block, what="journal", limit=BLOCK_BYTES_MAX)
+    _parse(decode_block(block, what="journal", limit=BLOCK_BYTES_MAX))
+    for memory in _memories(plain["resume"]):
+        for name, root in memory.items():
+            is_link = isinstance(root, Link)
+            other = root_of(name, named_by(root) if is_link else root)
+            memory[name] = link_to(other) if is_link else other
+    return encode_block(plain)
 
 
 def plain_record(record: Record) -> Any:

@@ -24,6 +24,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
+from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
@@ -90,6 +91,7 @@ class Zone:
     places: tuple[Assessment, ...] = ()
     points: int = 0
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
+    ciphers: dict[bytes, BlockCipher] = field(default_factory=dict)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait until something that changes with this zone is so."""
