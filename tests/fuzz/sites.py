@@ -98,6 +98,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "cli/agent_file.py:read_agent_file:read_toml": ("agent file",),
     "cli/documents.py:read_signed:decode": ("signed policy",),
     "cli/documents.py:sign_document:decode": ("document",),
+    "cli/erasing.py:read_certificate:decode": ("erasure",),
     "cli/founding.py:read_draft:decode": ("draft",),
     "cli/founding.py:read_seal:decode": ("seal",),
     "cli/governing.py:_document:decode": ("document",),

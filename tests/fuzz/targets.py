@@ -73,6 +73,7 @@ from sojourn.core.protocol.exchange import (
     decode_work,
 )
 from sojourn.core.protocol.gossip import News
+from sojourn.core.protocol.keeping import ErasureCertificate
 from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
@@ -169,6 +170,7 @@ VALUES: Final = (
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
+    _value("erasure", ErasureCertificate, "erasure"),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),

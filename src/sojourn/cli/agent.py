@@ -14,6 +14,7 @@ from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
 from sojourn.cli.capsule import read_capsule
 from sojourn.cli.documents import read_signed
+from sojourn.cli.erasing import erase
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
 from sojourn.cli.giving_orders import OrderOptions, give_order, named_officers, order_options
@@ -357,6 +358,9 @@ def grant(
       sojourn agent grant risk-desk steps=+1000 calls=+20 --reason "the quarter is not over"
     """
     give_order(home, name, Act.GRANT, options, parse_grants(amounts))
+
+
+agent.add_command(erase)
 
 
 @agent.command("accuse")

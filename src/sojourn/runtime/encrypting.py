@@ -8,7 +8,7 @@ translated here: blocks below an encrypted compartment are encrypted, children f
 they are stored. A block leaves in the clear only if it lies below something that is.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,7 @@ from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.journal import at_hand, with_roots
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent, Message, Permit
 
-__all__ = ["Encrypting"]
+__all__ = ["Encrypting", "encrypt_below"]
 
 _PLAIN_BYTES_MAX: Final = 64 * 1024 * 1024
 """Decrypted blocks at hand; what is beyond it is decrypted again."""
@@ -271,22 +271,15 @@ class _Outward:
         return root if cipher is None or root == ZERO else self._encrypt(cipher, root)
 
     def _encrypt(self, cipher: BlockCipher, root: bytes) -> bytes:
-        """Encrypt a block and all below it that is not stored yet, children first; return its name now."""
-        todo = [root]
-        while todo:
-            named = todo[-1]
-            if self._stored_of(cipher, named) is not None:
-                todo.pop()
-                continue
-            below = links(self._made(named))
-            lacking = [child for child in below if self._stored_of(cipher, child) is None]
-            if lacking:
-                todo += reversed(lacking)
-                continue
-            self._add(cipher, todo.pop(), below)
-        stored = self._stored_of(cipher, root)
-        assert stored is not None
-        return stored
+        stored_of = partial(self._stored_of, cipher)
+        for plain, data in encrypt_below(cipher, root, self._made, stored_of):
+            stored = digest(data)
+            self._new[cipher.key, plain] = stored
+            self._blocks[stored] = data
+            self.encrypted.append((cipher, plain, stored))
+        encrypted = stored_of(root)
+        assert encrypted is not None
+        return encrypted
 
     def _stored_of(self, cipher: BlockCipher, plain: bytes) -> bytes | None:
         return self._new.get((cipher.key, plain)) or self._known.stored_of(cipher, plain)
@@ -298,14 +291,6 @@ class _Outward:
             raise Rejected(problem, reason="not-own", where="frame")
         return data
 
-    def _add(self, cipher: BlockCipher, plain: bytes, below: Sequence[bytes]) -> None:
-        found = (self._stored_of(cipher, child) for child in below)
-        data = cipher.encrypt(self._plain[plain], [each for each in found if each is not None])
-        stored = digest(data)
-        self._new[cipher.key, plain] = stored
-        self._blocks[stored] = data
-        self.encrypted.append((cipher, plain, stored))
-
     def _add_clear(self, roots: Iterable[bytes]) -> None:
         """Let out, as they are, the new blocks that lie below what is not encrypted."""
         reached: set[bytes] = set()
@@ -316,6 +301,32 @@ class _Outward:
                 reached.add(named)
                 todo += [child for child in links(self._plain[named]) if child in self._plain]
         self._blocks.update({n: data for n, data in self._plain.items() if n in reached})
+
+
+def encrypt_below(
+    cipher: BlockCipher,
+    root: bytes,
+    plain_of: Callable[[bytes], bytes],
+    stored_of: Callable[[bytes], bytes | None],
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the name of each block at and below `root` that is not stored yet, and what encrypts it, children first.
+
+    `plain_of` gives a block in plaintext; `stored_of` the name that one is stored under, which it knows for each that
+    was yielded, too. Raises as `plain_of`, and `Rejected` ("too-large").
+    """
+    todo = [root]
+    while todo:
+        named = todo[-1]
+        if stored_of(named) is not None:
+            todo.pop()
+            continue
+        data = plain_of(named)
+        below = links(data)
+        found = [stored for child in below if (stored := stored_of(child)) is not None]
+        if len(found) == len(below):
+            yield todo.pop(), cipher.encrypt(data, found)
+        else:
+            todo += [child for child in reversed(below) if stored_of(child) is None]
 
 
 def _roots_in(journal: bytes) -> list[dict[str, bytes]]:
