@@ -138,6 +138,13 @@ def test_what_is_encrypted_stays_is_read_by_its_host_alone_and_is_erased(agents:
         erased[field] for field in ("compartments", "anchors", "of", "complete")
     )
     assert [] == shares(agents)
+    assert "erased" == people(agents)["encryption"]
+    again = agents("agent", "erase", "keeper", "people", "--key", "acme")
+    assert "keeper.erasure exists already" in again.line()
+    clear = ("agent", "erase", "keeper", "turns", "--key", "acme", "--certificate", "t.erasure")
+    assert "is not encrypted" in agents(*clear).line()
+    anew = agents.good(*clear[:3], "people", *clear[4:], "--json").json
+    assert anew["complete"], "officers may have it stated again"
     assert [] == found(zones, *dealt), "no byte of a share is left"
     assert "was erased by order" in desk.tell("use")
     assert [] == found(zones, *canaries)

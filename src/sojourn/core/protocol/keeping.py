@@ -1,4 +1,4 @@
-"""Shares of keys: dealt to anchors before a birth, given to who holds custody, destroyed by order (protocol §10.17).
+"""Shares of keys: dealt to anchors before a birth, given to who holds custody, destroyed by order (protocol §10.21).
 
     launcher ── KeepShare ─► anchor    verified against the commitments, kept before it is acknowledged
     host     ── AskShare ──► anchor    for the bound host alone, under a lease that is live here
