@@ -106,19 +106,24 @@ class Encrypting:
     async def commit(self, draft: Draft) -> AgentRecord:
         """Make a step final, encrypted."""
         outward = _Outward(draft, self._cipher, self._blocks)
-        await self._custodian.commit(outward.draft)
-        self._settle(outward)
+        try:
+            await self._custodian.commit(outward.draft)
+        finally:
+            self._settle(outward)
         return self.record
 
     async def intend(self, intent: Intent, draft: Draft) -> Permit:
         """Ask for an effect; the journal is translated."""
         outward = _Outward(draft, self._cipher, self._blocks)
-        permit = await self._custodian.intend(intent, outward.draft)
-        self._settle(outward)
-        return permit
+        try:
+            return await self._custodian.intend(intent, outward.draft)
+        finally:
+            self._settle(outward)
 
     def _settle(self, outward: "_Outward") -> None:
-        """Know what has become final by the names that it is stored under."""
+        """Know what has become final, if it has, by the names that it is stored under."""
+        if self._custodian.record.memory.journal != outward.draft.memory.journal:
+            return
         for cipher, plain, stored in outward.encrypted:
             self._blocks.note(cipher, plain, stored)
         self._show_journal(outward.draft.memory.journal, outward.journal)
@@ -208,6 +213,8 @@ class _PlainBlocks:
         return named, plain
 
     def _hold(self, named: bytes, plain: bytes) -> None:
+        if named in self._at_hand:
+            return
         self._at_hand[named] = plain
         self._size += len(plain)
         while self._size > _PLAIN_BYTES_MAX:

@@ -16,6 +16,7 @@ from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.sharing import commit, scalar
+from sojourn.runtime import encrypting
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.encrypting import Encrypting
 from sojourn.runtime.execution import Ending, How
@@ -175,6 +176,19 @@ def test_whoever_stores_a_block_stores_all_below_it() -> None:
         assert list(dict.fromkeys(block.links)) == links(made.stored[named])
         todo += block.links
     assert len(todo) > 8
+
+
+def test_what_is_decrypted_is_let_go_of_and_decrypted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encrypting, "_PLAIN_BYTES_MAX", 1)
+    made = zone()
+    assert [121, True] == run_writer(made, is_cold=True).result
+    blocks = encrypting._PlainBlocks(_Stored(made.stored))
+    root = made.record.memory.compartments["risk"].root
+    for _ in range(2):
+        blocks.learn(CIPHERS[KEYS[1].key], root)
+    assert 0 == len(blocks._at_hand) == blocks._size
 
 
 COPIER = """

@@ -283,6 +283,18 @@ def test_an_erasure_of_what_is_not_there_changes_nothing(keys: tuple[bytes, ...]
     assert "bad-status" == caught.value.reason
 
 
+def test_of_what_an_erasure_names_some_may_be_erased_already() -> None:
+    other = Encryption(commitments=(digest(b"other"),))
+    compartments = ACTIVE.memory.compartments | {
+        "other": Compartment(form=Form.LOG, root=digest(b"x"), encryption=other)
+    }
+    memory = order(act=Act.ERASE, keys=(KEY.key,)).erased_from(
+        replace(ACTIVE.memory, compartments=compartments)
+    )
+    both = order(act=Act.ERASE, keys=(KEY.key, other.key)).erased_from(memory)
+    assert {"secret", "other"} == {n for n, c in both.compartments.items() if c.is_erased}
+
+
 def test_what_is_erased_is_not_erased_again() -> None:
     again = order(act=Act.ERASE, keys=(KEY.key,))
     with pytest.raises(Rejected):

@@ -141,14 +141,15 @@ def _check_key_of_new(name: str, made: Compartment, old: Mapping[str, Compartmen
 def erased(memory: Memory, keys: Collection[bytes]) -> Memory:
     """Return the memory after these keys were destroyed.
 
-    Raises `Rejected` unless each is that of a compartment which is not erased yet.
+    Raises `Rejected` unless each is that of a compartment, and one of them is not erased yet.
     """
-    known = keys_of(c.encryption for c in memory.compartments.values())
-    unknown = [key for key in keys if key not in known]
-    if unknown or not keys:
-        named = f"key {unknown[0].hex()[:16]}…" if unknown else "no key"
-        problem = f"{named} is that of a compartment to be erased"
-        raise Rejected(problem, reason="bad-status", where="memory.compartments")
+    where, present = "memory.compartments", memory.compartments.values()
+    unknown = set(keys) - {c.encryption.key for c in present if c.encryption is not None}
+    if unknown:
+        problem = f"no compartment is encrypted under key {min(unknown).hex()[:16]}…"
+        raise Rejected(problem, reason="bad-status", where=where)
+    if keys_of(c.encryption for c in present).keys().isdisjoint(keys):
+        raise Rejected("there is nothing left to erase", reason="bad-status", where=where)
     compartments = {
         name: _without_key(item) if item.encryption and item.encryption.key in keys else item
         for name, item in memory.compartments.items()
