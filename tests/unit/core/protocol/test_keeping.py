@@ -178,7 +178,7 @@ def test_after_a_takeover_the_new_host_has_it_and_the_old_one_no_more() -> None:
         ask_share(home, rebound, home.hosts[0].public)
 
 
-def test_a_suspended_agent_keeps_its_key_and_one_that_has_left_leaves_it_behind() -> None:
+def test_trap_48_a_key_stays_behind_when_the_agent_leaves_and_is_there_when_it_returns() -> None:
     made, home, head = launched()
     away = made.zones[1]
     there = made.move(home, away, head)
