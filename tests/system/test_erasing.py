@@ -1,5 +1,6 @@
 """Data that may not travel stays, encrypted; nobody else can read it, and after erasure nobody at all."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ form = "log"
 labels = ["confidential"]
 encrypted = true
 values = {{ first = "{CANARY} said Ann", second = "{CANARY} said Bob" }}
+
+[memory.others]
+encrypted = "others"
+values = ["{CANARY} said Eve"]
 """
 
 
@@ -103,8 +108,8 @@ def prepared(person: Person) -> Desk:
     return Desk(person)
 
 
-def people(person: Person) -> Any:
-    return next(each for each in person.agent("keeper")["memory"] if each["name"] == "people")
+def shown(person: Person, name: str = "people") -> Any:
+    return next(each for each in person.agent("keeper")["memory"] if each["name"] == name)
 
 
 def shares(person: Person) -> list[bytes]:
@@ -114,13 +119,13 @@ def shares(person: Person) -> list[bytes]:
 
 def test_what_is_encrypted_stays_is_read_by_its_host_alone_and_is_erased(agents: Person) -> None:
     desk = prepared(agents)
-    zones = agents.home / "zones"
+    zones = agents.home
     canaries = (CANARY.encode(), CANARY[::-1].encode())
     assert "count=3" in desk.tell("use")
 
     assert 'zone="b"' in desk.tell("b")
     assert "stayed behind in zone" in desk.tell("use"), "where its key is"
-    assert agents.good("zone", "show", "a", "--json").json["zone"] == people(agents)["held_by"]
+    assert agents.good("zone", "show", "a", "--json").json["zone"] == shown(agents)["held_by"]
     assert 'zone="a"' in desk.tell("a")
     assert "count=4" in desk.tell("use")
 
@@ -130,29 +135,44 @@ def test_what_is_encrypted_stays_is_read_by_its_host_alone_and_is_erased(agents:
     assert "count=5" in desk.tell("use"), "after a crash of all hosts"
     assert [] == found(zones, *canaries)
     dealt = shares(agents)
-    assert 4 == len(set(dealt))
-    assert 4 == len(found(zones, *dealt))
+    assert 8 == len(set(dealt)) == len(found(zones, *dealt)), "two keys"
 
     erased = agents.good("agent", "erase", "keeper", "people", "--key", "acme", "--json").json
     assert (["people"], 4, 4, True) == tuple(
         erased[field] for field in ("compartments", "anchors", "of", "complete")
     )
-    assert [] == shares(agents)
-    assert "erased" == people(agents)["encryption"]
+    others = shares(agents)
+    assert 4 == len(others)
+    assert ("erased", "encrypted") == (
+        shown(agents)["encryption"],
+        shown(agents, "others")["encryption"],
+    )
     again = agents("agent", "erase", "keeper", "people", "--key", "acme")
     assert "keeper.erasure exists already" in again.line()
     clear = ("agent", "erase", "keeper", "turns", "--key", "acme", "--certificate", "t.erasure")
     assert "is not encrypted" in agents(*clear).line()
     anew = agents.good(*clear[:3], "people", *clear[4:], "--json").json
     assert anew["complete"], "officers may have it stated again"
-    assert [] == found(zones, *dealt), "no byte of a share is left"
+    assert [] == found(zones, *set(dealt).difference(others)), "no byte of a share is left"
     assert "was erased by order" in desk.tell("use")
     assert [] == found(zones, *canaries)
 
-    agents.good("agent", "export", "keeper", "k.car")
+    assert 'zone="b"' in desk.tell("b")
+    files = ("--certificate", "o.erasure", "--json")
+    away = agents.good("agent", "erase", "keeper", "others", "--key", "acme", *files).json
+    assert (["others"], "a", True) == (away["compartments"], away["zone"], away["complete"])
+    assert [] == found(zones, *dealt)
+    agents.good("audit", "keeper", "--json", "r.json", "--capsule", "k.car")
+    report = json.loads((agents.folder / "r.json").read_text())
+    assert ["erase", "erase"] == [order["act"] for order in report["orders"]]
     for zone in ("a", "b"):
         agents.good("zone", "down", zone)
     agents.good("capsule", "verify", "k.car")
+    agents.good("audit", "verify", "r.json", "--capsule", "k.car")
+    abroad = agents.good("audit", "erasure", "o.erasure", "--capsule", "k.car", "--json").json
+    assert (["others"], "a", True) == tuple(
+        abroad[field] for field in ("compartments", "zone_name", "recorded")
+    )
     told = ("audit", "erasure", "keeper.erasure", "--capsule", "k.car")
     proved = agents.good(*told, "--json").json
     assert (["people"], True, [0, 1, 2, 3], True) == tuple(

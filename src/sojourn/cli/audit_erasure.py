@@ -109,9 +109,13 @@ def _render(shown: ErasureShown) -> None:
     say(f"seals, that they hold no share of {len(shown.keys)} keys of agent {shown.agent},")
     say(f"by the order of {when(shown.ordered_ms)} that {', '.join(shown.officers)} sealed.")
     if shown.complete:
-        say("All anchors state it: not even all of them together have the key.")
+        say(
+            "All anchors state it: the key is gone, unless more of them lie than the zone tolerates."
+        )
     else:
-        say("A quorum states it: no correct anchor gives its share to anybody any more.")
+        say(
+            "The others have not stated it yet: see to it that they do, and that none of their disks is lost."
+        )
     if shown.compartments is None:
         say(
             "Whose keys these are, and whether its officers ordered it, its capsule says: --capsule."
