@@ -178,7 +178,7 @@ def test_what_is_encrypted_stays_is_read_by_its_host_alone_and_is_erased(agents:
     assert (["people"], True, [0, 1, 2, 3], True) == tuple(
         proved[field] for field in ("compartments", "recorded", "anchors", "complete")
     )
-    assert "All anchors state it" in agents.good(*told).text
+    assert "All anchors state it: the key is gone" in agents.good(*told).text
     spoilt = bytearray((agents.folder / "keeper.erasure").read_bytes())
     spoilt[-5] ^= 1
     (agents.folder / "spoilt").write_bytes(spoilt)

@@ -215,12 +215,12 @@ def _erased(record: AgentRecord, made: ErasureCertificate, file: Path) -> Erased
 
 
 def _render(done: Erased) -> None:
+    say(f"Erased: {', '.join(done.compartments)}")
     say(
-        f"Erased: {', '.join(done.compartments)}. {done.anchors} of {done.of} anchors of {done.zone} state"
+        f"  {done.anchors} of {done.of} anchors of {done.zone} state that they hold no share of the key"
     )
-    say("that they hold no share of the key: nobody is given it any more.")
     if not done.complete:
-        say("The others destroy theirs when they learn of it; then do the same again.")
+        say("  the others destroy theirs when they learn of it: then do the same again")
     say(f"The certificate is in {done.file}")
 
 

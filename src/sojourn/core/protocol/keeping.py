@@ -106,8 +106,8 @@ class SignedErasure(Value, tag_field="kind", tag="signed-erasure/1"):
 class ErasureCertificate(Value, tag_field="kind", tag="erasure-certificate/1"):
     """That keys were destroyed where their data is: the officers' order, and each anchor's statement.
 
-    It proves itself, but for who the agent's officers are: a capsule tells that. By a quorum of the zone no correct
-    anchor gives the keys to anybody any more; `is_complete` if all anchors stated it.
+    It proves itself, but for who the agent's officers are: a capsule tells that. A quorum of the zone makes one; it
+    `is_complete` if all anchors state it, and until then those that do not may hold their shares.
     """
 
     order: SignedOrder
