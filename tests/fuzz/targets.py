@@ -48,6 +48,7 @@ from sojourn.core.base.errors import Misused, Rejected, StoreFailed
 from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
+    ERASURE_BYTES_MAX,
     MANIFEST_BYTES_MAX,
     ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
@@ -170,7 +171,7 @@ VALUES: Final = (
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
-    _value("erasure", ErasureCertificate, "erasure"),
+    _value("erasure", ErasureCertificate, "erasure", limit=ERASURE_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),

@@ -136,9 +136,10 @@ class Keeping:
 
     def note(self, after: Dossier) -> None:
         """Do what a decision about an agent says, if it says something about keys."""
-        if after.head is None:
+        held = self.names
+        if not held or after.head is None:
             return
-        keys = destroyed_in(after.head.record).intersection(self.names)
+        keys = destroyed_in(after.head.record).intersection(held)
         if keys:
             self._anchor.begin(self._destroy, keys)
 

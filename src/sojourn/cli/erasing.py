@@ -23,7 +23,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import decode, encode
 from sojourn.core.base.errors import Failed, Misused, Rejected
-from sojourn.core.base.limits import CAPSULE_BYTES_MAX, MANIFEST_BYTES_MAX
+from sojourn.core.base.limits import ERASURE_BYTES_MAX
 from sojourn.core.protocol.keeping import (
     AskErased,
     ErasureCertificate,
@@ -39,9 +39,6 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _TRIES: Final = 20
 _PAUSE_S: Final = 0.5
 """Anchors carry an order out one after the other, and destroy their shares after it."""
-_CERTIFICATE_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
-
-assert _CERTIFICATE_BYTES_MAX < CAPSULE_BYTES_MAX
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,7 +223,7 @@ def _render(done: Erased) -> None:
 
 def read_certificate(file: Path) -> ErasureCertificate:
     """Return the certificate in a file, checked. Raises `Misused`, or `Rejected` if it does not hold."""
-    data = read_bounded(file, what="certificate of erasure", limit=_CERTIFICATE_BYTES_MAX)
-    made = decode(data, ErasureCertificate, what="erasure", limit=_CERTIFICATE_BYTES_MAX)
+    data = read_bounded(file, what="certificate of erasure", limit=ERASURE_BYTES_MAX)
+    made = decode(data, ErasureCertificate, what="erasure", limit=ERASURE_BYTES_MAX)
     made.check()
     return made

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import decode, digest_of, encode
-from sojourn.core.base.limits import CAPSULE_BYTES_MAX
+from sojourn.core.base.limits import ERASURE_BYTES_MAX
 from sojourn.core.base.seals import Kind as SealKind
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol.keeping import ErasureCertificate, SignedErasure, stated
@@ -45,7 +45,7 @@ def _by(*indices: int) -> ErasureCertificate:
 
 
 def _check(data: bytes, given: Json) -> Json:
-    certificate = decode(data, ErasureCertificate, what=AT, limit=CAPSULE_BYTES_MAX)
+    certificate = decode(data, ErasureCertificate, what=AT, limit=ERASURE_BYTES_MAX)
     certificate.check()
     order = certificate.order.order
     return {
@@ -115,7 +115,7 @@ def _invalid() -> Iterator[Case]:
     ):
         expect = {"reason": reason} if where is None else {"reason": reason, "where": where}
         yield Case(name=name, data=encode(made), expect=expect)
-    yield from spoiled(good, CAPSULE_BYTES_MAX, where=AT)
+    yield from spoiled(good, ERASURE_BYTES_MAX, where=AT)
 
 
 KIND = Kind(

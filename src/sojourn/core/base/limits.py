@@ -16,7 +16,9 @@ CERTIFICATE_BYTES_MAX: Final = 64 * 1024
 DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
-"""A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+"""A `SignedOrder` that is told on by gossip: 64 officers' seals fit, or 64 keys. Typical: 300 bytes."""
+ERASURE_BYTES_MAX: Final = 256 * 1024
+"""A certificate of erasure: a manifest, and what 31 anchors state of 64 keys. Typical: 5 KB."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
 PUBLISHED_BYTES_MAX: Final = DOCUMENT_BYTES_MAX + ORDER_BYTES_MAX
