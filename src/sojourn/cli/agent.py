@@ -105,6 +105,7 @@ def launch_agent(
       [memory.positions]
       labels = ["client-confidential"]
       residency = ["EU"]
+      encrypted = true                      # it stays in this zone, and can be erased
       values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
 
       [budgets]                             # limits; without one, no limit
