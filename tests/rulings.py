@@ -111,6 +111,7 @@ class PureAnchor:
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
         self.rates, self.promises = RateBook(), PromiseBook()
         self.edicts, self.proofs = KnownEdicts(), KnownProofs()
+        self.shares: set[bytes] = set()
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""
@@ -137,6 +138,7 @@ class PureAnchor:
             boot=self.clock.boot,
             edicts=self.edicts,
             parentages={d: p for d, p in self.known.parentages.items() if d in self.blocks},
+            shares=self.shares,
             proofs=self.proofs,
         )
 

@@ -38,6 +38,7 @@ from sojourn.runtime import clock
 from sojourn.runtime.transport import PeerIdentity
 from sojourn.runtime.zone_client import ZoneClient
 from sojourn.stores.memory import MemoryStore
+from sojourn.stores.shares import MemoryShares
 from sojourn.transports.loopback import LoopbackNetwork, LoopbackTransport
 from sojourn.transports.pool import ConnectionPool
 from tests import samples
@@ -56,6 +57,7 @@ class House:
     memberships: dict[bytes, Inclusion]
     anchors: dict[int, Anchor] = field(default_factory=dict)
     stores: dict[int, MemoryStore] = field(default_factory=dict)
+    shares: dict[int, MemoryShares] = field(default_factory=dict)
 
     @property
     def manifest(self) -> ZoneManifest:
@@ -144,6 +146,7 @@ class Village:
                 key(f"{house.name}/vote/{index}"),
                 store,
                 self.pool(identity),
+                shares=house.shares.setdefault(index, MemoryShares()),
             )
             house.anchors[index] = anchor
             transport = LoopbackTransport(

@@ -167,6 +167,7 @@ class Locals:
             boot_ms=boot_ms,
             boot=BOOT,
             edicts=KnownEdicts(),
+            shares=frozenset(),
             parentages={},
         )
 

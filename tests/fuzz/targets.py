@@ -30,6 +30,7 @@ from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
 from sojourn.core.agent.memory.chunks import Chunks, write
+from sojourn.core.agent.memory.encryption import EncryptedBlock, parse_encrypted
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.orders import SignedOrder
@@ -50,6 +51,7 @@ from sojourn.core.base.errors import Denied, Misused, Rejected, StoreFailed
 from sojourn.core.base.limits import (
     CHAPTER_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
+    ERASURE_BYTES_MAX,
     HEAD_BYTES_MAX,
     MANIFEST_BYTES_MAX,
     ORDER_BYTES_MAX,
@@ -77,6 +79,7 @@ from sojourn.core.protocol.exchange import (
     decode_work,
 )
 from sojourn.core.protocol.gossip import News
+from sojourn.core.protocol.keeping import ErasureCertificate
 from sojourn.core.protocol.parentage import Parentage, parentage_block, read_parentage
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
@@ -95,6 +98,7 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.journal import _parse as parse_journal_root
+from sojourn.runtime.journal import with_roots
 from sojourn.runtime.keyfile import (
     Purpose,
     parse_public_key,
@@ -162,6 +166,13 @@ def _row(form: Any, *kinds: str) -> Target:
     return _value(name, form, *kinds, read=read, errors=(StoreFailed,))
 
 
+def _encrypted(data: bytes) -> EncryptedBlock:
+    block = parse_encrypted(data, digest(data))
+    if list(dict.fromkeys(block.links)) != links(data):
+        raise Finding("what is stored below an encrypted block is not what it links to")
+    return block
+
+
 VALUES: Final = (
     _value("request", AnyRequest, "request", read=decode_request),
     _value("reply", AnyReply, read=decode_reply),
@@ -172,6 +183,7 @@ VALUES: Final = (
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
     _value("signed revocation", SignedRevocation, "revocation", limit=REVOCATION_BYTES_MAX),
     _value("signed head", SignedHead, "head", limit=HEAD_BYTES_MAX),
+    _value("erasure", ErasureCertificate, "erasure", limit=ERASURE_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),
     _value("seal", Seal, "seal"),
     _value("membership", Inclusion),
@@ -204,6 +216,15 @@ def _wire_parts() -> Iterable[Target]:
         name="block links",
         read=links,
         make_seeds=seeds.plain_blocks,
+    )
+    yield Target(
+        name="encrypted block",
+        read=_encrypted,
+        write=EncryptedBlock.to_bytes,
+        make_seeds=lambda: [
+            EncryptedBlock(digest(b"key"), bytes(40), (digest(b"a"), digest(b"b"))).to_bytes(),
+            EncryptedBlock(digest(b"key"), b"", ()).to_bytes(),
+        ],
     )
     yield Target(
         name="message body",
@@ -414,7 +435,10 @@ def _memory(name: str, kind: str, read: Callable[[bytes], bytes | None]) -> Targ
 
 
 def _journal(data: bytes) -> Any:
-    return parse_journal_root(decode_block(data, what="journal", limit=LIMIT))
+    found = parse_journal_root(decode_block(data, what="journal", limit=LIMIT))
+    if with_roots(data, lambda name, root: root) != data:
+        raise Finding("a journal with the same roots is another")
+    return found
 
 
 def _journal_seeds() -> Iterable[bytes]:

@@ -12,6 +12,8 @@ from sojourn.anchor.gossiping import Gossip
 from sojourn.anchor.loose import Loose
 from sojourn.anchor.watermark import Watermarks
 from sojourn.core.agent import governance, transition
+from sojourn.core.agent.memory.field import may_reside
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_change
 from sojourn.core.base.encoding import digest_of
@@ -27,6 +29,7 @@ from sojourn.core.protocol import (
     chains,
     custody,
     decree,
+    kept,
     permission,
     validate,
 )
@@ -404,7 +407,33 @@ PLANTS: Final = (
         23,
         "an anchor votes for memory that it does not store",
         "protocol/test_validate.py::test_trap_23_no_lock_vote_without_the_blocks",
-        in_place_of(validate, "_check_blocks", nothing),
+        all_of(
+            in_place_of(validate, "check_blocks", nothing),
+            in_place_of(kept, "check_blocks", nothing),
+        ),
+    ),
+    plant(
+        "share-unasked",
+        23,
+        "an anchor votes for a birth whose key it has no share of",
+        "protocol/test_keeping.py::"
+        "test_trap_23_an_anchor_votes_for_no_birth_whose_key_it_has_no_share_of",
+        in_place_of(kept, "check_shares", nothing),
+    ),
+    plant(
+        "key-travels",
+        48,
+        "an encrypted compartment goes wherever its residency lets it",
+        "protocol/test_keeping.py::"
+        "test_trap_48_a_key_stays_behind_when_the_agent_leaves_and_is_there_when_it_returns",
+        in_place_of(admission, "may_travel", may_reside),
+    ),
+    plant(
+        "erased-by-anybody",
+        0,
+        "where an agent was, a key is destroyed on anybody's word",
+        "protocol/test_keeping.py::test_where_the_agent_was_its_officers_order_is_enough",
+        in_place_of(SignedOrder, "check", nothing),
     ),
     plant(
         "any-intent",

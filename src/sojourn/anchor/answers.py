@@ -19,6 +19,7 @@ from sojourn.core.protocol.anchor import renews
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Chapter
 from sojourn.core.protocol.dossier import Dossier
+from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare
 from sojourn.core.protocol.messages import Applied, AskHead, Reply
 from sojourn.core.protocol.revoked import is_stopped
 from sojourn.runtime import clock
@@ -62,6 +63,8 @@ class Answers:
                 return self._exchange(request, sender)
             case gossip.Tell():
                 return await self._tell(request, sender)
+            case KeepShare() | AskShare() | AskErased():
+                return await self._anchor.keeping.answer(request, sender)
         return await self._HANDLERS[type(request)](self, request)
 
     # --- hosts ----------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ class Edicts:
             new = self._learn(news, teller)
             changes = shelf.edict_changes(new)
             await self._anchor.write(changes)
+        await self._anchor.keeping.see(new.orders)
         for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
             for bound in (agent, *self._families.get(agent, ())):
                 self._caretaker.plan(shelf.dossier(bound))

@@ -5,6 +5,7 @@ anchor.toml                its operator, where it listens, and where others reac
 anchor.public              its public part: what the manifest will say of it
 manifest                   the zone's signed manifest, once there is one
 store/                     what it decided
+shares/                    its shares of keys of memory, one file each
 anchor.log  pid            while it runs in the background
 """
 
@@ -18,7 +19,9 @@ from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import AnchorEntry, Endpoint, SignedManifest, ZoneManifest
 from sojourn.runtime.files import read_kept_manifest, read_toml, to_toml, write_atomically
 from sojourn.runtime.keyfile import Purpose, make_key, parse_public_key, read_key
+from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Store
+from sojourn.stores.shares import ShareFiles
 from sojourn.stores.sqlite import SqliteStore
 
 __all__ = ["LOG_NAME", "AnchorFolder", "Settings", "make_anchor", "parse_place", "read_public"]
@@ -116,6 +119,10 @@ class AnchorFolder:
     def store(self) -> Path:
         """Where its store is."""
         return self.path / "store"
+
+    def shares(self) -> ShareKeep:
+        """Return where its shares of keys are. Raises `StoreFailed`."""
+        return ShareFiles(self.path / "shares")
 
     @property
     def public(self) -> Path:

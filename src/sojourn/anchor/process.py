@@ -48,7 +48,8 @@ async def run_anchor(path: Path) -> None:
             transport = TlsTransport(identity.seed, spiffe)
             pool = ConnectionPool(transport)
             ending.push_async_callback(pool.close)
-            anchor = Anchor(signed, index, identity, vote_key, store, pool)
+            shares = folder.shares()
+            anchor = Anchor(signed, index, identity, vote_key, store, pool, shares=shares)
             ending.push_async_callback(anchor.stop)
             listener = await transport.listen(
                 folder.listen.address, folder.listen.port, on_request=anchor.serve

@@ -20,6 +20,7 @@ from sojourn.anchor.forwarding import Forwarding
 from sojourn.anchor.gossiping import Gossip, fitting
 from sojourn.anchor.heralding import Heralding
 from sojourn.anchor.hosts import GONE, Hosts, Wanted
+from sojourn.anchor.keeping import Keeping
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
 from sojourn.anchor.proofs import Proofs
@@ -72,6 +73,7 @@ from sojourn.core.quorum.votes import check_vote
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
+from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Change, Store
 from sojourn.runtime.transport import Connection
 from sojourn.runtime.zone_client import Connections, ZoneClient
@@ -97,14 +99,14 @@ class Anchor:
         store: Store,
         connections: Connections,
         chance: random.Random | None = None,
+        shares: ShareKeep | None = None,
     ) -> None:
         """Wire an anchor from verified parts; nothing runs before `start`.
 
-        `chance` chooses whom to gossip with and whom to tell first: nothing secret.
+        `chance` chooses whom to tell, and first: nothing secret. Without `shares` it takes no shares of keys.
         """
         self.manifest, self.index = manifest.manifest, index
-        self.identity = identity
-        self.connections = connections
+        self.identity, self.connections = identity, connections
         self.chance = chance or random.Random()  # noqa: S311
         self.zone = ZoneClient(self.manifest, connections)
         self.failed: asyncio.Future[StoreFailed] = asyncio.get_running_loop().create_future()
@@ -120,6 +122,7 @@ class Anchor:
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self)
+        self.keeping = Keeping(self, shares)
         self._heralding = Heralding(self, self._gossip)
         self.edicts = Edicts(self, self._caretaker, self._heralding)
         self.proofs = Proofs(self, self._caretaker, self._heralding)
@@ -153,6 +156,7 @@ class Anchor:
             self._caretaker.plan(dossier)
         for agent in self.mail.agents():
             self.forwarding.begin(agent)
+        self.begin(self.keeping.recall)
         self.begin(self._caretaker.run)
         self.begin(self._gossip.ask_watermarks)
         self.begin(self._gossip.run)
@@ -319,6 +323,7 @@ class Anchor:
             boot=self._boot,
             edicts=self.edicts.known,
             parentages=self.shelf.parentages,
+            shares=self.keeping.names,
             proofs=self.proofs.known,
         )
 
@@ -329,6 +334,7 @@ class Anchor:
         if done is not None:
             self._log_decision(done)
             self.edicts.note(after)
+            self.keeping.note(after)
             self._follow_decision(after, done)
         elif after.arrival is not None and after.arrival is not before.arrival:
             self.offer_arrival(after)

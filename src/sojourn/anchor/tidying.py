@@ -40,6 +40,7 @@ class Tidying:
         if now_ms - self._collected_ms >= _EVERY_MS:
             self._collected_ms = now_ms
             await self._collect()
+            await self._anchor.keeping.forget_loose()
 
     async def _forget_applications(self) -> None:
         anchor = self._anchor

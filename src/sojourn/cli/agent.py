@@ -16,6 +16,7 @@ from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
 from sojourn.cli.capsule import read_capsule
 from sojourn.cli.documents import read_signed
+from sojourn.cli.erasing import erase
 from sojourn.cli.exporting import Exported, export_agent
 from sojourn.cli.finding import find_named
 from sojourn.cli.giving_orders import OrderOptions, give_order, named_officers, order_options
@@ -108,6 +109,7 @@ def launch_agent(
       [memory.positions]
       labels = ["client-confidential"]
       residency = ["EU"]
+      encrypted = true                      # it stays in this zone, and can be erased
       values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
 
       [budgets]                             # limits; without one, no limit
@@ -367,6 +369,9 @@ def grant(
       sojourn agent grant risk-desk steps=+1000 calls=+20 --reason "the quarter is not over"
     """
     give_order(home, name, Act.GRANT, options, parse_grants(amounts))
+
+
+agent.add_command(erase)
 
 
 @agent.command("accuse")

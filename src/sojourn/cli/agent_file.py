@@ -97,13 +97,15 @@ class CapabilitiesSection(Value):
 class MemorySection(Value):
     """`[memory.<name>]`: a compartment, and what is in it at first.
 
-    `form` is "mapping" or "log"; if it is left out, a table of values makes a mapping, all else a log.
+    `form` is "mapping" or "log"; if it is left out, a table of values makes a mapping, all else a log. `encrypted` is
+    true for a key of its own, or the name of a key: compartments that have one in common are erased together.
     """
 
     form: Form | None = None
     labels: tuple[Name, ...] = ()
     residency: tuple[Name, ...] = ()
     values: dict[str, Any] | list[Any] | None = None
+    encrypted: bool | Name = False
 
     @property
     def chosen_form(self) -> Form:

@@ -8,6 +8,7 @@ import msgspec
 from sojourn.cli.output import counted, say, table, when
 from sojourn.core.agent.events import OTHERS, Events, levels_lost
 from sojourn.core.agent.governance import Document
+from sojourn.core.agent.memory.field import Compartment
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.keys import key_text
@@ -26,7 +27,10 @@ __all__ = [
 
 
 class CompartmentShown(msgspec.Struct, frozen=True):
-    """A compartment of memory. `root` is None if it is empty, `held_by` the zone it stayed in, if it did."""
+    """A compartment of memory. `root` is None if it is empty, `held_by` the zone it stayed in, if it did.
+
+    `encryption` is "none", "encrypted", or "erased" once its key was destroyed.
+    """
 
     name: str
     form: str
@@ -35,6 +39,7 @@ class CompartmentShown(msgspec.Struct, frozen=True):
     residency: tuple[str, ...]
     root: str | None
     held_by: str | None
+    encryption: str
 
 
 class CoolingShown(msgspec.Struct, frozen=True):
@@ -190,9 +195,16 @@ def _compartments(record: AgentRecord) -> tuple[CompartmentShown, ...]:
             item.residency,
             _named(item.root),
             cid_text(item.held_by) if item.held_by else None,
+            _encryption(item),
         )
         for name, item in sorted(record.memory.compartments.items())
     )
+
+
+def _encryption(item: Compartment) -> str:
+    if item.encryption is None:
+        return "none"
+    return "erased" if item.is_erased else "encrypted"
 
 
 def _named(digest: bytes) -> str | None:
@@ -209,9 +221,12 @@ def render_agent(shown: AgentShown) -> None:
     if shown.memory:
         say("")
         table(
-            ("memory", "form", "bytes", "labels", "residency", "held in"),
+            ("memory", "form", "bytes", "labels", "residency", "held in", "encryption"),
             [
-                (c.name, c.form, c.size, _list(c.labels), _list(c.residency), c.held_by or "here")
+                (
+                    *(c.name, c.form, c.size, _list(c.labels), _list(c.residency)),
+                    *(c.held_by or "here", c.encryption),
+                )
                 for c in shown.memory
             ],
         )

@@ -15,6 +15,7 @@ from sojourn.audit.verifying import (
     check_report,
     to_json,
 )
+from sojourn.cli.audit_erasure import erasure
 from sojourn.cli.audit_view import render_audited, render_held
 from sojourn.cli.auditing import audit_agent, audit_capsule, evidence_in, is_agent
 from sojourn.cli.help import Group
@@ -203,6 +204,9 @@ def verify(
 def _differing(file: Path, found: tuple[Difference, ...]) -> str:
     places = "1 place" if len(found) == 1 else f"{len(found)} places"
     return f"{file} says in {places} what the capsule does not prove"
+
+
+audit.add_command(erasure)
 
 
 @audit.command("schema")

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from sojourn.cli.agent_file import (
     AgentFile,
     IssuerSection,
@@ -17,6 +19,7 @@ from sojourn.cli.agent_file import (
     read_agent_file,
 )
 from sojourn.cli.approvers_file import declared_approvers
+from sojourn.cli.dealing import Dealt, Keyring, encrypt, give_shares
 from sojourn.cli.documents import SIGNED_SUFFIX, read_founding, sign_document
 from sojourn.cli.home import Home
 from sojourn.cli.options import milliseconds
@@ -74,12 +77,13 @@ class Officer:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A genesis that is ready to be proposed: everything it names is in `blocks`."""
+    """A genesis that is ready to be proposed: everything it names is in `blocks`, its keys were `dealt`."""
 
     proposal: Proposal
     blocks: NewBlocks
     documents: tuple[Document, ...]
     outside: tuple[OutsideStep, ...]
+    dealt: tuple[Dealt, ...] = ()
 
     @property
     def record(self) -> AgentRecord:
@@ -101,7 +105,7 @@ def prepare_launch(
     now_ms = clock.wall_ms()
     approvers = declared_approvers(home, file.approvers)
     signed = _documents(file, path, officers, now_ms, approvers, is_outside=bool(outside))
-    blocks = NewBlocks(NoBlocks())
+    blocks, keys = NewBlocks(NoBlocks()), Keyring(zone)
     record = AgentRecord(
         realm=zone.realm,
         agent=ZERO,
@@ -114,7 +118,7 @@ def prepare_launch(
             version=1,
             issuer=issuer_id(signed[0].document),
         ),
-        memory=_memory(file, blocks),
+        memory=_memory(file, blocks, keys),
         lineage=Lineage(),
         eligibility=Eligibility(
             status=Status.ACTIVE,
@@ -135,6 +139,7 @@ def prepare_launch(
         blocks=blocks,
         documents=tuple(item.document for item in signed),
         outside=outside,
+        dealt=keys.dealt,
     )
 
 
@@ -265,12 +270,18 @@ def _begins(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _memory(file: AgentFile, blocks: NewBlocks) -> Memory:
-    return Memory(
-        compartments={
-            name: _compartment(name, section, blocks) for name, section in file.memory.items()
-        }
-    )
+def _memory(file: AgentFile, blocks: NewBlocks, keys: Keyring) -> Memory:
+    compartments = {}
+    for name, section in file.memory.items():
+        if not section.encrypted:
+            compartments[name] = _compartment(name, section, blocks)
+            continue
+        plain = NewBlocks(NoBlocks())
+        made = _compartment(name, section, plain)
+        dealt = keys.key(name if section.encrypted is True else section.encrypted)
+        root = encrypt(dealt, made.root, plain, blocks)
+        compartments[name] = replace(made, root=root, encryption=dealt.encryption)
+    return Memory(compartments=compartments)
 
 
 def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compartment:
@@ -296,12 +307,13 @@ def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compar
 
 
 async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certified:
-    """Store what the genesis names with a zone's anchors, and have it decided.
+    """Store what the genesis names with a zone's anchors, its keys in shares, and have it decided.
 
-    A no that may pass is asked again for a while. Raises as `Reach.decide`.
+    A no that may pass is asked again for a while. Raises as `Reach.decide` and `give_shares`.
     """
     client = reach.zone(zone)
     record = prepared.record
+    await give_shares(client, record.agent_id, prepared.dealt)
     roots = (
         *record.governance.documents,
         *record.memory.roots(),

@@ -65,14 +65,23 @@ def signed_order(
     officers: Sequence[KeyPair],
     until: datetime | None,
     grants: Mapping[str, int] | None = None,
+    keys: tuple[bytes, ...] = (),
 ) -> SignedOrder:
-    """Return an order about the agent with a local name, sealed; a grant adds `grants`. Raises `Misused`."""
+    """Return an order about the agent with a local name, sealed; a grant adds `grants`, an erasure destroys `keys`.
+
+    Raises `Misused`.
+    """
     agent, now_ms = entry_of(home, name).agent_id, clock.wall_ms()
     ends_ms = milliseconds(until) if until is not None else now_ms + _LASTS_MS
     if ends_ms <= now_ms:
         raise Misused("the order would have lapsed already", remedy="Give a later --until")
     given = Order(
-        agent=agent, act=act, issued_ms=now_ms, expires_ms=ends_ms, grants=dict(grants or {})
+        agent=agent,
+        act=act,
+        issued_ms=now_ms,
+        expires_ms=ends_ms,
+        grants=dict(grants or {}),
+        keys=keys,
     )
     return sealed(given, officers)
 

@@ -208,6 +208,11 @@ def _counted(record: AgentRecord) -> str:
     return "; ".join(f"zone …{zone[-8:]}: {events.describe()}" for zone, events in counted)
 
 
+def _erased(record: AgentRecord) -> str:
+    """Return the compartments whose keys were destroyed."""
+    return ", ".join(sorted(n for n, c in record.memory.compartments.items() if c.is_erased))
+
+
 def _host(record: AgentRecord) -> str:
     return f"host {key_text(record.custody.host or b'')}"
 
@@ -230,4 +235,5 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.REVOKE: lambda _: "was revoked",
     TransitionKind.FORGIVE: lambda r: f"forgave; still counted: {_counted(r) or 'nothing'}",
     TransitionKind.GRANT: lambda _: "was granted more of its budgets",
+    TransitionKind.ERASE: lambda r: f"lost for good what was encrypted: {_erased(r)}",
 }

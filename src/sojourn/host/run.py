@@ -24,6 +24,7 @@ from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import bind_anew, newest_head
 from sojourn.host.custody import AgentCustody
+from sojourn.host.keys import decrypted
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
@@ -250,10 +251,11 @@ class AgentRun:
 
     async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
         capabilities = record.capabilities
+        custodian = await decrypted(self._host, self.custody)
         await self._host.blocks.fetch([capabilities.code])
         source = source_of(self._host.blocks.get(capabilities.code))
         channel = await self._host.substrate.start(
             source, capabilities.entry, mode, log=self.custody.log
         )
         log.info("executes", agent=self._name, version=record.version, mode=mode)
-        return await Execution(self.custody, channel).run()
+        return await Execution(custodian, channel).run()

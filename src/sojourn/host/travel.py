@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from sojourn.core.agent.memory.field import may_reside, travelling_roots
+from sojourn.core.agent.memory.field import may_travel, travelling_roots
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
@@ -112,7 +112,7 @@ class Departure:
             name: compartment
             for name, compartment in record.memory.compartments.items()
             if compartment.held_by is None
-            and may_reside(compartment, target.attributes.jurisdiction)
+            and may_travel(compartment, target.attributes.jurisdiction)
         }
         memory = msgspec.structs.replace(record.memory, compartments=compartments)
         roots = travelling_roots(memory, target.zone_id)

@@ -5,6 +5,9 @@ The journal travels; so such a record stands in a log `journal/<n>` with the lab
 used, and in the journal stands an `Apart` that says where. Who may not have the one has the other: the journal's
 length and order are the same everywhere. No replay needs a record that stayed behind: an agent does not leave what
 it has used since its restart point (protocol §10.10).
+
+Where one of the compartments that bind such a record is encrypted, so is the log, under the same key: it is erased
+with what the code had read (protocol §10.20).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +16,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
+from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.memory.log import Log
-from sojourn.core.agent.memory.marks import Mark, Marks, home_of, labels_of
+from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, mark_of
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
+from sojourn.runtime.errors import Erased
 from sojourn.runtime.holdings import size_change
 from sojourn.runtime.records import Apart
 from sojourn.runtime.typed import to_plain
@@ -56,15 +61,15 @@ def put_apart(
     May raise `MissingBlock`.
     """
     put = Put(list(records), dict(record.memory.compartments), {})
-    bound: dict[Mark, list[int]] = {}
+    bound: dict[_Place, list[int]] = {}
     for at, each in enumerate(marks):
         home = home_of(each)
         assert home is not None, "what could be nowhere was not used"
         if home:
-            bound.setdefault(Mark(labels=labels_of(each), residency=home), []).append(at)
-    for mark, chosen in bound.items():
-        name = _log_for(mark, put.compartments, record)
-        before = put.compartments.get(name) or _empty(mark)
+            bound.setdefault(_place_of(each, home, record), []).append(at)
+    for place, chosen in bound.items():
+        name = _log_for(place, put.compartments, record)
+        before = put.compartments.get(name) or _empty(place)
         new = NewBlocks(source)
         log = Log.load(before.root, new)
         for index, at in enumerate(chosen, len(log)):
@@ -78,14 +83,42 @@ def put_apart(
     return put
 
 
-def _empty(mark: Mark) -> Compartment:
-    return Compartment(form=Form.LOG, root=ZERO, labels=mark.labels, residency=mark.residency)
+class _Place(NamedTuple):
+    """How a log is bound, and under which key it is encrypted."""
+
+    labels: tuple[str, ...]
+    residency: tuple[str, ...]
+    encryption: Encryption | None
 
 
-def _log_for(mark: Mark, compartments: Mapping[str, Compartment], record: AgentRecord) -> str:
+def _place_of(marks: Marks, home: tuple[str, ...], record: AgentRecord) -> _Place:
+    """Return where records with these marks are put: under the key of what was used, if that is encrypted.
+
+    Of several keys it is that of the first compartment by name. Which compartments were used nobody but the code
+    knows: any that is bound so may have been.
+    """
+    for _, found in sorted(of_the_agent(record.memory.compartments).items()):
+        mark = mark_of(found.labels, found.residency)
+        may_be_used = bool(mark) and mark <= marks and is_here(found, record)
+        if found.encryption is not None and may_be_used and not found.is_erased:
+            return _Place(labels_of(marks), home, found.encryption)
+    return _Place(labels_of(marks), home, None)
+
+
+def _empty(place: _Place) -> Compartment:
+    return Compartment(
+        form=Form.LOG,
+        root=ZERO,
+        labels=place.labels,
+        residency=place.residency,
+        encryption=place.encryption,
+    )
+
+
+def _log_for(place: _Place, compartments: Mapping[str, Compartment], record: AgentRecord) -> str:
     """Return the name of the log that is bound exactly so, or of a new one."""
     for name, found in sorted(compartments.items()):
-        is_same = (found.labels, found.residency) == (mark.labels, mark.residency)
+        is_same = (found.labels, found.residency, found.encryption) == place
         if name.startswith(JOURNALS) and is_same and is_here(found, record):
             return name
     return f"{JOURNALS}{sum(name.startswith(JOURNALS) for name in compartments)}"
@@ -94,25 +127,24 @@ def _log_for(mark: Mark, compartments: Mapping[str, Compartment], record: AgentR
 def has_room(marks: Marks, record: AgentRecord) -> bool:
     """Tell whether there is a log for records with these marks, or room for one."""
     compartments = record.memory.compartments
-    mark = Mark(labels=labels_of(marks), residency=home_of(marks) or ())
+    place = _place_of(marks, home_of(marks) or (), record)
     is_full = len(compartments) >= COMPARTMENTS_MAX
-    return not is_full or _log_for(mark, compartments, record) in compartments
+    return not is_full or _log_for(place, compartments, record) in compartments
 
 
 def opened(entry: Any, record: AgentRecord, source: BlockSource) -> Any:
     """Return the plain record that an entry of the journal stands for; most stand for themselves.
 
-    Raises `Denied` for one that stayed behind. May raise `MissingBlock`.
+    Raises `Denied` for one that stayed behind, `Erased` where that is so. May raise `MissingBlock`.
     """
     match entry:
         case {"kind": "apart", "compartment": str(name), "index": int(index)}:
             pass
         case _:
             return entry
-    log = record.memory.compartments.get(name)
-    if log is None:
-        problem = f"the journal names {name!r}, and there is no such compartment"
-        raise Rejected(problem, reason="bad-field", where="journal")
+    log = _log_of(name, record)
+    if log.is_erased:
+        raise Erased(f"a record of the journal was erased by order of officers, with {name!r}")
     if not is_here(log, record):
         zone = cid_text(log.held_by or ZERO)
         raise Denied(f"a record of the journal stayed behind in zone {zone}: see {name!r} there")
@@ -123,8 +155,22 @@ def opened(entry: Any, record: AgentRecord, source: BlockSource) -> Any:
         raise Rejected(problem, reason="bad-field", where="journal") from None
 
 
+def _log_of(name: str, record: AgentRecord) -> Compartment:
+    log = record.memory.compartments.get(name)
+    if log is None:
+        problem = f"the journal names {name!r}, and there is no such compartment"
+        raise Rejected(problem, reason="bad-field", where="journal")
+    return log
+
+
 def told(entry: Any, record: AgentRecord, source: BlockSource) -> Any:
-    """Return the same for whoever only wants to know: an entry whose record stayed behind stands for itself."""
+    """Return the same for whoever only wants to know, and has no key.
+
+    An entry stands for itself if its record stayed behind, or is encrypted.
+    """
+    match entry:
+        case {"kind": "apart", "compartment": str(name)} if _log_of(name, record).encryption:
+            return entry
     try:
         return opened(entry, record, source)
     except Denied:

@@ -49,9 +49,10 @@ class WorkingMemory:
     """The compartments of one session: their state now, and the blocks made since they were last saved.
 
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
-    compartments that were used since the restart point, which a replay will therefore use again. `marks` are what
-    binds the code by now: those of the run's arguments (`given`), of what was used, and what it has kept from before
-    the restart point. `on_touch` is called before a compartment is used that adds to them.
+    compartments that were used since the restart point, which a replay will therefore use again; `lost` says that
+    one which was erased was to be used. `marks` are what binds the code by now: those of the run's arguments
+    (`given`), of what was used, and what it has kept from before the restart point. `on_touch` is called before a
+    compartment is used that adds to them.
     """
 
     def __init__(
@@ -67,10 +68,11 @@ class WorkingMemory:
         self._mark_of = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
         self._on_touch = on_touch
         self.marks = self._given = given
-        self._here = {name for name, shelf in shelves.items() if shelf.held_by is None}
+        self._here = {name for name, s in shelves.items() if s.held_by is None and not s.is_erased}
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
         self.opened: set[str] = set()
+        self.lost: Denied | None = None
         self.new = NewBlocks(source)
 
     def snapshot(self) -> Snapshot:
@@ -211,13 +213,19 @@ class WorkingMemory:
     def form_of(self, name: str) -> Form:
         """Return a compartment's form.
 
-        Raises `Misused` if it is not declared and `Denied` if it stayed behind in another zone.
+        Raises `Misused` if it is not declared and `Denied` if it stayed behind in another zone, or was erased.
         """
         shelf = self._shelves.get(name)
         if shelf is None:
             known = ", ".join(sorted(self._shelves)) or "none"
             remedy = "Declare it where the agent is launched: [memory." + name + "]"
             raise Misused(f"there is no compartment {name!r}; declared: {known}", remedy=remedy)
+        if shelf.is_erased:
+            self.lost = Denied(
+                f"compartment {name!r} was erased by order of the agent's officers",
+                remedy="Go on without it: its key was destroyed, and nobody can read it",
+            )
+            raise self.lost
         if shelf.held_by is not None:
             raise Denied(
                 f"compartment {name!r} stayed behind in zone {cid_text(shelf.held_by)}: "
@@ -247,7 +255,7 @@ class Compartments:
 
     `memory[name]` gives and takes builtins (and on writing whatever `msgspec` can turn into them);
     `memory.mapping(name, Type)` and `memory.log(name, Type)` give values back as `Type`. A compartment that
-    stayed behind in another zone raises `Denied`, which says where it is.
+    stayed behind in another zone raises `Denied`, which says where it is; so does one that was erased.
     """
 
     def __init__(self, working: WorkingMemory) -> None:

@@ -10,9 +10,10 @@ and meet two more, each after a step with an effect: `sojourn.core.base.errors.D
 and `UncertainOutcome` (it may have been done). All are raised alike the first time and in every replay.
 """
 
-from sojourn.core.base.errors import Failed, SojournError
+from sojourn.core.base.errors import Denied, Failed, SojournError
 
 __all__ = [
+    "Erased",
     "LeaseLost",
     "LeaseWithheld",
     "ReplayMismatch",
@@ -44,6 +45,10 @@ class StepFailed(TerminalError):
         self.kind = kind
         self.message = message
         self.attempts = attempts
+
+
+class Erased(Denied):
+    """Officers had destroyed what a replay needs: the run can be gone on with by nobody, and has failed."""
 
 
 class UncertainOutcome(SojournError):

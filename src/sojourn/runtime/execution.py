@@ -19,7 +19,7 @@ from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.runtime.apart import is_here, of_the_agent
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.ending import Ending, How, stopped
-from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.errors import Erased, LeaseLost
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.flow import Flow
 from sojourn.runtime.frames import (
@@ -162,7 +162,11 @@ class Execution:
         self._flow = Flow(self._custodian.record, journal.resume)
         self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
         self._gate = Gate(self._custodian, self._proposer)
-        await self._start(journal, fresh=is_fresh)
+        try:
+            await self._start(journal, fresh=is_fresh)
+        except Erased as erased:
+            await self._proposer.fail(failure_of(erased))
+            return await self._ending(self._proposer.journal)
         return await self._serve()
 
     def _roots(self, resume: Resume) -> Iterator[tuple[str, bytes]]:
@@ -180,6 +184,7 @@ class Execution:
                 form=c.form,
                 root=c.root,
                 held_by=None if is_here(c, record) else c.held_by,
+                is_erased=c.is_erased,
                 labels=c.labels,
                 residency=c.residency,
             )

@@ -122,13 +122,17 @@ class Unfit(_Frame):
 
 
 class Shelf(Value):
-    """A compartment as the agent's side sees it; `held_by` is the zone it stayed in, else None."""
+    """A compartment as the agent's side sees it; `held_by` is the zone it stayed in, else None.
+
+    One that `is_erased` can be used nowhere.
+    """
 
     form: Form
     root: Digest
     held_by: Digest | None = None
     labels: Labels = ()
     residency: Labels = ()
+    is_erased: bool = False
 
     @property
     def mark(self) -> Mark:

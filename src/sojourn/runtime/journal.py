@@ -16,10 +16,12 @@ import msgspec
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, Link, link_to
-from sojourn.core.base.encoding import bad_field, encode_block
+from sojourn.core.base.encoding import bad_field, decode_block, encode_block
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.runtime.apart import of_the_agent, opened
 from sojourn.runtime.course import Arguments
+from sojourn.runtime.errors import Erased
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.records import (
     REPLAY_RECORDS_MAX,
@@ -31,7 +33,15 @@ from sojourn.runtime.records import (
 )
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["Journal", "Saved", "at_hand", "check_resume", "first_resume", "plain_record"]
+__all__ = [
+    "Journal",
+    "Saved",
+    "at_hand",
+    "check_resume",
+    "first_resume",
+    "plain_record",
+    "with_roots",
+]
 
 T = TypeVar("T")
 
@@ -104,7 +114,7 @@ class Journal:
     async def history(self, custodian: Custodian) -> AsyncIterator[tuple[int, list[bytes]]]:
         """Yield the bytes of the records that a replay needs, some at a time, each with its segment.
 
-        Raises `Denied` if one of them stayed behind in another zone.
+        Raises `Denied` if one of them stayed behind in another zone, `Erased` where that is so.
         """
         for number, segment in enumerate(self.resume.segments):
             stop = len(self) if segment.stop is None else segment.stop
@@ -116,7 +126,10 @@ class Journal:
         """Tell whether the agent never ran: it has no records but of what kept it from running."""
         if len(self) and await at_hand(custodian, self.last_barred) is None:
             return False
-        return not [records async for _, records in self.history(custodian) if records]
+        try:
+            return not [records async for _, records in self.history(custodian) if records]
+        except Erased:
+            return False
 
     def last_barred(self) -> Barred | None:
         """Return the last record if it says that the agent was not executed. May raise `MissingBlock`."""
@@ -160,6 +173,21 @@ def check_resume(resume: Resume, length: int) -> None:
     if total > REPLAY_RECORDS_MAX:
         problem = f"a resume would replay {total} records, more than {REPLAY_RECORDS_MAX}"
         raise Rejected(problem, reason="too-large", where="resume.segments")
+
+
+def with_roots(block: bytes, root_of: Callable[[str, bytes], bytes]) -> bytes:
+    """Return the block of a journal with other roots of compartments: `root_of` gives each, by name and root.
+
+    A root that is linked to stays linked, one that is only named stays so. Raises `Rejected` for another block.
+    """
+    plain = decode_block(block, what="journal", limit=BLOCK_BYTES_MAX)
+    _parse(decode_block(block, what="journal", limit=BLOCK_BYTES_MAX))
+    for memory in _memories(plain["resume"]):
+        for name, root in memory.items():
+            is_link = isinstance(root, Link)
+            other = root_of(name, named_by(root) if is_link else root)
+            memory[name] = link_to(other) if is_link else other
+    return encode_block(plain)
 
 
 def _is_barred(plain: Any) -> bool:

@@ -26,11 +26,12 @@ from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of, last_record, stuck
-from sojourn.runtime.frames import Anew, Answer, Broke, Diverged, Question, Remark, Start
+from sojourn.runtime.frames import Anew, Answer, Broke, Question, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
+from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.records import (
     Began,
@@ -429,7 +430,7 @@ class Session:
         """
         error = self._run.error
         if self._parted is not None:
-            self._link.send(Diverged(text=str(self._parted)))
+            self._link.send(parting(self._parted, self.memory.lost))
             self._retire()
         elif isinstance(error, Restarting):
             if not self._batch.has_room:

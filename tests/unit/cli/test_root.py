@@ -37,9 +37,9 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
         *(f"agent {c}" for c in ("approve", "asks", "decline")),
         *(f"agent {c}" for c in ("amend", "export", "launch", "list", "logs", "send")),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
-        *("agent accuse", "agent forgive", "agent grant"),
+        *("agent accuse", "agent erase", "agent forgive", "agent grant"),
         *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign", "sim"),
-        *("audit report", "audit schema", "audit verify"),
+        *("audit erasure", "audit report", "audit schema", "audit verify"),
         *("capsule show", "capsule verify", "demo", "host init", "host run"),
         *("keys list", "keys new", "keys show"),
         *(

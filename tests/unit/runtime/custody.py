@@ -26,6 +26,7 @@ from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
+from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
@@ -97,6 +98,7 @@ class Zone:
     waiting: int = 0
     has_said: bool = False
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
+    ciphers: dict[bytes, BlockCipher] = field(default_factory=dict)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait until something that changes with this zone is so."""

@@ -13,8 +13,9 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import link_digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.runtime.code import collect_source
+from sojourn.runtime.encrypting import Encrypting
 from sojourn.runtime.execution import Ending, Execution, How
-from sojourn.runtime.ports import Mode
+from sojourn.runtime.ports import Custodian, Mode
 from sojourn.runtime.records import Record, decode_record
 from sojourn.substrates.local import LocalSubstrate
 from tests.unit.runtime.custody import Blocks, Crash, FakeCustodian, Zone
@@ -72,9 +73,10 @@ class Stage:
             self.mode,
             log=custodian.log,
         )
-        execution = Execution(
-            custodian, channel, arguments=(args, kwargs), rest_after_s=rest_after_s
-        )
+        port: Custodian = custodian
+        if self.zone.ciphers:
+            port = await Encrypting.open(custodian, self.zone.ciphers)
+        execution = Execution(port, channel, arguments=(args, kwargs), rest_after_s=rest_after_s)
         try:
             return await execution.run()
         except BaseExceptionGroup as group:

@@ -100,6 +100,10 @@ def check_child(parent: AgentRecord, child: AgentRecord, *, where: str = "child"
     ):
         if found != expected:
             raise _wider(f"its {part} is not what its parent's gives", f"{where}.{part}")
+    if any(each.encryption is not None for each in child.memory.compartments.values()):
+        raise _wider(
+            "keys are dealt at a launch alone, and its memory names one", f"{where}.memory"
+        )
     if parent.capabilities.requires.confined and not child.capabilities.requires.confined:
         raise _wider("its parent requires to be confined", f"{where}.capabilities.requires")
     _check_budgets(parent, child, where)

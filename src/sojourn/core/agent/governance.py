@@ -228,6 +228,7 @@ class Matter(StrEnum):
     END = "end"
     EVENTS = "events"
     BUDGETS = "budgets"
+    MEMORY = "memory"
 
 
 class Cooling(Value):

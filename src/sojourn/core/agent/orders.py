@@ -16,6 +16,8 @@ from msgspec import Meta
 from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.events import forgiven
 from sojourn.core.agent.governance import Matter, Officers, check_sealed, check_threshold
+from sojourn.core.agent.memory.encryption import Keys
+from sojourn.core.agent.memory.field import Memory, erased
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
@@ -50,6 +52,7 @@ class Act(StrEnum):
     revoke       it has ended, for it may not be trusted: nothing follows
     forgive      what was counted against places is counted no more, but that their anchors lied
     grant        it may spend more, by what the order adds to its limits
+    erase        keys of its memory are destroyed: nobody can read what is encrypted under them
     """
 
     SUSPEND = "suspend"
@@ -60,6 +63,7 @@ class Act(StrEnum):
     REVOKE = "revoke"
     FORGIVE = "forgive"
     GRANT = "grant"
+    ERASE = "erase"
 
 
 THRESHOLDS: Final[Mapping[Act, str]] = {
@@ -71,6 +75,7 @@ THRESHOLDS: Final[Mapping[Act, str]] = {
     Act.REVOKE: "revoke",
     Act.FORGIVE: "amend",
     Act.GRANT: "amend",
+    Act.ERASE: "amend",
 }
 """By which of the officers' thresholds each act is ordered: to restrain an agent is quick, to set it free takes as
 many of them as a change of its policy."""
@@ -85,6 +90,7 @@ MATTERS: Final[Mapping[Act, Matter]] = {
     Act.REVOKE: Matter.END,
     Act.FORGIVE: Matter.EVENTS,
     Act.GRANT: Matter.BUDGETS,
+    Act.ERASE: Matter.MEMORY,
 }
 """What each act is about."""
 
@@ -94,7 +100,7 @@ class Order(Value, tag_field="kind", tag="order/1"):
 
     Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order of the
     same matter that was issued before it: a later one voids it. `grants` is what a grant adds to limits, by the
-    budgets' names; no other act has any.
+    budgets' names, `keys` are those that an erasure destroys; no other act has any.
     """
 
     agent: Digest
@@ -102,6 +108,14 @@ class Order(Value, tag_field="kind", tag="order/1"):
     issued_ms: Count
     expires_ms: Count
     grants: Annotated[dict[Name, Count], Meta(max_length=32)] = {}
+    keys: Keys = ()
+
+    def erased_from(self, memory: Memory) -> Memory:
+        """Return an agent's memory after the order was carried out: as it is, but for an erasure.
+
+        Raises `Rejected` ("bad-status") if there is nothing left to erase of what it names.
+        """
+        return erased(memory, self.keys) if self.act is Act.ERASE else memory
 
     @property
     def matter(self) -> Matter:
@@ -124,6 +138,9 @@ class SignedOrder(Value):
         if (order.act is Act.GRANT) != bool(order.grants) or 0 in order.grants.values():
             problem = f"to {order.act} an agent it adds {order.grants} to budgets"
             raise Rejected(problem, reason="bad-field", where="order.grants")
+        if (order.act is Act.ERASE) != bool(order.keys) or len(set(order.keys)) < len(order.keys):
+            problem = f"to {order.act} an agent it names {len(order.keys)} keys"
+            raise Rejected(problem, reason="bad-field", where="order.keys")
         if order.issued_ms <= ordered_ms:
             problem = (
                 f"an order about {order.matter} issued at {ordered_ms} was carried out, "
@@ -172,12 +189,14 @@ def carried_out(
 ) -> Eligibility:
     """Return an agent's eligibility after an act was carried out, which added `grants` to its limits.
 
-    All acts but `forgive` change that alone. Raises `Rejected` ("bad-status") if there is nothing to do: it has
-    ended or is between zones, or is so already; "no-budget" for a name that it has no budget of, "over-budget" for
-    a limit that no number says.
+    All acts but `forgive` and `erase` change that alone. Raises `Rejected` ("bad-status") if there is nothing to
+    do: it has ended or is between zones, or is so already; "no-budget" for a name that it has no budget of,
+    "over-budget" for a limit that no number says.
     """
     if eligibility.status not in ACTING or is_carried_out(act, eligibility):
         raise _idle(act, eligibility)
+    if act is Act.ERASE:
+        return eligibility  # it changes memory alone: `Order.erased_from`
     if act is Act.GRANT:
         budgets = _granted(eligibility.budgets, grants or {})
         return msgspec.structs.replace(eligibility, budgets=budgets)

@@ -14,16 +14,12 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.ancestry import (
-    BINDING,
-    carried_out_about,
     check_ancestors,
     check_may_spawn,
-    ordered_about,
 )
 from sojourn.core.agent.eligibility import (
     ACTING,
     ENDED,
-    Ancestor,
     Status,
     check_budgets,
     check_petitions,
@@ -37,8 +33,10 @@ from sojourn.core.agent.events import (
 )
 from sojourn.core.agent.governance import Governance, Matter
 from sojourn.core.agent.lineage import CustodyLink, Lineage, extend
-from sojourn.core.agent.memory.field import check_compartments
-from sojourn.core.agent.orders import MATTERS, Act, carried_out_on, raised
+from sojourn.core.agent.memory.encryption import keys_of
+from sojourn.core.agent.memory.field import check_compartments, erased
+from sojourn.core.agent.obeying import check_carried_out, check_not_set_back
+from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
@@ -86,6 +84,7 @@ class TransitionKind(StrEnum):
     REVOKE = "revoke"
     FORGIVE = "forgive"
     GRANT = "grant"
+    ERASE = "erase"
 
 
 class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
@@ -189,6 +188,7 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.REVOKE: _END,
     TransitionKind.FORGIVE: Change(fields=_ORDERED | {"trust.events"}, before=ACTING, after=ACTING),
     TransitionKind.GRANT: Change(fields=_ORDERED, before=ACTING, after=ACTING),
+    TransitionKind.ERASE: Change(fields=_ORDERED | {"memory.erased"}, before=ACTING, after=ACTING),
 }
 
 _REACHING_OUT: Final = frozenset(
@@ -243,10 +243,10 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
     _check_counted(kind, old, new)
     asks = kind is TransitionKind.ASK
     check_petitions(old.eligibility.petitions, new.eligibility.petitions, asks=asks)
-    if kind is not TransitionKind.ADMIT:
+    if kind not in (TransitionKind.ADMIT, TransitionKind.ERASE):
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
-        _check_carried_out(_ACTS[kind], old, new)
+        check_carried_out(_ACTS[kind], old, new)
     if kind is TransitionKind.AMEND:
         _check_amended(old.governance, new.governance)
     if kind is TransitionKind.SPAWN:
@@ -263,28 +263,11 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
         if name not in _CHANGEABLE and name.partition(".")[0] not in _CHANGEABLE:
             raise _bad(f"no transition may change {name}", name)
     check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=True)
-    _check_not_set_back(old.governance, new.governance)
+    check_not_set_back(old.governance, new.governance)
     check_ancestors(old.eligibility, new.eligibility)
     before, after = (each.governance.last_ordered_ms(Matter.EVENTS) for each in (old, new))
     counted = old.trust.events
     check_events(counted if after == before else forgiven(counted), new.trust.events)
-
-
-def _check_not_set_back(old: Governance, new: Governance) -> None:
-    """Check what amendments may have made of the field: as many documents, and the same if there was none.
-
-    Nor may an order that was carried out have been forgotten.
-    """
-    for matter in old.ordered_ms:
-        _check_ordered_since(matter, old, new, may_be_same=True)
-    if new.version < old.version:
-        problem = f"version {new.version} of its governance follows version {old.version}"
-        raise Rejected(problem, reason="rollback", where="governance.version")
-    is_amended = new.version > old.version
-    if len(new.documents) != len(old.documents) or is_amended == (new.documents == old.documents):
-        raise _bad("its documents changed in no amendment", "governance.documents")
-    if not is_amended and new.cooling != old.cooling:
-        raise _bad("what cools changed in no amendment", "governance.cooling")
 
 
 def _check_amended(old: Governance, new: Governance) -> None:
@@ -310,45 +293,6 @@ def check_unhindered(kind: TransitionKind, record: AgentRecord) -> None:
     is_alone = kind in _REACHING_OUT and eligibility.is_alone
     if is_still or is_alone:
         raise Denied(f"no {kind}: by order of its officers the agent is {eligibility.describe()}")
-
-
-def _check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
-    """Check that an order was carried out, to the letter, and that it is newer than those before."""
-    budgets, uncharged_since_ms = new.eligibility.budgets, new.eligibility.uncharged_since_ms
-    about = ordered_about(old.eligibility, new.eligibility) if act in BINDING else None
-    if about is not None:
-        noted, trust = about[1], old.trust
-        issued_ms = noted.last_ordered_ms(MATTERS[act])
-        eligibility = carried_out_about(act, old.eligibility, noted.agent, issued_ms)
-    else:
-        grants = raised(old.eligibility.budgets, budgets)
-        eligibility, trust = carried_out_on(act, old.eligibility, old.trust, grants)
-    eligibility = msgspec.structs.replace(
-        eligibility, budgets=budgets, uncharged_since_ms=uncharged_since_ms
-    )
-    if (new.eligibility, new.trust) != (eligibility, trust):
-        raise _bad(f"to {act} an agent changes something else", "eligibility")
-    matter, before, after = MATTERS[act], old.governance, new.governance
-    if about is not None:
-        if after.ordered_ms != before.ordered_ms:
-            problem = "an order about an ancestor is none about the agent"
-            raise _bad(problem, "governance.ordered_ms")
-        _check_ordered_since(matter, *about, may_be_same=False)
-        return
-    _check_ordered_since(matter, before, after, may_be_same=False)
-    if after.ordered_ms != before.ordered(matter, after.last_ordered_ms(matter)).ordered_ms:
-        raise _bad(f"an order to {act} is about {matter} alone", "governance.ordered_ms")
-
-
-def _check_ordered_since(
-    matter: Matter, old: Governance | Ancestor, new: Governance | Ancestor, *, may_be_same: bool
-) -> None:
-    before, after = old.last_ordered_ms(matter), new.last_ordered_ms(matter)
-    if after < before or (after == before and not may_be_same):
-        problem = (
-            f"an order about {matter} issued at {before} was carried out before one of {after}"
-        )
-        raise Rejected(problem, reason="rollback", where="governance.ordered_ms")
 
 
 def _check_counted(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> None:
@@ -384,8 +328,19 @@ def _bad(problem: str, where: str) -> Rejected:
 def _covers(row: Change, name: str, old: AgentRecord, new: AgentRecord) -> bool:
     if name in row.fields or name.partition(".")[0] in row.fields:
         return True
-    held_only = name == "memory.compartments" and "memory.held" in row.fields
-    return held_only and _only_holders_differ(old, new)
+    if name != "memory.compartments":
+        return False
+    if "memory.erased" in row.fields:
+        return new.memory == erased(old.memory, _erased_keys(old, new))
+    return "memory.held" in row.fields and _only_holders_differ(old, new)
+
+
+def _erased_keys(old: AgentRecord, new: AgentRecord) -> set[bytes]:
+    """Return the names of the keys that are destroyed in `new` and were not in `old`."""
+    before, after = (
+        keys_of(c.encryption for c in each.memory.compartments.values()) for each in (old, new)
+    )
+    return before.keys() - after.keys()
 
 
 def _only_holders_differ(old: AgentRecord, new: AgentRecord) -> bool:
@@ -468,6 +423,8 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
+    if any(item.is_erased for item in record.memory.compartments.values()):
+        raise _bad("nothing of a genesis is erased yet", "memory.compartments")
     if record.eligibility.status not in ACTING:
         raise Rejected(
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"

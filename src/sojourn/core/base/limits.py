@@ -16,13 +16,15 @@ CERTIFICATE_BYTES_MAX: Final = 64 * 1024
 DOCUMENT_BYTES_MAX: Final = 128 * 1024
 """A governance document with its Cedar text."""
 ORDER_BYTES_MAX: Final = 12 * 1024
-"""A `SignedOrder` that is told on by gossip: 64 officers' seals fit. Typical: 300 bytes."""
+"""A `SignedOrder` that is told on by gossip: 64 officers' seals fit, or 64 keys. Typical: 300 bytes."""
 REVOCATION_BYTES_MAX: Final = ORDER_BYTES_MAX
 """A `SignedRevocation`: the seals of 64 officers fit. Typical: 350 bytes."""
 HEAD_BYTES_MAX: Final = 4 * 1024
 """A `SignedHead`: its names are short, and its seal is one. Typical: 350 bytes."""
 PROOF_BYTES_MAX: Final = 32 * 1024
 """A `Fraud` that is told on by gossip: two votes, and a certificate of 31 anchors. Typical: 600 bytes."""
+ERASURE_BYTES_MAX: Final = 256 * 1024
+"""A certificate of erasure: a manifest, and what 31 anchors state of 64 keys. Typical: 5 KB."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """One protocol message. h11 bounds an incomplete event the same way; ours carry blocks in batches."""
 PUBLISHED_BYTES_MAX: Final = DOCUMENT_BYTES_MAX + ORDER_BYTES_MAX
@@ -46,6 +48,8 @@ LOOSE_BYTES_MAX: Final = ARRIVAL_BYTES_MAX
 """Blocks that no record names yet, put by a zone's hosts or by strangers: the largest agent can be copied ahead."""
 LOOSE_OWN_BYTES_MAX: Final = 2 * LOOSE_BYTES_MAX
 """The same, put by one host or anchor of the own zone, which also brings those up to date that were away."""
+LOOSE_SHARES_MAX: Final = 1024
+"""Shares of keys of agents that are not launched yet, as blocks are counted: 33 bytes and a file each."""
 NESTING_DEPTH_MAX: Final = 64
 
 # --- counts ------------------------------------------------------------------------------------------

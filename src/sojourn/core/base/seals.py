@@ -33,6 +33,7 @@ class Kind(StrEnum):
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"
     CODE = "code"
+    ERASURE = "erasure"
     BATCH = "batch"
 
 

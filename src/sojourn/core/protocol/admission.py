@@ -12,7 +12,7 @@ from sojourn.core.agent.ancestry import carried_out_about
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.events import Events, with_broken_lease, with_liars, with_refusal
 from sojourn.core.agent.governance import Document
-from sojourn.core.agent.memory.field import Compartment, Memory, may_reside
+from sojourn.core.agent.memory.field import Compartment, Memory, may_travel
 from sojourn.core.agent.orders import Order, carried_out_on
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import next_lineage
@@ -78,8 +78,8 @@ def departed(parent: AgentRecord, slot: Slot, visa: Visa, target: ZoneManifest) 
 def admitted(gone: AgentRecord, slot: Slot, target: ZoneManifest, host: bytes) -> AgentRecord:
     """Return the record of `gone` admitted into `target` on `host`.
 
-    A compartment that may not reside there stays with the zone the agent came from; one that this zone holds
-    is at home again.
+    A compartment that may not reside there, or is encrypted, stays with the zone the agent came from; one that this
+    zone holds is at home again.
     """
     assert gone.migration is not None
     custody = Custody(zone=target.zone_id, term=gone.migration.next_term, binding=0, host=host)
@@ -120,7 +120,10 @@ def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
         return child(parent, slot, eligibility=about)
     governance = parent.governance.ordered(order.matter, order.issued_ms)
     eligibility, trust = carried_out_on(order.act, parent.eligibility, parent.trust, order.grants)
-    return child(parent, slot, governance=governance, eligibility=eligibility, trust=trust)
+    memory = order.erased_from(parent.memory)
+    return child(
+        parent, slot, governance=governance, eligibility=eligibility, trust=trust, memory=memory
+    )
 
 
 def accused(
@@ -165,6 +168,6 @@ def _placed(compartment: Compartment, source: bytes, target: ZoneManifest) -> Co
     holder = compartment.held_by
     if holder == target.zone_id:
         holder = None
-    elif holder is None and not may_reside(compartment, target.attributes.jurisdiction):
+    elif holder is None and not may_travel(compartment, target.attributes.jurisdiction):
         holder = source
     return msgspec.structs.replace(compartment, held_by=holder)

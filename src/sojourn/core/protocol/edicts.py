@@ -123,6 +123,7 @@ def _check_due(order: Order, record: AgentRecord) -> None:
     """Raise `Rejected` if an order changes nothing: of the agent, or of one that descends from whom it is about."""
     if order.agent == record.agent_id:
         carried_out_on(order.act, record.eligibility, record.trust, order.grants)
+        order.erased_from(record.memory)
     else:
         carried_out_about(order.act, record.eligibility, order.agent, order.issued_ms)
 

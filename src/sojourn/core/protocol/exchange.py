@@ -31,6 +31,7 @@ from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
+from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeyShare, SignedErasure
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.fraud import Fraud
@@ -334,6 +335,9 @@ AnyRequest = (
     | Heartbeat
     | Exchange
     | Tell
+    | KeepShare
+    | AskShare
+    | AskErased
 )
 """Everything an anchor can be asked."""
 
@@ -351,6 +355,8 @@ AnyReply = (
     | Proofs
     | HeartbeatReply
     | Exchanged
+    | KeyShare
+    | SignedErasure
 )
 """Everything an anchor answers."""
 

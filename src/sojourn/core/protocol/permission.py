@@ -127,13 +127,14 @@ def _asked_about(
 def travel_context(record: AgentRecord, target: ZoneManifest) -> RequestContext:
     """Return the circumstances of a move: the labels and residency of what would travel, and of the rest.
 
-    A compartment whose residency the target does not meet stays behind; it is not what travels.
+    A compartment whose residency the target does not meet, or that is encrypted, stays behind: it does not travel.
     """
     along, behind = set[str](), set[str]()
     homes, left = set[str](), set[str]()
     for compartment in record.memory.compartments.values():
         is_held = compartment.held_by is not None  # elsewhere, or in the target: it does not travel
-        stays = is_held or not residency_met(compartment.residency, target)
+        is_bound = is_held or compartment.encryption is not None
+        stays = is_bound or not residency_met(compartment.residency, target)
         (behind if stays else along).update(compartment.labels)
         (left if stays else homes).update(compartment.residency)
     return RequestContext(

@@ -15,7 +15,6 @@ from typing import Final
 from sojourn.core.agent.budgets import check_follows, check_transition
 from sojourn.core.agent.capabilities import mismatches
 from sojourn.core.agent.governance import Governing, Warrant
-from sojourn.core.agent.memory.field import travelling_roots
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_genesis
@@ -51,6 +50,7 @@ from sojourn.core.protocol.custody import (
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import governing
 from sojourn.core.protocol.heard import check_heard
+from sojourn.core.protocol.kept import check_blocks, check_born
 from sojourn.core.protocol.messages import AskVisa, Proposal
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.spawning import check_birth, named_child, spawn_context
@@ -136,7 +136,7 @@ def check_proposal(
         )
     check_transition(transition, parent.record, parent.certificate.slot, proposal.declared)
     if is_locked:
-        _check_blocks(transition.record, view)
+        check_blocks(transition.record, view)
         check_stored(proposal, view)
         if transition.kind is TransitionKind.SPAWN:
             named_child(proposal)
@@ -197,7 +197,7 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         check_issuer(record, ruling.documents)
         _check_launcher(proposal)
         _permit(record, ruling, "launch", view.manifest, view)
-    _check_blocks(record, view)
+    check_born(record, view)
 
 
 def warrant_of(genesis: Proposal) -> Warrant:
@@ -240,13 +240,6 @@ def _check_lease(parent: AgentRecord, view: View) -> None:
         raise Refused("this anchor knows of no live lease for the bound host")
 
 
-def _check_blocks(record: AgentRecord, view: View) -> None:
-    roots = (*travelling_roots(record.memory, view.zone), *record.proofs, record.capabilities.code)
-    lacking = view.lacking(roots)
-    if lacking:
-        raise Missing("blocks", tuple(lacking))
-
-
 def _permit(
     record: AgentRecord,
     governing: Governing,
@@ -265,7 +258,7 @@ def _permit(
 def _check_step(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     _check_author(proposal, parent.record.custody.host, Role.HOST)
     _check_lease(parent.record, view)
-    _check_blocks(proposal.transition.record, view)
+    check_blocks(proposal.transition.record, view)
 
 
 def _check_intend(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -304,7 +297,7 @@ def _check_spawn(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
     ruling = governing(parent.record, at_ms, view)
     _permit(parent.record, ruling, "spawn", view.manifest, view, spawn_context(child))
     permission.check_trusted(parent.record, view.zone, "spawn", view.endorsements, at_ms)
-    _check_blocks(child, view)
+    check_blocks(child, view)
 
 
 def _check_bind(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
@@ -439,7 +432,7 @@ def _check_admit(dossier: Dossier, proposal: Proposal, parent: Certified, view: 
     check_follows(proposal.transition, parent.record, expected)
     origin = chain_manifests(dossier, view)[parent.record.custody.zone]
     _permit_travel(parent.record, proposal.transition.at_ms, origin, view.manifest, view)
-    _check_blocks(expected, view)  # trap 23
+    check_blocks(expected, view)  # trap 23
 
 
 def _check_refuse(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:

@@ -1,7 +1,6 @@
 """An anchor: rulings, one at a time for each agent, written down before their answers leave; leases and duties.
 
-What the process does around the machines is done here in the same order (protocol §4, §6, §13): ask what others
-saw of its votes before the first one, rule, write, count and sign, answer, then see to what follows.
+All the process does is done here in the same order (protocol §4, §6, §13). No agent has encrypted memory.
 """
 
 from collections import deque
@@ -170,6 +169,7 @@ class AnchorNode(Node):
             boot_ms=self.boot_ms(),
             boot=self.boot,
             edicts=self.edicts,
+            shares=frozenset(),
             parentages={},
         )
 
@@ -480,14 +480,14 @@ _TOLD: Final[dict[type, Callable[[AnchorNode, Any], object]]] = {
 
 
 def _lacking(
-    blocks: Set[bytes], given: tuple[bytes, ...]
+    blocks: Set[bytes], given: Sequence[bytes]
 ) -> Callable[[Sequence[bytes]], list[bytes]]:
     """Return what tells which blocks are neither stored nor given."""
     return lambda named: [each for each in named if each not in blocks and each not in given]
 
 
 def _counter(vote: Vote | None, otherwise: int) -> int:
-    return otherwise if vote is None else vote.ballot.counter
+    return vote.ballot.counter if vote else otherwise
 
 
 def _plain(ruling: Ruling) -> Reply:

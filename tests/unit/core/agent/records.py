@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from sojourn.core.agent.eligibility import Budget, Eligibility, Pending, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Matter
-from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.memory.encryption import Encryption
+from sojourn.core.agent.memory.field import Compartment, Form, Memory, erased
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import TransitionKind, next_lineage
 from sojourn.core.base.digests import digest
@@ -18,10 +19,12 @@ HOME, AWAY = found("home"), found("away")
 HOST, OTHER_HOST = (host.public for host in HOME.hosts)
 
 SOME_ZONE = digest(b"some zone").hex()
+KEY = Encryption(commitments=(digest(b"one"), digest(b"two")))
 MEMORY = Memory(
     compartments={
         "here": Compartment(form=Form.MAPPING, root=digest(b"root"), labels=("public",)),
         "away": Compartment(form=Form.LOG, root=digest(b"log"), held_by=digest(b"elsewhere")),
+        "secret": Compartment(form=Form.LOG, root=digest(b"secret"), encryption=KEY),
     },
     journal=digest(b"journal"),
 )
@@ -193,6 +196,12 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
                 "cost_micros": Budget(limit=100, spent=50),
             },
             governance__ordered_ms={Matter.BUDGETS: 5},
+        ),
+    ),
+    TransitionKind.ERASE: (
+        ACTIVE,
+        following(
+            ACTIVE, memory=erased(MEMORY, [KEY.key]), governance__ordered_ms={Matter.MEMORY: 5}
         ),
     ),
 }

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Officers
+from sojourn.core.agent.memory.encryption import Encryption
+from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.orders import (
     THRESHOLDS,
     Act,
@@ -27,7 +29,7 @@ from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Role
 from tests.samples import key, seal
-from tests.unit.core.agent.records import ACTIVE, changed
+from tests.unit.core.agent.records import ACTIVE, KEY, changed
 
 ASLEEP = Eligibility(
     status=Status.DORMANT,
@@ -209,7 +211,8 @@ def check(given: SignedOrder, ordered_ms: int = 0, at_ms: int = NOW_MS, **needed
 
 @pytest.mark.parametrize("act", Act)
 def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
-    given = order(act=act, grants={"calls": 1} if act is Act.GRANT else {})
+    keys = (digest(b"key"),) if act is Act.ERASE else ()
+    given = order(act=act, grants={"calls": 1} if act is Act.GRANT else {}, keys=keys)
     for name in ("amend", "revoke", "move", "retire"):
         needed = {name: 3}
         expected = "below-threshold" if name == THRESHOLDS[act] else ""
@@ -219,7 +222,7 @@ def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
 
 def test_section_8_to_restrain_is_quick_and_to_set_free_takes_those_who_change_the_policy() -> None:
     assert {Act.SUSPEND, Act.QUARANTINE, Act.REVOKE} == by("revoke")
-    assert {Act.RESUME, Act.LIFT, Act.FORGIVE, Act.GRANT} == by("amend")
+    assert {Act.RESUME, Act.LIFT, Act.FORGIVE, Act.GRANT, Act.ERASE} == by("amend")
     assert {Act.RETIRE} == by("retire")
 
 
@@ -248,3 +251,63 @@ def test_section_8_an_order_has_its_time() -> None:
 def test_an_order_for_another_thing_is_no_order() -> None:
     other = replace(signed(order()), order=order(act=Act.RESUME))
     assert "bad-signature" == check(other)
+
+
+# Erasure
+
+
+def test_an_erasure_marks_every_compartment_under_the_keys_it_names_and_nothing_else() -> None:
+    key_of, other = KEY.key, Encryption(commitments=(digest(b"other"),))
+    memory = replace(
+        ACTIVE.memory,
+        compartments=ACTIVE.memory.compartments
+        | {
+            "too": replace(ACTIVE.memory.compartments["away"], encryption=KEY),
+            "other": Compartment(form=Form.LOG, root=digest(b"x"), encryption=other),
+        },
+    )
+    after = order(act=Act.ERASE, keys=(key_of,)).erased_from(memory)
+    gone = {name for name, c in after.compartments.items() if c.is_erased}
+    assert {"secret", "too"} == gone
+    for name in gone:
+        back = replace(after.compartments[name], encryption=KEY)
+        assert memory.compartments[name] == back
+    assert memory.compartments["other"] == after.compartments["other"]
+    assert memory == order(act=Act.SUSPEND).erased_from(memory)
+
+
+@pytest.mark.parametrize("keys", [(digest(b"nobody's"),), (KEY.key, digest(b"nobody's")), ()])
+def test_an_erasure_of_what_is_not_there_changes_nothing(keys: tuple[bytes, ...]) -> None:
+    with pytest.raises(Rejected) as caught:
+        order(act=Act.ERASE, keys=keys).erased_from(ACTIVE.memory)
+    assert "bad-status" == caught.value.reason
+
+
+def test_of_what_an_erasure_names_some_may_be_erased_already() -> None:
+    other = Encryption(commitments=(digest(b"other"),))
+    compartments = ACTIVE.memory.compartments | {
+        "other": Compartment(form=Form.LOG, root=digest(b"x"), encryption=other)
+    }
+    memory = order(act=Act.ERASE, keys=(KEY.key,)).erased_from(
+        replace(ACTIVE.memory, compartments=compartments)
+    )
+    both = order(act=Act.ERASE, keys=(KEY.key, other.key)).erased_from(memory)
+    assert {"secret", "other"} == {n for n, c in both.compartments.items() if c.is_erased}
+
+
+def test_what_is_erased_is_not_erased_again() -> None:
+    again = order(act=Act.ERASE, keys=(KEY.key,))
+    with pytest.raises(Rejected):
+        again.erased_from(again.erased_from(ACTIVE.memory))
+
+
+@pytest.mark.parametrize(
+    ("act", "keys"),
+    [
+        (Act.ERASE, ()),
+        (Act.SUSPEND, (KEY.key,)),
+        (Act.ERASE, (KEY.key, KEY.key)),
+    ],
+)
+def test_an_erasure_alone_names_keys_and_each_once(act: Act, keys: tuple[bytes, ...]) -> None:
+    assert "bad-field" == check(signed(order(act=act, keys=keys)))

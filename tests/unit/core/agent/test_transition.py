@@ -277,6 +277,7 @@ LEGAL: dict[TransitionKind, set[tuple[Status, Status]]] = {
     TransitionKind.RETIRE: {(Status.ACTIVE, Status.RETIRED), (Status.DORMANT, Status.RETIRED)},
     TransitionKind.REVOKE: {(Status.ACTIVE, Status.REVOKED), (Status.DORMANT, Status.REVOKED)},
     TransitionKind.GRANT: STILL,
+    TransitionKind.ERASE: STILL,
 }
 
 
@@ -295,6 +296,7 @@ def test_section_4_check_6_a_status_leads_only_where_its_row_says(
         governance=new.governance,
         eligibility=replace(new.eligibility, status=after),
         trust=new.trust,
+        memory=new.memory,
     )
     assert ((before, after) in LEGAL[kind]) == is_accepted(kind, parent, made)
 
@@ -568,3 +570,30 @@ def test_a_changed_copy_does_not_keep_the_digest_of_the_original() -> None:
 def test_next_lineage_counts_every_version_once() -> None:
     assert [0, 1, 2, 3] == [r.lineage.count for r in (BORN, BOUND, ACTIVE, GONE)]
     assert next_lineage(ACTIVE, slot_of(ACTIVE)) == GONE.lineage
+
+
+# Erasure
+
+
+def test_section_2_an_erasure_destroys_a_key_and_changes_nothing_else_of_memory() -> None:
+    old, new = PAIRS[TransitionKind.ERASE]
+    idle = following(old, governance__ordered_ms=5)
+    assert "bad-change" == reason_of(TransitionKind.ERASE, old, idle)
+    secret = new.memory.compartments["secret"]
+    for name, wrong in (
+        ("secret", replace(secret, root=digest(b"another"))),
+        ("secret", replace(secret, encryption=None)),
+        ("here", replace(new.memory.compartments["here"], labels=())),
+        ("new", secret),
+    ):
+        compartments = {**new.memory.compartments, name: wrong}
+        made = changed(new, memory__compartments=compartments)
+        assert "bad-change" == reason_of(TransitionKind.ERASE, old, made), name
+
+
+@pytest.mark.parametrize("kind", [TransitionKind.STEP, TransitionKind.GRANT])
+def test_nothing_else_erases(kind: TransitionKind) -> None:
+    old, new = PAIRS[TransitionKind.ERASE]
+    made = changed(PAIRS[kind][1], memory=new.memory)
+    assert "bad-change" == reason_of(kind, PAIRS[kind][0], made)
+    assert old.memory != new.memory
