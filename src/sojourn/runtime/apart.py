@@ -19,7 +19,7 @@ from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
 from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.memory.log import Log
-from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, mark_of
+from sojourn.core.agent.memory.marks import Marks, home_of, labels_of
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Denied, Rejected
@@ -94,15 +94,13 @@ class _Place(NamedTuple):
 def _place_of(marks: Marks, home: tuple[str, ...], record: AgentRecord) -> _Place:
     """Return where records with these marks are put: under the key of what was used, if that is encrypted.
 
-    Of several keys it is that of the first compartment by name. Which compartments were used nobody but the code
-    knows: any that is bound so may have been.
+    Of several keys it is that of the first compartment by name; one that was erased is none any more.
     """
-    for _, found in sorted(of_the_agent(record.memory.compartments).items()):
-        mark = mark_of(found.labels, found.residency)
-        may_be_used = bool(mark) and mark <= marks and is_here(found, record)
-        if found.encryption is not None and may_be_used and not found.is_erased:
-            return _Place(labels_of(marks), home, found.encryption)
-    return _Place(labels_of(marks), home, None)
+    keys = {mark.key for mark in marks}
+    of = of_the_agent(record.memory.compartments)
+    found = (c.encryption for _, c in sorted(of.items()) if c.key in keys and is_here(c, record))
+    usable = (each for each in found if each is not None and not each.is_erased)
+    return _Place(labels_of(marks), home, next(usable, None))
 
 
 def _empty(place: _Place) -> Compartment:

@@ -65,7 +65,7 @@ class WorkingMemory:
         on_touch: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._shelves = shelves
-        self._mark_of = {name: mark_of(s.labels, s.residency) for name, s in shelves.items()}
+        self._mark_of = {n: mark_of(s.labels, s.residency, s.key) for n, s in shelves.items()}
         self._on_touch = on_touch
         self.marks = self._given = given
         self._here = {name for name, s in shelves.items() if s.held_by is None and not s.is_erased}

@@ -184,6 +184,7 @@ class Execution:
                 form=c.form,
                 root=c.root,
                 held_by=None if is_here(c, record) else c.held_by,
+                key=c.key,
                 is_erased=c.is_erased,
                 labels=c.labels,
                 residency=c.residency,

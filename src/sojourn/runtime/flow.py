@@ -90,7 +90,7 @@ class Flow:
 
     def _mark(self, name: str) -> Marks:
         compartment = self._compartments[name]
-        return mark_of(compartment.labels, compartment.residency)
+        return mark_of(compartment.labels, compartment.residency, compartment.key)
 
     def _bind(
         self,

@@ -124,7 +124,7 @@ class Unfit(_Frame):
 class Shelf(Value):
     """A compartment as the agent's side sees it; `held_by` is the zone it stayed in, else None.
 
-    One that `is_erased` can be used nowhere.
+    `key` names the key that it is encrypted under. One that `is_erased` can be used nowhere.
     """
 
     form: Form
@@ -132,6 +132,7 @@ class Shelf(Value):
     held_by: Digest | None = None
     labels: Labels = ()
     residency: Labels = ()
+    key: Digest | None = None
     is_erased: bool = False
 
     @property

@@ -8,18 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.memory.blocks import BlockSource, links
 from sojourn.core.agent.memory.encryption import Encryption, parse_encrypted
-from sojourn.core.agent.memory.field import Form, erased
+from sojourn.core.agent.memory.field import Form, Memory, erased
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest
+from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.sharing import commit, scalar
 from sojourn.runtime import encrypting
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.encrypting import Encrypting
 from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.journal import Journal, first_resume
+from sojourn.runtime.ports import Custodian, Draft, Intent, Permit
 from tests.unit.runtime.custody import FakeCustodian, Zone, first_record, place
 from tests.unit.runtime.executing import Stage, on_stage, roots
 from tests.unit.runtime.test_resuming import ENTRY, EVERYTHING, programs
@@ -320,3 +325,124 @@ def test_what_was_erased_is_left_as_it_was() -> None:
     book = made.record.memory.compartments["book"]
     assert book.is_erased
     assert "encrypted/1" in str(made.stored[book.root][:20])
+
+
+# What is recorded by code that has used what is encrypted and bound to a place
+
+BOUND = """
+class Desk(Agent):
+    async def run(self, ctx):
+        ctx.memory["book"]["a"] = 1
+        ctx.log("".join(reversed("yranac-etimarflow")))
+        await ctx.receive()
+        return ctx.memory["book"]["a"]
+"""
+
+
+def bound_zone(keys: dict[str, Encryption]) -> Zone:
+    """Return a zone whose agent's compartments are bound to a place."""
+    made = zone(keys)
+    memory = made.record.memory
+    bound = {name: replace(c, residency=("EU",)) for name, c in memory.compartments.items()}
+    made.record = replace(made.record, memory=replace(memory, compartments=bound))
+    return made
+
+
+def run_bound(made: Zone, *names: str) -> tuple[Ending, Ending]:
+    """Run it until it waits, have the keys of these erased, and run it to its end."""
+
+    async def act(stage: Stage) -> tuple[Ending | None, Ending | None]:
+        resting = await stage.execute_desk(BOUND, rest_after_s=0.01)
+        if names:
+            erase(made, *names)
+        made.send("go on")
+        return resting, await stage.execute_desk(BOUND)
+
+    endings: tuple[Ending, Ending] = on_stage(act, zone=made)
+    return endings
+
+
+@pytest.mark.parametrize("name", ["book", "risk"])
+def test_section_10_20_records_kept_apart_are_under_the_key_of_what_was_used(name: str) -> None:
+    made = bound_zone({name: KEYS[0]})
+    resting, ending = run_bound(made)
+    assert (How.RESTING, How.RETURNED) == (resting.how, ending.how), ending
+    assert 1 == ending.result
+    log = made.record.memory.compartments["journal/0"]
+    assert CANARY in str(contents(made, "journal/0"))
+    if name == "book":
+        assert KEYS[0] == log.encryption
+        assert [] == canaries(made)
+    else:
+        assert log.encryption is None, "it used nothing that is encrypted"
+        assert canaries(made)
+
+
+def test_section_10_22_a_run_whose_records_were_erased_has_failed() -> None:
+    made = bound_zone({"book": KEYS[0]})
+    _, ending = run_bound(made, "book")
+    assert How.RAISED is ending.how
+    assert "erased by order of officers, with 'journal/0'" in ending.text
+    compartments = made.record.memory.compartments
+    assert compartments["journal/0"].is_erased
+    assert compartments["journal/1"].encryption is None, "that it failed is no secret"
+    assert [] == canaries(made)
+
+
+# What is asked of people, and children: the journal is translated for them as for a step
+
+
+class _Spawning(FakeCustodian):
+    """A custodian that has children."""
+
+    async def spawn(self, child: AgentRecord, draft: Draft) -> Permit:
+        self.zone.accept(draft)
+        return Permit()
+
+
+def _drafted(port: Custodian, *values: Any) -> tuple[Draft, list[bytes]]:
+    """Return a draft that changes the journal alone, with blocks of these values that nothing of it names."""
+    saved = Journal.begin(port, first_resume(port)).save(())
+    beside = {digest(data): data for data in map(encode_block, values)}
+    memory = replace(port.record.memory, journal=saved.root)
+    return Draft(memory=memory, blocks={**saved.blocks, **beside}, records=0), list(beside)
+
+
+def test_section_10_20_what_a_child_begins_with_leaves_in_the_clear_and_nothing_beside_it() -> None:
+    made = zone()
+    run_writer(made)
+
+    async def act(stage: Stage) -> None:
+        port = await Encrypting.open(_Spawning(made), made.ciphers)
+        draft, (gift, stray) = _drafted(port, ["log/1", "a gift"], ["log/1", CANARY])
+        given = replace(made.record.memory.compartments["risk"], root=gift, encryption=None)
+        child = replace(made.record, memory=Memory(compartments={"given": given}))
+        assert Permit() == await port.spawn(child, draft)
+        assert gift in made.stored and stray not in made.stored
+        assert port.record.memory.journal == draft.memory.journal != made.record.memory.journal
+
+    on_stage(act, zone=made)
+    assert [] == canaries(made)
+
+
+def test_section_10_20_who_asks_people_has_its_journal_translated() -> None:
+    made = zone()
+    run_writer(made)
+
+    async def act(stage: Stage) -> None:
+        port = await Encrypting.open(FakeCustodian(made), made.ciphers)
+        made.record = replace(
+            made.record, eligibility=replace(made.record.eligibility, status=Status.ACTIVE)
+        )
+        intent = Intent(
+            key="k", step="buy", action="order.place", effect="once", arguments=digest(b"a")
+        )
+        petition, (draft, _) = await port.petition(intent), _drafted(port)
+        await port.ask(petition, draft)
+        assert [petition] == made.petitions
+        assert port.record.memory.journal == draft.memory.journal != made.record.memory.journal
+        port.withdraw(digest(b"p"))
+        assert [digest(b"p")] == made.withdrawn
+
+    on_stage(act, zone=made)
+    assert [] == canaries(made)

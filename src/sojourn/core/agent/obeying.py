@@ -13,7 +13,7 @@ __all__ = ["check_carried_out", "check_not_set_back"]
 
 
 def check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
-    """Raise `Rejected` unless an order was carried out to the letter, and is newer than those of its matter before."""
+    """Raise `Rejected` unless an order was carried out, to the letter, and after those of its matter before it."""
     budgets, uncharged_since_ms = new.eligibility.budgets, new.eligibility.uncharged_since_ms
     about = ordered_about(old.eligibility, new.eligibility) if act in BINDING else None
     if about is not None:

@@ -57,6 +57,11 @@ class Compartment(Value):
     encryption: Encryption | None = None
 
     @property
+    def key(self) -> bytes | None:
+        """The name of the key that it is encrypted under, or None."""
+        return self.encryption.key if self.encryption is not None else None
+
+    @property
     def is_erased(self) -> bool:
         """Whether its key was destroyed: nothing in it can be read or written any more."""
         return self.encryption is not None and self.encryption.is_erased

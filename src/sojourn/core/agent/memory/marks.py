@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from sojourn.core.agent.memory.field import Compartment, Labels
-from sojourn.core.base.encoding import Value
+from sojourn.core.base.encoding import Digest, Value
 
 __all__ = [
     "Mark",
@@ -26,25 +26,32 @@ __all__ = [
 
 
 class Mark(Value):
-    """The labels and residency of one source of data, sorted. Neither is empty in both."""
+    """The labels and residency of one source of data, sorted. Neither is empty in both.
+
+    `key` names the key that the source is encrypted under, if it is.
+    """
 
     labels: Labels = ()
     residency: Labels = ()
+    key: Digest | None = None
 
 
 Marks: TypeAlias = frozenset[Mark]
 """What data is bound by that came of several sources: all of them."""
 
 
-def mark_of(labels: Iterable[str], residency: Iterable[str]) -> Marks:
-    """Return what data of these labels and this residency is bound by: one mark, or none."""
-    mark = Mark(labels=tuple(sorted(set(labels))), residency=tuple(sorted(set(residency))))
+def mark_of(labels: Iterable[str], residency: Iterable[str], key: bytes | None = None) -> Marks:
+    """Return what data of these labels and this residency is bound by: one mark, or none.
+
+    To be encrypted, under `key`, binds nobody by itself.
+    """
+    mark = Mark(labels=tuple(sorted(set(labels))), residency=tuple(sorted(set(residency))), key=key)
     return frozenset((mark,)) if mark.labels or mark.residency else frozenset()
 
 
 def listed(marks: Marks) -> tuple[Mark, ...]:
     """Return marks in the order in which they are written down."""
-    return tuple(sorted(marks, key=lambda mark: (mark.labels, mark.residency)))
+    return tuple(sorted(marks, key=lambda mark: (mark.labels, mark.residency, mark.key or b"")))
 
 
 def labels_of(marks: Marks) -> tuple[str, ...]:
@@ -93,6 +100,7 @@ def declassified(marks: Marks, labels: Iterable[str]) -> Marks:
         Mark(
             labels=tuple(label for label in mark.labels if label not in taken),
             residency=mark.residency,
+            key=mark.key,
         )
         for mark in marks
         if not mark.labels or not taken.issuperset(mark.labels)
