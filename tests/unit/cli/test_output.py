@@ -10,6 +10,7 @@ from sojourn.cli.journal_lines import journal_lines
 from sojourn.cli.output import clean, duration, table, when
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
+from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.record import AgentRecord
@@ -119,14 +120,17 @@ def test_a_journal_is_read_from_an_index_on_and_long_values_are_shortened() -> N
 
 
 @pytest.mark.parametrize(
-    ("held_by", "text"),
+    ("held_by", "key", "text"),
     [
-        (None, "look gave 7"),
-        (HOME, "look gave 7"),
-        (ZERO, "is kept apart, as value 0 of journal/0"),
+        (None, None, "look gave 7"),
+        (HOME, None, "look gave 7"),
+        (ZERO, None, "is kept apart, as value 0 of journal/0"),
+        (None, Encryption(commitments=(ZERO,)), "is kept apart, as value 0 of journal/0"),
     ],
 )
-def test_a_record_that_is_kept_apart_is_shown_where_it_is(held_by: bytes | None, text: str) -> None:
+def test_a_record_that_is_kept_apart_is_shown_where_it_is_and_in_the_clear(
+    held_by: bytes | None, key: Encryption | None, text: str
+) -> None:
     outcome = {
         "kind": "outcome",
         "call": 0,
@@ -137,7 +141,9 @@ def test_a_record_that_is_kept_apart_is_shown_where_it_is(held_by: bytes | None,
     new = NewBlocks(Nothing())
     apart = Log.load(ZERO, new).extend([outcome | {"result": 7}]).commit(new)
     entries, root = journal([{"kind": "apart", "compartment": "journal/0", "index": 0}])
-    log = Compartment(form=Form.LOG, root=apart.root, residency=("EU",), held_by=held_by)
+    log = Compartment(
+        form=Form.LOG, root=apart.root, residency=("EU",), held_by=held_by, encryption=key
+    )
     memory = Memory(compartments={"journal/0": log}, journal=root)
     entries.add(new.made)
     assert [text] == lines_of(entries, replace(BORN, memory=memory))

@@ -9,14 +9,17 @@ from msgspec.structs import replace
 from sojourn.core.agent.ancestry import check_child
 from sojourn.core.agent.eligibility import Ancestor, Budget, Eligibility, Status
 from sojourn.core.agent.heads import head_of
+from sojourn.core.agent.memory.encryption import Encryption
+from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
 from sojourn.core.agent.transition import TransitionKind, check_change
-from sojourn.core.base.digests import digest
+from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CHILDREN_MAX, SPAWN_DEPTH_MAX
+from sojourn.core.base.sharing import commit, scalar
 from sojourn.core.protocol.admission import child as next_version
 from sojourn.core.protocol.messages import Declined, Evidence, Propose, Reply, Voted
 from sojourn.core.protocol.ordering import carrying, sealed
@@ -257,6 +260,19 @@ def test_section_8_7_an_agent_in_quarantine_has_no_children() -> None:
     carried = carrying(sealed(order, [ISSUER]), family.parent, STRANGER, at_ms=now_ms)
     family.parent = family.world.decide(family.a, carried, family.parent)
     assert refused(spawning(family, family.child(family.a, family.parent)), "denied", "quarantine")
+
+
+def test_section_8_13_no_child_begins_with_what_is_encrypted() -> None:
+    """Keys are dealt at a launch; with its parent's it would keep what is erased from that."""
+    family = Family()
+    key = Encryption(commitments=commit([scalar(bytes([7]) * 64)]))
+    for anchor in family.a.anchors:
+        anchor.shares.add(key.key)
+    kept = Compartment(form=Form.LOG, root=ZERO, encryption=key)
+    child = family.child(family.a, family.parent)
+    assert isinstance(spawning(family, child), Voted)
+    other = replace(child, memory=replace(child.memory, compartments={"kept": kept}))
+    assert refused(spawning(family, other), "no-child", "keys are dealt at a launch")
 
 
 BOUNDED = document(staleness_ms=60_000)

@@ -10,6 +10,7 @@ from sojourn.core.agent.memory.marks import (
     declassified,
     home_of,
     labels_of,
+    listed,
     mark_of,
 )
 from sojourn.core.base.digests import ZERO
@@ -27,6 +28,16 @@ def test_what_has_neither_labels_nor_residency_has_no_mark() -> None:
     assert mark_of((), ()) == frozenset()
     assert mark_of(("b", "a", "b"), ()) == {Mark(labels=("a", "b"))}
     assert mark_of((), ("EU",)) == {Mark(residency=("EU",))}
+
+
+def test_a_key_goes_with_what_binds_and_binds_nobody_by_itself() -> None:
+    key = b"k" * 32
+    sealed = mark_of(("pii",), ("EU",), key)
+    assert sealed == {Mark(labels=("pii",), residency=("EU",), key=key)}
+    assert mark_of((), (), key) == frozenset()
+    assert covers(shelf(("pii",), ("EU",)), sealed), "it may be written where as much binds"
+    assert declassified(sealed, ("other",)) == sealed
+    assert listed(sealed | mark_of(("pii",), ("EU",)))[1] in sealed
 
 
 def test_labels_add_up() -> None:
