@@ -162,8 +162,8 @@ def test_section_2_a_grant_adds_something_and_no_other_order_does(
     ("held", "denied"),
     [
         ({}, set()),
-        ({"is_suspended": True}, {"step", "intend", "ask", "depart"}),
-        ({"is_quarantined": True}, {"intend", "ask", "depart"}),
+        ({"is_suspended": True}, {"step", "intend", "ask", "spawn", "depart"}),
+        ({"is_quarantined": True}, {"intend", "ask", "spawn", "depart"}),
     ],
 )
 def test_section_8_a_suspended_agent_is_still_and_one_in_quarantine_is_alone(

@@ -217,7 +217,7 @@ def test_section_8_an_order_is_noted_in_its_own_matter_and_in_no_other(act: Act)
 
 
 def _rest(new: AgentRecord) -> dict[str, Any]:
-    return {"eligibility": new.eligibility, "trust": new.trust}
+    return {"eligibility": new.eligibility, "trust": new.trust, "memory": new.memory}
 
 
 @given(st.sampled_from(KINDS), st.sets(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=5))
