@@ -35,7 +35,7 @@ def _records_anywhere(patch: pytest.MonkeyPatch) -> None:
 
 
 def _everything_travels(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(admission, "may_reside", lambda compartment, jurisdictions: True)
+    patch.setattr(admission, "may_travel", lambda compartment, jurisdictions: True)
     patch.setattr(permission, "residency_met", lambda residency, target: True)
 
 

@@ -576,7 +576,7 @@ PLANTS: Final = (
         54,
         "a target does not ask for the officers' seals",
         "protocol/test_warrant.py::test_section_8_a_target_takes_nobody_without_its_officers_seals",
-        in_place_of(anchor, "check_governance", nothing),
+        in_place_of(anchor, "check_family", nothing),
     ),
     plant(
         "stale-manifest",
@@ -642,7 +642,7 @@ PLANTS: Final = (
         0,
         "a compartment goes where it may not reside",
         "protocol/test_admission.py::test_section_5_a_compartment_that_may_not_reside_there_stays_with_its_source",
-        in_place_of(admission, "may_reside", lambda *_: True),
+        in_place_of(admission, "may_travel", lambda *_: True),
     ),
     plant(
         "leaves-early",

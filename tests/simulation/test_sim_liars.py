@@ -202,7 +202,7 @@ PLANTS: list[tuple[str, list[tuple[Any, str, Callable[[Any], Any]]], str, str]] 
     ("changes unread", [(validate, "check_transition", _nothing)], "liars", "nothing unentitled"),
     ("unlocks at will", [(decree, "is_unlocked_for", _always)], "contested", "honest never"),
     ("tells new locks", [(decree, "round_vote", _talkative)], "contested", "honest never"),
-    ("warrants unread", [(rulings, "check_governance", _nothing)], "captured", "no contagion"),
+    ("warrants unread", [(rulings, "check_family", _nothing)], "captured", "no contagion"),
     ("code exchanged", [(custody, "check_constant", _nothing)], "captured", "no contagion"),
 ]
 
