@@ -222,7 +222,8 @@ def test_section_11_votes_that_were_given_in_vain_convict_who_voted_otherwise_as
     async def test(v: Village) -> None:
         a, b = v.houses["a"], v.houses["b"]
         requests = locked(v, a, await v.launch(a))
-        await v.close(a, 1)  # its vote was signed for it: it would give another one for the accusation
+        # Its vote was signed for it: it would give another one for the accusation.
+        await v.close(a, 1)
         for number in order:
             await v.client(a).call(0, requests[number])
         await until(lambda: [(a.zone, LIAR)] == held(a))
