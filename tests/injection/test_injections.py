@@ -193,10 +193,7 @@ def test_with_a_host_that_takes_links_in_records_a_neighbours_memory_goes_along(
 def test_with_a_host_that_takes_any_record_the_journal_says_what_was_never_permitted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Nothing:
-        pass
-
-    monkeypatch.setattr(proposing, "Intended", Nothing)
+    monkeypatch.setattr(proposing, "OF_THE_HOST", ())
     (case,) = run(by_name("forge an intent that was permitted"), replace(STRICT, anchors=1))
     assert ["a decided intent to order.pay (once)"] == breaches(case.seen[0])
 
