@@ -68,6 +68,15 @@ def held(house: House, index: int = 0) -> list[tuple[bytes, int]]:
     return sorted((proof.zone, proof.anchor) for proof in proofs if proof.culprit in on_disk)
 
 
+async def answers(v: Village, house: House, anchor: int, head: Certified) -> bool:
+    """Tell whether an anchor is reached: a connection that broke is not tried again at once."""
+    try:
+        await v.client(house).call(anchor, AskHead(agent=head.record.agent_id))
+    except SojournError:
+        return False
+    return True
+
+
 async def tell(v: Village, house: House, *proofs: Fraud) -> Any:
     return await v.client(house, key("somebody")).call(0, Tell(news=News(proofs=proofs)))
 
@@ -259,6 +268,7 @@ def test_section_11_another_decision_convicts_those_who_signed_both_however_old_
         await until(lambda: a.anchors[0].shelf.dossier(head.record.agent_id).head == head)
         await v.close(a, 0)
         await v.open(a, [0])
+        await until(lambda: answers(v, a, 0, head))
         decided = first.certificate
         forged = replace(decided, value=digest(b"y"))
         await v.client(a).call(0, ShowCommit(certificate=forged))
@@ -270,15 +280,6 @@ def test_section_11_another_decision_convicts_those_who_signed_both_however_old_
         assert set(held(a)) <= {(a.zone, anchor) for anchor in (1, 2, 3)}
 
     run(test, "a", n=4)
-
-
-async def answers(v: Village, house: House, anchor: int, head: Certified) -> bool:
-    """Tell whether an anchor is reached: a connection that broke is not tried again at once."""
-    try:
-        await v.client(house).call(anchor, AskHead(agent=head.record.agent_id))
-    except SojournError:
-        return False
-    return True
 
 
 def test_section_11_a_proposer_that_does_not_win_shows_what_it_was_given(
