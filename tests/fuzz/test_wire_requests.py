@@ -153,8 +153,22 @@ class Conspiracy(RuleBasedStateMachine):
         return Certified(transition=proposal.transition, certificate=made)
 
     def _progress(self) -> None:
-        """An honest agent is born after all that, and gets its votes."""
+        """An honest agent is born after all that, and gets its votes: once its code may be relied on again."""
+        lifting = self._about_code(self.wire.clock.wall_ms() + 1, lifts=True)
+        lifted = News(revocations=(sealed_by(lifting, [samples.key("issuer")]),))
+        self.ask(Tell(news=lifted), samples.key("stranger"))
         self._launch(number=1)
+
+    def _about_code(self, issued_ms: int, *, lifts: bool) -> Revocation:
+        record = self.head.record
+        return Revocation(
+            reach=Reach.AGENTS,
+            by=record.governance.issuer,
+            about=About.CODE,
+            subject=record.capabilities.code,
+            issued_ms=issued_ms,
+            lifts=lifts,
+        )
 
     def _steps(self) -> list[Proposal]:
         """Return steps that all follow the head, each rightly signed: only one of them may be."""
@@ -288,14 +302,7 @@ class Conspiracy(RuleBasedStateMachine):
         signers = [samples.key(by)]
         following = samples.successor(samples.document(), by=tuple(signers), cedar=f"// {late_ms}")
         vouched = head_of(following.document, signers[0], at_ms=now_ms, until_ms=now_ms + 60_000)
-        about = Revocation(
-            reach=Reach.AGENTS,
-            by=self.head.record.governance.issuer,
-            about=About.CODE,
-            subject=self.head.record.capabilities.code,
-            issued_ms=now_ms,
-            lifts=act is Act.RESUME,
-        )
+        about = self._about_code(now_ms, lifts=act is Act.RESUME)
         news = News(
             orders=(sealed(given, signers),),
             documents=(following,),

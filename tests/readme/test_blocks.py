@@ -1,5 +1,6 @@
 """The extractor and the runner themselves, on documents with planted faults."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,19 @@ def test_output_before_a_command_is_refused(tmp_path: Path) -> None:
 def test_what_a_document_leaves_running_ends_with_it(tmp_path: Path) -> None:
     document = "```console\n$ sleep 1000 & echo $! >pid\n```\n"
     run(extract(write(tmp_path, document)), tmp_path)
-    process = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
-    assert not process.exists() or process.read_text().split()[2] == "Z"
+    pid = (tmp_path / "pid").read_text().strip()
+    deadline = time.monotonic() + 10
+    while is_running(pid):  # who was sent SIGKILL has not ended yet
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: str) -> bool:
+    """Tell whether a process runs: it is there, and no zombie."""
+    try:
+        return Path("/proc", pid, "stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.parametrize(

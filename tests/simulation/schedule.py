@@ -5,13 +5,14 @@ a seed and a commit replay any run: `python -m tests.simulation.replay SEED` wri
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.governance import Document
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import ROUND_BASE_MS
@@ -58,6 +59,7 @@ class Setting:
     steps: tuple[Proposal, ...]
     dossiers: tuple[Dossier, ...]
     boot_ms: int
+    library: Mapping[bytes, Document]
 
 
 def _world() -> tuple[World, PureZone]:
@@ -79,7 +81,8 @@ def _setting(number: int) -> Setting:
         world.clock.wall_ms += 1  # leaders prefer the newest
     dossiers = tuple(anchor.dossier(agent) for anchor in zone.anchors)
     slot = zone.slot(steps[0], head)
-    return Setting(agent, slot, tuple(steps), dossiers, world.clock.boot_ms)
+    library = dict(world.known.library)
+    return Setting(agent, slot, tuple(steps), dossiers, world.clock.boot_ms, library)
 
 
 @dataclass
@@ -108,6 +111,7 @@ class Schedule:
         self.losses: dict[type, float] = {}
         self.setting = _setting(self.chance.randrange(SETTINGS))
         self.world, self.zone = _world()
+        self.world.known.library |= self.setting.library
         self.world.clock.boot_ms, self.world.clock.wall_ms = self.setting.boot_ms, NOW_MS
         self.steps = list(self.setting.steps)
         early = self.chance.choice([1, 1, 2, 3])
@@ -119,6 +123,7 @@ class Schedule:
         for anchor, dossier in zip(self.zone.anchors, self.setting.dossiers, strict=True):
             anchor.dossiers[self.setting.agent] = dossier
             anchor.blocks |= {step.transition.record.memory.journal for step in self.steps}
+            anchor.blocks |= self.setting.library.keys()
             self._renew(anchor)
 
     def _renew(self, anchor: PureAnchor) -> None:

@@ -177,7 +177,7 @@ def _second_lock_vote(right: Any) -> Any:
 
 
 def _talkative(right: Any) -> Any:
-    return lambda state, index, now_ms: right(replace(state, round_voted=None), index, now_ms)
+    return lambda state, *rest: right(replace(state, round_voted=None), *rest)
 
 
 def _nothing(right: Any) -> Any:

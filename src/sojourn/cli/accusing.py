@@ -22,8 +22,6 @@ from sojourn.runtime import clock
 
 __all__ = ["Accused", "Lies", "accuse", "lies_in"]
 
-"""The agent's next step may be decided first; then the accusation is put before its successor."""
-
 Lies = Sequence[tuple[SignedManifest, tuple[Fraud, ...]]]
 """Zones of which something is proved, and what: a proof against each of their anchors that lied."""
 

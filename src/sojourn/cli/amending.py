@@ -25,9 +25,6 @@ from sojourn.runtime import clock
 
 __all__ = ["Amended", "amend", "fetch_policies"]
 
-"""The agent's next step may be decided first; then the amendment is put before its successor."""
-
-
 _NAME_MAX: Final = 64
 
 

@@ -67,8 +67,8 @@ async def bind_anew(host: "Host", head: Certified) -> Certified | None:
     """Bind an agent to this host once more; return its newest head, None if it is another's by now.
 
     For a host that is bound and gets no lease, or one that is of no use (protocol §6.10). What it claimed before
-    must run out at every anchor that renewed it: until then they would refuse this bind, too. So it does not claim
-    `head` again, however many tries this takes.
+    must run out at every anchor that renewed it, since until then they would refuse this bind, too. Until something
+    is decided it claims `head` no more, however many tries that takes.
     """
     await asyncio.sleep(away_ms(host.manifest.lease_ms) / 1000)
     while True:

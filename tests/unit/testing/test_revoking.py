@@ -23,7 +23,7 @@ def stands(world: World, agent: LaunchedAgent, seconds: float = 5.0) -> bool:
 
 
 @pytest.mark.parametrize("about", ["code", "issuer"])
-def test_section_8_11_all_agents_of_an_issuer_stop_wherever_they_are_and_go_on_when_it_is_lifted(
+def test_section_8_12_all_agents_of_an_issuer_stop_wherever_they_are_and_go_on_when_it_is_lifted(
     about: str,
 ) -> None:
     with simulate(seed=1) as world:
@@ -40,7 +40,7 @@ def test_section_8_11_all_agents_of_an_issuer_stop_wherever_they_are_and_go_on_w
         assert not world.broken_promises()
 
 
-def test_section_8_11_an_agent_leaves_a_revoked_host_for_another_of_its_zone() -> None:
+def test_section_8_12_an_agent_leaves_a_revoked_host_for_another_of_its_zone() -> None:
     with simulate(seed=2) as world:
         a, c = world.zone("a"), world.zone("c", hosts=2)
         agent = begun(world, c)
@@ -51,7 +51,7 @@ def test_section_8_11_an_agent_leaves_a_revoked_host_for_another_of_its_zone() -
         assert not world.broken_promises()
 
 
-def test_section_8_11_a_zone_revokes_for_itself_alone() -> None:
+def test_section_8_12_a_zone_revokes_for_itself_alone() -> None:
     with simulate(seed=3) as world:
         a, _, c = three(world)
         here, there = begun(world, a), begun(world, c)

@@ -30,7 +30,7 @@ def stands(world: World, agent: LaunchedAgent, seconds: float = 4.0) -> bool:
     return before == (paid(agent), agent.version)
 
 
-def test_section_8_10_an_agent_stands_until_an_officer_vouches_for_its_policy() -> None:
+def test_section_8_11_an_agent_stands_until_an_officer_vouches_for_its_policy() -> None:
     with simulate(seed=1) as world:
         a, _, c = three(world)
         agent = waiting(world, c)
@@ -41,7 +41,7 @@ def test_section_8_10_an_agent_stands_until_an_officer_vouches_for_its_policy() 
         assert not world.broken_promises()
 
 
-def test_section_8_10_a_zone_that_is_cut_off_stops_its_agents_when_the_bound_is_over() -> None:
+def test_section_8_11_a_zone_that_is_cut_off_stops_its_agents_when_the_bound_is_over() -> None:
     with simulate(seed=2) as world:
         a, b, c = three(world)
         agent = vouched(world, c)
@@ -81,7 +81,7 @@ def test_trap_43_a_zone_that_is_cut_off_honours_the_revoked_no_longer_than_the_b
         assert not world.broken_promises()
 
 
-def test_section_8_10_heads_that_follow_each_other_hold_nobody_up() -> None:
+def test_section_8_11_heads_that_follow_each_other_hold_nobody_up() -> None:
     with simulate(seed=3) as world:
         a, _, c = three(world)
         agent = vouched(world, c)
@@ -95,7 +95,7 @@ def test_section_8_10_heads_that_follow_each_other_hold_nobody_up() -> None:
         assert not world.broken_promises()
 
 
-def test_section_8_10_an_agent_travels_where_heads_have_come_as_well() -> None:
+def test_section_8_11_an_agent_travels_where_heads_have_come_as_well() -> None:
     with simulate(seed=4) as world:
         a, b, c = three(world)
         agent = world.launch(
@@ -122,7 +122,7 @@ def test_section_13_a_head_that_was_acknowledged_survives_every_anchor_of_its_zo
         agent.wait(lambda _: bool(paid(agent)), "goes on", 20)
 
 
-def test_section_8_10_a_sleeper_that_may_not_act_when_it_is_woken_waits_and_goes_on_with_a_head() -> (
+def test_section_8_11_a_sleeper_that_may_not_act_when_it_is_woken_waits_and_goes_on_with_a_head() -> (
     None
 ):
     with simulate(seed=6) as world:
