@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.protocol import gossip
@@ -15,6 +16,7 @@ from sojourn.core.protocol.exchange import (
     PutMessage,
     SignedMessage,
 )
+from sojourn.core.protocol.keeping import AskErased, KeepShare, SignedErasure
 from sojourn.core.protocol.messages import (
     Applied,
     Arrive,
@@ -49,6 +51,13 @@ class Answered:
     going: set[bytes] = field(default_factory=set)
     """Messages of which it was asked that they be dropped, whether or not it has answered yet."""
     zones: set[bytes] = field(default_factory=set)
+    dealt: set[bytes] = field(default_factory=set)
+    """Keys of which it was asked to keep a share, whether or not it has answered yet."""
+    shares: set[bytes] = field(default_factory=set)
+    """Keys of which it keeps a share."""
+    condemned: set[bytes] = field(default_factory=set)
+    """Keys whose erasure it has voted for: their shares go when that is decided."""
+    erased: set[bytes] = field(default_factory=set)
     transient: set[bytes] = field(default_factory=set)
     """Blocks that nothing names and that may be collected: of these nothing is expected."""
 
@@ -71,13 +80,15 @@ class Answered:
                 self._note_vote(reply.vote.vote)
             case Head() if reply.certified is not None:
                 self._note_head(reply.certified)
-        if isinstance(reply, Applied | Voted | Head):
+        if isinstance(reply, Applied | Voted | Head | SignedErasure):
             self._note_done(request)
 
     def _note_done(self, request: AnyRequest) -> None:
         match request:
             case Propose():
                 self._note_blocks(request.blocks)
+                if (order := request.proposal.evidence.order) is not None:
+                    self.condemned.update(order.order.keys)
             case PutBlocks():
                 self._note_blocks(request.blocks)
             case AskVisa():
@@ -96,6 +107,10 @@ class Answered:
                 self.consumed.update(request.messages)
             case gossip.Tell():
                 self.zones.update(signed.manifest.zone_id for signed in request.news.manifests)
+            case KeepShare():
+                self.shares.add(Encryption(commitments=request.commitments).key)
+            case AskErased():
+                self.erased.update(request.order.order.keys)
             case AskHead():
                 pass
 

@@ -38,11 +38,13 @@ from sojourn.core.protocol.messages import (
     ShowLock,
     Voted,
 )
+from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import RoundCertificate
 from sojourn.runtime import clock
 from tests import samples
+from tests.crash import shares
 from tests.crash.scene import INDEX, Scene
 from tests.crash.talk import Talk
 from tests.samples import CODE, ISSUER
@@ -78,10 +80,12 @@ class Errand:
         await self._prepare()
         for name in ("stays", "leaves"):
             await self._launch(name)
+        await self._encrypt("encrypted")
         await self._step("stays", blocks=(block(1), block(2)))
         await self._write()
         await self._change_round("stays")
         await asyncio.gather(*(self._step(name) for name in ("stays", "leaves")))
+        await self._erase("encrypted")
         await self._put(*(block(100 + number, 16_000) for number in range(BULK)))
         await self._depart("leaves")
         await self._enter()
@@ -113,10 +117,14 @@ class Errand:
 
     async def _launch(self, name: str) -> None:
         """Launch an agent and bind it to host 0."""
-        proposal = samples.genesis(
-            self.scene.here, now_ms=clock.wall_ms(), capabilities=_capabilities(name)
-        )
-        self.agents[name] = await self._decide(proposal, None)
+        await self._bring(name, self._genesis(name))
+
+    def _genesis(self, name: str, **fields: object) -> Proposal:
+        now_ms, capabilities = clock.wall_ms(), _capabilities(name)
+        return samples.genesis(self.scene.here, now_ms=now_ms, capabilities=capabilities, **fields)
+
+    async def _bring(self, name: str, genesis: Proposal) -> None:
+        self.agents[name] = await self._decide(genesis, None)
         host = self.scene.here.hosts[0]
         head = self.agents[name]
         record = bound(head, host.public)
@@ -151,7 +159,7 @@ class Errand:
         propose = Propose(slot=slot, round=round, proposal=proposal, blocks=blocks, entry=entry)
         locked = await self.talk.ask(propose, by.seed if by else None)
         assert isinstance(locked, Voted), locked
-        is_hosts = parent is not None and not by
+        is_hosts = parent is not None and not by and proposal.evidence.order is None
         self.rival = replace(propose, proposal=self._rival(proposal)) if is_hosts else None
         lock = self.scene.certified(locked.vote)
         committed = await self.talk.ask(ShowLock(certificate=lock))
@@ -176,6 +184,22 @@ class Errand:
         claim = Claim(agent=head.record.agent_id, term=custody.term, binding=custody.binding)
         host = self.scene.here.hosts[0].public
         return Heartbeat(host=host, sequence=clock.boot_ms(), claims=(claim,))
+
+    # --- keys of memory -------------------------------------------------------------------------------
+
+    async def _encrypt(self, name: str) -> None:
+        """Launch an agent of whose key it keeps a share, which its host is given."""
+        genesis = self._genesis(name, memory=shares.MEMORY)
+        await shares.keep(self.talk, genesis.transition.record.agent_id)
+        await self._bring(name, genesis)
+        await shares.give(self.talk, self.agents[name])
+
+    async def _erase(self, name: str) -> None:
+        """Have its officers' order to erase the key carried out, and stated."""
+        head = self.agents[name]
+        order = shares.erasure(head)
+        await self._next(name, carrying(order, head, WRITER, at_ms=clock.wall_ms()))
+        await shares.destroy(self.talk, order)
 
     # --- messages -------------------------------------------------------------------------------------
 

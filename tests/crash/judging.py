@@ -21,6 +21,7 @@ from sojourn.core.protocol.messages import AskHead, Head, Propose, Voted
 from sojourn.core.quorum.votes import Phase, Slot
 from sojourn.runtime.store import Store
 from tests.crash.answered import Answered
+from tests.crash.shares import check_shares
 from tests.crash.talk import Talk
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
 _AT_ONCE = 64
 EXPECTED = {
     "identity.key", "vote.key", "anchor.toml", "anchor.public", "manifest", "pid", "store",
-    "store/store.sqlite", "store/store.lock", "store/store.mark",
+    "store/store.sqlite", "store/store.lock", "store/store.mark", "shares",
 }  # fmt: skip
 
 
@@ -83,10 +84,12 @@ async def _check_agent(talk: Talk, said: Answered, agent: bytes) -> None:
     assert versions == sorted(versions) and versions[-1] >= said.heads[agent][1]
 
 
-def check_litter(folder: AnchorFolder) -> None:
-    """See that nothing lies in a folder that does not belong there."""
+def check_litter(folder: AnchorFolder, said: Answered) -> None:
+    """See that nothing lies in the folder of a process that has ended that does not belong there."""
     there = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*")}
+    there -= {f"shares/{key.hex()}" for key in said.dealt - said.erased}
     assert there == EXPECTED, there ^ EXPECTED
+    check_shares(folder, said)
 
 
 # --- without a process --------------------------------------------------------------------------------
@@ -104,7 +107,8 @@ def opened(folder: AnchorFolder) -> AnchorFolder:
 
 
 def store_checked(folder: AnchorFolder, said: Answered) -> None:
-    """Open the store of a folder, and hold what is in it against what was answered."""
+    """Open the store of a folder, and its shares, and hold what is in them against what was answered."""
+    check_shares(folder, said)
     store = folder.open_store()
     try:
         check_store(store, said)

@@ -143,7 +143,7 @@ class Enumerator:
             await talk.recover(ended)
             ended = await talk.end()
         assert ended.code == 0, ended
-        check_litter(AnchorFolder(talk.scene.folder))
+        check_litter(AnchorFolder(talk.scene.folder), talk.answered)
 
     def killed(self, point: int) -> Death | None:
         """Kill it at one change."""
@@ -188,7 +188,7 @@ async def end_well(talk: Talk) -> None:
     """End a process in good order, and see that it leaves no litter."""
     ended = await talk.end()
     assert ended.code == 0, ended
-    check_litter(AnchorFolder(talk.scene.folder))
+    check_litter(AnchorFolder(talk.scene.folder), talk.answered)
 
 
 def bury(talk: Talk) -> None:

@@ -145,6 +145,24 @@ def vote_forgotten() -> None:
     Scribe.write = write_no_dossier  # type: ignore[method-assign,assignment]
 
 
+def share_unsynced() -> None:
+    """Acknowledge a share that no sync made durable."""
+    from sojourn.stores.shares import ShareFiles
+
+    def keep(shares: ShareFiles, key: bytes, share: bytes) -> None:
+        (shares._directory / key.hex()).write_bytes(share)
+        shares._names.add(key)
+
+    ShareFiles._keep = keep  # type: ignore[method-assign]
+
+
+def share_unlinked() -> None:
+    """Destroy a share by removing its name."""
+    from sojourn.stores.shares import ShareFiles
+
+    ShareFiles._destroy = staticmethod(lambda path: path.unlink(missing_ok=True))  # type: ignore[method-assign]
+
+
 _PLANTS: Final[dict[str, Callable[[], None]]] = {
     "calm": calm,
     "answer before sync": answer_before_sync,
@@ -156,6 +174,8 @@ _PLANTS: Final[dict[str, Callable[[], None]]] = {
     "error logged": error_logged,
     "chain unchecked": chain_unchecked,
     "vote forgotten": vote_forgotten,
+    "share unsynced": share_unsynced,
+    "share unlinked": share_unlinked,
 }
 
 

@@ -6,11 +6,14 @@ import pytest
 
 from tests.crash.killing import Enumerator, slice_of
 from tests.crash.power import Recording
+from tests.crash.shares import KEY
 
 EXPECTED = {
     ("make", "pid"), ("write", "pid"), ("make", "store.sqlite-wal"), ("write", "store.sqlite-wal"),
     ("sync", "store.sqlite-wal"), ("write", "store.sqlite"), ("sync", "store.sqlite"), ("make", "store.sqlite-shm"),
     ("write", "store.mark"), ("unlink", "store.sqlite-wal"), ("unlink", "store.sqlite-shm"), ("sync", "store"),
+    ("make", ".new"), ("write", ".new"), ("sync", ".new"), ("rename", ".new"), ("sync", "shares"),
+    ("write", KEY.key.hex()), ("sync", KEY.key.hex()), ("unlink", KEY.key.hex()),
 }  # fmt: skip
 
 

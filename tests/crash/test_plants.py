@@ -22,6 +22,8 @@ KILLS = 40
         ("synchronous normal", "log breaks off"),
         ("synchronous off", "damaged"),
         ("vote forgotten", "vote is forgotten"),
+        ("share unsynced", "share is lost"),
+        ("share unlinked", "share that was destroyed"),
     ],
 )
 def test_trap_5_power_cuts_find(zygote: Zygote, tmp_path: Path, plant: str, found_as: str) -> None:
