@@ -34,6 +34,7 @@ class Keeper(Agent):
                 ctx.log("arrived", number=number, zone=said)
 
     def use(self, ctx: Context, number: int) -> None:
+        ctx.memory["turns"].append(number)
         try:
             people = ctx.memory["people"]
             people[f"seen {number}"] = people["first"][::-1] * 5000
@@ -41,7 +42,6 @@ class Keeper(Agent):
             ctx.log("used", number=number, count=len(people))
         except Denied as denied:
             ctx.log("denied", number=number, why=str(denied))
-        ctx.memory["turns"].append(number)
 '''
 FILE = f"""\
 [agent]

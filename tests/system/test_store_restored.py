@@ -78,7 +78,12 @@ def test_an_anchor_with_an_older_copy_of_its_store_casts_no_vote_and_ends(
 
 
 async def signers_of_a_new_agent(g: Ground) -> set[int]:
-    """Return who signs what is decided from now on."""
+    """Return who signs what is decided from now on, once the others are up."""
+
+    async def others_answer() -> bool:
+        return (await g.standing("a")).answering == 3
+
+    await until(others_answer, why="the other three anchors answer")
     follower = await g.launch("a", "counter:Counter", ENDLESS)
     await g.advance(follower, "sums", by=3)
     ask = AskPast(agent=follower.agent, limit=1000)

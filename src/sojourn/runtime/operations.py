@@ -45,19 +45,22 @@ class Operation(ABC):
     """One durable call of the code, until it is answered.
 
     `is_wait`: it may take days, and the agent can rest meanwhile. `is_effect`: it leaves the zone, so that
-    what came before must be final when it begins, and what came of it soon after. `is_gated`: so too, that it
-    must be permitted. `more` is what it turned out to have cost, beyond what was declared.
+    what came of it must be final soon after. `more` is what it turned out to have cost, beyond what was declared.
     """
 
     is_wait = False
     is_effect = False
-    is_gated = False
     more: Mapping[str, int] = {}
 
     def __init__(self, session: "Session", call: int) -> None:
         self.session = session
         self.call = call
         self.future: asyncio.Future[Any] = session.loop.create_future()
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether it must be permitted, and what came before it final when it begins (protocol §10.2)."""
+        return self.is_effect
 
     @property
     def is_step(self) -> bool:

@@ -58,7 +58,6 @@ class PerformStep(Operation):
         what = f"an argument of step {step.name!r}"
         self.arguments = digest_of_arguments(args, kwargs, what=what)
         self.is_effect = step.effect != "none"
-        self.is_gated = self.is_effect or bool(step.declassifies)
         self._step = step
         self._args = args
         self._kwargs = kwargs
@@ -71,6 +70,11 @@ class PerformStep(Operation):
         self._used: dict[str, int] = {}
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether it must be permitted, and what came before it final when it begins (protocol §10.2, §10.15)."""
+        return self.is_effect or bool(self._step.declassifies)
 
     @property
     def is_step(self) -> bool:

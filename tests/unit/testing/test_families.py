@@ -7,7 +7,7 @@ import pytest
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.limits import GOSSIP_ROUND_MS
-from sojourn.runtime.records import Spawned
+from sojourn.runtime.records import Spawned, Turn
 from sojourn.testing import LaunchedAgent, World, simulate
 from sojourn.testing.world import Zone
 from tests.unit.testing.families import Clerk, Head
@@ -123,10 +123,12 @@ def test_a_policy_may_forbid_children_what_their_parent_may() -> None:
 
 
 @pytest.mark.parametrize("moment_ms", range(0, 240, 20))
-def test_a_host_that_is_killed_at_any_moment_of_a_spawn_leaves_one_child(moment_ms: int) -> None:
+def test_a_host_that_is_killed_at_any_moment_of_a_spawn_leaves_one_child_of_each(
+    moment_ms: int,
+) -> None:
     with simulate(seed=moment_ms) as world:
         a = world.zone("a")
-        agent = launched(world, a, {"numbers": [1]})
+        agent = launched(world, a, {"numbers": [1]}, {"numbers": [2]})
         agent.wait(lambda _: agent.host, "is bound")
         world.run(moment_ms / 1000)
         host = agent.host
@@ -134,13 +136,21 @@ def test_a_host_that_is_killed_at_any_moment_of_a_spawn_leaves_one_child(moment_
         host.kill()
         world.run(0.5)
         host.start()
-        agent.wait(lambda _: agent.memory("told"), "was told of its child")
-        (child,) = agent.children()
+        agent.wait(lambda _: len(agent.memory("told")) == 2, "was told of its children")
+        children = [child.id for child in agent.children()]
         spawned = [each for each in agent.journal() if isinstance(each, Spawned)]
-        assert [child.id] == [each.child for each in spawned]
-        assert [cid_text(child.id)] == agent.memory("told")
-        assert agent.record.eligibility.children == 1
+        assert sorted(children) == sorted(each.child for each in spawned)
+        assert [cid_text(each.child) for each in spawned] == agent.memory("told")
+        assert agent.record.eligibility.children == 2
         assert not world.broken_promises()
+
+
+def test_section_10_what_came_before_a_spawn_is_final_before_it() -> None:
+    with simulate(seed=10) as world:
+        agent = launched(world, world.zone("a"), {"numbers": [1]}, {"numbers": [2]})
+        agent.wait(lambda _: len(agent.memory("told")) == 2, "was told of its children")
+        forms = [type(each) for each in agent.journal() if isinstance(each, Turn | Spawned)]
+        assert [Turn, Spawned, Turn, Spawned] == forms[:4]
 
 
 def test_a_child_is_the_same_class_of_code_and_has_its_own_journal() -> None:
