@@ -2,8 +2,10 @@
 
 Each of the two parties has 24 rules. A question is cold if nobody has asked it before, as when an agent does
 something for the first time; the answer to one that was asked before is remembered. What a host asks before
-an intent is more than that: windows of documents, and trust, which is recomputed from endorsements each time.
-The first sight of an agent's policy checks and parses its text too.
+an intent is more than that: windows of documents, and trust. The best chain of endorsements is remembered too, for
+as long as nothing that it depends on begins or ends; what is counted against the place, and the clock, are looked at
+each time. So it does not matter how many endorsements there are, until there is news of one: then the chain is
+looked for again ("the same, after news"). The first sight of an agent's policy checks and parses its text too.
 
 The peer is the least that such a check can be: 24 rules of one party as Python functions, asked in turn, with
 no schema, no second party, no reasons and nothing to prove by.
@@ -20,7 +22,7 @@ from benchmarks.samples import document, issuer, manifest, record
 from benchmarks.suite import Benchmark
 from sojourn.core.agent.governance import Governing
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.agent.trust import Endorsement, SignedEndorsement
+from sojourn.core.agent.trust import Endorsement, Endorsements, SignedEndorsement
 from sojourn.core.base.seals import Seal
 from sojourn.core.policy.memo import Memo
 from sojourn.core.policy.request import RequestContext
@@ -31,7 +33,8 @@ _COUNTRIES: Final = ("Ireland", "Germany", "France", "Spain", "Italy", "Poland",
 _KNOWN: Final = 64
 """Questions that come again and again: an agent has few, since time and budgets are no part of them."""
 _BATCH: Final = 64
-_ENDORSEMENTS: Final = 16
+_FEW: Final = 16
+_MANY: Final = 4096
 """Zones that the agent's issuer vouches for; one of them is asked about."""
 _UNITS: Final = {"decisions": "1/s", "p50": "µs", "p99": "µs"}
 
@@ -77,11 +80,11 @@ def _run(scale: Scale, folder: Path) -> Result:
         ask(known, cost)
     asked, new_costs, versions = count(), count(_KNOWN), count()
 
-    endorsements = _endorsements(place.zone_id)
+    few, many = (_endorsements(place.zone_id, number) for number in (_FEW, _MANY))
 
-    def ask_all(cost_micros: int) -> None:
-        agent.governance.governing((governing,), 1)
-        ask(known, cost_micros)
+    def ask_all(cost_micros: int, endorsements: Endorsements) -> None:
+        ruling = agent.governance.governing((governing,), 1)
+        ask(known, cost_micros, agent, ruling)
         permission.check_trusted(agent, place.zone_id, _ACTION, endorsements, 1)
 
     plain = _plain_rules()
@@ -98,21 +101,23 @@ def _run(scale: Scale, folder: Path) -> Result:
 
     cases = {
         "remembered": lambda: ask(known, next(asked) % _KNOWN),
-        "remembered, with windows and trust": lambda: ask_all(next(asked) % _KNOWN),
+        "remembered, with windows and trust": lambda: ask_all(next(asked) % _KNOWN, few),
+        f"the same, {_MANY} endorsements": lambda: ask_all(next(asked) % _KNOWN, many),
+        "the same, after news": lambda: ask_all(next(asked) % _KNOWN, Endorsements(few)),
         "cold": lambda: ask(fresh, next(new_costs)),
         "cold, policy never seen": first_sight,
         "peer: 24 functions in a row": lambda: ask_plainly(next(asked) % _KNOWN),
     }
     return Result(
         [_case(name, once, scale) for name, once in cases.items()],
-        {"rules of each party": rules().count("@id"), "parties": 2, "endorsements": _ENDORSEMENTS},
+        {"rules of each party": rules().count("@id"), "parties": 2, "endorsements": _FEW},
     )
 
 
-def _endorsements(place: bytes) -> tuple[SignedEndorsement, ...]:
+def _endorsements(place: bytes, number: int) -> Endorsements:
     """Return endorsements of a place and of others, as they are kept once their seals were checked."""
-    subjects = [place, *(bytes([n]) * 32 for n in range(1, _ENDORSEMENTS))]
-    return tuple(
+    subjects = [place, *(n.to_bytes(32) for n in range(1, number))]
+    return Endorsements(
         SignedEndorsement(
             endorsement=Endorsement(
                 issuer=issuer().public, subject=each, level=5, not_before_ms=0, not_after_ms=2**53

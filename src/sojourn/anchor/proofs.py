@@ -1,8 +1,8 @@
 """What one anchor knows of anchors that lied: noticed, kept before it is told on, and counted by agents here.
 
-It compares what it is shown and told (`core.quorum.witness`), and takes what others prove (`core.protocol.proofs`).
-A proof that is news is written, told on at once, and counted by each agent here that relies on that zone
-(`caretaker`): those that sleep do so when they wake.
+It compares what it is shown and told (`core.quorum.witness`), where it remembers nothing of a slot with what is
+stored, and takes what others prove (`core.protocol.proofs`). A proof that is news is written, told on at once, and
+counted by each agent here that relies on that zone (`caretaker`): those that sleep do so when they wake.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.exchange import Proofs as ProofsTold
 from sojourn.core.protocol.gossip import NOBODY, News
@@ -20,8 +19,8 @@ from sojourn.core.protocol.messages import AskRound, Propose, Request, ShowCommi
 from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.rounds import RoundChange
 from sojourn.core.quorum.certificates import Certificate
-from sojourn.core.quorum.fraud import Fraud, frauds_in
-from sojourn.core.quorum.votes import Phase, Slot, Vote, check_vote
+from sojourn.core.quorum.fraud import Fraud
+from sojourn.core.quorum.votes import Slot, Vote, check_vote
 from sojourn.core.quorum.witness import Witness
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ class Proofs:
 
         What an agent counts that somebody brought is taken in as well.
         """
+        self._recollect(before)
         match request:
             case ShowCommit(certificate=shown) if _is_accusation(ruling):
                 self._spread_counted(before, shown)
@@ -63,7 +63,7 @@ class Proofs:
                 elif self._witness.has_seen(shown.slot):
                     self._convict(self._witness.compare([shown]))
                 else:
-                    self._convict(self._against_decided(shown))
+                    self._convict(self._against_decided(shown.slot, certificates=[shown]))
             case Propose(justification=Certificate() as shown):
                 self._convict(self._witness.compare([shown]))
             case AskRound(votes=votes, entry=entry):
@@ -82,35 +82,55 @@ class Proofs:
     def heard(self, change: RoundChange) -> None:
         """Take in what this anchor was told when it asked all to leave a round."""
         votes = [item.vote for item in change.votes]
+        for agent in {vote.ballot.slot.agent for vote in votes}:
+            self._recollect(self._anchor.shelf.dossier(agent))
         self._convict(self._witness.take(change.locks, votes))
 
     def testified(self, votes: Iterable[Vote]) -> None:
         """Compare votes that somebody was given with what was seen, and remember them. Raises `Rejected`.
 
-        Only of slots that are open here or of which something was seen: others are of no use, and nobody fills the
-        room with them.
+        Remembered only of slots that are open here or of which something was seen: others are of no use, and nobody
+        fills the room with them.
         """
-        mine = [vote for vote in votes if self._is_of_use(vote.ballot.slot)]
+        mine, others = list[Vote](), list[Vote]()
+        for vote in votes:
+            (mine if self._is_of_use(vote.ballot.slot) else others).append(vote)
         for index, vote in enumerate(mine):
             check_vote(vote, self._anchor.manifest.committee, where=f"votes[{index}]")
         self._convict(self._witness.take(votes=mine))
+        for slot in {vote.ballot.slot for vote in others}:
+            about = [vote for vote in others if vote.ballot.slot == slot]
+            self._convict(self._against_decided(slot, votes=about))
 
     def _is_of_use(self, slot: Slot) -> bool:
-        state = self._anchor.shelf.dossier(slot.agent).open
-        return self._witness.has_seen(slot) or (state is not None and state.slot == slot)
+        if self._witness.has_seen(slot):
+            return True
+        dossier = self._anchor.shelf.dossier(slot.agent)
+        self._recollect(dossier)
+        return dossier.open is not None and dossier.open.slot == slot
 
-    def _against_decided(self, shown: Certificate) -> list[Fraud]:
-        """Return what a commit of an old slot proves, of which only what was decided is known."""
-        slot, committee = shown.slot, self._anchor.manifest.committee
+    def _recollect(self, dossier: Dossier) -> None:
+        """Remember again what is stored of a slot that is open, if nothing of it is: what was seen before a restart.
+
+        That is the newest lock, and how the round before it was left. Both were checked before they were stored.
+        """
+        state = dossier.open
+        if state is not None and not self._witness.has_seen(state.slot):
+            locks = [state.lock] if state.lock is not None else []
+            left = [item.vote for item in state.entry.votes] if state.entry is not None else []
+            self._convict(self._witness.take(locks, left))
+
+    def _against_decided(
+        self,
+        slot: Slot,
+        certificates: Iterable[Certificate] = (),
+        votes: Iterable[Vote] = (),
+    ) -> list[Fraud]:
+        """Return what is proved by this of an old slot, of which only what was decided is known."""
         stored = self._anchor.shelf.history(slot.agent, slot.version, limit=1, bytes_max=0)
-        known = [each.certificate for each in stored if each.certificate.slot == slot]
-        if not known or known[0].value == shown.value:
-            return []
-        try:
-            shown.check(Phase.COMMIT, committee)
-        except Rejected:
-            return []
-        return frauds_in([*known, shown], committee)
+        decided = Witness(self._anchor.manifest.committee)
+        decided.take(each.certificate for each in stored if each.certificate.slot == slot)
+        return decided.compare(certificates, votes)
 
     def _convict(self, found: list[Fraud]) -> None:
         if found:

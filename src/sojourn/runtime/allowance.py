@@ -38,6 +38,19 @@ class Allowance:
                 return lacking(name, amount, f"{left} left")
         return None
 
+    def take(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
+        """Take amounts, all or none; return what is lacking, if something is."""
+        lacking = self.lacking(amounts)
+        if lacking is None:
+            self.use_up(amounts)
+        return lacking
+
+    def give_back(self, amounts: Mapping[str, int]) -> None:
+        """Have amounts again that were taken and are not spent."""
+        for name, amount in amounts.items():
+            if name in self._left:
+                self._left[name] += amount
+
     def use_up(self, amounts: Mapping[str, int]) -> None:
         """Take amounts, as far as they are left."""
         for name, amount in amounts.items():

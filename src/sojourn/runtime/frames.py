@@ -89,6 +89,7 @@ SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
 """The arguments of an action that people are asked about: they are shown all of it."""
 Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
 Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
+Spent: TypeAlias = Annotated[dict[Name, Count], Meta(max_length=32)]
 
 
 def digest_of_records(records: Sequence[bytes]) -> bytes:
@@ -233,14 +234,15 @@ class Commit(_Question):
     records: Annotated[tuple[bytes, ...], Meta(max_length=JOURNAL_RECORDS_PER_STEP_MAX)]
     roots: Roots
     resume: Resume
-    spent: Annotated[dict[Name, Count], Meta(max_length=32)]
+    spent: Spent
     rest: Rest | None = None
 
 
 class Intend(_Question):
     """Ask the gate for an action; once permitted, the intent is final in the journal.
 
-    `petition` is the one that was approved, if there is one.
+    `spends` is what the step takes from other budgets, with the intent or not at all. `petition` is the one that was
+    approved, if there is one.
     """
 
     call: Count
@@ -250,6 +252,7 @@ class Intend(_Question):
     effect: Literal["idempotent", "once"]
     cost_micros: Count = 0
     tokens: Count = 0
+    spends: Spent = {}
     petition: Petition | None = None
 
 
@@ -269,7 +272,8 @@ class Ask(_Question):
 class Release(_Question):
     """Ask the gate whether a step may take these labels off its result, which goes `into` a compartment.
 
-    `petition` is the one that was approved, if there is one.
+    `spends` is what the step takes from budgets, with the intent or not at all. `petition` is the one that was
+    approved, if there is one.
     """
 
     call: Count
@@ -277,6 +281,7 @@ class Release(_Question):
     arguments: Digest
     labels: Released
     into: Name
+    spends: Spent = {}
     petition: Petition | None = None
 
 

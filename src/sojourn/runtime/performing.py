@@ -64,9 +64,10 @@ class PerformStep(Operation):
         self._key: str | None = None
         self._denial: Failure | None = None
         self._petition: Petition | None = None
-        self._is_asked = False
+        self._is_asked = self._is_at_gate = False
         self._is_permitted = False
         self._lacking: BudgetExhausted | None = None
+        self._held: dict[str, int] = {}
         self._used: dict[str, int] = {}
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
@@ -130,12 +131,19 @@ class PerformStep(Operation):
     def reserve(self) -> None:
         """Take from the budgets what the step spends; if it lacks, the step is denied.
 
-        What an effect declares that it costs is left to the gate, and charged with the intent.
+        Of what the gate is asked about it is only held: it is spent with the intent, or the gate's answer might never
+        come, and the next life would ask, and pay, again. What an effect declares that it costs is left to the gate.
         """
-        if self._key is None and self._denial is None:
-            gated = self._gated
-            spends = {n: amount for n, amount in self._step.spends.items() if n not in gated}
+        if self._key is not None or self._denial is not None:
+            return
+        gated, allowance = self._gated, self.session.allowance
+        spends = {n: amount for n, amount in self._step.spends.items() if n not in gated}
+        if not self.is_gated:
             self._lacking = self.session.spend(spends)
+            return
+        held = allowance.known(spends)
+        self._lacking = allowance.take(held)
+        self._held = held if self._lacking is None else {}
 
     def begin(self) -> None:
         """Perform the step; one with an effect needs a final intent first."""
@@ -158,6 +166,8 @@ class PerformStep(Operation):
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
         if self._task is not None and not self.is_effect:
             self._task.cancel()
+        if not self._is_at_gate:
+            self._let_go()
         if self._petition is not None and not self._is_permitted and not self.session.is_over:
             self.session.ask(Withdraw, lambda _: None, petition=digest_of(self._petition))
 
@@ -183,11 +193,14 @@ class PerformStep(Operation):
             form = Ask if is_for_people else Intend
             more |= {"action": step.action, "effect": step.effect}
             more |= {"cost_micros": gated.get(COST_MICROS, 0), "tokens": gated.get(TOKENS, 0)}
-        writing = course.begin_writing()
+        if not is_for_people:
+            more["spends"] = self._held
+        writing, self._is_at_gate = course.begin_writing(), True
 
         def hand_on(answer: Answer) -> None:
             is_written = not isinstance(answer, Unapproved)
             course.end_writing(writing, is_written=is_written)
+            self._is_at_gate = False
             on_answer(answer)
             self.session.go_on()
 
@@ -207,7 +220,7 @@ class PerformStep(Operation):
             self._ask_people()
         else:
             assert isinstance(answer, Permitted)
-            self._key, self._is_permitted = answer.key, True
+            self._key, self._is_permitted, self._held = answer.key, True, {}
             self.session.allowance.use_up(self._gated)
             self._note_spent(answer)
             self._check_lease()
@@ -220,7 +233,9 @@ class PerformStep(Operation):
             problem = f"{len(spelled)} bytes of arguments are more than people can be asked about"
             remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
             self._fail(_refusal("denied", problem, remedy))
-        elif not self.future.done():
+        elif self.future.done():
+            self._let_go()
+        else:
             self._ask_gate(self._asked, spelled=spelled)
 
     def _asked(self, answer: Answer) -> None:
@@ -324,7 +339,14 @@ class PerformStep(Operation):
         again = self._check_lease if self.is_gated else self._attempt
         self.session.outer.call_later(pause_s, again)
 
+    def _let_go(self) -> None:
+        """Have again what was held for an intent that will not be."""
+        held, self._held = self._held, {}
+        if held:
+            self.session.allowance.give_back(held)
+
     def _fail(self, failure: Failure) -> None:
+        self._let_go()
         self.answer(self._outcome(failure=failure))
 
     def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:

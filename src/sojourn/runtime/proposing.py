@@ -12,12 +12,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
-from sojourn.core.agent.budgets import COUNTED, STEPS
+from sojourn.core.agent.budgets import COUNTED, STEPS, check_affordable
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, residency_of
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
@@ -102,9 +103,7 @@ class Proposer:
 
         Raises `Rejected` for what the agent's side may not say.
         """
-        if not frame.spent.keys().isdisjoint(COUNTED):
-            problem = "the agent's side counts what is counted for it"
-            raise Rejected(problem, reason="out-of-turn", where="frame.spent")
+        _check_uncounted(frame.spent)
         is_last = frame.rest is not None or frame.resume.ended is not None
         if self._custodian.record.eligibility.is_exhausted and not is_last:
             self._flow.hold(frame.records)
@@ -197,14 +196,17 @@ class Proposer:
     ) -> str:
         """Make an intent final and return its effect key. Raises `Denied`, and then nothing has changed.
 
-        `approvals` are the answers to the petition that it names.
+        `approvals` are the answers to the petition that it names. What the step spends is spent by it.
         """
+        _check_uncounted(frame.spends)
         await self._wake_up()
+        check_affordable(TransitionKind.INTEND, self._custodian.record, frame.spends)
         intent = msgspec.structs.replace(
             self._intent(frame), petition=frame.petition, approvals=approvals
         )
         record = intended(frame.call, intent)
-        permit = await self._rule(record, partial(self._custodian.intend, intent))
+        rule = partial(self._custodian.intend, intent)
+        permit = await self._rule(record, rule, spent=frame.spends)
         if isinstance(frame, Release):
             self._flow.permit(frame)
         self._custodian.log("gate", f"{intent.action} permitted. {' '.join(permit.policies)}")
@@ -253,11 +255,14 @@ class Proposer:
         record: Record,
         rule: Callable[[Draft], Awaitable[T]],
         blocks: Mapping[bytes, bytes] | None = None,
+        spent: Mapping[str, int] | None = None,
     ) -> T:
         """Have made final by `rule` what is journaled as `record`; return what it returns."""
         saved = self.journal.append([plain_record(record)]).save(self._elsewhere())
         draft = self._draft(saved, records=1)
-        draft = msgspec.structs.replace(draft, blocks={**(blocks or {}), **draft.blocks})
+        draft = msgspec.structs.replace(
+            draft, blocks={**(blocks or {}), **draft.blocks}, spent=dict(spent or {})
+        )
         self.check_lease()
         try:
             ruled = await rule(draft)
@@ -430,6 +435,12 @@ class Proposer:
     @property
     def _memory(self) -> Memory:
         return self._custodian.record.memory
+
+
+def _check_uncounted(spent: Mapping[str, int]) -> None:
+    if not spent.keys().isdisjoint(COUNTED):
+        problem = "the agent's side counts what is counted for it"
+        raise Rejected(problem, reason="out-of-turn", where="frame.spent")
 
 
 def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:

@@ -143,9 +143,10 @@ def step(
     policies that permit or deny it, as in "order.place"; the two come together. `attempts` counts how often
     the step is tried in all, when it raises anything but `TerminalError`; a step with effect "once" is tried
     once. `backoff_s` is the pause before the second attempt, doubled before each one after, at most 30 s.
-    `spends` is taken from the agent's budgets, by name, each time the step is begun. `cost_micros` and `tokens` are
-    the most that it is to cost, which a policy may judge; a step tells what more it did by `self.used`. What is
-    counted anyway (`steps`, `calls`, `wall_ms`, `hops`) is not to be named.
+    `spends` is taken from the agent's budgets, by name, each time the step is begun; where the gate is asked, with
+    its permission, and not without. `cost_micros` and `tokens` are the most that it is to cost, which a policy may
+    judge; a step tells what more it did by `self.used`. What is counted anyway (`steps`, `calls`, `wall_ms`,
+    `hops`) is not to be named.
 
     `into` names a compartment that the result is written to, besides being returned: appended to a log, or, a dict,
     entered into a mapping. It must cover all that `run` has used by then, but for the labels that the step

@@ -243,6 +243,74 @@ def test_section_11_votes_that_were_given_in_vain_convict_who_voted_otherwise_as
     run(test, "a", "b", n=4)
 
 
+async def restarted(v: Village, house: House, head: Certified) -> None:
+    await v.close(house, 0)
+    await v.open(house, [0])
+    await until(lambda: answers(v, house, 0, head))
+
+
+def test_section_11_a_lock_from_before_a_restart_convicts_who_voted_otherwise_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decree, "ROUND_BASE_MS", 600_000)  # nobody is asked to leave a round
+
+    async def test(v: Village) -> None:
+        a = v.houses["a"]
+        head = await v.launch(a)
+        await v.close(a, 1)
+        _, show, shown = locked(v, a, head)
+        await v.client(a).call(0, show)
+        await restarted(v, a, head)
+        await v.client(a).call(0, shown)
+        await until(lambda: [(a.zone, LIAR)] == held(a))
+
+    run(test, "a", n=4)
+
+
+def test_section_11_a_lock_from_before_a_restart_convicts_those_who_signed_another() -> None:
+    async def test(v: Village) -> None:
+        a = v.houses["a"]
+        head = await v.launch(a)
+        await v.close(a, 1)
+        propose, show, _ = locked(v, a, head)
+        await v.client(a).call(0, show)
+        await restarted(v, a, head)
+        signers = (1, 2, LIAR)
+        other = a.sample.certificate(propose.slot, digest(b"y"), phase=Phase.LOCK, anchors=signers)
+        await v.client(a).call(0, ShowLock(certificate=other, proposal=None))
+        await until(lambda: [(a.zone, 1), (a.zone, LIAR)] == held(a))
+
+    run(test, "a", n=4)
+
+
+def test_section_11_a_vote_against_what_is_decided_convicts_after_a_restart_too() -> None:
+    async def test(v: Village) -> None:
+        a = v.houses["a"]
+        first = await v.launch(a)
+        head = await v.step(a, await v.step(a, first))
+        await until(lambda: a.anchors[0].shelf.dossier(head.record.agent_id).head == head)
+        await restarted(v, a, head)
+        decided = first.certificate
+        liar, honest = decided.signers()[0], decided.signers()[1]
+        for anchor, round, value in ((honest, 1, decided.value), (liar, 1, digest(b"y"))):
+            ballot = Ballot(
+                slot=decided.slot,
+                round=decided.round + round,
+                phase=Phase.LOCK,
+                value=value,
+                anchor=anchor,
+                counter=1,
+            )
+            vote = a.sample.vote(ballot)
+            forged = replace(vote, seal=a.sample.vote(replace(ballot, counter=2)).seal)
+            for said in (forged, vote):
+                assert Applied() == await v.client(a).call(0, ShowVotes(votes=(said,)))
+        await until(lambda: [(a.zone, liar)] == held(a))
+        assert not a.anchors[0].proofs._witness.has_seen(decided.slot), "nobody fills the room so"
+
+    run(test, "a", n=4)
+
+
 def test_section_11_a_false_testimony_is_declined_and_one_of_no_use_is_not_remembered() -> None:
     async def test(v: Village) -> None:
         a = v.houses["a"]

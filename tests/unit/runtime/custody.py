@@ -156,7 +156,9 @@ class Zone:
         self._store(draft)
         assert draft.memory == replace(self.record.memory, journal=draft.memory.journal)
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
-        self._advance(TransitionKind.INTEND, declared, memory=draft.memory)
+        eligibility = self.record.eligibility
+        eligibility = replace(eligibility, budgets=spend(eligibility.budgets, draft.spent))
+        self._advance(TransitionKind.INTEND, declared, memory=draft.memory, eligibility=eligibility)
 
     def ask(self, petition: Petition, draft: Draft) -> None:
         """Make a petition final."""

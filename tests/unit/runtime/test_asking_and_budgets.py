@@ -12,7 +12,7 @@ from sojourn.runtime.records import Asked, Intended
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Zone
 from tests.unit.runtime.executing import Stage, journal_of, on_stage
-from tests.unit.runtime.test_asking import Approved, Hesitant
+from tests.unit.runtime.test_asking import Approved, Desk, Hesitant
 from tests.unit.runtime.test_budgets import grant, zone_with
 
 
@@ -25,7 +25,7 @@ def a_new_world() -> Iterator[None]:
 
 BUYING = """
     class Desk(Agent):
-        @step(effect="once", action="order.place", spends={"cost_micros": 10, "tokens": 3})
+        @step(effect="once", action="order.place", spends={"cost_micros": 10, "tokens": 3, "orders": 2})
         def buy(self, what: str) -> str:
             outside.happen(what)
             return what
@@ -70,7 +70,7 @@ def lives(zone: Zone, name: str) -> list[Any]:
 @pytest.mark.parametrize("name", ["steps", "wall_ms"])
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 8, 9, 11, 15, 22])
 def test_what_was_asked_is_asked_once_wherever_steps_or_time_run_out(name: str, limit: int) -> None:
-    zone = zone_with(**{name: limit, "cost_micros": 60, "tokens": 18, "calls": 6})
+    zone = zone_with(**{name: limit, "cost_micros": 60, "tokens": 18, "calls": 6, "orders": 12})
     bought = [f"{letter}{turn}" for turn in range(3) for letter in "ab"]
     assert [2, "a2", "b2"] == lives(zone, name)[-3:]
     assert sorted(bought) == sorted(outside.effects)
@@ -79,7 +79,42 @@ def test_what_was_asked_is_asked_once_wherever_steps_or_time_run_out(name: str, 
     costs = [each.cost_micros for each in journal_of(zone) if isinstance(each, Intended)]
     assert [10] * 6 == costs
     spent = {n: b.spent for n, b in zone.record.eligibility.budgets.items() if n != name}
-    assert {"cost_micros": 60, "tokens": 18, "calls": 6} == spent
+    assert {"cost_micros": 60, "tokens": 18, "calls": 6, "orders": 12} == spent
+
+
+CANCELLED = """
+    class Desk(Agent):
+        @step(effect="once", action="order.place", spends={"orders": 2})
+        def buy(self) -> None:
+            pass
+
+        @step(spends={"orders": 2})
+        def look(self) -> int:
+            return 1
+
+        async def run(self, ctx) -> int:
+            buying = asyncio.ensure_future(self.buy())
+            await ctx.sleep(1)
+            buying.cancel()
+            await asyncio.gather(buying, return_exceptions=True)
+            return await self.look()
+"""
+
+
+class Unanswered(Desk):
+    """Nobody answers, and no time passes before they are asked."""
+
+    async def sleep_until(self, at_ms: int) -> None:
+        await self.zone.until(lambda: self.zone.waiting > 0)
+
+
+def test_what_the_code_gives_up_while_people_are_asked_is_not_paid_for() -> None:
+    zone = zone_with(orders=2)
+    ending = on_stage(
+        lambda stage: stage.execute_desk(CANCELLED, custodian=Unanswered(zone)), zone=zone
+    )
+    assert (How.RETURNED, 1) == (ending.how, ending.result)
+    assert 2 == zone.record.eligibility.budgets["orders"].spent
 
 
 GIVING_UP = """

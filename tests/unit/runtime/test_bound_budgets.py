@@ -112,6 +112,15 @@ def test_bound_code_loses_nothing_wherever_time_runs_out(seed: int) -> None:
     assert sorted(orders, key=int) == [str(number) for number in range(12)]
 
 
+@pytest.mark.parametrize("limit", range(1, 8))
+def test_section_10_15_a_release_is_paid_for_once_wherever_the_steps_run_out(limit: int) -> None:
+    text = RELEASING.replace('into="totals"', 'into="totals", spends={"sums": 3, "tokens": 5}')
+    zone = zone_with(steps=limit, sums=6, tokens=10)
+    assert played(text, zone, steps=1) == [12, 12]
+    budgets = zone.record.eligibility.budgets
+    assert (6, 10) == (budgets["sums"].spent, budgets["tokens"].spent)
+
+
 RELEASING = """
     class Desk(Agent):
         @step(declassifies=("pii",), into="totals")

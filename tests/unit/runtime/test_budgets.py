@@ -161,6 +161,105 @@ def test_many_at_once_lose_nothing_wherever_the_steps_run_out(limit: int) -> Non
     assert sorted(outside.effects) == [str(n) for n in range(4)]
 
 
+SPENDING = """
+    class Desk(Agent):
+        @step(effect="once", action="order.place", spends={"orders": 2})
+        async def order(self, number: int) -> int:
+            await asyncio.sleep(0.001 * number)
+            outside.happen(str(number))
+            return number
+
+        @step(spends={"orders": 1})
+        async def price(self, number: int) -> int:
+            outside.happen("price")
+            return number
+
+        async def run(self, ctx) -> list:
+            found = []
+            for turn in range(2):
+                await self.price(turn)
+                orders = (self.order(2 * turn + n) for n in range(2))
+                found += await asyncio.gather(*orders, return_exceptions=True)
+            return [str(each) for each in found]
+"""
+
+
+def spending(zone: Zone, *, crash_at: int | None = None, **granted: int) -> object:
+    """Return what an agent returns that is granted more whenever it rests. Its first host dies at a point."""
+
+    async def act(stage: Stage) -> object:
+        for life in range(20):
+            custodian = FakeCustodian(zone, crash_at=None if life else crash_at)
+            ending = await stage.execute_desk(SPENDING, custodian=custodian)
+            if ending is not None and ending.how is How.RETURNED:
+                return ending.result
+            grant(zone, **granted)
+        raise AssertionError("it never ends")
+
+    return on_stage(act, zone=zone)
+
+
+@pytest.mark.parametrize("limit", range(1, 12))
+def test_section_10_2_an_act_is_paid_for_once_wherever_the_steps_run_out(limit: int) -> None:
+    """Asked for when the steps are used up, it is not answered, and asked for again when there are more."""
+    zone = zone_with(steps=limit, orders=10)
+    assert ["0", "1", "2", "3"] == spending(zone, steps=1)
+    assert (4 * 2 + 2, 4 + 2) == (spent(zone)["orders"], len(outside.effects))
+
+
+@pytest.mark.parametrize("crash_at", range(18))
+def test_section_10_2_an_act_is_paid_for_once_wherever_its_host_dies(crash_at: int) -> None:
+    zone = zone_with(orders=10)
+    done = spending(zone, crash_at=crash_at)
+    assert isinstance(done, list) and 4 == len(done)
+    assert 4 * 2 + 2 == spent(zone)["orders"], "what was paid for may have been done, or not"
+    acts = [effect for effect in outside.effects if effect != "price"]
+    assert sorted(set(acts)) == sorted(acts)
+
+
+@pytest.mark.parametrize("first_ms", [40, 120])
+def test_section_10_2_an_act_is_paid_for_once_where_the_time_runs_out(first_ms: int) -> None:
+    zone, passing = zone_with(wall_ms=100, orders=10), [first_ms]
+
+    def passes(_: str) -> None:
+        zone.now_ms += passing.pop() if passing else 70
+
+    outside.hooks.append(passes)
+    assert ["0", "1", "2", "3"] == spending(zone, wall_ms=100)
+    assert (4 * 2 + 2, 4 + 2) == (spent(zone)["orders"], len(outside.effects))
+
+
+def test_section_10_2_acts_at_once_do_not_pass_a_budget_of_their_own() -> None:
+    zone = zone_with(orders=6)
+    text = SPENDING.replace("range(2))", "range(4))")
+    result = on_stage(lambda stage: stage.execute_desk(text), zone=zone)
+    assert (How.RETURNED, 6) == (result.how, spent(zone)["orders"])
+    assert ["price", "0", "1", "price"] == outside.effects
+
+
+def test_section_10_2_what_is_denied_is_not_paid_for() -> None:
+    zone = zone_with(orders=3)
+    text = """
+        class Desk(Agent):
+            @step(effect="once", action="order.place", spends={"orders": 3})
+            def order(self) -> None:
+                pass
+
+            @step(spends={"orders": 3})
+            def price(self) -> int:
+                return 1
+
+            async def run(self, ctx) -> int:
+                try:
+                    await self.order()
+                except Denied:
+                    return await self.price()
+    """
+    custodian = FakeCustodian(zone, denied=frozenset({"order.place"}))
+    ending = on_stage(lambda stage: stage.execute_desk(text, custodian=custodian), zone=zone)
+    assert (1, 3) == (ending.result, spent(zone)["orders"])
+
+
 def test_without_time_what_is_under_way_ends_and_is_recorded_and_nothing_else_begins() -> None:
     zone = zone_with(wall_ms=100)
 

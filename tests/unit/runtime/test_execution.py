@@ -147,6 +147,42 @@ def test_an_honest_batch_becomes_final() -> None:
     assert [type(record) for record in journal_of(zone)] == [Began]
 
 
+def order(**spends: int) -> Intend:
+    """Return what an agent's side asks about an effect that takes something from budgets."""
+    return Intend(
+        ask=0,
+        call=0,
+        step="order",
+        arguments=ZERO,
+        action="order.place",
+        effect="once",
+        spends=spends,
+    )
+
+
+@pytest.mark.parametrize("name", ["steps", "calls", "wall_ms", "hops"])
+def test_section_10_2_an_intent_does_not_say_what_is_counted(name: str) -> None:
+    async def script(channel: ScriptedChannel, start: Start) -> None:
+        channel.say(order(**{name: 1}))
+
+    ending, zone = play(script)
+    assert_failed(ending, zone, "the agent's side counts what is counted for it")
+    assert not zone.intents
+
+
+def test_section_10_2_an_intent_beyond_a_budget_of_the_applications_own_is_denied() -> None:
+    async def script(channel: ScriptedChannel, start: Start) -> None:
+        channel.say(order(orders=10))
+        answer = await channel.heard.get()
+        assert isinstance(answer, Reply) and isinstance(answer.answer, Problem)
+        assert "exhausted" == answer.answer.cause
+        assert "10 of budget 'orders' needed, 0 of 9 are spent" in answer.answer.problem
+        channel.said.put_nowait(None)
+
+    _, zone = play(script)
+    assert not zone.intents and 0 == zone.record.eligibility.budgets["orders"].spent
+
+
 def test_code_that_keeps_a_denial_to_itself_leaves_it_in_the_journal_all_the_same() -> None:
     async def script(channel: ScriptedChannel, start: Start) -> None:
         asked = Intend(

@@ -4,7 +4,7 @@ import pytest
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.testing import Faults, LaunchedAgent, World, Zone, seeds, simulate
-from tests.unit.testing.workers import Asker, Payer, Walker
+from tests.unit.testing.workers import Asker, Caller, Payer, Walker
 
 TURNS = 6
 PACE_S = 0.2
@@ -78,6 +78,23 @@ def test_section_2_with_its_host_killed_an_exhausted_agent_is_granted_more_all_t
         world.order(agent, "grant", grants={"steps": 1_000})
         assert [] == agent.result()
         assert list(range(TURNS)) == sorted(set(asked(agent)))
+        assert not world.broken_promises()
+
+
+@seeds(2)
+def test_section_2_a_budget_of_the_applications_own_is_spent_with_the_intent(seed: int) -> None:
+    with simulate(seed=seed) as world:
+        zone = world.zone("a", hosts=2)
+        plan = {"turns": TURNS, "pace_s": PACE_S}
+        budgets = {"questions": 5, "wall_ms": 600}
+        agent = world.launch(Caller, zone, memory={"plan": plan, "waits": None}, budgets=budgets)
+        while not agent.has_ended:
+            agent.wait(lambda it: it.has_ended or it.record.eligibility.is_exhausted, "runs out")
+            assert 2 * len(asked(agent)) <= spent(agent)["questions"]
+            if not agent.has_ended:
+                world.order(agent, "grant", grants={"questions": 1, "wall_ms": 7_000})
+        assert agent.result(), "it had to wait for the officers"
+        assert (list(range(TURNS)), 2 * TURNS) == (asked(agent), spent(agent)["questions"])
         assert not world.broken_promises()
 
 

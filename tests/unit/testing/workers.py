@@ -117,6 +117,16 @@ class Asker(Agent):
         return True
 
 
+class Caller(Asker):
+    """Asks on a budget that its author has named."""
+
+    @step(effect="once", action="model.ask", spends={"questions": 2})
+    async def ask(self, number: int, pace_s: float) -> int:
+        """Ask a model, which takes its time."""
+        await asyncio.sleep(pace_s)
+        return number
+
+
 class Walker(Agent):
     """Goes where its plan says, and writes down where it was."""
 

@@ -12,7 +12,8 @@ the documents of an agent asks `Governing`, which holds them all.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -46,6 +47,7 @@ Seals = Annotated[tuple[Seal, ...], Meta(max_length=64)]
 Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
 Span = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Named = Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
+_NAMES_REMEMBERED: Final = 256
 
 
 class Officers(Value):
@@ -293,7 +295,7 @@ class Governance(Value):
         Raises `Rejected` if one is not there, has officers that cannot be, or does not hold then. A set that cools
         was in force, and cools until its time is over: of the windows of its documents no more is asked.
         """
-        known = {digest_of(item): item for item in documents}
+        known = {_name_of(item): item for item in documents}
         ruling = _found(self.documents, known)
         for item in ruling:
             item.check()
@@ -325,6 +327,12 @@ class Governance(Value):
         return msgspec.structs.replace(
             self, documents=documents, version=self.version + 1, cooling=tuple(cooling)
         )
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _name_of(document: Document) -> bytes:
+    """Return a document's digest. Writing out its text takes longer than all else that is asked of its window."""
+    return digest_of(document)
 
 
 def _found(named: Sequence[bytes], known: dict[bytes, Document]) -> tuple[Document, ...]:

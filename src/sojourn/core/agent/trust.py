@@ -5,9 +5,10 @@ endorsed endorse further to a bounded depth. Counted events only ever lower the 
 (`core.agent.events`). The receiver recomputes a level from signed endorsements; it never believes one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple, TypeAlias, overload
 
 from msgspec import Meta
 
@@ -19,6 +20,8 @@ from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 
 __all__ = [
     "Endorsement",
+    "EndorsementChain",
+    "Endorsements",
     "SignedEndorsement",
     "Trust",
     "TrustFinding",
@@ -33,6 +36,9 @@ Level = Annotated[int, Meta(ge=0, le=LEVEL_MAX)]
 Operations = Annotated[tuple[Name, ...], Meta(max_length=64)]
 Zone = Annotated[str, Meta(pattern=f"^([0-9a-f]{{64}}|{OTHERS})$")]
 """A zone's identifier in hexadecimal, or `OTHERS`."""
+_CHAINS_REMEMBERED: Final = 4096
+_ALWAYS_MS: Final = (0, 2**63)
+"""All times there are: from the first on, and until before the last."""
 
 
 class TrustedIssuer(Value):
@@ -47,11 +53,6 @@ class TrustedIssuer(Value):
     depth: Annotated[int, Meta(ge=1, le=ENDORSEMENT_DEPTH_MAX)] = 1
     operations: Operations = ()
     not_after_ms: Count | None = None
-
-    def vouches(self, operation: str | None, now_ms: int) -> bool:
-        """Tell whether it is relied on for an operation, or for any at all, at `now_ms`."""
-        is_over = self.not_after_ms is not None and now_ms >= self.not_after_ms
-        return not is_over and _is_for(self.operations, operation)
 
 
 class Endorsement(Value, tag_field="kind", tag="endorsement/1"):
@@ -121,20 +122,21 @@ def judge(
     """Return how far the agent trusts `subject` for `operation` at `now_ms`.
 
     `endorsements` are ones whose seals the caller has checked. A chain's level is the least along it; the
-    best chain counts; what is counted against the subject then lowers it.
+    best chain counts; what is counted against the subject then lowers it. Of `Endorsements` the chain is remembered;
+    what is counted, and what is needed, never is.
     """
-    level, chain, issuer = _best_chain(trust, subject, operation, endorsements, now_ms)
+    best = _as_one(endorsements).best(trust.issuers, subject, operation, now_ms)
     needed = trust.minimum.get(operation, 1)
     events = events_of(trust.events, subject)
-    lowered = max(0, level - levels_lost(events))
-    if not chain:
+    lowered = max(0, best.level - levels_lost(events))
+    if not best.names:
         reason = f"no issuer I know endorses this place for {operation}"
-    elif lowered < level:
-        reason = f"{issuer} endorses it at level {level}, lowered by {events.describe()}"
+    elif lowered < best.level:
+        reason = f"{best.issuer} endorses it at level {best.level}, lowered by {events.describe()}"
     else:
-        reason = f"{issuer} endorses it at level {level}"
+        reason = f"{best.issuer} endorses it at level {best.level}"
     return TrustFinding(
-        operation=operation, level=lowered, needed=needed, reason=reason, chain=chain
+        operation=operation, level=lowered, needed=needed, reason=reason, chain=best.names
     )
 
 
@@ -149,10 +151,133 @@ def vouchers(
     trust: Trust, subject: bytes, endorsements: Iterable[SignedEndorsement], now_ms: int
 ) -> tuple[SignedEndorsement, ...]:
     """Return the endorsements by which the agent relies on `subject` for anything at all, in order; or none."""
-    known = list(endorsements)
-    _, chain, _ = _best_chain(trust, subject, None, known, now_ms)
-    named = {digest_of(signed.endorsement): signed for signed in known}
-    return tuple(named[link] for link in chain)
+    return _as_one(endorsements).best(trust.issuers, subject, None, now_ms).links
+
+
+class EndorsementChain(NamedTuple):
+    """The best chain to a subject, who starts it, and when it is the best: from one time on, until before another."""
+
+    level: int
+    names: tuple[bytes, ...]
+    links: tuple[SignedEndorsement, ...]
+    issuer: str
+    from_ms: int
+    until_ms: int
+
+
+_Question: TypeAlias = tuple[tuple[TrustedIssuer, ...], bytes, str | None]
+"""Issuers relied on, a subject, and an operation, or None for any: all that a chain depends on beside the time."""
+
+
+class Endorsements(Sequence[SignedEndorsement]):
+    """Endorsements whose seals were checked, as one value that never changes, and whom they vouch for.
+
+    A chain that was found is remembered together with the span of time in which the search finds it again: the
+    clock matters to it only by what begins or ends at a time. Nothing else can make it wrong, since whoever learns
+    or drops an endorsement has another value, which remembers nothing. Not for use from several threads at once.
+    """
+
+    def __init__(self, known: Iterable[SignedEndorsement] = ()) -> None:
+        self._known = tuple(known)
+        self._found: OrderedDict[_Question, EndorsementChain] = OrderedDict()
+        self._issued: dict[tuple[bytes, bytes | None], list[SignedEndorsement]] | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> SignedEndorsement: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[SignedEndorsement, ...]: ...
+    def __getitem__(self, index: int | slice) -> SignedEndorsement | tuple[SignedEndorsement, ...]:
+        return self._known[index]
+
+    def __iter__(self) -> Iterator[SignedEndorsement]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def best(
+        self,
+        issuers: tuple[TrustedIssuer, ...],
+        subject: bytes,
+        operation: str | None,
+        now_ms: int,
+    ) -> EndorsementChain:
+        """Return the best chain from one of `issuers` to a subject for an operation (None: any) at `now_ms`."""
+        question = (issuers, subject, operation)
+        chain = self._found.get(question)
+        if chain is None or not chain.from_ms <= now_ms < chain.until_ms:
+            chain = self._found[question] = self._search(question, _Clock(now_ms))
+        self._found.move_to_end(question)
+        if len(self._found) > _CHAINS_REMEMBERED:
+            self._found.popitem(last=False)
+        return chain
+
+    def _search(self, question: _Question, clock: "_Clock") -> EndorsementChain:
+        issuers, subject, operation = question
+        by_name: dict[bytes, SignedEndorsement] = {}
+
+        @cache
+        def links(key: bytes) -> list[tuple[Endorsement, bytes]]:
+            current = [
+                (signed.endorsement, digest_of(signed.endorsement), signed)
+                for signed in self._leading(key, subject)
+                if _is_for(signed.endorsement.operations, operation)
+                and clock.is_within(
+                    signed.endorsement.not_before_ms, signed.endorsement.not_after_ms
+                )
+            ]
+            by_name.update((name, signed) for _, name, signed in current)
+            return [(item, name) for item, name, _ in current]
+
+        roots = sorted(_relied_on(issuers, operation, clock), key=lambda issuer: issuer.key)
+        found = [(_best_from(root, subject, links), root.name) for root in roots]
+        best, issuer = min(found, key=lambda one: _order(one[0]), default=((0, ()), ""))
+        level, names = best
+        vouching = tuple(by_name[name] for name in names)
+        return EndorsementChain(level, names, vouching, issuer, clock.from_ms, clock.until_ms)
+
+    def _leading(self, issuer: bytes, subject: bytes) -> list[SignedEndorsement]:
+        """Return an issuer's endorsements that may lead to a subject: of it, or of others who may endorse further."""
+        if self._issued is None:
+            self._issued = {}
+            for signed in self._known:
+                item = signed.endorsement
+                end = None if item.depth else item.subject
+                self._issued.setdefault((item.issuer, end), []).append(signed)
+        further = self._issued.get((issuer, None), [])
+        return [*further, *self._issued.get((issuer, subject), ())]
+
+
+class _Clock:
+    """A time, and the span around it in which all that was asked of it has the same answers."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self.from_ms, self.until_ms = _ALWAYS_MS
+
+    def is_within(self, from_ms: int, until_ms: int) -> bool:
+        """Tell whether the time is at or after one, and before another."""
+        for bound in (from_ms, until_ms):
+            if bound <= self._now_ms:
+                self.from_ms = max(self.from_ms, bound)
+            else:
+                self.until_ms = min(self.until_ms, bound)
+        return from_ms <= self._now_ms < until_ms
+
+
+def _as_one(endorsements: Iterable[SignedEndorsement]) -> Endorsements:
+    return endorsements if isinstance(endorsements, Endorsements) else Endorsements(endorsements)
+
+
+def _relied_on(
+    issuers: Iterable[TrustedIssuer], operation: str | None, clock: _Clock
+) -> Iterator[TrustedIssuer]:
+    """Yield the issuers that are relied on for an operation, or for any at all, at a time."""
+    first_ms, last_ms = _ALWAYS_MS
+    for issuer in issuers:
+        ends_ms = last_ms if issuer.not_after_ms is None else issuer.not_after_ms
+        if _is_for(issuer.operations, operation) and clock.is_within(first_ms, ends_ms):
+            yield issuer
 
 
 def _is_for(operations: tuple[str, ...], operation: str | None) -> bool:
@@ -161,30 +286,6 @@ def _is_for(operations: tuple[str, ...], operation: str | None) -> bool:
 
 _Reach = tuple[int, tuple[bytes, ...]]
 """A level, and the digests of the endorsements it was reached by."""
-
-
-def _best_chain(
-    trust: Trust,
-    subject: bytes,
-    operation: str | None,
-    endorsements: Iterable[SignedEndorsement],
-    now_ms: int,
-) -> tuple[int, tuple[bytes, ...], str]:
-    """Return the best chain to a subject for an operation (None: any): its level, its links, who starts it."""
-    issued: dict[bytes, list[Endorsement]] = {}
-    for item in (signed.endorsement for signed in endorsements):
-        if item.not_before_ms <= now_ms < item.not_after_ms and _is_for(item.operations, operation):
-            issued.setdefault(item.issuer, []).append(item)
-
-    @cache
-    def links(key: bytes) -> list[tuple[Endorsement, bytes]]:
-        return [(item, digest_of(item)) for item in issued.get(key, ())]
-
-    relied_on = (issuer for issuer in trust.issuers if issuer.vouches(operation, now_ms))
-    roots = sorted(relied_on, key=lambda issuer: issuer.key)
-    found = [(_best_from(root, subject, links), root.name) for root in roots]
-    (level, chain), name = min(found, key=lambda one: _order(one[0]), default=((0, ()), ""))
-    return level, chain, name
 
 
 def _best_from(

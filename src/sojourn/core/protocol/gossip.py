@@ -24,7 +24,7 @@ from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.revocations import SignedRevocation
-from sojourn.core.agent.trust import SignedEndorsement
+from sojourn.core.agent.trust import Endorsements, SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
@@ -156,6 +156,7 @@ class KnownPlaces:
         self._manifests: dict[bytes, SignedManifest] = {}
         self._envelopes: dict[bytes, SignedEnvelope] = {}
         self._endorsements: dict[bytes, SignedEndorsement] = {}
+        self._vouching = Endorsements()
         self._held: set[bytes] = {own}
         self._relied_on: set[bytes] = set()
         self._issuers: set[bytes] = set()
@@ -179,7 +180,10 @@ class KnownPlaces:
             self._vouch()
 
     def _vouch(self) -> None:
-        """Follow the endorsements from the issuers relied on."""
+        """Follow the endorsements from the issuers relied on, and judge by no others from now on."""
+        known = list(self._endorsements.values())
+        if known != list(self._vouching):
+            self._vouching = Endorsements(known)
         live = [signed.endorsement for signed in self._endorsements.values()]
         self._issuers = set(self._relied_on)
         for _ in range(ENDORSEMENT_DEPTH_MAX):
@@ -240,9 +244,9 @@ class KnownPlaces:
         return {zone: signed.manifest for zone, signed in self._manifests.items()}
 
     @property
-    def endorsements(self) -> list[SignedEndorsement]:
-        """The known endorsements."""
-        return list(self._endorsements.values())
+    def endorsements(self) -> Endorsements:
+        """The known endorsements: the same value until there are others."""
+        return self._vouching
 
     def names(self) -> tuple[KeysView[bytes], KeysView[bytes]]:
         """Return the zones whose manifests are known, and the digests of the known endorsements."""
