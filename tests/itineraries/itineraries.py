@@ -20,6 +20,8 @@ AGENTS: Final = 25
 """Itineraries of one seed: so many share a world, and what it costs to have one."""
 _AT_ONCE: Final = 8
 """So many are launched, then something befalls the hosts."""
+_LARGE: Final = 0.03
+"""This part of the zones has four anchors, which cost three times as much as one: one world in nine."""
 _WITHIN_S: Final = 600.0
 ZONES: Final = {"ie": ("EU", "IE"), "de": ("EU", "DE"), "ch": ("CH",), "us": ("US",)}
 BOUND: Final = {
@@ -56,7 +58,7 @@ def itineraries(seed: int, agents: int = AGENTS) -> Outcome:
 
 def _travel(world: World, chance: random.Random, agents: int) -> Outcome:
     for name, jurisdiction in ZONES.items():
-        anchors = 4 if chance.random() < 0.1 else 1
+        anchors = 4 if chance.random() < _LARGE else 1
         world.zone(name, anchors=anchors, jurisdiction=jurisdiction)
     canaries = _watched(world)
     fetched = _canary(canaries, chance, "people")
@@ -130,9 +132,9 @@ def _launch(world: World, canaries: Canaries, chance: random.Random) -> Launched
 
 def _turn(chance: random.Random) -> list[str]:
     kind = chance.random()
-    if kind < 0.4:
+    if kind < 0.3:
         return ["flee" if kind < 0.05 else "go", chance.choice(list(ZONES))]
-    if kind < 0.5:
+    if kind < 0.4:
         return [chance.choice(("tell", "fetch")), ""]
     return [chance.choice(_ACTS), chance.choice(("people", "accounts"))]
 
