@@ -20,7 +20,6 @@ from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode
-from sojourn.core.base.limits import GOSSIP_ROUND_MS
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import Exchange, News, Tell
 from sojourn.core.protocol.messages import Applied
@@ -53,23 +52,18 @@ class Met:
     summary_bytes: int
     """the size of what an anchor begins a round of gossip with, once it knows."""
     known_s: float
-    """Until every anchor knew;"""
+    """Until every anchor knew, though there is no round of gossip;"""
     all_met_s: float
     """until every agent that is awake stood under it;"""
     transitions: Counter[int]
     """and how many transitions agents took for it. Those of sleepers count from when they were woken."""
     sleepers: int
 
-    @property
-    def rounds(self) -> float:
-        """Rounds of gossip until every anchor knew: what is not told at once comes with the next round."""
-        return self.known_s * 1000 / GOSSIP_ROUND_MS
-
     def __str__(self) -> str:
         return (
             f"{self.agents:,} agents, {self.sleepers:,} of them asleep: {self.messages} messages of "
             f"{self.bytes_told:,} bytes told of it, a round's summary has {self.summary_bytes:,}; every anchor "
-            f"knew after {self.known_s:.2f} s, {self.rounds:.2f} rounds; all that are awake stood under it after "
+            f"knew after {self.known_s:.2f} s, without a round; all that are awake stood under it after "
             f"{self.all_met_s:.1f} s; transitions: {dict(self.transitions)}"
         )
 
