@@ -6,6 +6,7 @@ VENV   := .venv
 BENCH  := .venv-bench
 LOCKS  := requirements
 SEEDS  ?= 20000
+WORLDS ?= 4000
 
 # Hashes for everything, wheels only; the one exception is built first, by the backend that build.txt
 # locks, with the C compiler that is here or, if there is none, with one that is fetched for it.
@@ -45,6 +46,7 @@ bench: $(BENCH)/.bench ## measure, with the peers in the same run, in an environ
 soak: $(VENV)/.dev ## the tests that run for minutes; and SEEDS=20000 schedules of each profile, added to the total
 	$(VENV)/bin/python -m pytest -m soak $(ARGS)
 	$(VENV)/bin/sojourn sim --profile all --seeds +$(SEEDS) --add-to docs/simulated.toml $(SIM)
+	$(VENV)/bin/python -m tests.itineraries --seeds +$(WORLDS) --add-to docs/itineraries.toml
 
 fuzz: $(VENV)/.dev ## search every decoder for half an hour, led by coverage (ARGS="--minutes 600")
 	$(VENV)/bin/python -m tests.fuzz $(ARGS)

@@ -163,6 +163,15 @@ class Village:
         await anchor.listener.close()  # type: ignore[attr-defined]
         await anchor.stop()
 
+    async def shut(self) -> None:
+        """Stop all anchors, and close all connections."""
+        for house in self.houses.values():
+            for index in list(house.anchors):
+                await self.close(house, index)
+        for pool in self._pools.values():
+            await pool.close()
+        await asyncio.sleep(0)
+
     def introduce(self) -> None:
         """Let every anchor know every zone, its hosts' envelopes, and the issuer's endorsements."""
         now_ms = clock.wall_ms()
@@ -374,9 +383,4 @@ async def village(*names: str, n: int = 4, lease_ms: int = 60_000) -> AsyncItera
         made.introduce()
         yield made
     finally:
-        for house in made.houses.values():
-            for index in list(house.anchors):
-                await made.close(house, index)
-        for pool in made._pools.values():
-            await pool.close()
-        await asyncio.sleep(0)
+        await made.shut()

@@ -1,10 +1,8 @@
-"""Itineraries, seed by seed; `python -m tests.itineraries.itineraries A B` runs those of some seeds and adds up."""
+"""Itineraries, seed by seed: agents that travel between jurisdictions, and what was seen of what they carry."""
 
-import json
 import random
-import sys
-import time
 from collections import Counter
+from contextlib import nullcontext
 from typing import Final
 
 from sojourn.testing import World, simulate
@@ -12,12 +10,18 @@ from sojourn.testing.agents import LaunchedAgent
 from sojourn.testing.checkers.residency import Canaries
 from sojourn.testing.founding import Keep
 from sojourn.testing.processes import HostProcess
+from sojourn.testing.schedules.running import is_real
+from tests.itineraries.rulings import asked_once
 from tests.itineraries.traveller import Traveller
 
-__all__ = ["AGENTS", "Outcome", "itineraries"]
+__all__ = ["AGENTS", "Outcome", "Uneventful", "itineraries"]
 
-AGENTS: Final = 8
-"""Itineraries of one seed."""
+AGENTS: Final = 25
+"""Itineraries of one seed: so many share a world, and what it costs to have one."""
+_AT_ONCE: Final = 8
+"""So many are launched, then something befalls the hosts."""
+_LARGE: Final = 0.03
+"""This part of the zones has four anchors, which cost three times as much as one: one world in nine."""
 _WITHIN_S: Final = 600.0
 ZONES: Final = {"ie": ("EU", "IE"), "de": ("EU", "DE"), "ch": ("CH",), "us": ("US",)}
 BOUND: Final = {
@@ -25,35 +29,65 @@ BOUND: Final = {
     "accounts": (("accounts",), ("CH", "EU")),
     "archive": (("accounts", "people"), ("EU",)),
 }
+ABROAD: Final = {"ch", "us"}
+"""Where something of every agent's may not be."""
 _ACTS: Final = ("read", "copy", "remember", "stumble", "send", "count")
 
 
 class Outcome(Counter[str]):
-    """What came of itineraries: how many there were, moves among them, and how often a canary was seen."""
+    """What came of itineraries, counted.
+
+    `itineraries`; `moves` among them; `abroad`, those that went where something of theirs may not be; `seen`, how
+    often a canary was seen where it may be.
+    """
+
+
+class Uneventful(AssertionError):
+    """Nothing could have been found, so that finding nothing says nothing."""
 
 
 def itineraries(seed: int, agents: int = AGENTS) -> Outcome:
-    """Run the itineraries of a seed, at the same time. Raises `AssertionError` if a canary is where it may not be."""
-    chance = random.Random(f"itineraries {seed}")
-    with simulate(seed=seed) as world:
-        for name, jurisdiction in ZONES.items():
-            anchors = 4 if chance.random() < 0.1 else 1
-            world.zone(name, anchors=anchors, jurisdiction=jurisdiction)
-        canaries = _watched(world)
-        fetched = _canary(canaries, chance, "people")
-        world.stand_in("fetch", lambda: {"fetched": fetched})
-        travelling = [_launch(world, canaries, chance) for _ in range(agents)]
+    """Run the itineraries of a seed, in one world.
+
+    Raises `AssertionError` if a canary is where it may not be, and `Uneventful` if none was seen anywhere, or nobody
+    went abroad.
+    """
+    with nullcontext() if is_real(seed) else asked_once(), simulate(seed=seed) as world:
+        return _travel(world, random.Random(f"itineraries {seed}"), agents)
+
+
+def _travel(world: World, chance: random.Random, agents: int) -> Outcome:
+    for name, jurisdiction in ZONES.items():
+        anchors = 4 if chance.random() < _LARGE else 1
+        world.zone(name, anchors=anchors, jurisdiction=jurisdiction)
+    canaries = _watched(world)
+    fetched = _canary(canaries, chance, "people")
+    world.stand_in("fetch", lambda: {"fetched": fetched})
+    travelling: list[LaunchedAgent] = []
+    while len(travelling) < agents:
+        some = min(_AT_ONCE, agents - len(travelling))
+        travelling += [_launch(world, canaries, chance) for _ in range(some)]
         _disturb(world, chance)
-        for agent in travelling:
-            agent.result(_WITHIN_S)
-        _look_at_disks(world, canaries)
-        assert canaries.seen, "no canary was seen anywhere: nothing was tried"
-        assert not canaries.violations, "\n".join(map(str, canaries.violations))
-        return Outcome(
-            itineraries=agents,
-            moves=sum(map(_moves, travelling)),
-            seen=canaries.seen,
-        )
+    for agent in travelling:
+        agent.result(_WITHIN_S)
+    _look_at_disks(world, canaries)
+    assert not canaries.violations, "\n".join(map(str, canaries.violations))
+    return _outcome(canaries, travelling)
+
+
+def _outcome(canaries: Canaries, travelling: list[LaunchedAgent]) -> Outcome:
+    went = [_went(agent) for agent in travelling]
+    abroad = sum(not ABROAD.isdisjoint(places) for places in went)
+    if not canaries.seen:
+        raise Uneventful("no canary was seen anywhere")
+    if not abroad:
+        raise Uneventful("nobody went where something may not be")
+    return Outcome(
+        itineraries=len(travelling),
+        moves=sum(map(len, went)),
+        abroad=abroad,
+        seen=canaries.seen,
+    )
 
 
 def _watched(world: World) -> Canaries:
@@ -98,9 +132,9 @@ def _launch(world: World, canaries: Canaries, chance: random.Random) -> Launched
 
 def _turn(chance: random.Random) -> list[str]:
     kind = chance.random()
-    if kind < 0.4:
+    if kind < 0.3:
         return ["flee" if kind < 0.05 else "go", chance.choice(list(ZONES))]
-    if kind < 0.5:
+    if kind < 0.4:
         return [chance.choice(("tell", "fetch")), ""]
     return [chance.choice(_ACTS), chance.choice(("people", "accounts"))]
 
@@ -126,19 +160,6 @@ def _look_at_disks(world: World, canaries: Canaries) -> None:
             canaries.stored(anchor.name, "a block", block.data)
 
 
-def _moves(agent: LaunchedAgent) -> int:
-    """Return how often an agent went somewhere to stay there for a while, by its own diary."""
-    return sum(line.endswith(": moved") for line in agent.memory("diary"))
-
-
-def main(first: int, last: int) -> None:
-    """Run the itineraries of seeds from `first` up to `last`, and say as JSON what came of them."""
-    total, began = Outcome(), time.monotonic()
-    for seed in range(first, last):
-        total += itineraries(seed)
-    seconds = round(time.monotonic() - began)
-    sys.stdout.write(json.dumps({"seeds": [first, last], **total, "seconds": seconds}) + "\n")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+def _went(agent: LaunchedAgent) -> list[str]:
+    """Return where an agent went to stay there for a while, by its own diary."""
+    return [line.partition(":")[0] for line in agent.memory("diary") if line.endswith(": moved")]

@@ -1,6 +1,7 @@
 """Nothing that is bound to a place is ever anywhere else, whatever its agent does (protocol §10.10, §10.14)."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -11,23 +12,30 @@ from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.flow import Flow
 from sojourn.testing import seeds
 from sojourn.testing.checkers.residency import Canaries
-from tests.itineraries.itineraries import Outcome, itineraries
+from sojourn.testing.schedules.totals import read
+from tests.itineraries import itineraries as module
+from tests.itineraries import running
+from tests.itineraries.itineraries import Outcome, Uneventful, itineraries
+from tests.itineraries.totals import Totals, added, run_of, write
 
-SOAKED_SEEDS = 12_500
-"""Of eight itineraries each."""
+RECORDED = Path(__file__).parents[2] / "docs" / "itineraries.toml"
+FEW = 8
+"""Itineraries of a seed here; `make soak` adds many more to a running total, by `python -m tests.itineraries`."""
 
 
 @seeds(3)
 def test_nothing_leaves_its_residency(seed: int) -> None:
-    outcome = itineraries(seed)
+    outcome = itineraries(seed, FEW)
     assert outcome["moves"]
     assert outcome["seen"] > 100
 
 
-@pytest.mark.soak
-def test_nothing_leaves_its_residency_in_100_000_itineraries() -> None:
-    total = sum((itineraries(seed) for seed in range(100, 100 + SOAKED_SEEDS)), Outcome())
-    assert total["itineraries"] == 100_000
+def test_itineraries_of_whom_nobody_goes_abroad_count_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ZONES", {"ie": ("EU", "IE"), "de": ("EU", "DE")})
+    with pytest.raises(Uneventful, match="nobody went where something may not be"):
+        itineraries(0, 2)
 
 
 def _records_anywhere(patch: pytest.MonkeyPatch) -> None:
@@ -67,7 +75,60 @@ def test_a_way_out_is_found(
 
 def _run_all(chosen: Iterable[int]) -> None:
     for seed in chosen:
-        itineraries(seed)
+        itineraries(seed, FEW)
+
+
+# --- many of them, and the running total ---------------------------------------------------------------
+
+
+def test_what_is_run_again_is_the_same_with_every_question_asked_of_cedar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked_once = itineraries(0, FEW)
+    monkeypatch.setattr(module, "is_real", lambda seed: True)
+    assert asked_once == itineraries(0, FEW)
+
+
+def test_a_world_that_fails_is_told_and_one_without_event_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def each(seed: int) -> Outcome:
+        if seed == 0:
+            raise Uneventful("nobody went anywhere")
+        if seed == 2:
+            raise AssertionError("CANARY-x is on the disk of us")
+        return Outcome(itineraries=25, moves=50, abroad=10, seen=100)
+
+    monkeypatch.setattr(running, "itineraries", each)
+    part = running.run_seeds(range(4))
+    assert part.outcome["itineraries"] == 50
+    assert part.failures == {2: "AssertionError: CANARY-x is on the disk of us"}
+
+
+def test_the_total_goes_on_where_it_ended(tmp_path: Path) -> None:
+    file = tmp_path / "total.toml"
+    some = Outcome(itineraries=100, moves=200, abroad=60, seen=3_000)
+    first = run_of(range(4), "0123456789", some)
+    second = run_of(range(4, 8), "0123456789", some, failing=(5,))
+    third = run_of(range(8, 12), "another", some)
+    totals = Totals()
+    for run in (first, second, third):
+        totals = added(totals, run)
+        write(file, totals)
+        assert read(file, Totals) == totals
+    assert [(0, 7), (8, 11)] == [run.seeds for run in totals.run]
+    assert (200, 1, (5,)) == (
+        totals.run[0].itineraries,
+        totals.run[0].violations,
+        totals.run[0].failing,
+    )
+    assert (12, 300, 180) == (totals.next_seed, totals.of("itineraries"), totals.of("abroad"))
+
+
+def test_what_was_run_broke_nothing() -> None:
+    totals = read(RECORDED, Totals)
+    assert totals.of("violations") == 0
+    assert totals.of("itineraries") == sum(run.itineraries for run in totals.run)
 
 
 # --- the checker --------------------------------------------------------------------------------------
@@ -99,6 +160,14 @@ def test_a_canary_is_seen_once_when_it_is_sent_in_two_pieces(cut: int) -> None:
     canaries.sent("at-home", "abroad", CANARY[cut:] + b"x")
     canaries.sent("at-home", "abroad", b"x" * 50)
     assert len(canaries.violations) == 1
+
+
+def test_of_canaries_that_begin_alike_only_those_that_are_there_are_seen() -> None:
+    canaries = watching()
+    canaries.add(CANARY + b"89abcdef", ("EU",))
+    canaries.stored("abroad", "a block", CANARY + b"89abcde")
+    canaries.stored("abroad", "a block", b"CANARY-" + CANARY + b"89abcdef" + CANARY)
+    assert (3, 3) == (canaries.seen, len(canaries.violations))
 
 
 def test_a_canary_on_a_disk_abroad_is_seen() -> None:

@@ -5,10 +5,12 @@ to some of other zones (`heralding`); whoever was missed learns of it in a round
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from sojourn.anchor.sweep import Sweep
 from sojourn.core.agent.ancestry import ordered_ms_of
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Edicts"]
 
-_DOSSIERS_AT_ONCE: Final = 64
-
 
 class Edicts:
     """The edicts of one anchor."""
@@ -39,6 +39,7 @@ class Edicts:
         self._anchor, self._caretaker, self._heralding = anchor, caretaker, heralding
         self._writing = asyncio.Lock()
         self.known = KnownEdicts()
+        self._amendments = Sweep(anchor, self._plan_amendment)
         self._families: dict[bytes, set[bytes]] = {}
         """The agents here that descend from an agent, wherever that is."""
 
@@ -109,20 +110,21 @@ class Edicts:
         for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
             for bound in (agent, *self._families.get(agent, ())):
                 self._caretaker.plan(shelf.dossier(bound))
-        if new.documents:
-            self._anchor.begin(self._plan_amendments)
+        if self._are_ours(new.documents):
+            self._amendments.begin()
         if changes:
             self._heralding.spread(new.edicts, teller)
 
-    async def _plan_amendments(self) -> None:
-        """Plan what agents here owe to documents that were published, a few at a time."""
-        followed = self.known.successors.followed()
-        for number, dossier in enumerate(self._anchor.shelf.every_dossier()):
-            head = dossier.head
-            if head is not None and not followed.isdisjoint(head.record.governance.documents):
-                self._caretaker.plan(dossier)
-            if number % _DOSSIERS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    def _are_ours(self, documents: Iterable[SignedDocument]) -> bool:
+        """Tell whether one of these is proved to follow what rules or ruled an agent here: strangers' rule none."""
+        known = self.known.successors
+        return any(known.document(digest_of(signed.document)) is not None for signed in documents)
+
+    def _plan_amendment(self, dossier: Dossier) -> None:
+        """Plan what an agent here owes to documents that were published."""
+        head, followed = dossier.head, self.known.successors.followed()
+        if head is not None and not followed.isdisjoint(head.record.governance.documents):
+            self._caretaker.plan(dossier)
 
     # --- what agents here have to do with it ----------------------------------------------------------
 

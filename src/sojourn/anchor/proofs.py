@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from sojourn.anchor.sweep import Sweep
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.exchange import Proofs as ProofsTold
@@ -32,7 +33,6 @@ __all__ = ["Proofs"]
 
 log = structlog.get_logger("anchor")
 
-_DOSSIERS_AT_ONCE: Final = 64
 _PROOFS_IN_REPLY: Final = 32
 
 
@@ -41,9 +41,10 @@ class Proofs:
 
     def __init__(self, anchor: "Anchor", caretaker: "Caretaker", heralding: "Heralding") -> None:
         """Know of none yet; who has them counted is told of them, and who spreads them."""
-        self._anchor, self._caretaker, self._heralding = anchor, caretaker, heralding
+        self._anchor, self._heralding = anchor, heralding
         self._witness = Witness(anchor.manifest.committee)
         self._writing = asyncio.Lock()
+        self._accusations = Sweep(anchor, caretaker.plan)
         self.known = KnownProofs()
 
     # --- witnessing -----------------------------------------------------------------------------------
@@ -154,15 +155,8 @@ class Proofs:
             learned = self._learn(proofs, teller)
             await self._anchor.write(self._anchor.shelf.proof_changes(learned))
         if learned:
-            self._anchor.begin(self._plan_accusations)
+            self._accusations.begin()
             self._heralding.spread(learned, teller)
-
-    async def _plan_accusations(self) -> None:
-        """Plan what agents here owe to what is proved, a few at a time."""
-        for number, dossier in enumerate(self._anchor.shelf.every_dossier()):
-            self._caretaker.plan(dossier)
-            if number % _DOSSIERS_AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     async def expire(self) -> None:
         """Let go of what is proved of zones that are not known here any more. Raises `StoreFailed`."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sojourn.testing.schedules.sweeping import Swept
     from sojourn.testing.schedules.totals import Totals
 
-__all__ = ["sim"]
+__all__ = ["commit_of", "sim"]
 
 _FAILURES_MAX: Final = 3
 _TELL_EVERY_S: Final = 10.0
@@ -152,13 +152,20 @@ def _totals(file: Path | None, dirty: bool) -> "tuple[Totals | None, str]":
         return None, ""
     from sojourn.testing.schedules.totals import read  # noqa: PLC0415 - heavy
 
-    totals = read(file)
+    return read(file), commit_of("src", dirty=dirty)
+
+
+def commit_of(*paths: str, dirty: bool = False) -> str:
+    """Return the commit that somebody else needs to run this again.
+
+    Raises `Misused` if what is below `paths` differs from it, unless it may be `dirty`; `Failed` without git.
+    """
     commit = _git("rev-parse", "--short=10", "HEAD")
-    changed = _git("status", "--porcelain", "--", "src")
+    changed = _git("status", "--porcelain", "--", *paths)
     if changed and not dirty:
         problem = "the source differs from its commit, so that nobody could run this again"
         raise Misused(problem, remedy="Commit first, or give --dirty")
-    return totals, f"{commit} and changes" if changed else commit
+    return f"{commit} and changes" if changed else commit
 
 
 def _git(*arguments: str) -> str:

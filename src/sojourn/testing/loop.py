@@ -88,13 +88,17 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         """Run the callbacks that are ready now; what they make ready comes next time."""
         if self._holds:
             return
-        with self.running():
+        before = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)  # as `running` does, without a generator for each turn
+        try:
             for _ in range(len(self._ready)):
                 if not self._ready or self._holds:  # it ended, or was held up, by its own doing
                     return
                 handle = self._ready.popleft()
                 if not handle.cancelled():
                     handle._run()
+        finally:
+            asyncio._set_running_loop(before)
 
     @contextmanager
     def running(self) -> Iterator[None]:

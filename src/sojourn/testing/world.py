@@ -16,7 +16,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.gossip import News
 from sojourn.runtime.agent import Agent
-from sojourn.runtime.code import collect_source, load_agent
+from sojourn.runtime.code import load_agent
 from sojourn.runtime.steps import Step
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
@@ -28,6 +28,7 @@ from sojourn.testing.network import Network
 from sojourn.testing.processes import AnchorProcess, Client, HostProcess, MakeAnchor, Process
 from sojourn.testing.promises import broken_promises
 from sojourn.testing.publishing import Publishing
+from sojourn.testing.source import source_of
 from sojourn.testing.substrate import Watch
 from sojourn.testing.timeline import NS_PER_S, Timeline
 from sojourn.testing.trace import Trace
@@ -198,7 +199,7 @@ class World(Publishing):
         `person_key` gives them. With `staleness`, the agent acts only where a head of its policy was heard of
         (`vouch`) that is no older than so many seconds.
         """
-        source, entry = _source_of(agent, folder)
+        source, entry = source_of(agent, folder)
         declared = {*actions, *_actions_of(load_agent(entry, source))}
         born = genesis(
             zone.manifest,
@@ -474,19 +475,3 @@ def _kept(values: Any) -> Keep:
 def _actions_of(form: type[Agent]) -> set[str]:
     found = (inspect.getattr_static(form, name) for name in dir(form))
     return {step.action for step in found if isinstance(step, Step) and step.action}
-
-
-def _source_of(agent: type[Agent] | str, folder: Path | None) -> tuple[dict[str, bytes], str]:
-    """Return an agent's source files, and its entry point."""
-    if isinstance(agent, str):
-        if folder is None:
-            raise Misused(f"where is {agent}?", remedy="Give the folder that its module is in")
-        return collect_source(agent, folder), agent
-    if "<locals>" in agent.__qualname__:
-        raise Misused(
-            f"{agent.__qualname__} is defined inside a function",
-            remedy="Define it in a module: its source travels to the hosts",
-        )
-    file = Path(inspect.getfile(agent))
-    entry = f"{file.stem}:{agent.__qualname__}"
-    return collect_source(entry, file.parent), entry

@@ -27,7 +27,8 @@ class Canaries:
         self._jurisdictions = jurisdictions
         self._residency: dict[bytes, frozenset[str]] = {}
         self._ends: dict[tuple[str, str], bytes] = {}
-        self._length = 0
+        self._lengths: tuple[int, ...] = (0,)
+        """Those that canaries have, the longest last."""
         self.seen = 0
         self.violations: list[Violation] = []
 
@@ -35,13 +36,13 @@ class Canaries:
         """Watch for a canary, which may be in these jurisdictions and nowhere else."""
         assert canary.startswith(PREFIX), canary
         self._residency[canary] = frozenset(residency)
-        self._length = max(self._length, len(canary))
+        self._lengths = tuple(sorted({*self._lengths, len(canary)}))
 
     def sent(self, source: str, target: str, data: bytes) -> None:
         """Look at what one process sent another; what it sent before may have ended with half a canary."""
         before = self._ends.get((source, target), b"")
         self._look(before + data, target, f"on its way from {source} to {target}", len(before))
-        self._ends[source, target] = (before + data)[1 - self._length :]
+        self._ends[source, target] = (before + data)[1 - self._lengths[-1] :]
 
     def stored(self, process: str, what: str, data: bytes) -> None:
         """Look at what is on a process's disk."""
@@ -51,12 +52,22 @@ class Canaries:
         if PREFIX not in data:
             return
         places = self._jurisdictions.get(process)
-        for canary, residency in self._residency.items():
-            found = data.rfind(canary)
-            if found < 0 or found + len(canary) <= old:
-                continue
+        for canary in self._found(data, old):
             self.seen += 1
+            residency = self._residency[canary]
             if places is not None and not residency.intersection(places):
                 bound = ", ".join(sorted(residency))
                 problem = f"{canary.decode()}, bound to {bound}, is {where}"
                 self.violations.append(Violation(_PROMISE, problem))
+
+    def _found(self, data: bytes, old: int) -> dict[bytes, None]:
+        """Return the canaries that end behind the first `old` bytes, each once, however many are watched for."""
+        found: dict[bytes, None] = {}
+        at = data.find(PREFIX)
+        while at >= 0:
+            for length in self._lengths:
+                canary = data[at : at + length]
+                if canary in self._residency and at + length > old:
+                    found[canary] = None
+            at = data.find(PREFIX, at + 1)
+        return found

@@ -21,7 +21,16 @@ from sojourn.testing.schedules.remembering import remembered
 from sojourn.testing.schedules.schedule import Schedule
 from sojourn.testing.schedules.seals import ideal_signatures
 
-__all__ = ["Failure", "Part", "checksum", "is_real", "is_repeated", "run_plan", "run_seeds"]
+__all__ = [
+    "Failure",
+    "Part",
+    "checksum",
+    "is_real",
+    "is_repeated",
+    "run_plan",
+    "run_seeds",
+    "swept",
+]
 
 _REAL_EVERY: Final = 50
 _REPEATED_EVERY: Final = 100
@@ -111,7 +120,7 @@ def run_seeds(name: str, seeds: Iterable[int], *, real: bool = False) -> Part:
     """Run seeds of a profile in this process. With `real`, all of them with real signatures."""
     part = Part()
     began_s = time.process_time()
-    for seed in _swept(seeds):
+    for seed in swept(seeds):
         _run_seed(part, name, seed, real or is_real(seed))
     part.cpu_s = time.process_time() - began_s
     return part
@@ -127,8 +136,8 @@ def _run_seed(part: Part, name: str, seed: int, real: bool) -> None:
         part.digests[seed] = checksum(schedule)
 
 
-def _swept(seeds: Iterable[int]) -> Iterator[int]:
-    """Yield seeds; look for garbage between schedules alone: one leaves nothing but rings that end with it."""
+def swept(seeds: Iterable[int]) -> Iterator[int]:
+    """Yield seeds; look for garbage between runs alone: one leaves nothing but rings that end with it."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -6,14 +6,16 @@ A TOML file that people read and `sojourn sim --add-to` writes. Only eventful sc
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
 from sojourn.core.base.errors import Misused
 from sojourn.testing.schedules.report import Report
 
-__all__ = ["Run", "Totals", "read", "runs_of", "text_of", "write"]
+__all__ = ["Run", "Totals", "read", "runs_of", "table_of", "text_of", "write"]
+
+T = TypeVar("T")
 
 _HEAD: Final = """\
 # Simulated schedules that were run, and what they broke: written by `sojourn sim --add-to`, see
@@ -59,13 +61,20 @@ class Totals(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(run.profile for run in self.run))
 
 
-def read(file: Path) -> Totals:
-    """Return what a file holds; nothing if there is none. Raises `Misused` if it is no such file."""
+@overload
+def read(file: Path) -> Totals: ...
+@overload
+def read(file: Path, form: type[T]) -> T: ...
+def read(file: Path, form: Any = Totals) -> Any:
+    """Return what a file holds; nothing if there is none. Raises `Misused` if it is no such file.
+
+    `form` is a struct whose one field, `run`, is a tuple of runs.
+    """
     if not file.exists():
-        return Totals()
+        return form()
     try:
         parsed = tomllib.loads(file.read_text(encoding="utf-8"))
-        return msgspec.convert({"run": parsed.get("run", [])}, Totals)
+        return msgspec.convert({"run": parsed.get("run", [])}, form)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         remedy = "Give another file, or mend this one"
         raise Misused(f"{file} is no running total: {error}", remedy=remedy) from None
@@ -132,10 +141,11 @@ def text_of(totals: Totals) -> str:
         f"violations = {totals.violations(profile)}\n"
         for profile in totals.profiles
     ]
-    return "\n".join([_HEAD, *sums, *map(_table, totals.run)])
+    return "\n".join([_HEAD, *sums, *map(table_of, totals.run)])
 
 
-def _table(run: Run) -> str:
+def table_of(run: msgspec.Struct) -> str:
+    """Return a run as a table of TOML."""
     fields = msgspec.structs.asdict(run)
     return "[[run]]\n" + "".join(f"{name} = {_value(value)}\n" for name, value in fields.items())
 
