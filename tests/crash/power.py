@@ -85,7 +85,7 @@ async def _record(enumerator: Enumerator) -> Recording:
 
 def lay_out(image: dict[str, bytes | None], folder: Path) -> None:
     """Write an image into a folder."""
-    for name, data in image.items():
+    for name, data in sorted(image.items()):  # a folder comes before what is in it
         path = folder / name
         if data is None:
             path.mkdir()
