@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from sojourn.core.agent.ancestry import ordered_ms_of
-from sojourn.core.agent.governance import Document
+from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
@@ -206,7 +206,7 @@ class Edicts:
             document, successors = published.document, self.known.successors
             is_proved = successors.document(digest_of(document)) is not None
             if digest_of(published) not in successors.names() and not is_proved:
-                why = self._why_not(document)
+                why = self._why_not(published)
                 return f"version {document.version} of {document.name} is not taken: {why}"
         for vouched in news.heads:
             head = vouched.head
@@ -245,7 +245,10 @@ class Edicts:
             case _:
                 return "it does not hold now, or too many are known about the agent that were issued later"
 
-    def _why_not(self, document: Document) -> str:
+    def _why_not(self, published: SignedDocument) -> str:
+        document, mandate = published.document, published.mandate
+        if mandate is not None and mandate.until_ms <= clock.wall_ms():
+            return f"the delegation to {mandate.name} holds no more"
         if document.not_after_ms <= clock.wall_ms():
             return "it holds no more"
         if document.previous is not None and self._find(document.previous) is not None:

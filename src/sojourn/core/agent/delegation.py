@@ -44,7 +44,7 @@ from sojourn.core.base.limits import (
 )
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 
-__all__ = ["Delegation", "Mandate", "Power", "SignedDelegation", "sealed_delegation"]
+__all__ = ["Delegation", "Mandate", "Power", "SignedDelegation", "passing_on", "sealed_delegation"]
 
 
 class Power(StrEnum):
@@ -181,8 +181,8 @@ class Mandate(Value, tag_field="kind", tag="mandate/1"):
         """Raise `Rejected` unless it leads from an issuer by delegations that each narrow the one before.
 
         `threshold` of `signers` delegate for the issuer, whose line has these two names and these officers. Checks in
-        order: size; each delegation by itself, and that it is this issuer's; that nobody is named twice; seals from
-        the issuer on, each delegation by who the one before names; and that each narrows.
+        order: size; each delegation by itself, and that it is this issuer's; that nobody is named twice; that each
+        narrows; and seals from the issuer on, each delegation by who the one before names.
         """
         place = f"{where}.under"
         if len(encode(self)) > MANDATE_BYTES_MAX:
@@ -196,8 +196,8 @@ class Mandate(Value, tag_field="kind", tag="mandate/1"):
                 )
                 raise Rejected(problem, reason="beyond-mandate", where=f"{place}[{index}]")
         self._check_acyclic(officers, place)
-        self._check_seals(signers, threshold, place)
         self._check_narrows(place)
+        self._check_seals(signers, threshold, place)
 
     def _check_acyclic(self, officers: Officers, where: str) -> None:
         """Check that no delegate's keys are those of another, or of the issuer: whatever they call themselves."""
@@ -219,7 +219,7 @@ class Mandate(Value, tag_field="kind", tag="mandate/1"):
             check_threshold(
                 Kind.DELEGATION, named, each.seals, signers, threshold, where=place, whose=whose
             )
-            signers, threshold, whose = said.to, _passing_on(said.to), said.name
+            signers, threshold, whose = said.to, passing_on(said.to), said.name
 
     def _check_narrows(self, where: str) -> None:
         if self.delegations[0].delegation.previous is not None:
@@ -249,7 +249,7 @@ class Mandate(Value, tag_field="kind", tag="mandate/1"):
         return replace(self, delegations=(*self.delegations, signed))
 
 
-def _passing_on(officers: Officers) -> int:
+def passing_on(officers: Officers) -> int:
     """Return how many of a delegate's officers pass on what it has: as many as the most that anything takes.
 
     Fewer could name themselves, alone, to do what takes more of them.

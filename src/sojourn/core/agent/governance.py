@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.agent.approvals import Approvers, check_approvers
-from sojourn.core.agent.delegation import Mandate, Power
+from sojourn.core.agent.delegation import Mandate, Power, passing_on
 from sojourn.core.agent.officers import (
     Officers,
     Root,
@@ -45,11 +45,13 @@ __all__ = [
     "SignedDocument",
     "Warrant",
     "acting_under",
+    "check_kept",
     "check_run_holds",
     "check_sealed",
     "check_signed",
     "check_successor",
     "check_threshold",
+    "delegating",
     "issuer_id",
     "leaning",
     "signers_of",
@@ -315,14 +317,28 @@ def check_signed(
         signers, threshold = signers_of(old, new)
         check_threshold(Kind.DOCUMENT, digest, seals, signers, threshold, where=where)
         return
+    check_kept(old, new, mandate, where=where)
+    acting = acting_under(mandate, old, Power.AMEND, where=where)
+    whose = mandate.name
+    check_threshold(Kind.DOCUMENT, digest, seals, acting, acting.amend, where=where, whose=whose)
+
+
+def check_kept(old: Document, new: Document, mandate: Mandate, *, where: str) -> None:
+    """Raise `Rejected` ("beyond-mandate") if a successor changes what no delegate may."""
     for name in KEPT:
         if getattr(new, name) != getattr(old, name):
             problem = f"{mandate.name} may act for {old.issuer}, and not change its {name}"
             remedy = f"Leave it as it is in version {old.version}, or have the issuer sign it"
             raise Rejected(problem, reason="beyond-mandate", where=f"{where}.{name}", remedy=remedy)
-    acting = acting_under(mandate, old, Power.AMEND, where=where)
-    whose = mandate.name
-    check_threshold(Kind.DOCUMENT, digest, seals, acting, acting.amend, where=where, whose=whose)
+
+
+def delegating(old: Document, before: Mandate | None) -> tuple[Officers | Root, int]:
+    """Return who may delegate where `old` rules, or pass on what they have under a mandate; how many of them."""
+    if before is not None:
+        return before.acting, passing_on(before.acting)
+    if old.root is not None:
+        return old.root, old.root.threshold
+    return old.officers, old.officers.amend
 
 
 def acting_under(mandate: Mandate, old: Document, power: Power, *, where: str) -> Officers:
@@ -331,9 +347,7 @@ def acting_under(mandate: Mandate, old: Document, power: Power, *, where: str) -
     The first delegation is signed by who says who acts for the issuer: its root, if it has one, else as many officers
     as an amendment takes. Raises `Rejected` for a mandate that is not the issuer's, or that does not go so far.
     """
-    root = old.root
-    signers = old.officers if root is None else root
-    threshold = old.officers.amend if root is None else root.threshold
+    signers, threshold = delegating(old, None)
     mandate.check(old.issuer, old.name, signers, threshold, old.officers, where=where)
     mandate.check_covers(old.name, power, where=where)
     return mandate.acting
