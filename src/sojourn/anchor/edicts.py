@@ -8,6 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from sojourn.core.agent.ancestry import ordered_ms_of
+from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
@@ -235,6 +236,8 @@ class Edicts:
         return ordered_ms_of(record, order.agent, order.matter) == order.issued_ms
 
     def _why(self, signed: SignedOrder) -> str:
+        if over := _over(signed.mandate):
+            return over
         match self._judge(signed):
             case Standing.OVER:
                 return "one issued since was carried out, or the agent has ended"
@@ -246,9 +249,9 @@ class Edicts:
                 return "it does not hold now, or too many are known about the agent that were issued later"
 
     def _why_not(self, published: SignedDocument) -> str:
-        document, mandate = published.document, published.mandate
-        if mandate is not None and mandate.until_ms <= clock.wall_ms():
-            return f"the delegation to {mandate.name} holds no more"
+        document = published.document
+        if over := _over(published.mandate):
+            return over
         if document.not_after_ms <= clock.wall_ms():
             return "it holds no more"
         if document.previous is not None and self._find(document.previous) is not None:
@@ -264,3 +267,10 @@ class Edicts:
         if signed.seal.signer in self.known.heads.of(signed.head.digest):
             return "who sealed it has vouched for that version since"
         return "that version is not known here, and there is no room; or it holds only later"
+
+
+def _over(mandate: Mandate | None) -> str:
+    """Return that who sealed something acts for the issuer no more, in words; nothing if that is not so."""
+    if mandate is None or clock.wall_ms() < mandate.until_ms:
+        return ""
+    return f"the delegation to {mandate.name} holds no more"

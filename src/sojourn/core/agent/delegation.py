@@ -275,7 +275,7 @@ def _check_depth(before: Delegation, after: Delegation, where: str) -> None:
             f"and lets {after.name} have {after.depth} below it"
         )
         remedy = "Delegate less deep, or have the issuer allow more"
-        raise Rejected(problem, reason="too-deep", where=where, remedy=remedy)
+        raise Rejected(problem, reason="widening", where=where, remedy=remedy)
 
 
 def sealed_delegation(delegation: Delegation, keys: Iterable[KeyPair]) -> SignedDelegation:
