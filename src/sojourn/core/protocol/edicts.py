@@ -167,6 +167,9 @@ class KnownEdicts:
     def _age(self, named: bytes) -> tuple[int, bytes]:
         return self._orders[named].order.issued_ms, named
 
+    def _worth(self, named: bytes) -> tuple[bool, int, bytes]:
+        return *_worth_of(self._orders[named]), named
+
     def next_for(
         self,
         record: AgentRecord,
@@ -248,15 +251,16 @@ class KnownEdicts:
     def _has_room(self, new: Examined) -> bool:
         """Make room for one more if it is of worth; tell if there is any.
 
-        About an agent the newest of each matter count: a later order voids those before it.
+        About an agent the newest of each matter count: a later order voids those before it. Delegates' give way to
+        the issuer's own first: else who was revoked since could keep these out.
         """
         if new.standing is not Standing.STRANGE:
             proved = self._proved_of(new.signed.order.agent, new.signed.order.matter)
             if len(proved) >= ORDERS_PER_AGENT_MAX:
-                oldest = min(proved, key=self._age)
-                if self._age(oldest)[0] >= new.signed.order.issued_ms:
+                least = min(proved, key=self._worth)
+                if self._worth(least)[:2] >= _worth_of(new.signed):
                     return False
-                self._forget(oldest)
+                self._forget(least)
         elsewhere = len(self._orders) - self._counts[Standing.HERE]
         if new.standing is Standing.HERE or elsewhere < ORDERS_MAX:
             return True
@@ -322,6 +326,11 @@ class KnownEdicts:
         lacking = self._orders.keys() - set(known)
         told = sorted(lacking, key=lambda named: (self._standing[named], *self._age(named)))
         return tuple(self._orders[named] for named in told)
+
+
+def _worth_of(signed: SignedOrder) -> tuple[bool, int]:
+    """Return what tells of two orders of a matter which is to be kept: the issuer's own, and the newer."""
+    return signed.mandate is None, signed.order.issued_ms
 
 
 def check_size(signed: SignedOrder) -> None:

@@ -14,7 +14,7 @@ from sojourn.core.agent.succession import Delegated, Sealed, check_succession, e
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import CLOCK_SKEW_MS, SUCCESSION_SPARE_MAX
+from sojourn.core.base.limits import CLOCK_SKEW_MS, ORDERS_PER_AGENT_MAX, SUCCESSION_SPARE_MAX
 from sojourn.core.protocol import decided, successors
 from sojourn.core.protocol.capsule import load_capsule
 from sojourn.core.protocol.custody import Certified
@@ -397,6 +397,28 @@ def test_section_8_14_seals_of_an_order_s_delegations_are_looked_at(world: World
     false = replace(stop, under=Mandate(delegations=(forged,)))
     with pytest.raises(Rejected, match="does not cover"):
         b.anchors[0].learn_orders(false)
+
+
+def test_section_8_14_a_flood_of_a_delegate_s_orders_keeps_out_none_of_the_issuer_s(
+    world: World,
+) -> None:
+    """Of one that was revoked since, too: who is revoked may have known it before."""
+    a = world.zones[0]
+    head, anchor = world.launch(a, RULES), a.anchors[0]
+    plain = order(world, head)
+    own = ordered_under(None, plain, ISSUER)
+    anchor.learn_orders(own)
+    flood = [
+        ordered_under(DEEP, replace(plain, issued_ms=plain.issued_ms + 1 + number), *DESK)
+        for number in range(ORDERS_PER_AGENT_MAX + 2)
+    ]
+    for signed in flood:
+        anchor.learn_orders(signed)
+    about = anchor.edicts.about(head.record.agent_id)
+    assert ORDERS_PER_AGENT_MAX == len(about)
+    assert [own, *flood[3:]] == about, "of the delegate's the newest"
+    older = replace(plain, issued_ms=plain.issued_ms - 1)
+    assert 1 == len(anchor.learn_orders(ordered_under(None, older, ISSUER)))
 
 
 # Revoked
