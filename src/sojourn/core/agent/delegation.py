@@ -135,6 +135,11 @@ class Mandate(Value, tag_field="kind", tag="mandate/1"):
         return self.last.name
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What all delegates are called, for people, the issuer's own first."""
+        return tuple(each.delegation.name for each in self.delegations)
+
+    @property
     def until_ms(self) -> int:
         """When it is over: each delegation ends with the one that it leans on, or before."""
         return self.last.until_ms

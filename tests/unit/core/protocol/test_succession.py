@@ -404,11 +404,11 @@ def test_what_has_no_room_is_refused_for_now(world: World, monkeypatch: pytest.M
 # Capsules
 
 
-def capsule_of(world: World, zone: PureZone, head: Certified) -> bytes:
-    """Return the capsule of an agent without memory."""
+def capsule_of(world: World, zone: PureZone, head: Certified, **shown: Any) -> bytes:
+    """Return the capsule of an agent without memory, with what else is shown."""
     chapters: tuple[Chapter, ...] = zone.anchors[0].past(head.record.agent_id)
     manifests = [z.sample.signed for z in world.zones]
-    made = make_capsule(chapters, head, manifests, world.known.library.values())
+    made = make_capsule(chapters, head, manifests, world.known.library.values(), **shown)
     blocks = {digest(CODE): CODE} | {d: encode(t) for d, t in world.known.library.items()}
     closure, sections = Closure(block_names(made)), []
     while (named := closure.next) is not None:
