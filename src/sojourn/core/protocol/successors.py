@@ -263,13 +263,12 @@ class KnownSuccessors:
         """Make room for one more of a line; tell if there is any.
 
         Of a line the newest count, and where there is no more room, the line that has the most gives way. What a
-        delegate sealed and nothing follows gives way to what the issuer's own did.
+        delegate sealed gives way to what the issuer's own did, and never the other way round.
         """
         if self._counts[line] >= SUCCESSORS_PER_LINE_MAX:
-            is_own = new.mandate is None
-            return (is_own and self._drop_leaning(line)) or self._drop_oldest(
-                line, new.document.version
-            )
+            if new.mandate is not None:
+                return self._drop_oldest(line, new.document.version, delegated=True)
+            return self._drop_leaning(line) or self._drop_oldest(line, new.document.version)
         if len(self._known) < SUCCESSORS_KNOWN_MAX:
             return True
         victim = self._strangers.newest()
@@ -288,11 +287,17 @@ class KnownSuccessors:
                 return True
         return False
 
-    def _drop_oldest(self, line: bytes, version: int | None) -> bool:
-        """Let go of a line's oldest document, if it is older than a version; tell if so."""
+    def _drop_oldest(self, line: bytes, version: int | None, *, delegated: bool = False) -> bool:
+        """Let go of a line's oldest document, of delegates' alone if so asked, if it is older than a version.
+
+        Tell if so.
+        """
         mine = (p for digest, p in self._proved.items() if self._lines[digest] == line)
-        oldest = min(mine, key=lambda each: (each.signed.document.version, each.digest))
-        if version is not None and oldest.signed.document.version >= version:
+        found = (each for each in mine if not (delegated and self._is_own(each.digest)))
+        oldest = min(
+            found, key=lambda each: (each.signed.document.version, each.digest), default=None
+        )
+        if oldest is None or (version is not None and oldest.signed.document.version >= version):
             return False
         self._forget(oldest.named)
         return True

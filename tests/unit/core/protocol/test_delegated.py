@@ -282,6 +282,13 @@ def test_section_8_14_a_flood_of_a_delegate_s_keeps_out_nothing_of_the_issuer_s(
     known = knowing(*flood, OWN)
     assert 3 == len(known)
     assert (OWN,) == run(known)
+    last, chain = BY_REGION, [BY_REGION]
+    for _ in range(5):
+        last = succeeding_under(HEAD, *TWO, old=last)
+        chain.append(last)
+    for told in ((OWN, *chain), (*chain[:3], OWN, *chain[3:])):
+        known = knowing(*told)
+        assert (OWN,) == run(known), "of a line the newest count, but the issuer's own first"
 
 
 def test_section_8_14_seals_of_a_stranger_s_delegations_are_looked_at() -> None:
