@@ -79,6 +79,21 @@ def test_a_mandate_is_sealed_by_several_one_after_the_other(desk: Command) -> No
     desk.good("policy", "sign", "next.cedar", *under)
 
 
+def test_several_of_a_delegate_s_officers_seal_a_document_one_after_the_other(
+    desk: Command,
+) -> None:
+    two = ("--officer", "dave", "--threshold", "amend=2")
+    desk.good(*EMEA, *two, *ALL, *BOTH)
+    under = ("--previous", "rules.signed", "--under", "emea.mandate", "--key", "carol")
+    lone = desk("policy", "sign", "next.cedar", *under)
+    assert "1 officers signed this document; 2 are needed" in lone.line()
+    told = desk.good("policy", "sign", "next.cedar", *under, "--incomplete").out
+    assert "needs      2 of the officers of emea" in told
+    onto = ("policy", "seal", "next.signed", "--previous", "rules.signed")
+    assert "is no officer" in desk(*onto, "--key", "alice").line()
+    assert "needs" not in desk.good(*onto, "--key", "dave").out
+
+
 def test_what_was_delegated_is_passed_on_as_far_as_it_may_be(desk: Command) -> None:
     delegated(desk)
     erin = ("--officer", "erin", "--power", "suspend")

@@ -359,12 +359,14 @@ def leaning(run: Sequence[SignedDocument]) -> Sequence[SignedDocument]:
     return run[own[-1] + 1 :] if own else run
 
 
-def check_run_holds(run: Sequence[SignedDocument], at_ms: int) -> None:
+def check_run_holds(
+    run: Sequence[SignedDocument], at_ms: int, *, where: str = "evidence.documents"
+) -> None:
     """Raise `Rejected` if one of a run of successors leans on a delegation alone that does not hold at `at_ms`."""
-    for signed in leaning(run):
+    alone = leaning(run)
+    for index, signed in enumerate(alone, len(run) - len(alone)):
         if signed.mandate is not None:
-            place = f"document {signed.document.name} version {signed.document.version}"
-            signed.mandate.check_holds(at_ms, where=place)
+            signed.mandate.check_holds(at_ms, where=f"{where}[{index}]")
 
 
 def signers_of(old: Document, new: Document) -> tuple[Officers | Root, int]:

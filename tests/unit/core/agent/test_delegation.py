@@ -338,7 +338,8 @@ def test_section_8_14_what_the_issuer_names_as_predecessor_has_its_word() -> Non
     assert [fourth] == [*leaning([second, third, fourth])]
     check_run_holds([second, third], late)
     for run in ([second], [second, third, fourth]):
-        assert "outside-window" == refused(check_run_holds, run, late).reason
+        wrong = refused(check_run_holds, run, late, where="run")
+        assert ("outside-window", f"run[{len(run) - 1}]") == (wrong.reason, wrong.where)
         check_run_holds(run, late - 1)
 
 
