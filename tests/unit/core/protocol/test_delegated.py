@@ -4,8 +4,11 @@ import io
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sojourn.core.agent import succession as succession_module
 from sojourn.core.agent.delegation import Mandate, Power
 from sojourn.core.agent.governance import Document, Governance, SignedDocument
 from sojourn.core.agent.orders import Act, Order, SignedOrder
@@ -16,6 +19,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS, ORDERS_PER_AGENT_MAX, SUCCESSION_SPARE_MAX
 from sojourn.core.protocol import decided, successors
+from sojourn.core.protocol.amending import check_run
 from sojourn.core.protocol.capsule import load_capsule
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.edicts import Standing, standing_of
@@ -198,6 +202,48 @@ def test_section_8_14_what_a_delegate_had_to_leave_is_shown_until_others_follow(
             known.__getitem__,
             where="here",
         )
+
+
+ROOM = 2
+_Step = tuple[bool, int, int]
+"""Whether a delegate seals the next version, what cool-down the issuer gives it else, and how many hours pass."""
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.booleans(), st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=4
+        ),
+        max_size=8,
+    )
+)
+def test_section_8_14_what_was_taken_is_proved_for_good(runs: list[list[_Step]]) -> None:
+    """Whatever the issuer and its delegate sealed, in whatever runs it was taken, and what was left out since."""
+    known = {digest_of(RULES.document): RULES.document}
+    found, ruling, at_ms = tuple[Sealed, ...](), RULES, NOW_MS - HOUR_MS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(succession_module, "SUCCESSION_SPARE_MAX", ROOM)
+        for steps in runs:
+            run: list[SignedDocument] = []
+            for is_delegate, cool_down_ms, hours in steps:
+                old, at_ms = run[-1] if run else ruling, at_ms + hours * HOUR_MS
+                text = f"{PERMIT_ALL} // {at_ms} {cool_down_ms}"
+                run.append(
+                    succeeding_under(HEAD, *TWO, old=old, cedar=text)
+                    if is_delegate
+                    else successor(old, cedar=text, cool_down_ms=cool_down_ms)
+                )
+            try:
+                check_run(ruling.document, run, at_ms)
+            except Rejected:
+                assert at_ms >= HEAD.until_ms and run[-1].mandate is not None
+                continue
+            known |= {digest_of(each.document): each.document for each in run}
+            found, ruling = extended(found, run, known, at_ms), run[-1]
+            governance = Governance(documents=(digest_of(ruling.document),), version=2)
+            born = (digest_of(RULES.document),)
+            check_succession(born, found, governance, known.__getitem__, where="here")
+            assert len(found) <= 2 * ROOM + 2
 
 
 # What is published
