@@ -142,15 +142,23 @@ ADMISSION: Final = propose(
     evidence=Evidence(departure=GONE, visa=VISA),
 )
 ADMITTED: Final = AWAY.certified(ADMISSION.transition)
-GONE_AMENDED: Final = _departed(HOME, AMENDED, AWAY, visa_for(AMENDED.record, AWAY))
-ADMITTED_AMENDED: Final = _certified(
-    AWAY,
-    TransitionKind.ADMIT,
-    GONE_AMENDED,
-    admitted(
-        GONE_AMENDED.record, GONE_AMENDED.certificate.slot, AWAY.manifest, AWAY.hosts[0].public
-    ),
-    AWAY.hosts[0],
+
+
+def _gone_amended(amended: Certified) -> tuple[Certified, Certified]:
+    """Return the departure of an agent after an amendment, and its admission in the other zone."""
+    gone = _departed(HOME, amended, AWAY, visa_for(amended.record, AWAY))
+    host = AWAY.hosts[0]
+    record = admitted(gone.record, gone.certificate.slot, AWAY.manifest, host.public)
+    return gone, _certified(AWAY, TransitionKind.ADMIT, gone, record, host)
+
+
+GONE_AMENDED, ADMITTED_AMENDED = _gone_amended(AMENDED)
+TEXT: Final = successor(DOCUMENT, cedar=DOCUMENT.document.cedar + " // 2")
+"""A successor with another text alone: a delegate may sign it."""
+GONE_RETOLD, ADMITTED_RETOLD = _gone_amended(
+    HOME.certified(
+        bringing(DOCUMENT.document, (TEXT,), BOUND, key("stranger"), at_ms=NOW_MS).transition
+    )
 )
 GONE_AGAIN: Final = _departed(AWAY, ADMITTED, HOME, visa_for(ADMITTED.record, HOME))
 REFUSAL: Final = _certified(

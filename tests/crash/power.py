@@ -49,7 +49,8 @@ class Recording:
 
     def points(self) -> Iterator[Point]:
         """Yield each point of the run; the disk and the answers are the same objects each time."""
-        disk, said = Disk(self.before), Answered(going=self.talk.answered.going)
+        asked = self.talk.answered
+        disk, said = Disk(self.before), Answered(going=asked.going, dealt=asked.dealt)
         disk.root = self.folder
         answers = 0
         for number in range(len(self.changes) + 1):

@@ -107,8 +107,11 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "cli/founding.py:read_draft:decode": ("draft",),
     "cli/founding.py:read_seal:decode": ("seal",),
     "cli/governing.py:_document:decode": ("document",),
+    "cli/mandates.py:mandate_in:decode": ("mandate",),
+    "cli/mandates.py:read_mandate:decode": ("mandate",),
     "cli/policy_corpus.py:read_test:json.loads": ("corpus test",),
     "cli/policy_corpus.py:read_test:msgspec.convert": ("corpus test",),
+    "cli/policy_delegate.py:_check:decode": ("mandate",),
     "cli/publishing.py:_decoded:decode": (
         *("signed policy", "signed order", "signed head", "signed revocation"),
     ),

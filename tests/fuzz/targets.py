@@ -26,6 +26,7 @@ from sojourn.cli.options import MOMENT, milliseconds
 from sojourn.cli.policy import _thresholds
 from sojourn.cli.policy_corpus import read_test, read_text
 from sojourn.cli.zone_init import _tolerated
+from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
@@ -53,6 +54,7 @@ from sojourn.core.base.limits import (
     DOCUMENT_BYTES_MAX,
     ERASURE_BYTES_MAX,
     HEAD_BYTES_MAX,
+    MANDATE_BYTES_MAX,
     MANIFEST_BYTES_MAX,
     ORDER_BYTES_MAX,
     RECORD_BYTES_MAX,
@@ -183,6 +185,7 @@ VALUES: Final = (
     _value("signed policy", SignedDocument, "document"),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
     _value("signed revocation", SignedRevocation, "revocation", limit=REVOCATION_BYTES_MAX),
+    _value("mandate", Mandate, "mandate", limit=MANDATE_BYTES_MAX),
     _value("signed head", SignedHead, "head", limit=HEAD_BYTES_MAX),
     _value("erasure", ErasureCertificate, "erasure", limit=ERASURE_BYTES_MAX),
     _value("draft", ZoneManifest, "manifest", limit=MANIFEST_BYTES_MAX),

@@ -5,7 +5,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.planted import checks, counting, custody, engine, heads, leases, revoking
+from tests.planted import (
+    checks,
+    counting,
+    custody,
+    delegating,
+    engine,
+    heads,
+    leases,
+    revoking,
+)
 from tests.planted.plant import Plant
 
 __all__ = ["PLANTS", "SEEDS_MAX", "noted", "write"]
@@ -18,6 +27,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *counting.PLANTS,
     *heads.PLANTS,
     *revoking.PLANTS,
+    *delegating.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

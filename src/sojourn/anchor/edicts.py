@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sojourn.anchor.sweep import Sweep
 from sojourn.core.agent.ancestry import ordered_ms_of
+from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.orders import SignedOrder
@@ -208,7 +209,7 @@ class Edicts:
             document, successors = published.document, self.known.successors
             is_proved = successors.document(digest_of(document)) is not None
             if digest_of(published) not in successors.names() and not is_proved:
-                why = self._why_not(document)
+                why = self._why_not(published)
                 return f"version {document.version} of {document.name} is not taken: {why}"
         for vouched in news.heads:
             head = vouched.head
@@ -237,6 +238,8 @@ class Edicts:
         return ordered_ms_of(record, order.agent, order.matter) == order.issued_ms
 
     def _why(self, signed: SignedOrder) -> str:
+        if over := _over(signed.mandate):
+            return over
         match self._judge(signed):
             case Standing.OVER:
                 return "one issued since was carried out, or the agent has ended"
@@ -247,7 +250,10 @@ class Edicts:
             case _:
                 return "it does not hold now, or too many are known about the agent that were issued later"
 
-    def _why_not(self, document: Document) -> str:
+    def _why_not(self, published: SignedDocument) -> str:
+        document = published.document
+        if over := _over(published.mandate):
+            return over
         if document.not_after_ms <= clock.wall_ms():
             return "it holds no more"
         if document.previous is not None and self._find(document.previous) is not None:
@@ -263,3 +269,10 @@ class Edicts:
         if signed.seal.signer in self.known.heads.of(signed.head.digest):
             return "who sealed it has vouched for that version since"
         return "that version is not known here, and there is no room; or it holds only later"
+
+
+def _over(mandate: Mandate | None) -> str:
+    """Return that who sealed something acts for the issuer no more, in words; nothing if that is not so."""
+    if mandate is None or clock.wall_ms() < mandate.until_ms:
+        return ""
+    return f"the delegation to {mandate.name} holds no more"

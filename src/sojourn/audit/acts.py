@@ -19,8 +19,9 @@ from sojourn.core.agent.approvals import (
     check_may_answer,
     standing,
 )
+from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Governing
-from sojourn.core.agent.orders import MATTERS, THRESHOLDS, Act
+from sojourn.core.agent.orders import MATTERS, THRESHOLDS, Act, SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import digest_of
@@ -305,6 +306,8 @@ def order_lines(evidence: Evidence) -> Iterator[OrderLine]:
     for item in done:
         act = Act(item.transition.kind.value)
         line = f"order-v{item.record.version}"
+        signed = _shown(evidence, item)
+        mandate = signed.mandate if signed else None
         yield OrderLine(
             line=line,
             act=str(act),
@@ -313,22 +316,24 @@ def order_lines(evidence: Evidence) -> Iterator[OrderLine]:
             version=item.record.version,
             zone_name=evidence.name_of(item.record.custody.zone),
             reason=item.transition.reason,
-            needed=_needed(evidence, item, act),
-            signed_by=_signers(evidence, item),
+            needed=_needed(evidence, item, act, mandate),
+            signed_by=tuple(sorted({seal.signer.hex() for seal in signed.seals})) if signed else (),
             proof=proving.by_transition(line, item),
+            under=mandate.names if mandate else (),
         )
 
 
-def _needed(evidence: Evidence, item: Certified, act: Act) -> int:
+def _needed(evidence: Evidence, item: Certified, act: Act, mandate: Mandate | None) -> int:
+    if mandate is not None:
+        return int(getattr(mandate.acting, THRESHOLDS[act]))
     ruling = evidence.documents.get(next(iter(item.record.governance.documents), b""))
     return int(getattr(ruling.officers, THRESHOLDS[act])) if ruling else 0
 
 
-def _signers(evidence: Evidence, item: Certified) -> tuple[str, ...]:
-    for signed in evidence.verified.capsule.orders:
-        if is_behind(signed, item):
-            return tuple(sorted({seal.signer.hex() for seal in signed.seals}))
-    return ()
+def _shown(evidence: Evidence, item: Certified) -> SignedOrder | None:
+    """Return the order that a transition carried out, if the capsule shows it."""
+    orders = evidence.verified.capsule.orders
+    return next((signed for signed in orders if is_behind(signed, item)), None)
 
 
 def action_lines(evidence: Evidence) -> Iterator[ActionLine]:

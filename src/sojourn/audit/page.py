@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from sojourn.audit import tables
-from sojourn.audit.report import Drill, Report
+from sojourn.audit.report import Drill, Report, RuleLine
 from sojourn.audit.timeline import draw_timeline
 from sojourn.audit.wording import counted, listed, shortened, when
 from sojourn.pages.markup import Markup, document, element, join, style
@@ -159,6 +159,14 @@ def _acts(report: Report) -> Iterator[Markup]:
     yield tables.family(report.family)
 
 
+def _sealed(rule: RuleLine) -> str:
+    """Return who sealed a document, and for whom."""
+    who = listed(tuple(map(shortened, rule.sealed_by)), "whom is not shown")
+    if rule.under:
+        return f"{who} for the issuer, as its delegate {' by way of '.join(rule.under[::-1])}"
+    return f"{who} of {counted(len(rule.officers), 'officer')}"
+
+
 def _registers(report: Report) -> Iterator[Markup]:
     yield _section("Policies that ruled", "As signed; the text is part of what was sealed.")
     for rule in report.rules:
@@ -166,7 +174,7 @@ def _registers(report: Report) -> Iterator[Markup]:
         yield element("h3", f"{rule.issuer_name}/{rule.name}, version {rule.version}")
         text = (
             f"Ruled from version {rule.from_version} of the agent on; holds from {until}. Sealed by "
-            f"{listed(tuple(map(shortened, rule.sealed_by)))} of {counted(len(rule.officers), 'officer')}. "
+            f"{_sealed(rule)}. "
             f"Document {shortened(rule.digest)} ({rule.line})."
         )
         yield element("p", text)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
+
 from sojourn.audit import proving
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import HostLine, ProviderLine, PublisherLine, RuleLine, ZoneLine
 from sojourn.core.agent.governance import issuer_id
+from sojourn.core.agent.succession import Sealed
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.seals import Seal
 
@@ -22,6 +25,7 @@ def rule_lines(evidence: Evidence) -> Iterator[RuleLine]:
     launched = parents[-1].first if parents else evidence.verified.capsule.chapters[0]
     warrant, first = launched.warrant, launched.opened.record.governance.documents
     seals = dict(zip(first, warrant.documents if warrant else (), strict=False))
+    later = {each.document: each for each in evidence.verified.capsule.chapters[-1].succession}
     known = evidence.documents
     leading = {done.record.governance.documents[0] for done in evidence.decided}  # the issuer's
     for number, (named, version) in enumerate(sorted(since.items(), key=lambda one: one[1]), 1):
@@ -41,11 +45,19 @@ def rule_lines(evidence: Evidence) -> Iterator[RuleLine]:
             not_before_ms=document.not_before_ms,
             not_after_ms=document.not_after_ms,
             officers=tuple(key.hex() for key in document.officers.keys),
-            sealed_by=_signers(seals.get(named, ())),
+            sealed_by=_signers(later[named].seals if named in later else seals.get(named, ())),
             from_version=version,
             cedar=document.cedar,
             proof=proving.by_document(line, named),
+            under=_under(later.get(named)),
         )
+
+
+def _under(sealed: Sealed | None) -> tuple[str, ...]:
+    """Return the delegates that lead from an issuer to who sealed a document; none for its own officers."""
+    if sealed is None or sealed.delegated is UNSET:
+        return ()
+    return sealed.delegated.mandate.names
 
 
 def _signers(seals: tuple[Seal, ...]) -> tuple[str, ...]:

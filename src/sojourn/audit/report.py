@@ -206,6 +206,7 @@ class RuleLine(Value):
     from_version: int
     cedar: str
     proof: Proof
+    under: tuple[str, ...] = ()
 
 
 class ActionLine(Value):
@@ -263,7 +264,10 @@ class DenialLine(Value):
 
 
 class OrderLine(Value):
-    """An order of officers that was carried out. `signed_by` is empty if the capsule does not show the order."""
+    """An order of officers that was carried out. `signed_by` is empty if the capsule does not show the order.
+
+    `under` names the delegates that lead from the issuer to who signed it, if its own officers did not.
+    """
 
     line: str
     act: str
@@ -275,6 +279,7 @@ class OrderLine(Value):
     needed: int
     signed_by: tuple[str, ...]
     proof: Proof
+    under: tuple[str, ...] = ()
 
 
 class ZoneLine(Value):

@@ -245,7 +245,7 @@ def orders(lines: Iterable[OrderLine]) -> Markup:
             each.zone_name,
             _time(each.issued_ms),
             _code(listed(each.signed_by, "not shown")),
-            str(each.needed),
+            f"{each.needed} of {each.under[-1]}" if each.under else str(each.needed),
             each.reason or "–",
             _proof(each.line, each.proof),
         )

@@ -86,7 +86,7 @@ def _held_against(
     record = capsule.head.record
     if record.agent_id != order.agent:
         raise Rejected("the capsule is another agent's", reason="wrong-agent", where="order.agent")
-    made.order.check_officers(verified.documents[0].officers)
+    made.order.check_officers(verified.documents[0])
     zones = {signed.manifest.zone_id for signed in capsule.manifests}
     if made.manifest.manifest.zone_id not in zones:
         problem = "the agent never was in that zone"

@@ -92,7 +92,9 @@ def erase(
             found = await find_named(reach, home, name)
             named = _named(name, found.record, compartments)
             keys = tuple(dict.fromkeys(_key(each) for each in named.values()))
-            signed = signed_order(home, name, Act.ERASE, officers, options["until"], keys=keys)
+            signed = signed_order(
+                home, name, Act.ERASE, officers, options["until"], None, keys, options["under"]
+            )
             if options["output"] is not None:
                 return signed
             await _have_ordered(reach, home, name, found, signed, options["reason"])

@@ -35,6 +35,7 @@ class OrderOptions(TypedDict):
     keys: tuple[str, ...]
     reason: str
     until: datetime | None
+    under: Path | None
     output: Path | None
     as_json: bool
 
@@ -52,6 +53,7 @@ def order_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--until", type=MOMENT, help="When it lapses if not carried out.  [default: in a week]"
         ),
+        click.option("--under", type=_FILE, help="Order it as a delegate, under this mandate."),
         click.option("--output", type=_FILE, help="Only write it to this file, to be published."),
         json_option,
     )
@@ -69,7 +71,9 @@ def give_order(
 ) -> None:
     """Have officers order an act, or write the order to a file."""
     officers = [officer.key for officer in named_officers(home, options["keys"])]
-    signed = signed_order(home, name, act, officers, options["until"], grants)
+    signed = signed_order(
+        home, name, act, officers, options["until"], grants, under=options["under"]
+    )
     output = options["output"]
     if output is not None:
         written = write_order(output, signed)

@@ -6,6 +6,7 @@ anchors are known are given the order: it comes to the agent by itself.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -15,9 +16,11 @@ from sojourn.cli.agent_view import BudgetShown, budgets_shown
 from sojourn.cli.carrying import any_bearer, carry, decide_borne
 from sojourn.cli.finding import Found
 from sojourn.cli.home import Home
+from sojourn.cli.mandates import check_usable, read_mandate
 from sojourn.cli.options import milliseconds
 from sojourn.cli.publishing import Published, publish
 from sojourn.cli.reach import Reach
+from sojourn.core.agent.delegation import Mandate, Power
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out_on
 from sojourn.core.base.digests import cid_text
@@ -66,13 +69,16 @@ def signed_order(
     until: datetime | None,
     grants: Mapping[str, int] | None = None,
     keys: tuple[bytes, ...] = (),
+    under: Path | None = None,
 ) -> SignedOrder:
     """Return an order about the agent with a local name, sealed; a grant adds `grants`, an erasure destroys `keys`.
 
-    Raises `Misused`.
+    `under` is the file of a mandate, if a delegate gives it: it lapses with that. Raises `Misused`.
     """
+    mandate = _mandate(under, act, officers) if under is not None else None
     agent, now_ms = entry_of(home, name).agent_id, clock.wall_ms()
-    ends_ms = milliseconds(until) if until is not None else now_ms + _LASTS_MS
+    lasts_ms = min(now_ms + _LASTS_MS, mandate.until_ms if mandate else now_ms + _LASTS_MS)
+    ends_ms = milliseconds(until) if until is not None else lasts_ms
     if ends_ms <= now_ms:
         raise Misused("the order would have lapsed already", remedy="Give a later --until")
     given = Order(
@@ -83,7 +89,18 @@ def signed_order(
         grants=dict(grants or {}),
         keys=keys,
     )
-    return sealed(given, officers)
+    signed = sealed(given, officers)
+    return signed if mandate is None else msgspec.structs.replace(signed, under=mandate)
+
+
+def _mandate(file: Path, act: Act, officers: Sequence[KeyPair]) -> Mandate:
+    """Return the mandate in a file. Raises `Misused` unless these officers may order the act under it now."""
+    if act.value not in set(Power):
+        problem = f"to {act} is delegated to nobody"
+        raise Misused(problem, remedy="Have the issuer's own officers order it")
+    mandate = read_mandate(file)
+    check_usable(mandate, Power(act.value), [pair.public for pair in officers])
+    return mandate
 
 
 async def order(
@@ -110,7 +127,7 @@ async def order(
     return OnItsWay(
         agent=cid_text(signed.order.agent),
         act=str(signed.order.act),
-        expires_ms=signed.order.expires_ms,
+        expires_ms=signed.ends_ms,
         why=problem.problem,
         published=published,
     )

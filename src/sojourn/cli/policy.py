@@ -12,9 +12,17 @@ from sojourn.cli.approvers_file import declared_approvers, read_sections
 from sojourn.cli.documents import SIGNED_SUFFIX, read_signed, sign_document, write_signed
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home
+from sojourn.cli.mandates import (
+    check_usable,
+    delegations_shown,
+    mandate_in,
+    read_mandate,
+    render_delegations,
+)
 from sojourn.cli.options import MOMENT, SPAN, is_number, json_option, milliseconds, with_home
 from sojourn.cli.output import counted, emit, say
 from sojourn.cli.policy_corpus import corpus
+from sojourn.cli.policy_delegate import delegate
 from sojourn.cli.policy_diff import diff
 from sojourn.cli.policy_head import head, head_shown, render_head
 from sojourn.cli.policy_publish import publish
@@ -31,6 +39,7 @@ from sojourn.cli.policy_view import (
 from sojourn.cli.publishing import read_head
 from sojourn.cli.reach import perform, reaching
 from sojourn.core.agent.approvals import Approvers
+from sojourn.core.agent.delegation import Power
 from sojourn.core.agent.governance import (
     Document,
     Officers,
@@ -85,6 +94,7 @@ def policy() -> None:
 
 
 policy.add_command(corpus)
+policy.add_command(delegate)
 policy.add_command(diff)
 policy.add_command(head)
 policy.add_command(publish)
@@ -204,6 +214,9 @@ def check(file: Path, actions: str, approvers: Path | None, as_json: bool) -> No
     type=SPAN,
     help="Let agents act only where a head is no older; 0s: anywhere.  [default: as in --previous, or 0s]",
 )
+@click.option(
+    "--under", type=_FILE, help="Sign for the issuer under this mandate, as its delegate."
+)
 @click.option("--incomplete", is_flag=True, help="Write it though others have to sign it as well.")
 @click.option(
     "--output", type=_FILE, help="Where to write it.  [default: FILE with the suffix .signed]"
@@ -225,13 +238,25 @@ def sign(home: Home, /, *, file: Path, previous: Path | None, as_json: bool, **g
     pairs = [home.key(each, Purpose.OFFICER) for each in chosen]
     old = read_signed(previous).document if previous else None
     document = _document(home, file, old, [pair.public for pair in pairs], given)
-    signed = sign_document(document, pairs)
+    signed = _sealed(sign_document(document, pairs), old, given["under"])
     _check_signed(signed, old, incomplete=given["incomplete"])
     target = given["output"] or file.with_suffix(SIGNED_SUFFIX)
     if target.exists():
         raise Misused(f"{target} exists already", remedy="Choose another file with --output")
     write_signed(target, signed)
     emit(document_shown(signed, old), as_json, lambda shown: _render_signed(target, shown))
+
+
+def _sealed(signed: SignedDocument, old: Document | None, under: Path | None) -> SignedDocument:
+    """Return a signed document with the mandate in a file, if one is given, under which these keys may sign it."""
+    if under is None:
+        return signed
+    if old is None:
+        problem = "a delegate signs no first document"
+        raise Misused(problem, remedy="Give the document that it succeeds with --previous")
+    mandate = read_mandate(under)
+    check_usable(mandate, Power.AMEND, [seal.signer for seal in signed.seals])
+    return msgspec.structs.replace(signed, under=mandate)
 
 
 def _document(
@@ -311,8 +336,8 @@ def _check_signed(signed: SignedDocument, old: Document | None, *, incomplete: b
         else:
             signed.check(document.officers, document.officers.amend)
     except Rejected as error:
-        remedy = "Sign with enough of the right keys and no other, or with --incomplete for now"
-        raise Misused(error.problem, remedy=remedy) from None
+        plain = "Sign with enough of the right keys and no other, or with --incomplete for now"
+        raise Misused(error.problem, remedy=error.remedy or plain) from None
 
 
 def _render_signed(target: Path, shown: DocumentShown) -> None:
@@ -405,7 +430,7 @@ def get(home: Home, *, agent: str, into: Path, as_json: bool) -> None:
 @_previous_option
 @json_option
 def show(file: Path, previous: Path | None, as_json: bool) -> None:
-    """Show the signed document FILE, or the head: what it says, who signed it, and whether that is enough.
+    """Show the signed document FILE, head or mandate: what it says, who signed it, and whether that is enough.
 
     Of a successor the document before says who has to sign it: give that with --previous.
 
@@ -416,6 +441,9 @@ def show(file: Path, previous: Path | None, as_json: bool) -> None:
         if previous is not None:
             raise Misused(f"{file} is a head, and succeeds nothing", remedy="Leave out --previous")
         emit(head_shown(vouched), as_json, render_head)
+        return
+    if (mandate := mandate_in(file)) is not None:
+        emit(delegations_shown(mandate), as_json, render_delegations)
         return
     signed, old = read_signed(file), read_signed(previous).document if previous else None
     if old is not None or signed.document.previous is None:

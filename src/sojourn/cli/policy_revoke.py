@@ -9,6 +9,7 @@ import msgspec
 
 from sojourn.cli.documents import read_signed
 from sojourn.cli.home import Home
+from sojourn.cli.mandates import read_mandate
 from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import clean, emit, say
 from sojourn.cli.publishing import Published, publish, read_revocation, render_told
@@ -52,6 +53,9 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--host", help="The host that is revoked: its key in hexadecimal, or by name.")
 @click.option("--issuer", help="The issuer that is revoked, by its identifier.")
 @click.option(
+    "--delegate", type=_FILE, help="The delegate that this mandate names last is revoked."
+)
+@click.option(
     "--policy",
     type=_FILE,
     help="For an issuer's agents: the signed policy that names its officers.",
@@ -82,6 +86,7 @@ def revoke(home: Home, /, *, output: Path | None, as_json: bool, **given: Any) -
     Examples:
       sojourn policy revoke --code bafyrei... --policy eu-finance.signed --reason "CVE-2027-1234"
       sojourn policy revoke --host 3f0a... --zone home --key a0/identity.key --key a1/identity.key
+      sojourn policy revoke --delegate emea.mandate --policy eu-finance.signed --key alice
       sojourn policy revoke --code bafyrei... --policy eu-finance.signed --lift --key alice --output lift
       sojourn policy revoke --onto lift --policy eu-finance.signed --key bob
     """
@@ -131,7 +136,8 @@ def _signed(home: Home, given: dict[str, Any]) -> tuple[SignedRevocation, int]:
 def _before(given: dict[str, Any]) -> SignedRevocation | None:
     if given["onto"] is None:
         return None
-    if any(given[name] for name in ("code", "host", "issuer", "under", "lift", "reason")):
+    said = ("code", "host", "issuer", "delegate", "under", "lift", "reason")
+    if any(given[name] for name in said):
         raise Misused(
             "--onto says all of that already", remedy="Leave out what else says what is revoked"
         )
@@ -162,20 +168,14 @@ def _of_anchors(home: Home, name: str, said: Revocation) -> tuple[tuple[bytes, .
 
 
 def _said(home: Home, given: dict[str, Any]) -> Revocation:
-    chosen = [about for about in About if given[about.value] is not None]
-    if len(chosen) != 1:
-        remedy = "Give one of --code, --host and --issuer"
-        raise Misused(f"{len(chosen)} things are named to be revoked", remedy=remedy)
-    (about,) = chosen
-    text = given[about.value]
-    subject = home.public_key(text) if about is About.HOST else _identifier(text, f"--{about}")
+    about, subject = _subject(home, given)
     if len(given["reason"]) > _REASON_MAX:
         raise Misused(f"a reason of more than {_REASON_MAX} characters", remedy="Say less")
     if given["zone"] is not None:
         reach, by = Reach.ZONE, home.manifest(given["zone"]).manifest.zone_id
     else:
         reach, by = Reach.AGENTS, _under(given)
-        if about is About.ISSUER and subject != by:
+        if about is About.ISSUER and subject != by and given["delegate"] is None:
             problem = "officers revoke their own issuer alone, with all its agents"
             raise Misused(problem, remedy="For a zone, anchors may revoke any: give --zone")
     return Revocation(
@@ -187,6 +187,20 @@ def _said(home: Home, given: dict[str, Any]) -> Revocation:
         lifts=given["lift"],
         reason=given["reason"],
     )
+
+
+def _subject(home: Home, given: dict[str, Any]) -> tuple[About, bytes]:
+    """Return what is revoked: a delegate is an issuer, by its officers."""
+    chosen = [name for name in (*About, "delegate") if given[str(name)] is not None]
+    if len(chosen) != 1:
+        remedy = "Give one of --code, --host, --issuer and --delegate"
+        raise Misused(f"{len(chosen)} things are named to be revoked", remedy=remedy)
+    if given["delegate"] is not None:
+        return About.ISSUER, read_mandate(given["delegate"]).delegates[-1]
+    about = About(chosen[0])
+    text = given[about.value]
+    subject = home.public_key(text) if about is About.HOST else _identifier(text, f"--{about}")
+    return about, subject
 
 
 def _under(given: dict[str, Any]) -> bytes:

@@ -2,13 +2,17 @@
 
 import msgspec
 
+from sojourn.cli.mandates import DelegationShown, delegations_shown, render_delegations
 from sojourn.cli.output import clean, duration, say, when
 from sojourn.core.agent.approvals import Approvers
+from sojourn.core.agent.delegation import Power
 from sojourn.core.agent.governance import (
     Document,
     Officers,
     Root,
     SignedDocument,
+    acting_under,
+    check_kept,
     check_threshold,
     issuer_id,
     signers_of,
@@ -65,7 +69,7 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
     `issuer_id` is what policies know the issuer by if an agent is born under it: `principal.issuer`. `issuer` is
     what it calls itself. `needed` is how many of whom (`needed_of`) had to sign it, and `compared` how it differs
     from the document before; None where that is not at hand. `staleness_ms` is how old a head may be where agents
-    under it act; None if they need none.
+    under it act; None if they need none. `under` are the delegations that a delegate signed it under.
     """
 
     digest: str
@@ -87,6 +91,7 @@ class DocumentShown(msgspec.Struct, frozen=True, kw_only=True):
     signed_by: tuple[str, ...]
     needed: int | None
     needed_of: str | None
+    under: tuple[DelegationShown, ...]
     compared: Compared | None
     cedar: str
 
@@ -108,12 +113,18 @@ def check_follows(signed: SignedDocument, old: Document | None) -> None:
     if old is not None and (new.version, new.previous) != (old.version + 1, digest_of(old)):
         problem = f"version {new.version} does not follow version {old.version}"
         raise Rejected(problem, reason="rollback", where="document.version")
-    signers, _ = _signers(new, old)
+    if old is not None and signed.mandate is not None:
+        check_kept(old, new, signed.mandate, where="document")
+        acting_under(signed.mandate, old, Power.AMEND, where="document")
+    signers, _ = _signers(signed, old)
     check_threshold(Kind.DOCUMENT, digest_of(new), signed.seals, signers, 0, where="document")
     new.check()
 
 
-def _signers(new: Document, old: Document | None) -> tuple[Officers | Root, int]:
+def _signers(signed: SignedDocument, old: Document | None) -> tuple[Officers | Root, int]:
+    if signed.mandate is not None:
+        return signed.mandate.acting, signed.mandate.acting.amend
+    new = signed.document
     return (new.officers, new.officers.amend) if old is None else signers_of(old, new)
 
 
@@ -121,7 +132,7 @@ def document_shown(signed: SignedDocument, old: Document | None = None) -> Docum
     """Return a document as it is shown; `old` is the one before, if that is at hand."""
     document, officers, root = signed.document, signed.document.officers, signed.document.root
     is_known = old is not None or document.previous is None
-    signers, needed = _signers(document, old)
+    signers, needed = _signers(signed, old)
     return DocumentShown(
         digest=cid_text(digest_of(document)),
         issuer=document.issuer,
@@ -141,7 +152,8 @@ def document_shown(signed: SignedDocument, old: Document | None = None) -> Docum
         approvers={name: _approvers_shown(group) for name, group in document.approvers.items()},
         signed_by=tuple(key_text(seal.signer) for seal in signed.seals),
         needed=needed if is_known else None,
-        needed_of=_called(signers, old) if is_known else None,
+        needed_of=_called(signed, signers, old) if is_known else None,
+        under=delegations_shown(signed.mandate),
         compared=_compared(old, document) if old else None,
         cedar=document.cedar,
     )
@@ -152,7 +164,9 @@ def _approvers_shown(group: Approvers) -> ApproversShown:
     return ApproversShown(keys, group.needed, group.lasts_ms, group.escalate_to, group.after_ms)
 
 
-def _called(signers: Officers | Root, old: Document | None) -> str:
+def _called(signed: SignedDocument, signers: Officers | Root, old: Document | None) -> str:
+    if signed.mandate is not None:
+        return f"officers of {signed.mandate.name}"
     whose = f" of version {old.version}" if old else ""
     return f"{'root keys' if isinstance(signers, Root) else 'officers'}{whose}"
 
@@ -204,6 +218,10 @@ def render_document(shown: DocumentShown) -> None:
     say("")
     for line in shown.cedar.strip().splitlines():
         say(f"  {clean(line)}")
+    if shown.under:
+        say("")
+        say("signed for the issuer under these delegations:")
+        render_delegations(shown.under)
 
 
 def _group(group: ApproversShown) -> str:

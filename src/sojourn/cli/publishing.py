@@ -116,7 +116,7 @@ def write_order(path: Path, signed: SignedOrder) -> OrderWritten:
         agent=cid_text(order.agent),
         act=str(order.act),
         issued_ms=order.issued_ms,
-        expires_ms=order.expires_ms,
+        expires_ms=signed.ends_ms,
     )
 
 

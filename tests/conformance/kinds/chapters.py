@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.delegation import Delegation, Mandate, Power, sealed_delegation
 from sojourn.core.agent.governance import Document, Officers, issuer_id
-from sojourn.core.agent.succession import Sealed
+from sojourn.core.agent.succession import Delegated, Sealed
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.limits import DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX
@@ -18,16 +19,19 @@ from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, CHAPTERS, record_summary
 from tests.conformance.kinds.certified import given_zones, known_zones
-from tests.samples import document, key, propose, seal, successor
+from tests.samples import ISSUER, document, key, propose, seal, successor
 
 AT: Final = "chapters"
 ZONES: Final = (journey.HOME, journey.AWAY, journey.THIEF)
 TURNED: Final = successor(journey.SUCCESSOR, officers=Officers(keys=(key("eve").public,)))
 """It has other officers than the one before it."""
 DOCUMENTS: Final = [
-    encode(each.document).hex() for each in (journey.DOCUMENT, journey.SUCCESSOR, TURNED)
+    encode(each.document).hex()
+    for each in (journey.DOCUMENT, journey.SUCCESSOR, TURNED, journey.TEXT)
 ]
 EVE: Final = key("eve")
+HOUR_MS: Final = 3_600_000
+TAKEN_MS: Final = journey.GONE_AMENDED.transition.at_ms
 
 
 def _check(data: bytes, given: Json) -> Json:
@@ -49,6 +53,8 @@ def _valid() -> Iterator[Case]:
     yield Case(name="refused elsewhere and returned", data=encode(CHAPTERS))
 
     yield Case(name="amended, and admitted elsewhere", data=encode(_amended(_sealed())))
+    by_desk = _by_desk(_delegated(TAKEN_MS))
+    yield Case(name="amended by a delegate, and admitted elsewhere", data=encode(by_desk))
 
 
 def _sealed(**changes: Any) -> Sealed:
@@ -59,6 +65,31 @@ def _sealed(**changes: Any) -> Sealed:
         seals=journey.SUCCESSOR.seals,
     )
     return replace(made, **changes)
+
+
+def _delegated(at_ms: int, until_ms: int = 2**62) -> Sealed:
+    """Return what proves that a delegate sealed the successor, and when that was taken."""
+    ruling = journey.DOCUMENT.document
+    said = Delegation(
+        issuer=ruling.issuer,
+        documents=(ruling.name,),
+        name="desk",
+        to=Officers(keys=(EVE.public,)),
+        powers=(Power.AMEND,),
+        not_before_ms=TAKEN_MS - HOUR_MS,
+        until_ms=min(until_ms, TAKEN_MS + HOUR_MS),
+    )
+    mandate = Mandate(delegations=(sealed_delegation(said, (ISSUER,)),))
+    named = digest_of(journey.TEXT.document)
+    seals = (seal(EVE, SealKind.DOCUMENT, Role.ISSUER, named),)
+    delegated = Delegated(mandate=mandate, at_ms=at_ms)
+    return _sealed(document=named, seals=seals, delegated=delegated)
+
+
+def _by_desk(*succession: Sealed) -> Sequence[Chapter]:
+    """Return the chain of an agent that a delegate amended where it was born."""
+    first = Chapter(opened=journey.BORN, closed=journey.GONE_RETOLD, warrant=journey.WARRANT)
+    return (first, Chapter(opened=journey.ADMITTED_RETOLD, succession=succession))
 
 
 def _amended(*succession: Sealed) -> Sequence[Chapter]:
@@ -83,6 +114,10 @@ def _ungoverned() -> Iterator[tuple[str, Sequence[Chapter], str, str]]:
         ),
     ):
         yield name, _amended(_sealed(**changes)), reason, f"{at}{where}"
+    late = _by_desk(_delegated(TAKEN_MS + HOUR_MS))
+    yield "by a delegate, too late", late, "outside-window", f"{at}[0]"
+    over = _by_desk(_delegated(TAKEN_MS, until_ms=TAKEN_MS))
+    yield "by a delegate whose time was over", over, "outside-window", f"{at}[0]"
     twice = _amended(_sealed(), _sealed())
     yield "a successor twice", twice, "wrong-documents", f"{at}[1]"
     further = Sealed(document=digest_of(TURNED.document), follows=named, seals=TURNED.seals)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.delegation import Delegation, Mandate, Power, sealed_delegation
 from sojourn.core.agent.governance import (
     Document,
     Officers,
@@ -19,7 +20,7 @@ from sojourn.core.base.seals import Kind as SealKind
 from sojourn.core.base.seals import Role
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.spoiled import fields_of, spoiled, with_fields
-from tests.samples import document, key, seal, successor
+from tests.samples import NOW_MS, document, key, seal, successor
 
 ANN, BEN, EVE = key("ann"), key("ben"), key("eve")
 BOTH: Final = Officers(keys=(ANN.public, BEN.public), amend=2, revoke=1, move=2, retire=2)
@@ -81,8 +82,42 @@ def _valid() -> Iterator[Case]:
     )
     same = successor(ROOTED, by=(ANN, BEN), cedar="permit (principal, action, resource);//")
     yield Case(name="the text alone, by officers", data=encode(same), given=_given(ROOTED.document))
+    by_desk = _by_delegate()
+    yield Case(name="the text, by a delegate", data=encode(by_desk), given=_given(FIRST.document))
     turned = successor(ROOTED, by=(ROOT_KEY,), officers=Officers(keys=(EVE.public,)))
     yield Case(name="other officers, by root", data=encode(turned), given=_given(ROOTED.document))
+
+
+def _by_delegate(*powers: Power, **changes: Any) -> SignedDocument:
+    """Return a successor, changed, that Eve signed for the issuer, who gave her some powers."""
+    said = Delegation(
+        issuer=FIRST.document.issuer,
+        documents=(FIRST.document.name,),
+        name="desk",
+        to=Officers(keys=(EVE.public,)),
+        powers=powers or (Power.AMEND,),
+        not_before_ms=NOW_MS,
+        until_ms=NOW_MS + 1,
+    )
+    mandate = Mandate(delegations=(sealed_delegation(said, (ANN, BEN)),))
+    return replace(successor(FIRST, by=(EVE,), **changes), under=mandate)
+
+
+def _by_delegates() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]]:
+    before = FIRST.document
+    for name in ("officers", "root", "cool_down_ms", "staleness_ms"):
+        changed = {
+            "officers": Officers(keys=(EVE.public,)),
+            "root": Root(keys=(EVE.public,)),
+            "cool_down_ms": 1,
+            "staleness_ms": 1,
+        }[name]
+        made = _by_delegate(**{name: changed})
+        yield f"{name} by a delegate", made, before, "beyond-mandate", f"{AT}.{name}"
+    other = _by_delegate(Power.SUSPEND)
+    yield "by a delegate that may not", other, before, "beyond-mandate", AT
+    own = replace(_by_delegate(), seals=successor(FIRST, by=(ANN, BEN)).seals)
+    yield "by officers as if by a delegate", own, before, "wrong-key", f"{AT}.seals[0]"
 
 
 def _unsealed() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]]:
@@ -171,7 +206,7 @@ def _unsound() -> Iterator[tuple[str, SignedDocument, Document | None, str, str]
 
 
 def _invalid() -> Iterator[Case]:
-    for name, made, before, reason, where in [*_unsealed(), *_unsound()]:
+    for name, made, before, reason, where in [*_unsealed(), *_unsound(), *_by_delegates()]:
         expect = {"reason": reason, "where": where}
         yield Case(name=name, data=encode(made), given=_given(before), expect=expect)
     plain = fields_of(FIRST.document)
@@ -203,7 +238,8 @@ KIND = Kind(
     name="document",
     about="bytes: a SignedDocument. given.before: null, and then the document's own officers must have sealed "
     "it; or the encoding of the Document that it follows, whose officers must have, at least as many as "
-    "that one's `amend`, or its root, if it has one and the document names other officers or another root. "
+    "that one's `amend`, or its root, if it has one and the document names other officers or another root; or a "
+    "delegate's under the mandate that it names, as for mandate, whatever the time. "
     "expect.amend: how many of how many officers the next one needs; expect.issuer_id: the "
     "digest of the officers with their keys in ascending order, by which policies know the issuer.",
     check=_check,

@@ -11,9 +11,11 @@ import pytest
 from sojourn.cli import address_book
 from sojourn.cli.documents import write_signed
 from sojourn.cli.home import Home
+from sojourn.cli.mandates import write_mandate
 from sojourn.cli.ordering import OnItsWay, Ordered, order, signed_order
 from sojourn.cli.publishing import publish, read_edict, write_order
 from sojourn.cli.reach import Reach
+from sojourn.core.agent.delegation import Power
 from sojourn.core.agent.orders import Act
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Failed, Misused, Rejected
@@ -24,6 +26,7 @@ from sojourn.runtime import clock
 from tests.samples import PERMIT_ALL, successor
 from tests.unit.anchor.standing_in import until
 from tests.unit.cli.command import Command
+from tests.unit.core.agent.delegations import HOUR_MS, REGION, mandate
 from tests.village import ISSUER, House, Village, key, village
 
 NAME = "risk-desk"
@@ -194,3 +197,31 @@ def test_an_order_is_written_by_the_command(tmp_path: Path, sojourn: Command) ->
     late = sojourn("agent", "suspend", NAME, "--output", tmp_path / "x", "--until", "2001-01-01")
     assert "lapsed already" in late.line()
     assert not (tmp_path / "x").exists()
+
+
+def test_a_delegate_orders_under_its_mandate_which_the_order_lapses_with(tmp_path: Path) -> None:
+    async def test(v: Village, reach: Reach, home: Home) -> None:
+        a = v.houses["a"]
+        head = await desk(v, home, a)
+        file, now_ms = tmp_path / "region.mandate", clock.wall_ms()
+        for powers, until_ms, said in (
+            ((Power.AMEND,), now_ms + HOUR_MS, "was not given suspend"),
+            ((Power.SUSPEND,), now_ms - 1, "holds from"),
+        ):
+            gone = mandate(not_before_ms=now_ms - HOUR_MS, powers=powers, until_ms=until_ms)
+            write_mandate(file, gone)
+            with pytest.raises(Misused, match=said):
+                signed_order(home, NAME, Act.SUSPEND, REGION[:1], None, under=file)
+        given = mandate(not_before_ms=now_ms - HOUR_MS, until_ms=now_ms + HOUR_MS)
+        write_mandate(file, given)
+        with pytest.raises(Misused, match="is no officer of region"):
+            signed_order(home, NAME, Act.SUSPEND, [ISSUER], None, under=file)
+        with pytest.raises(Misused, match="delegated to nobody"):
+            signed_order(home, NAME, Act.ERASE, REGION[:2], None, under=file)
+        signed = signed_order(home, NAME, Act.SUSPEND, REGION[:1], None, under=file)
+        assert given.until_ms == signed.order.expires_ms == signed.ends_ms
+        done = await order(reach, home, NAME, signed, "the region's")
+        assert isinstance(done, Ordered) and "suspended" in done.status
+        assert record(a, head).eligibility.is_suspended
+
+    run(tmp_path, test)

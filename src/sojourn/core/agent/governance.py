@@ -19,14 +19,23 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.agent.approvals import Approvers, check_approvers
+from sojourn.core.agent.delegation import Mandate, Power, passing_on
+from sojourn.core.agent.officers import (
+    Officers,
+    Root,
+    Seals,
+    check_sealed,
+    check_threshold,
+    officers_id,
+)
 from sojourn.core.base.digests import ZERO
-from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, digest_of
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import APPROVER_GROUPS_MAX, COOLING_MAX, DOCUMENTS_MAX
-from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.base.seals import Kind
 
 __all__ = [
+    "KEPT",
     "Cooling",
     "Document",
     "Governance",
@@ -36,55 +45,22 @@ __all__ = [
     "Seals",
     "SignedDocument",
     "Warrant",
+    "acting_under",
+    "check_kept",
+    "check_run_holds",
     "check_sealed",
+    "check_signed",
     "check_successor",
     "check_threshold",
+    "delegating",
     "issuer_id",
+    "leaning",
     "signers_of",
 ]
 
-Seals = Annotated[tuple[Seal, ...], Meta(max_length=64)]
-Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=64)]
 Span = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Named = Annotated[tuple[Digest, ...], Meta(max_length=DOCUMENTS_MAX)]
 _NAMES_REMEMBERED: Final = 256
-
-
-class Officers(Value):
-    """Who may act for an issuer: keys, and how many of them each act needs."""
-
-    keys: Keys
-    amend: Count = 1
-    revoke: Count = 1
-    move: Count = 1
-    retire: Count = 1
-
-    def check(self) -> None:
-        """Raise `Rejected` unless keys are distinct and each threshold is between 1 and their number."""
-        if len(set(self.keys)) != len(self.keys):
-            raise Rejected(
-                "an officer's key is repeated", reason="bad-officers", where="officers.keys"
-            )
-        for name in ("amend", "revoke", "move", "retire"):
-            threshold = getattr(self, name)
-            if not 1 <= threshold <= len(self.keys):
-                problem = f"threshold {threshold} for {name} with {len(self.keys)} officers"
-                raise Rejected(problem, reason="bad-officers", where=f"officers.{name}")
-
-
-class Root(Value):
-    """Keys that are kept offline: so many of them, and not the officers, say who the next officers are."""
-
-    keys: Keys
-    threshold: Count = 1
-
-    def check(self) -> None:
-        """Raise `Rejected` unless keys are distinct and the threshold is between 1 and their number."""
-        if len(set(self.keys)) != len(self.keys):
-            raise Rejected("a root's key is repeated", reason="bad-officers", where="root.keys")
-        if not 1 <= self.threshold <= len(self.keys):
-            problem = f"threshold {self.threshold} with {len(self.keys)} root keys"
-            raise Rejected(problem, reason="bad-officers", where="root.threshold")
 
 
 class Document(Value, tag_field="kind", tag="document/1"):
@@ -136,15 +112,27 @@ def issuer_id(document: Document) -> bytes:
     What an issuer calls itself proves nothing, but who may act for it shows in every seal (protocol §8). The
     thresholds are part of it: one officer of several is not the issuer. The order of keys means nothing.
     """
-    officers = document.officers
-    return digest_of(msgspec.structs.replace(officers, keys=tuple(sorted(officers.keys))))
+    return officers_id(document.officers)
 
 
 class SignedDocument(Value):
-    """A document with its officers' seals, which are evidence and not part of its digest."""
+    """A document with its officers' seals, which are evidence and not part of its digest.
+
+    Where the seals are a delegate's, it leans on the mandate that it is `under`; else that is absent from the bytes.
+    """
 
     document: Document
     seals: Seals
+    under: Mandate | UnsetType = UNSET
+
+    @property
+    def mandate(self) -> Mandate | None:
+        """What a delegate sealed it under; None where the issuer's own officers, or root keys, sealed it."""
+        return None if self.under is UNSET else self.under
+
+    def counts_at(self, at_ms: int) -> bool:
+        """Tell whether it may be taken at a time by itself: the issuer's own always, a delegate's in its window."""
+        return self.under is UNSET or self.under.holds_at(at_ms)
 
     def check(self, by: Officers, threshold: int, *, where: str = "document") -> None:
         """Raise `Rejected` unless at least `threshold` distinct officers in `by` sealed this."""
@@ -183,43 +171,6 @@ class Warrant(Value):
         first = documents[0].officers
         place = f"{where}.genesis"
         check_threshold(Kind.TRANSITION, genesis, self.genesis, first, first.amend, where=place)
-
-
-def check_sealed(kind: Kind, digest: bytes, seals: Sequence[Seal], *, where: str) -> None:
-    """Raise `Rejected` unless somebody sealed this digest as issuer, and each seal is of the key that it names.
-
-    That is all that can be told where nothing is known of who may seal it.
-    """
-    if not seals:
-        raise Rejected("nobody sealed it", reason="below-threshold", where=f"{where}.seals")
-    for index, seal in enumerate(seals):
-        check_seal(kind, Role.ISSUER, digest, seal, where=f"{where}.seals[{index}]")
-
-
-def check_threshold(
-    kind: Kind,
-    digest: bytes,
-    seals: Sequence[Seal],
-    signers: Officers | Root,
-    threshold: int,
-    *,
-    where: str,
-) -> None:
-    """Raise `Rejected` unless at least `threshold` distinct officers, or root keys, sealed this digest as issuer.
-
-    A seal by anyone else is an error, not merely uncounted: nothing unexplained is carried along.
-    """
-    called = "officer" if isinstance(signers, Officers) else "root key"
-    for index, seal in enumerate(seals):
-        place = f"{where}.seals[{index}]"
-        if seal.signer not in signers.keys:
-            problem = f"{key_text(seal.signer)} is no {called} of this issuer"
-            raise Rejected(problem, reason="wrong-key", where=place)
-        check_seal(kind, Role.ISSUER, digest, seal, where=place)
-    signed = {seal.signer for seal in seals}
-    if len(signed) < threshold:
-        problem = f"{len(signed)} {called}s signed this {kind}; {threshold} are needed"
-        raise Rejected(problem, reason="below-threshold", where=where)
 
 
 class Matter(StrEnum):
@@ -342,11 +293,16 @@ def _found(named: Sequence[bytes], known: dict[bytes, Document]) -> tuple[Docume
     return tuple(known[digest] for digest in named)
 
 
+KEPT: Final = ("officers", "root", "cool_down_ms", "staleness_ms")
+"""What no delegate changes: who may act for the issuer, and what holds a change of the text back."""
+
+
 def check_successor(old: Document, new: SignedDocument) -> None:
     """Raise `Rejected` unless `new` follows `old`: same issuer and name, next version, signed by old officers.
 
     The threshold is the *current* document's (trap 41): an amendment cannot appoint its own judges. Where that has
-    a root, other officers or another root are signed by the root, and by nobody else.
+    a root, other officers or another root are signed by the root, and by nobody else. A delegate may sign what
+    changes neither. Whether its delegation holds at the time is no part of this: see `check_run_holds`.
     """
     document = new.document
     if (document.issuer, document.name) != (old.issuer, old.name):
@@ -356,15 +312,73 @@ def check_successor(old: Document, new: SignedDocument) -> None:
     if document.version != old.version + 1 or document.previous != digest_of(old):
         problem = f"version {document.version} does not follow version {old.version}"
         raise Rejected(problem, reason="rollback", where="document.version")
-    signers, threshold = signers_of(old, document)
-    check_threshold(
-        Kind.DOCUMENT, digest_of(document), new.seals, signers, threshold, where="document"
-    )
+    check_signed(old, document, new.seals, new.mandate, where="document")
     document.check()
 
 
+def check_signed(
+    old: Document, new: Document, seals: Seals, mandate: Mandate | None, *, where: str
+) -> None:
+    """Raise `Rejected` unless those sealed `new` who may where `old` rules: the issuer's own, or a delegate."""
+    digest = digest_of(new)
+    if mandate is None:
+        signers, threshold = signers_of(old, new)
+        check_threshold(Kind.DOCUMENT, digest, seals, signers, threshold, where=where)
+        return
+    check_kept(old, new, mandate, where=where)
+    acting = acting_under(mandate, old, Power.AMEND, where=where)
+    whose = mandate.name
+    check_threshold(Kind.DOCUMENT, digest, seals, acting, acting.amend, where=where, whose=whose)
+
+
+def check_kept(old: Document, new: Document, mandate: Mandate, *, where: str) -> None:
+    """Raise `Rejected` ("beyond-mandate") if a successor changes what no delegate may."""
+    for name in KEPT:
+        if getattr(new, name) != getattr(old, name):
+            problem = f"{mandate.name} may act for {old.issuer}, and not change its {name}"
+            remedy = f"Leave it as it is in version {old.version}, or have the issuer sign it"
+            raise Rejected(problem, reason="beyond-mandate", where=f"{where}.{name}", remedy=remedy)
+
+
+def delegating(old: Document, before: Mandate | None) -> tuple[Officers | Root, int]:
+    """Return who may delegate where `old` rules, or pass on what they have under a mandate; how many of them."""
+    if before is not None:
+        return before.acting, passing_on(before.acting)
+    if old.root is not None:
+        return old.root, old.root.threshold
+    return old.officers, old.officers.amend
+
+
+def acting_under(mandate: Mandate, old: Document, power: Power, *, where: str) -> Officers:
+    """Return who may use a power under a mandate where `old` rules: the officers of the last delegate.
+
+    The first delegation is signed by who says who acts for the issuer: its root, if it has one, else as many officers
+    as an amendment takes. Raises `Rejected` for a mandate that is not the issuer's, or that does not go so far.
+    """
+    signers, threshold = delegating(old, None)
+    mandate.check(old.issuer, old.name, signers, threshold, old.officers, where=where)
+    mandate.check_covers(old.name, power, where=where)
+    return mandate.acting
+
+
+def leaning(run: Sequence[SignedDocument]) -> Sequence[SignedDocument]:
+    """Return those of a run that have only a delegate's word: what the issuer's own names as predecessor has its."""
+    own = [index for index, signed in enumerate(run) if signed.mandate is None]
+    return run[own[-1] + 1 :] if own else run
+
+
+def check_run_holds(
+    run: Sequence[SignedDocument], at_ms: int, *, where: str = "evidence.documents"
+) -> None:
+    """Raise `Rejected` if one of a run of successors leans on a delegation alone that does not hold at `at_ms`."""
+    alone = leaning(run)
+    for index, signed in enumerate(alone, len(run) - len(alone)):
+        if signed.mandate is not None:
+            signed.mandate.check_holds(at_ms, where=f"{where}[{index}]")
+
+
 def signers_of(old: Document, new: Document) -> tuple[Officers | Root, int]:
-    """Return who must sign `new` where `old` rules, and how many of them."""
+    """Return who of the issuer must sign `new` where `old` rules, and how many of them."""
     is_rotation = (new.officers, new.root) != (old.officers, old.root)
     if old.root is not None and is_rotation:
         return old.root, old.root.threshold

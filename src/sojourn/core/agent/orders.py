@@ -11,13 +11,15 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from sojourn.core.agent.delegation import Mandate, Power
 from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.events import forgiven
-from sojourn.core.agent.governance import Matter, Officers, check_sealed, check_threshold
+from sojourn.core.agent.governance import Document, Matter, acting_under
 from sojourn.core.agent.memory.encryption import Keys
 from sojourn.core.agent.memory.field import Memory, erased
+from sojourn.core.agent.officers import Officers, check_sealed, check_threshold
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
@@ -124,15 +126,31 @@ class Order(Value, tag_field="kind", tag="order/1"):
 
 
 class SignedOrder(Value):
-    """An order with its officers' seals."""
+    """An order with its officers' seals.
+
+    Where the seals are a delegate's, it leans on the mandate that it is `under`; else that is absent from the bytes.
+    """
 
     order: Order
     seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+    under: Mandate | UnsetType = UNSET
 
-    def check(self, officers: Officers, *, ordered_ms: int, at_ms: int) -> None:
+    @property
+    def mandate(self) -> Mandate | None:
+        """What a delegate sealed it under; None where the issuer's own officers sealed it."""
+        return None if self.under is UNSET else self.under
+
+    @property
+    def ends_ms(self) -> int:
+        """When it may be carried out no more: with its own end, or its delegate's."""
+        ends_ms = self.order.expires_ms
+        return ends_ms if self.under is UNSET else min(ends_ms, self.under.until_ms)
+
+    def check(self, first: Document, *, ordered_ms: int, at_ms: int) -> None:
         """Raise `Rejected` unless enough officers sealed the order, and it may be carried out at `at_ms`.
 
-        `ordered_ms` is when the newest order of its matter that was carried out was issued.
+        `first` is the first document of the agent: its officers may order, or who acts for them. `ordered_ms` is when
+        the newest order of its matter that was carried out was issued.
         """
         order = self.order
         if (order.act is Act.GRANT) != bool(order.grants) or 0 in order.grants.values():
@@ -150,13 +168,34 @@ class SignedOrder(Value):
         if not order.issued_ms - CLOCK_SKEW_MS <= at_ms < order.expires_ms:
             problem = f"it holds from {order.issued_ms} until {order.expires_ms}, it is {at_ms}"
             raise Rejected(problem, reason="outside-window", where="order")
-        self.check_officers(officers)
+        self.check_officers(first, at_ms=at_ms)
 
-    def check_officers(self, officers: Officers, *, where: str = "order") -> None:
-        """Raise `Rejected` unless as many of these officers sealed it as its act needs, and nobody else."""
+    def check_officers(
+        self, first: Document, *, at_ms: int | None = None, where: str = "order"
+    ) -> None:
+        """Raise `Rejected` unless as many of an agent's officers sealed it as its act needs, and nobody else.
+
+        Or of a delegate's, whose delegation must hold at `at_ms`, the time at which it is carried out; None: whether
+        that could be at some time.
+        """
+        officers, whose = first.officers, "this issuer"
+        if self.under is not UNSET:
+            officers, whose = self._acting(first, self.under, at_ms, where), self.under.name
         threshold = getattr(officers, THRESHOLDS[self.order.act])
         named = digest_of(self.order)
-        check_threshold(Kind.ORDER, named, self.seals, officers, threshold, where=where)
+        check_threshold(
+            Kind.ORDER, named, self.seals, officers, threshold, where=where, whose=whose
+        )
+
+    def _acting(self, first: Document, mandate: Mandate, at_ms: int | None, where: str) -> Officers:
+        act = self.order.act
+        if act.value not in set(Power):
+            problem = f"to {act} is delegated to nobody"
+            remedy = "Have the issuer's own officers order it"
+            raise Rejected(problem, reason="beyond-mandate", where=where, remedy=remedy)
+        if at_ms is not None:
+            mandate.check_holds(at_ms, where=where)
+        return acting_under(mandate, first, Power(act.value), where=where)
 
     def check_seals(self) -> None:
         """Raise `Rejected` unless somebody sealed it, and each seal is of the key that it names.
@@ -164,6 +203,8 @@ class SignedOrder(Value):
         That is all that can be told where nothing is known of the agent.
         """
         check_sealed(Kind.ORDER, digest_of(self.order), self.seals, where="order")
+        if self.under is not UNSET:
+            self.under.check_seals()
 
 
 def carried_out_on(

@@ -14,20 +14,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
+from sojourn.core.agent.delegation import Mandate, Power
 from sojourn.core.agent.governance import (
+    KEPT,
     Document,
     Governance,
-    Officers,
-    Root,
     Seals,
     SignedDocument,
-    check_threshold,
-    signers_of,
+    acting_under,
+    check_signed,
 )
-from sojourn.core.base.encoding import Digest, Value, digest_of, encode
+from sojourn.core.agent.officers import Officers, Root, check_threshold
+from sojourn.core.base.encoding import Count, Digest, Value, digest_of, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
     SUCCESSION_MAX,
@@ -36,18 +37,29 @@ from sojourn.core.base.limits import (
 )
 from sojourn.core.base.seals import Kind
 
-__all__ = ["Find", "Sealed", "Succession", "check_succession", "extended"]
+__all__ = ["Delegated", "Find", "Sealed", "Succession", "check_succession", "extended"]
 
 Find = Callable[[bytes], Document]
 """Returns the document with a digest, or raises."""
 
 
+class Delegated(Value):
+    """Under which mandate a delegate sealed a document, and when an amendment took that, in its transition's time."""
+
+    mandate: Mandate
+    at_ms: Count
+
+
 class Sealed(Value):
-    """A later document, by digest, with its seals by who had to sign it where the one that it `follows` ruled."""
+    """A later document, by digest, with its seals by who had to sign it where the one that it `follows` ruled.
+
+    Of one that a delegate sealed there is what that is `delegated` by; else this is absent from the bytes.
+    """
 
     document: Digest
     follows: Digest
     seals: Seals
+    delegated: Delegated | UnsetType = UNSET
 
 
 Succession = Annotated[tuple[Sealed, ...], Meta(max_length=SUCCESSION_MAX)]
@@ -67,6 +79,7 @@ def check_succession(
     root, sealed its digest, so that a stranger's is never asked for.
     """
     newest = list(born)
+    vouched = _vouched_by_issuer(succession)
     for index, sealed in enumerate(succession):
         place = f"{where}[{index}]"
         if sealed.follows not in newest:
@@ -74,6 +87,8 @@ def check_succession(
             raise Rejected(problem, reason="wrong-documents", where=place)
         before = find(sealed.follows)
         _check_vouched(before, sealed, place)
+        if sealed.delegated is not UNSET and sealed.document not in vouched:
+            sealed.delegated.mandate.check_holds(sealed.delegated.at_ms, where=place)
         _check_later(before, find(sealed.document), sealed, place)
         newest[newest.index(sealed.follows)] = sealed.document
     if tuple(newest) != governance.documents:
@@ -81,13 +96,26 @@ def check_succession(
         raise Rejected(problem, reason="wrong-documents", where=where)
 
 
+def _vouched_by_issuer(succession: Sequence[Sealed]) -> set[bytes]:
+    """Return the documents that led to one which the issuer's own sealed: by that it took their delegates' word."""
+    vouched: set[bytes] = set()
+    for sealed in reversed(succession):
+        if sealed.delegated is UNSET or sealed.document in vouched:
+            vouched.add(sealed.follows)
+    return vouched
+
+
 def extended(
-    succession: Sequence[Sealed], run: Iterable[SignedDocument], known: Mapping[bytes, Document]
+    succession: Sequence[Sealed],
+    run: Iterable[SignedDocument],
+    known: Mapping[bytes, Document],
+    at_ms: int,
 ) -> tuple[Sealed, ...]:
     """Return a succession with a run of successors after it, without what is spare and too much or too old.
 
-    Spare is a document that was succeeded and named no other officers and no other root than the one that it
-    follows. `known` holds documents by digest; what is not there is not left out.
+    The run was taken at `at_ms`. Spare is a document that was succeeded and named no other officers and no other
+    root than the one that it follows; nor changed anything that a delegate who sealed the next one had to leave.
+    `known` holds documents by digest; what is not there is not left out.
     """
     found = list(succession)
     own: dict[bytes, Document] = {}
@@ -95,23 +123,36 @@ def extended(
         document, digest = signed.document, digest_of(signed.document)
         follows = document.previous
         assert follows is not None, "a successor names what it succeeds"
-        found.append(Sealed(document=digest, follows=follows, seals=signed.seals))
+        by = signed.mandate
+        delegated = UNSET if by is None else Delegated(mandate=by, at_ms=at_ms)
+        found.append(
+            Sealed(document=digest, follows=follows, seals=signed.seals, delegated=delegated)
+        )
         own[digest] = document
-    spare = [each for each in found if _is_spare(each, found, lambda d: own.get(d) or known.get(d))]
-    for each in spare[: len(spare) - _room(spare, len(found) - len(spare))]:
-        found = _without(found, each)
+    while (
+        left_out := _too_much(found, lambda named: own.get(named) or known.get(named))
+    ) is not None:
+        found = _without(found, left_out)
     return tuple(found)
+
+
+def _too_much(found: Sequence[Sealed], known: Callable[[bytes], Document | None]) -> Sealed | None:
+    """Return the oldest spare document if there is no room for all of them: without it, others follow another."""
+    spare = [each for each in found if _is_spare(each, found, known)]
+    return spare[0] if len(spare) > _room(spare, len(found) - len(spare)) else None
 
 
 def _is_spare(
     sealed: Sealed, among: Iterable[Sealed], known: Callable[[bytes], Document | None]
 ) -> bool:
-    if not any(each.follows == sealed.document for each in among):
+    after = next((each for each in among if each.follows == sealed.document), None)
+    if after is None:
         return False
     before, document = known(sealed.follows), known(sealed.document)
     if before is None or document is None:
         return False
-    return (before.officers, before.root) == (document.officers, document.root)
+    left = KEPT if after.delegated is not UNSET else ("officers", "root")
+    return all(getattr(before, name) == getattr(document, name) for name in left)
 
 
 def _room(spare: Sequence[Sealed], others: int) -> int:
@@ -131,7 +172,14 @@ def _without(found: Iterable[Sealed], spare: Sealed) -> list[Sealed]:
 
 
 def _check_vouched(before: Document, sealed: Sealed, where: str) -> None:
-    """Raise `Rejected` unless enough of the root's keys, or of the officers, sealed a digest, whatever it is of."""
+    """Raise `Rejected` unless enough of the root's keys, of the officers, or of a delegate's sealed a digest.
+
+    Whatever it is of.
+    """
+    if sealed.delegated is not UNSET:
+        acting = acting_under(sealed.delegated.mandate, before, Power.AMEND, where=where)
+        _check_seals(sealed, acting, acting.amend, where)
+        return
     if before.root is not None:
         try:
             _check_seals(sealed, before.root, before.root.threshold, where)
@@ -149,8 +197,8 @@ def _check_later(before: Document, document: Document, sealed: Sealed, where: st
     if document.version <= before.version:
         problem = f"version {document.version} is not later than version {before.version}"
         raise Rejected(problem, reason="rollback", where=where)
-    signers, threshold = signers_of(before, document)
-    _check_seals(sealed, signers, threshold, where)
+    mandate = None if sealed.delegated is UNSET else sealed.delegated.mandate
+    check_signed(before, document, sealed.seals, mandate, where=where)
     document.check()
 
 

@@ -19,6 +19,8 @@ ORDER_BYTES_MAX: Final = 12 * 1024
 """A `SignedOrder` that is told on by gossip: 64 officers' seals fit, or 64 keys. Typical: 300 bytes."""
 REVOCATION_BYTES_MAX: Final = ORDER_BYTES_MAX
 """A `SignedRevocation`: the seals of 64 officers fit. Typical: 350 bytes."""
+MANDATE_BYTES_MAX: Final = ORDER_BYTES_MAX
+"""A `Mandate`: it travels with what leans on it, an order or a document. Typical: 500 bytes for each delegation."""
 HEAD_BYTES_MAX: Final = 4 * 1024
 """A `SignedHead`: its names are short, and its seal is one. Typical: 350 bytes."""
 PROOF_BYTES_MAX: Final = 32 * 1024
@@ -60,6 +62,8 @@ COMPARTMENTS_MAX: Final = 64
 DOCUMENTS_MAX: Final = 32
 SUCCESSORS_MAX: Final = 8
 """Versions of a document that one amendment may take at once: an agent that slept through more takes several."""
+DELEGATIONS_MAX: Final = 4
+"""Delegations that lean on one another: head office, region, country, desk."""
 COOLING_MAX: Final = 16
 """Earlier policies of one agent that cool at a time, each asked at every boundary."""
 SUCCESSION_MAX: Final = 256
@@ -189,6 +193,8 @@ REVOCATION_HOLDS_MS: Final = 10 * 365 * 24 * 60 * 60 * 1000
 """How long a revocation stands unless it is lifted. One length for all: a newer word never ends before an older."""
 STRANGE_REVOCATION_CARRIED_MS: Final = 90 * 24 * 60 * 60 * 1000
 """Where nobody is known whom it concerns, it is carried so long: places are few, and revocations stand for years."""
+DELEGATION_HOLDS_MS_MAX: Final = 366 * 24 * 60 * 60 * 1000
+"""For how long an issuer may let others act for it, unless it says so again: a year, as certificates are renewed."""
 HEAD_HOLDS_MS_MAX: Final = 90 * 24 * 60 * 60 * 1000
 """For how long an officer may vouch at once that a policy is the newest: its place must be free one day."""
 ENVELOPE_LIFETIME_MS: Final = 15_000

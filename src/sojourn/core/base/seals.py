@@ -29,6 +29,7 @@ class Kind(StrEnum):
     ORDER = "order"
     APPROVAL = "approval"
     REVOCATION = "revocation"
+    DELEGATION = "delegation"
     ENDORSEMENT = "endorsement"
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"

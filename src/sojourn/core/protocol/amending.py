@@ -8,7 +8,12 @@ the anchors, so that a vote is a comparison.
 from collections.abc import Iterable, Sequence
 
 from sojourn.core.agent.budgets import check_follows
-from sojourn.core.agent.governance import Document, SignedDocument, check_successor
+from sojourn.core.agent.governance import (
+    Document,
+    SignedDocument,
+    check_run_holds,
+    check_successor,
+)
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.succession import extended
 from sojourn.core.agent.transition import TransitionKind
@@ -72,10 +77,11 @@ def succeeded(record: AgentRecord, run: Sequence[SignedDocument]) -> bytes:
     return first.previous
 
 
-def check_run(old: Document, run: Iterable[SignedDocument], at_ms: int) -> None:
+def check_run(old: Document, run: Sequence[SignedDocument], at_ms: int) -> None:
     """Raise `Rejected` unless each of `run` follows the one before, the first of them `old`, and the last holds.
 
-    What comes between may have expired, and so may `old`: that is how an expired policy is renewed.
+    What comes between may have expired, and so may `old`: that is how an expired policy is renewed. A delegate's
+    delegation must hold then, unless the issuer's own sealed what came after.
     """
     last = old
     for index, signed in enumerate(run):
@@ -85,6 +91,7 @@ def check_run(old: Document, run: Iterable[SignedDocument], at_ms: int) -> None:
             where = f"evidence.documents[{index}]"
             raise Rejected(error.problem, reason=error.reason, where=where) from None
         last = signed.document
+    check_run_holds(run, at_ms)
     if not last.holds_at(at_ms):
         problem = f"document {last.name} version {last.version} is outside its window"
         raise Rejected(problem, reason="outside-window", where="evidence.documents")
@@ -135,6 +142,6 @@ def check_stored(proposal: Proposal, view: View) -> None:
 def check_room(dossier: Dossier, run: Iterable[SignedDocument], view: View) -> None:
     """Raise `Refused` unless the chapter has room for the seals: they are written with every vote, and shown."""
     before = dossier.chapter.succession if dossier.chapter else ()
-    after = extended(before, run, view.documents)
+    after = extended(before, run, view.documents, view.now_ms)
     if len(after) > SUCCESSION_MAX or len(encode(after)) > SUCCESSION_BYTES_MAX:
         raise Refused("its chain of custody has no room for the seals of another document")

@@ -163,7 +163,7 @@ def _succeeded(
         if proposal.transition == done.transition and _holds(
             lambda: check_brought(before.record, done, run, view)  # noqa: B023 - called at once
         ):
-            succession = extended(chapter.succession, run, view.documents)
+            succession = extended(chapter.succession, run, view.documents, done.transition.at_ms)
             if len(succession) <= SUCCESSION_MAX:
                 return msgspec.structs.replace(chapter, succession=succession)
     return None

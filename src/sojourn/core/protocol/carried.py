@@ -5,6 +5,7 @@ Each raises what `check_proposal` says. `bearing` makes what is checked here.
 
 from sojourn.core.agent.ancestry import ordered_ms_of
 from sojourn.core.agent.budgets import check_follows
+from sojourn.core.agent.governance import leaning
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.seals import Kind, Role, check_seal
@@ -15,6 +16,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.messages import Proposal
+from sojourn.core.protocol.revoked import check_delegates
 
 __all__ = ["check_accused", "check_amended", "check_bearer", "check_ordered"]
 
@@ -22,7 +24,7 @@ __all__ = ["check_accused", "check_amended", "check_bearer", "check_ordered"]
 def check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     """Check that officers ordered it, of the agent or of an ancestor.
 
-    Their order counts also where the window of their document is over.
+    Their order counts also where the window of their document is over; that of a delegate in its own window.
     """
     signed, transition = proposal.evidence.order, proposal.transition
     if signed is None or signed.order.act.value != transition.kind.value:
@@ -30,8 +32,9 @@ def check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     ordered_ms = ordered_ms_of(parent.record, signed.order.agent, signed.order.matter)
     if ordered_ms is None:
         raise _unordered(transition.kind)
-    officers = documents_of(parent.record.governance.documents[:1], view)[0].officers
-    signed.check(officers, ordered_ms=ordered_ms, at_ms=transition.at_ms)
+    (first,) = documents_of(parent.record.governance.documents[:1], view)
+    signed.check(first, ordered_ms=ordered_ms, at_ms=transition.at_ms)
+    check_delegates(signed.mandate, parent.record, view)
     check_follows(
         proposal.transition,
         parent.record,
@@ -48,6 +51,8 @@ def _unordered(kind: TransitionKind) -> Rejected:
 def check_amended(dossier: Dossier, proposal: Proposal, parent: Certified, view: View) -> None:
     """Check that officers sealed what is to rule. It counts also where the window of what rules is over."""
     check_amendment(dossier, proposal, parent, view)
+    for signed in leaning(proposal.evidence.documents):
+        check_delegates(signed.mandate, parent.record, view)
     check_bearer(proposal)
 
 

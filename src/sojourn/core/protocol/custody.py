@@ -8,6 +8,8 @@ zone that the chain names (trap 13).
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
+
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document, Warrant, issuer_id
 from sojourn.core.agent.record import AgentRecord
@@ -21,6 +23,7 @@ from sojourn.core.agent.transition import (
 )
 from sojourn.core.base.encoding import Value, digest_of
 from sojourn.core.base.errors import Rejected
+from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.votes import Phase
 from sojourn.core.zone.manifest import ZoneManifest
@@ -225,6 +228,23 @@ def check_governance(first: Chapter, last: Chapter, record: AgentRecord, find: F
         if before != after and find(after).version <= find(before).version:
             problem = f"version {find(after).version} of {find(after).name} had been succeeded"
             raise Rejected(problem, reason="rollback", where="governance.documents")
+    _check_taken_since(last, tuple(map(find, entered)), find, where)
+
+
+def _check_taken_since(last: Chapter, entered: Sequence[Document], find: Find, where: str) -> None:
+    """Check that what a delegate's word took in this term was not taken before that began (protocol §8.14).
+
+    A zone that lies about the time reaches back no further than to when it was given custody.
+    """
+    versions = {(each.issuer, each.name): each.version for each in entered}
+    since_ms = last.opened.transition.at_ms - 2 * CLOCK_SKEW_MS
+    for index, sealed in enumerate(last.succession):
+        if sealed.delegated is UNSET or sealed.delegated.at_ms >= since_ms:
+            continue
+        document = find(sealed.document)
+        if document.version > versions.get((document.issuer, document.name), -1):
+            problem = f"it was taken at {sealed.delegated.at_ms}, before the term began"
+            raise Rejected(problem, reason="outside-window", where=f"{where}[{index}]")
 
 
 def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], where: str) -> None:

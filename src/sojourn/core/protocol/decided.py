@@ -115,7 +115,8 @@ def order_behind(
         if signed is None or not is_behind(signed, done):
             continue
         try:
-            signed.check_officers(_ruling(done.record, documents, "order").officers)
+            first = _ruling(done.record, documents, "order")
+            signed.check_officers(first, at_ms=done.transition.at_ms)
         except Rejected:
             continue
         return signed
@@ -129,7 +130,8 @@ def check_orders(
 ) -> None:
     """Raise `Rejected` unless each order was carried out by a transition that is shown, in their order.
 
-    Enough officers of the agent's first document must have sealed it. `documents` are those at hand, by digest.
+    Enough officers of the agent's first document must have sealed it, or of a delegate that had its powers at the
+    transition's time. `documents` are those at hand, by digest.
     """
     at = 0
     for index, signed in enumerate(orders):
@@ -139,7 +141,8 @@ def check_orders(
         if at == len(shown):
             problem = f"nothing that is shown carried out this order to {signed.order.act}"
             raise Rejected(problem, reason="extra", where=where)
-        signed.check_officers(_ruling(shown[at].record, documents, where).officers, where=where)
+        first = _ruling(shown[at].record, documents, where)
+        signed.check_officers(first, at_ms=shown[at].transition.at_ms, where=where)
         at += 1
 
 

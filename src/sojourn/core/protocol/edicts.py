@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 from sojourn.core.agent.ancestry import BINDING, carried_out_about, ordered_ms_of
 from sojourn.core.agent.eligibility import ENDED, Status
-from sojourn.core.agent.governance import Document, Matter, Officers
+from sojourn.core.agent.governance import Document, Matter
 from sojourn.core.agent.orders import Order, SignedOrder, carried_out_on
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of, encode
@@ -95,11 +95,11 @@ def standing_of(
         is_binding = signed.order.act in BINDING and record.eligibility.children > 0
         is_kept = is_binding and _is_sealed(signed, record, documents)
         return Standing.PROVED if is_kept else Standing.OVER
-    officers = _officers(record, documents)
-    if officers is None:
+    first = _first(record, documents)
+    if first is None:
         return Standing.STRANGE
     try:
-        signed.check_officers(officers)
+        signed.check_officers(first)
     except Rejected:
         return Standing.FALSE if is_here else Standing.STRANGE
     return Standing.HERE if is_here else Standing.PROVED
@@ -109,11 +109,11 @@ def _is_sealed(
     signed: SignedOrder, record: AgentRecord, documents: Mapping[bytes, Document]
 ) -> bool:
     """Tell whether enough officers of an agent's first document, which is stored here, sealed an order."""
-    officers = _officers(record, documents)
-    if officers is None:
+    first = _first(record, documents)
+    if first is None:
         return False
     try:
-        signed.check_officers(officers)
+        signed.check_officers(first)
     except Rejected:
         return False
     return True
@@ -128,10 +128,10 @@ def _check_due(order: Order, record: AgentRecord) -> None:
         carried_out_about(order.act, record.eligibility, order.agent, order.issued_ms)
 
 
-def _officers(record: AgentRecord, documents: Mapping[bytes, Document]) -> Officers | None:
-    """Return who may order an agent about, if its first document is stored here."""
+def _first(record: AgentRecord, documents: Mapping[bytes, Document]) -> Document | None:
+    """Return an agent's first document, which says who may order it about, if that is stored here."""
     try:
-        return documents[record.governance.documents[0]].officers
+        return documents[record.governance.documents[0]]
     except (KeyError, Rejected):
         return None
 
@@ -167,28 +167,38 @@ class KnownEdicts:
     def _age(self, named: bytes) -> tuple[int, bytes]:
         return self._orders[named].order.issued_ms, named
 
+    def _worth(self, named: bytes) -> tuple[bool, int, bytes]:
+        return *_worth_of(self._orders[named]), named
+
     def next_for(
-        self, record: AgentRecord, documents: Mapping[bytes, Document], at_ms: int
+        self,
+        record: AgentRecord,
+        documents: Mapping[bytes, Document],
+        at_ms: int,
+        counts: Callable[[SignedOrder], bool] = lambda _: True,
     ) -> SignedOrder | None:
         """Return the order that is to be carried out on an agent next, if any: just what its zone would vote for.
+
+        `counts` tells of one that holds whether it was sealed by who may still be relied on here.
 
         It is the oldest that holds and changes something: a later one of its matter would void it. An order about an
         agent that it descends from is carried out on it as well (protocol §8.13).
         """
         family = (*(each.agent for each in record.eligibility.ancestors), record.agent_id)
         known = [each for each in family if each in self._about]
-        officers = _officers(record, documents) if known else None
-        if officers is None:
+        first = _first(record, documents) if known else None
+        if first is None:
             return None
         about = [named for each in known for named in self._about[each]]
         for signed in (self._orders[named] for named in sorted(about, key=self._age)):
             try:
                 ordered_ms = ordered_ms_of(record, signed.order.agent, signed.order.matter) or 0
-                signed.check(officers, ordered_ms=ordered_ms, at_ms=at_ms)
+                signed.check(first, ordered_ms=ordered_ms, at_ms=at_ms)
                 _check_due(signed.order, record)
             except Rejected:
                 continue
-            return signed
+            if counts(signed):
+                return signed
         return None
 
     # --- learning -------------------------------------------------------------------------------------
@@ -241,15 +251,16 @@ class KnownEdicts:
     def _has_room(self, new: Examined) -> bool:
         """Make room for one more if it is of worth; tell if there is any.
 
-        About an agent the newest of each matter count: a later order voids those before it.
+        About an agent the newest of each matter count: a later order voids those before it. Delegates' give way to
+        the issuer's own first: else who was revoked since could keep these out.
         """
         if new.standing is not Standing.STRANGE:
             proved = self._proved_of(new.signed.order.agent, new.signed.order.matter)
             if len(proved) >= ORDERS_PER_AGENT_MAX:
-                oldest = min(proved, key=self._age)
-                if self._age(oldest)[0] >= new.signed.order.issued_ms:
+                least = min(proved, key=self._worth)
+                if self._worth(least)[:2] >= _worth_of(new.signed):
                     return False
-                self._forget(oldest)
+                self._forget(least)
         elsewhere = len(self._orders) - self._counts[Standing.HERE]
         if new.standing is Standing.HERE or elsewhere < ORDERS_MAX:
             return True
@@ -286,7 +297,7 @@ class KnownEdicts:
 
     def expire(self, now_ms: int) -> None:
         """Let go of what may not be carried out any more."""
-        for named in [n for n, s in self._orders.items() if s.order.expires_ms <= now_ms]:
+        for named in [n for n, s in self._orders.items() if s.ends_ms <= now_ms]:
             self._forget(named)
         self._over = {named: ends for named, ends in self._over.items() if ends > now_ms}
 
@@ -300,7 +311,7 @@ class KnownEdicts:
 
     def _note_over(self, named: bytes, signed: SignedOrder) -> None:
         """Remember that an order is over for as long as others may tell of it: so they need not."""
-        self._over[named] = signed.order.expires_ms
+        self._over[named] = signed.ends_ms
         if len(self._over) > ORDERS_MAX:
             del self._over[next(iter(self._over))]
 
@@ -317,6 +328,11 @@ class KnownEdicts:
         return tuple(self._orders[named] for named in told)
 
 
+def _worth_of(signed: SignedOrder) -> tuple[bool, int]:
+    """Return what tells of two orders of a matter which is to be kept: the issuer's own, and the newer."""
+    return signed.mandate is None, signed.order.issued_ms
+
+
 def check_size(signed: SignedOrder) -> None:
     """Raise `Rejected` for an order that is too large to be told of."""
     size = len(encode(signed))
@@ -326,11 +342,10 @@ def check_size(signed: SignedOrder) -> None:
 
 
 def _is_current(signed: SignedOrder, now_ms: int) -> bool:
-    order = signed.order
-    return order.issued_ms - CLOCK_SKEW_MS <= now_ms < order.expires_ms
+    return signed.order.issued_ms - CLOCK_SKEW_MS <= now_ms < signed.ends_ms
 
 
 def _is_worth_carrying(signed: SignedOrder, now_ms: int) -> bool:
     """Tell whether an order about an agent that nobody knows here may still reach it, and does not stay for ever."""
-    left_ms = signed.order.expires_ms - now_ms
+    left_ms = signed.ends_ms - now_ms
     return ORDER_LEFT_MS_MIN <= left_ms <= ORDER_LEFT_MS_MAX

@@ -245,9 +245,9 @@ def keys_to_destroy(signed: SignedOrder, dossier: Dossier, view: View) -> Sequen
         return order.keys
     if not _is_over_here(record, dossier, view.zone):
         raise Refused("the agent is here, and has not had it carried out yet")
-    officers = documents_of(record.governance.documents[:1], view)[0].officers
+    (first,) = documents_of(record.governance.documents[:1], view)
     ordered_ms = record.governance.last_ordered_ms(order.matter)
-    signed.check(officers, ordered_ms=ordered_ms, at_ms=view.now_ms)
+    signed.check(first, ordered_ms=ordered_ms, at_ms=view.now_ms)
     _check_known(order.keys, record)
     return order.keys
 

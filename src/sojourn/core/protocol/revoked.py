@@ -8,6 +8,7 @@ lifting takes a newer word, by more of them.
 from collections.abc import Iterator
 from typing import Final
 
+from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.revocations import About, Reach, Revocation, SignedRevocation
 from sojourn.core.agent.transition import Transition, TransitionKind
@@ -17,7 +18,7 @@ from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.revocations import is_of_zone
 
-__all__ = ["check_unrevoked", "is_stopped", "why_revoked"]
+__all__ = ["check_delegates", "check_unrevoked", "is_stopped", "why_revoked"]
 
 _BY_BOUND_HOST: Final = (
     TransitionKind.STEP,
@@ -64,14 +65,32 @@ def why_revoked(record: AgentRecord, host: bytes | None, view: View) -> str:
         (About.ISSUER, record.governance.issuer),
         *([(About.HOST, host)] if host is not None else ()),
     ]
-    for about, subject in subjects:
-        for reach in Reach:
-            said = list(_that_counts(about, subject, reach, record, view))
-            newest = max(said, key=lambda each: (each.issued_ms, not each.lifts), default=None)
-            if newest is not None and not newest.lifts:
-                whose = "its officers" if reach is Reach.AGENTS else "this zone"
-                reason = f": {newest.reason}" if newest.reason else ""
-                return f"{whose} revoked its {about}{reason}"
+    whys = (_why(about, subject, f"its {about}", record, view) for about, subject in subjects)
+    return next(filter(None, whys), "")
+
+
+def check_delegates(mandate: Mandate | None, record: AgentRecord, view: View) -> None:
+    """Raise `Refused` if one of the delegates that a mandate leads to counts as revoked for an agent here (§8.14).
+
+    By the issuer whose agent it is, or by this zone. Raises `Missing` ("blocks") as `check_unrevoked`.
+    """
+    if mandate is None or not view.edicts.revocations:
+        return
+    for named, signed in zip(mandate.delegates, mandate.delegations, strict=True):
+        called = f"the delegate {signed.delegation.name}"
+        if why := _why(About.ISSUER, named, called, record, view):
+            raise Refused(why, remedy="Have the issuer's own officers sign it")
+
+
+def _why(about: About, subject: bytes, called: str, record: AgentRecord, view: View) -> str:
+    """Return that a subject is revoked for an agent, and by whom, in words; nothing if it is not."""
+    for reach in Reach:
+        said = list(_that_counts(about, subject, reach, record, view))
+        newest = max(said, key=lambda each: (each.issued_ms, not each.lifts), default=None)
+        if newest is not None and not newest.lifts:
+            whose = "its officers" if reach is Reach.AGENTS else "this zone"
+            reason = f": {newest.reason}" if newest.reason else ""
+            return f"{whose} revoked {called}{reason}"
     return ""
 
 

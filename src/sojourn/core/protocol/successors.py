@@ -21,6 +21,7 @@ from sojourn.core.agent.governance import (
     SignedDocument,
     check_sealed,
     check_successor,
+    leaning,
 )
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
@@ -57,6 +58,15 @@ class Published(NamedTuple):
         assert previous is not None, "what has no predecessor is rejected on sight"
         return previous
 
+    @property
+    def worth(self) -> tuple[bool, int]:
+        """What tells of two that are the same but for their seals which is worth more.
+
+        The issuer's own word; of delegates' that which holds longer.
+        """
+        mandate = self.signed.mandate
+        return mandate is None, mandate.until_ms if mandate is not None else 0
+
 
 class KnownSuccessors:
     """The successors that an anchor knows, each under the digest of all its bytes, seals too."""
@@ -92,26 +102,55 @@ class KnownSuccessors:
         known = self._proved.get(digest)
         return known.signed.document if known is not None else None
 
-    def run_after(self, digest: bytes, at_ms: int) -> tuple[SignedDocument, ...]:
+    def run_after(
+        self, digest: bytes, at_ms: int, counts: Callable[[SignedDocument], bool] = lambda _: True
+    ) -> tuple[SignedDocument, ...]:
         """Return the run of successors that may take a document's place at a time: the longest that one change takes.
 
-        The last of them holds then. Of two that follow the same document, which officers should not have signed,
-        all anchors take the same.
+        The last of them holds then, and so do the delegations that it leans on alone; `counts` tells of a delegate's
+        whether it may still be relied on. Of two that follow the same document, which officers should not have
+        signed, all anchors take the same: one of the issuer's own before a delegate's.
         """
         run: list[SignedDocument] = []
         longest = 0
         while len(run) < SUCCESSORS_MAX and digest in self._after:
-            digest = min(self._after[digest])
+            digest = self._next(digest, lambda signed: signed.counts_at(at_ms) and counts(signed))
             run.append(self._proved[digest].signed)
-            if run[-1].document.holds_at(at_ms):
+            holds = all(each.counts_at(at_ms) and counts(each) for each in leaning(run))
+            if holds and run[-1].document.holds_at(at_ms):
                 longest = len(run)
         return tuple(run[:longest])
+
+    def _next(
+        self, digest: bytes, counts: Callable[[SignedDocument], bool] = lambda _: True
+    ) -> bytes:
+        """Return which of those that follow a document is taken: the issuer's own before a delegate's.
+
+        Of delegates' one that leads to the issuer's own, then one that `counts` by itself.
+        """
+        found = self._after[digest]
+
+        def rank(named: bytes) -> tuple[bool, bool, bool, bytes]:
+            signed = self._proved[named].signed
+            is_own = self._is_own(named)
+            leads = is_own or self._leads_to_own(named)
+            return not is_own, not leads, not counts(signed), named
+
+        return min(found, key=rank) if len(found) > 1 else next(iter(found))
+
+    def _leads_to_own(self, digest: bytes) -> bool:
+        """Tell whether one that the issuer's own sealed is known to come after a document."""
+        after = self._after.get(digest, ())
+        return any(self._is_own(each) or self._leads_to_own(each) for each in after)
+
+    def _is_own(self, digest: bytes) -> bool:
+        return self._proved[digest].signed.mandate is None
 
     def later(self, digest: bytes) -> tuple[Document, ...]:
         """Return the documents that are proved to follow one, oldest first: those that a run would take."""
         found: list[Document] = []
         while len(found) < SUCCESSORS_PER_LINE_MAX and digest in self._after:
-            digest = min(self._after[digest])
+            digest = self._next(digest)
             found.append(self._proved[digest].signed.document)
         return tuple(found)
 
@@ -143,14 +182,12 @@ class KnownSuccessors:
             if named in self._known or named in self._over or named in found:
                 continue
             _check_form(signed)
-            if signed.document.not_after_ms <= now_ms and not self._is_followed(digest, followed):
+            if _is_over(signed, now_ms) and not self._is_followed(digest, followed):
                 continue
             before = self._before(signed, found.values(), find)
             is_proved = before is not None and _follows(before, signed)
             if not is_proved:
-                check_sealed(
-                    Kind.DOCUMENT, digest_of(signed.document), signed.seals, where="document"
-                )
+                _check_seals(signed)
             if is_proved or before is None:
                 found[named] = Published(named, digest, signed, is_proved)
         return self._fitting(found.values(), teller)
@@ -187,10 +224,8 @@ class KnownSuccessors:
     ) -> list[SignedDocument]:
         """Take in what was examined just before; return what there was room for, and is to be told on."""
         for each in published:
-            if each.digest in self._proved:
-                self._note_over(
-                    each.named
-                )  # the same, with other seals: nobody needs to tell of it
+            if (known := self._proved.get(each.digest)) is not None:
+                self._note_over(self._lesser(known, each))
             elif each.is_proved:
                 self._prove(each)
             elif len(self._known) < SUCCESSORS_KNOWN_MAX:
@@ -202,10 +237,21 @@ class KnownSuccessors:
         self._settle(find)
         return [each.signed for each in published if each.named in self._known]
 
+    def _lesser(self, known: Published, new: Published) -> bytes:
+        """Keep of two that are the same, but for their seals, that of more worth; return the other's name.
+
+        Nobody needs to tell of that any more.
+        """
+        if not new.is_proved or new.worth <= known.worth:
+            return new.named
+        del self._known[known.named]
+        self._known[new.named] = self._proved[new.digest] = new
+        return known.named
+
     def _prove(self, new: Published) -> None:
         """Take in one that is proved, if there is room for it."""
         line = self._lines.get(new.follows, new.follows)
-        if not self._has_room(line, new.signed.document.version):
+        if not self._has_room(line, new.signed):
             return
         proved = new._replace(is_proved=True)
         self._known[new.named] = self._proved[new.digest] = proved
@@ -213,13 +259,16 @@ class KnownSuccessors:
         self._lines[new.digest] = line
         self._counts[line] += 1
 
-    def _has_room(self, line: bytes, version: int) -> bool:
+    def _has_room(self, line: bytes, new: SignedDocument) -> bool:
         """Make room for one more of a line; tell if there is any.
 
-        Of a line the newest count, and where there is no more room, the line that has the most gives way.
+        Of a line the newest count, and where there is no more room, the line that has the most gives way. What a
+        delegate sealed gives way to what the issuer's own did, and never the other way round.
         """
         if self._counts[line] >= SUCCESSORS_PER_LINE_MAX:
-            return self._drop_oldest(line, version)
+            if new.mandate is not None:
+                return self._drop_oldest(line, new.document.version, delegated=True)
+            return self._drop_leaning(line) or self._drop_oldest(line, new.document.version)
         if len(self._known) < SUCCESSORS_KNOWN_MAX:
             return True
         victim = self._strangers.newest()
@@ -229,11 +278,26 @@ class KnownSuccessors:
         most, count = self._counts.most_common(1)[0]
         return count > self._counts[line] + 1 and self._drop_oldest(most, None)
 
-    def _drop_oldest(self, line: bytes, version: int | None) -> bool:
-        """Let go of a line's oldest document, if it is older than a version; tell if so."""
+    def _drop_leaning(self, line: bytes) -> bool:
+        """Let go of one that only a delegate of a line sealed, and that nothing follows; tell if there was any."""
+        for digest, each in self._proved.items():
+            is_its = self._lines[digest] == line and digest not in self._after
+            if is_its and each.signed.mandate is not None:
+                self._forget(each.named)
+                return True
+        return False
+
+    def _drop_oldest(self, line: bytes, version: int | None, *, delegated: bool = False) -> bool:
+        """Let go of a line's oldest document, of delegates' alone if so asked, if it is older than a version.
+
+        Tell if so.
+        """
         mine = (p for digest, p in self._proved.items() if self._lines[digest] == line)
-        oldest = min(mine, key=lambda each: (each.signed.document.version, each.digest))
-        if version is not None and oldest.signed.document.version >= version:
+        found = (each for each in mine if not (delegated and self._is_own(each.digest)))
+        oldest = min(
+            found, key=lambda each: (each.signed.document.version, each.digest), default=None
+        )
+        if oldest is None or (version is not None and oldest.signed.document.version >= version):
             return False
         self._forget(oldest.named)
         return True
@@ -263,7 +327,7 @@ class KnownSuccessors:
                 self._forget(named)
         newest_first = sorted(self._proved.values(), key=lambda p: -p.signed.document.version)
         for each in newest_first:
-            if each.signed.document.not_after_ms <= now_ms and each.digest not in self._after:
+            if _is_over(each.signed, now_ms) and each.digest not in self._after:
                 self._forget(each.named)
 
     def _forget(self, named: bytes) -> None:
@@ -303,6 +367,20 @@ def _follows(old: Document, signed: SignedDocument) -> bool:
     except Rejected:
         return False
     return True
+
+
+def _is_over(signed: SignedDocument, now_ms: int) -> bool:
+    """Tell whether a document may take no place any more by itself: it has lapsed, or its delegate's powers have."""
+    mandate = signed.mandate
+    is_over = mandate is not None and mandate.until_ms <= now_ms
+    return is_over or signed.document.not_after_ms <= now_ms
+
+
+def _check_seals(signed: SignedDocument) -> None:
+    """Raise `Rejected` unless each seal of a document, and of its delegations, is of the key that it names."""
+    check_sealed(Kind.DOCUMENT, digest_of(signed.document), signed.seals, where="document")
+    if signed.mandate is not None:
+        signed.mandate.check_seals()
 
 
 def _check_form(signed: SignedDocument) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
+from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.orders import SignedOrder
@@ -15,7 +16,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.agent.trust import vouchers
 from sojourn.core.base.encoding import encode
-from sojourn.core.base.errors import Rejected, SojournError
+from sojourn.core.base.errors import Refused, Rejected, SojournError
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.limits import CLOCK_SKEW_MS, TRANSITION_BYTES_MAX
 from sojourn.core.protocol import decree
@@ -26,8 +27,10 @@ from sojourn.core.protocol.amending import bringing, check_room
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier, OpenSlot, View
 from sojourn.core.protocol.messages import Proposal
+from sojourn.core.protocol.missing import Missing
 from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.permission import agent_policy
+from sojourn.core.protocol.revoked import check_delegates
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.zone.manifest import SignedManifest
 
@@ -50,7 +53,20 @@ _PROOFS_BYTES_MAX: Final = TRANSITION_BYTES_MAX // 4
 
 def next_order(record: AgentRecord, view: View) -> SignedOrder | None:
     """Return the order that is to be carried out on an agent next, if any."""
-    return view.edicts.next_for(record, view.documents, view.now_ms)
+
+    def counts(signed: SignedOrder) -> bool:
+        return _counts(signed.mandate, record, view)
+
+    return view.edicts.next_for(record, view.documents, view.now_ms, counts)
+
+
+def _counts(mandate: Mandate | None, record: AgentRecord, view: View) -> bool:
+    """Tell whether who sealed something under a mandate may still be relied on here."""
+    try:
+        check_delegates(mandate, record, view)
+    except (Refused, Missing):
+        return False
+    return True
 
 
 def next_run(dossier: Dossier, view: View) -> Sequence[SignedDocument]:
@@ -58,10 +74,14 @@ def next_run(dossier: Dossier, view: View) -> Sequence[SignedDocument]:
     head, followed = dossier.head, view.edicts.successors.followed()
     if head is None or not followed or head.record.eligibility.status not in ACTING:
         return ()
+
+    def counts(signed: SignedDocument) -> bool:
+        return _counts(signed.mandate, head.record, view)
+
     for named in head.record.governance.documents:
         if named not in followed:
             continue
-        run = view.edicts.successors.run_after(named, view.now_ms)
+        run = view.edicts.successors.run_after(named, view.now_ms, counts)
         if run and _may_rule(dossier, head, run, view):
             return run
     return ()

@@ -28,7 +28,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Role
-from tests.samples import key, seal
+from tests.samples import document, key, seal
 from tests.unit.core.agent.records import ACTIVE, KEY, changed
 
 ASLEEP = Eligibility(
@@ -203,7 +203,7 @@ def check(given: SignedOrder, ordered_ms: int = 0, at_ms: int = NOW_MS, **needed
     """Return why an order is refused, or nothing."""
     officers = Officers(keys=tuple(each.public for each in OFFICERS), **needed)
     try:
-        given.check(officers, ordered_ms=ordered_ms, at_ms=at_ms)
+        given.check(document(officers=officers).document, ordered_ms=ordered_ms, at_ms=at_ms)
     except Rejected as rejected:
         return rejected.reason
     return ""

@@ -14,7 +14,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import SUCCESSION_SPARE_MAX
+from sojourn.core.base.limits import SUCCESSION_SPARE_MAX, SUCCESSORS_MAX
 from sojourn.core.base.seals import Role
 from sojourn.core.protocol import amending
 from sojourn.core.protocol.admission import child
@@ -39,7 +39,7 @@ from sojourn.core.protocol.messages import (
     Voted,
 )
 from tests.rulings import PureZone, World
-from tests.samples import CODE, ISSUER, document, key, successor
+from tests.samples import CODE, ISSUER, NOW_MS, document, key, successor
 from tests.unit.core.protocol.asking import EVE, proposed, reason_of
 
 ANN, BEN, CAT = key("ann"), key("ben"), key("cat")
@@ -125,10 +125,10 @@ def test_section_8_1_only_changes_of_keys_make_it_longer() -> None:
     last, found, known = amended_often(50)
     assert (sealed(last, D0),) == found
     other = successor(last, officers=ANNS)
-    found = extended(found, [other, successor(other, by=(ANN,))], known)
+    found = extended(found, [other, successor(other, by=(ANN,))], known, NOW_MS)
     assert (sealed(other, D0), sealed(successor(other, by=(ANN,)), other)) == found
     rooted = successor(D0, root=Root(keys=(CAT.public,)))
-    found = extended((), [rooted, successor(rooted)], known)
+    found = extended((), [rooted, successor(rooted)], known, NOW_MS)
     assert (sealed(rooted, D0), sealed(successor(rooted), rooted)) == found
 
 
@@ -138,7 +138,7 @@ def amended_often(times: int) -> tuple[SignedDocument, tuple[Sealed, ...], dict[
     last, found = D0, tuple[Sealed, ...]()
     for _ in range(times):
         following = successor(last)
-        found = extended(found, [following], known)
+        found = extended(found, [following], known, NOW_MS)
         known[digest_of(following.document)] = following.document
         last = following
     return last, found, known
@@ -161,6 +161,23 @@ def test_section_8_1_of_what_came_between_the_newest_few_are_shown() -> None:
     )
 
 
+def test_section_8_1_a_run_of_several_leaves_as_many_out_and_leads_as_before() -> None:
+    last, found, known = amended_often(SUCCESSION_SPARE_MAX + 1)
+    run = [successor(last)]
+    while len(run) < SUCCESSORS_MAX:
+        run.append(successor(run[-1]))
+    found = extended(found, run, known, NOW_MS)
+    known |= {digest_of(each.document): each.document for each in run}
+    assert SUCCESSION_SPARE_MAX + 1 == len(found)
+    check_succession(
+        (digest_of(D0.document),),
+        found,
+        Governance(documents=(digest_of(run[-1].document),), version=2),
+        known.__getitem__,
+        where="here",
+    )
+
+
 def test_section_8_1_what_is_spare_has_room_by_its_bytes_and_beside_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -171,7 +188,7 @@ def test_section_8_1_what_is_spare_has_room_by_its_bytes_and_beside_the_others(
     last, found, known = amended_often(9)
     assert 2 == len(found)
     turned = successor(last, officers=ANNS)
-    found = extended(found, [turned], known)
+    found = extended(found, [turned], known, NOW_MS)
     assert [digest_of(turned.document)] == [each.document for each in found[-1:]]
     assert 2 == len(found)
 
@@ -198,7 +215,7 @@ def test_section_8_1_what_one_run_passed_over_can_be_followed_in_a_capsule(world
 
 
 def test_section_8_1_what_is_not_at_hand_is_not_left_out() -> None:
-    assert (sealed(D1, D0), sealed(TURNED, D1)) == extended((sealed(D1, D0),), [TURNED], {})
+    assert (sealed(D1, D0), sealed(TURNED, D1)) == extended((sealed(D1, D0),), [TURNED], {}, NOW_MS)
 
 
 # What a zone cannot do, all of its anchors together
@@ -387,11 +404,11 @@ def test_what_has_no_room_is_refused_for_now(world: World, monkeypatch: pytest.M
 # Capsules
 
 
-def capsule_of(world: World, zone: PureZone, head: Certified) -> bytes:
-    """Return the capsule of an agent without memory."""
+def capsule_of(world: World, zone: PureZone, head: Certified, **shown: Any) -> bytes:
+    """Return the capsule of an agent without memory, with what else is shown."""
     chapters: tuple[Chapter, ...] = zone.anchors[0].past(head.record.agent_id)
     manifests = [z.sample.signed for z in world.zones]
-    made = make_capsule(chapters, head, manifests, world.known.library.values())
+    made = make_capsule(chapters, head, manifests, world.known.library.values(), **shown)
     blocks = {digest(CODE): CODE} | {d: encode(t) for d, t in world.known.library.items()}
     closure, sections = Closure(block_names(made)), []
     while (named := closure.next) is not None:
