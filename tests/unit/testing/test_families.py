@@ -79,6 +79,51 @@ def test_a_child_that_hears_of_its_parents_end_late_ends_then() -> None:
         assert not world.broken_promises()
 
 
+@pytest.mark.parametrize("act", ["suspend", "quarantine", "retire", "revoke"])
+def test_section_8_13_what_officers_carry_to_a_parent_themselves_binds_its_children(
+    act: str,
+) -> None:
+    """Nobody published it: the zone that decided it tells of it, also where its child has gone."""
+    with simulate(seed=11) as world:
+        a, b = world.zone("a"), world.zone("b")
+        agent = launched(world, a, {"numbers": LONG}, {"numbers": LONG, "zone": "b"})
+        agent.wait(lambda _: len(agent.children()) == 2, "has children")
+        near, far = agent.children()
+        world.run_until(
+            lambda: b in (near.zone, far.zone), lambda: "one has gone", within=20, watched=far.id
+        )
+        world.run(2)
+        heal = world.partition(a, b)
+        world.order(agent, act)
+        world.run(ROUND_S)
+        heal()
+        for child in (near, far):
+            child.wait(lambda it: not may_work(it), f"is bound by {act}", 3 * ROUND_S)
+        world.run(1)
+        before = len(near.performed()) + len(far.performed())
+        world.run(5)
+        assert before == len(near.performed()) + len(far.performed())
+
+
+def test_section_13_an_anchor_knows_what_binds_a_family_from_the_moment_it_applied_it() -> None:
+    """It dies right then, and nobody else can tell it."""
+    with simulate(seed=12) as world:
+        a = world.zone("a", anchors=1)
+        agent = launched(world, a, {"numbers": LONG})
+        child = child_of(agent)
+        anchor = a.anchors[0]
+        world.order(agent, "quarantine")
+        anchor.kill()
+        world.run(0.2)
+        anchor.start()
+        child.wait(lambda it: not may_work(it), "is bound", 5 * ROUND_S)
+
+
+def may_work(agent: LaunchedAgent) -> bool:
+    eligibility = agent.record.eligibility
+    return eligibility.is_acting and not eligibility.is_alone
+
+
 def test_a_child_that_may_outlives_its_parent() -> None:
     with simulate(seed=6) as world:
         a = world.zone("a")
