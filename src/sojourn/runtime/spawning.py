@@ -56,6 +56,7 @@ class SpawnChild(Operation):
     """One call of `ctx.spawn`. `spelled` are the bytes of its wish."""
 
     is_effect = True
+    is_gated = True
 
     def __init__(self, session: "Session", call: int, entry: str, spelled: bytes) -> None:
         super().__init__(session, call)

@@ -10,7 +10,7 @@ from sojourn.core.base.limits import GOSSIP_ROUND_MS
 from sojourn.runtime.records import Spawned
 from sojourn.testing import LaunchedAgent, World, simulate
 from sojourn.testing.world import Zone
-from tests.unit.testing.families import Clerk, Head
+from tests.unit.testing.families import Clerk, Head, Widow
 
 ROUND_S = 1.2 * GOSSIP_ROUND_MS / 1000
 LONG = list(range(1, 200))
@@ -186,6 +186,18 @@ def test_a_host_that_is_killed_at_any_moment_of_a_spawn_leaves_one_child(moment_
         assert [cid_text(child.id)] == agent.memory("told")
         assert agent.record.eligibility.children == 1
         assert not world.broken_promises()
+
+
+def test_section_0_what_came_before_a_child_is_final_before_it_and_a_replay_goes_on_behind_it() -> (
+    None
+):
+    with simulate(seed=10) as world:
+        agent = world.launch(Widow, world.zone("a"), actions=["ledger.enter"])
+        child = child_of(agent)
+        agent.rests()
+        assert cid_text(child.id) == agent.result(within=4_000)
+        kinds = [type(each).__name__ for each in agent.journal()]
+        assert ["Began", "Outcome", "Spawned", "Outcome", "Sleeping"] == kinds[:5]
 
 
 def test_a_child_is_the_same_class_of_code_and_has_its_own_journal() -> None:
