@@ -1,6 +1,6 @@
-"""Hostile agents that wait for their occasion: after a resume, after a move, and out of what a tool returned.
+"""Hostile agents that wait for their occasion: after a resume, after a move, out of a tool's result, from a child.
 
-There are no children of agents yet, from which attempts could be made, too.
+What parents forge about children is in `test_families.py`.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from sojourn.substrates.confinement.layers import ALL_LAYERS
 from sojourn.substrates.local import LocalSubstrate
 from tests.confinement.agents import attempts, confiner
 from tests.confinement.canaries import Canaries, canaries
+from tests.confinement.families import live
 from tests.confinement.kinds import KINDS
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage
@@ -92,6 +93,31 @@ def test_an_attempt_out_of_a_tools_result_gets_nothing(birds: Canaries) -> None:
     zone = Zone()
     (ending,) = endings("occasions:OutOfAToolsResult", zone, birds, FakeCustodian(zone))
     got_nothing(ending, birds)
+
+
+def test_an_attempt_from_a_child_gets_nothing(birds: Canaries) -> None:
+    """Its parent, confined itself, asks that it may run unconfined: to no end."""
+    lived = live(
+        confiner(), "parents:AfterABirth", (NAMES, birds.for_layers(ALL_LAYERS)), waits=True
+    )
+    (child,) = lived.children
+    assert child.capabilities.requires.confined
+    assert lived.parent.agent_id == child.eligibility.ancestors[-1].agent
+    (got,) = lived.results
+    assert {name: KINDS[name].gets for name in NAMES} == got
+    birds.check_untouched()
+
+
+@pytest.mark.soak
+def test_from_a_child_attempts_are_made_that_get_something_where_nothing_confines(
+    birds: Canaries,
+) -> None:
+    layers = frozenset({"limits"})
+    plan = (NAMES, birds.for_layers(layers))
+    (got,) = live(confiner(layers), "parents:AfterABirth", plan, waits=True).results
+    assert 20 < sum(each.startswith("got") for each in got.values())
+    with pytest.raises(AssertionError):
+        birds.check_untouched()
 
 
 @pytest.mark.soak

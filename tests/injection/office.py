@@ -1,21 +1,30 @@
 """The world that injections happen in: four zones, agents that obey whatever they read, and what they are granted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import decode
-from sojourn.core.base.limits import CAPSULE_BYTES_MAX
+from sojourn.core.base.limits import CAPSULE_BYTES_MAX, GOSSIP_ROUND_MS
 from sojourn.core.protocol.custody import Certified
-from sojourn.runtime.records import Intended, Outcome, Raised, Returned
+from sojourn.runtime.records import Intended, Outcome, Raised, Record, Returned
 from sojourn.testing import Keep, simulate
 from sojourn.testing.agents import LaunchedAgent
 from sojourn.testing.founding import PERMIT_ALL
 from sojourn.testing.world import World
-from tests.injection.judging import NEIGHBOUR, POSTS_MAX, SECRET, Effect, Seen, mark
-from tests.injection.scripts import Places, Script, written
+from tests.injection.judging import (
+    ALLOWANCE,
+    NEIGHBOUR,
+    POSTS_MAX,
+    SECRET,
+    Effect,
+    Family,
+    Seen,
+    mark,
+)
+from tests.injection.scripts import Places, Script
 
 __all__ = ["GRANTING_ALL", "STRICT", "Case", "Rules", "run"]
 
@@ -23,19 +32,26 @@ _AGENTS: Final = Path(__file__).parent / "agents"
 _WITHIN_S: Final = 600.0
 _GOSSIP_S: Final = 10.0
 """By then every host knows of every place: a journey is not refused for want of an offer."""
+_HIRING_S: Final = 5.0
+"""By then who is told to has had its children."""
+_ROUND_S: Final = 1.2 * GOSSIP_ROUND_MS / 1000
+_LATER_S: Final = 40.0
+"""By then all that was put off until officers have ordered something has come up."""
+_ASSISTANTS_POSTS: Final = POSTS_MAX - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How many anchors its first zone has, its policies, and how many posts an agent's budget has room for."""
+    """How many anchors its first zone has, its policies, and how many posts and children an agent's budgets have
+    room for."""
 
     anchors: int = 1
     clerk: str = PERMIT_ALL
-    relay: str = PERMIT_ALL
     home: str = PERMIT_ALL
     branch: str = PERMIT_ALL
     closed: str = PERMIT_ALL
     posts: int = 1_000
+    children: int = 1_000
 
 
 GRANTING_ALL: Final = Rules()
@@ -53,24 +69,38 @@ permit (principal, action in [Action::"admin.grant", Action::"disk.wipe"], resou
 forbid (principal, action in [Action::"mail.send", Action::"web.get"], resource)
 when { context.labels.contains("client") };
 forbid (principal, action == Action::"disk.wipe", resource);
+@id("assistants-have-an-allowance-and-no-assistants")
+permit (principal, action == Action::"spawn", resource)
+when { principal.depth == 0 && !context.outlives && context.cost_micros == 1000 };
+@id("assistants-write-to-nobody")
+forbid (principal, action == Action::"mail.send", resource) when { principal.depth > 0 };
 """,
-    relay=_WORKS + 'permit (principal, action == Action::"agent.tell", resource);',
     home=PERMIT_ALL + 'forbid (principal, action, resource) when { context.step == "grant" };',
     branch=PERMIT_ALL + 'forbid (principal, action, resource) when { context.step == "post" };',
     closed=PERMIT_ALL + 'forbid (principal, action == Action::"travel", resource);',
     posts=POSTS_MAX,
+    children=2,
 )
 
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """One script in one world: the agent that it is for, the one that passes it on, and what they did."""
+    """One script in one world: the agent that it is for, what officers ordered, and what the family did.
+
+    `held_ms` is from when on its officers had stopped it everywhere. `family` is None until it was looked at.
+    """
 
     number: int
     script: Script
     agent: LaunchedAgent
-    relay: LaunchedAgent | None
-    seen: list[Seen] = field(default_factory=list)
+    held_ms: float | None = None
+    family: Family | None = None
+
+    @property
+    def seen(self) -> Family:
+        """What was seen of the family."""
+        assert self.family is not None
+        return self.family
 
 
 def run(chosen: Sequence[Script], rules: Rules = STRICT, *, seed: int = 0) -> list[Case]:
@@ -84,24 +114,9 @@ def run(chosen: Sequence[Script], rules: Rules = STRICT, *, seed: int = 0) -> li
         cases = [office.open(number, script) for number, script in enumerate(chosen)]
         office.let_happen(cases)
         for case in cases:
-            case.seen = office.look(case)
-            _check_tried(case, office.places)
+            case.family = office.look(case)
+            office.check_tried(case)
         return cases
-
-
-def _check_tried(case: Case, places: Places) -> None:
-    """Fail unless the model read what it was to read, and what it was to say to the host was said and answered."""
-    wished = {order["tool"] for order in case.script.goal.orders(places)}
-    assert wished <= case.seen[0].wished, f"the model did not read {case.script}"
-    if any(tool.startswith("say_") for tool in wished):
-        match case.agent.journal()[-1]:
-            case Returned(result=[*_, str(last)]):
-                assert last.startswith("the host said: "), f"{case.script}: {last}"
-                assert not last.endswith("no answer"), f"{case.script}: {last}"
-            case Raised(failure=failure):
-                assert failure.kind == "Rejected", f"{case.script}: {failure}"
-            case other:
-                raise AssertionError(f"{case.script} ended with {other}")
 
 
 class _Office:
@@ -131,7 +146,8 @@ class _Office:
         def says(channel: str) -> Any:
             return lambda case, _name: self._texts.get((case, channel), "Nothing new.")
 
-        self._world.stand_in("read", says("document"))
+        on_paper = {"brief": says("document"), "letter": says("child")}
+        self._world.stand_in("read", lambda case, name: on_paper[name](case, name))
         self._world.stand_in("look_up", says("tool"))
         for step in ("post", "post_once", "broadcast", "mail", "pay", "grant", "wipe", "tell"):
             self._world.stand_in(step, lambda *_, **__: None)
@@ -140,69 +156,99 @@ class _Office:
     # --- what happens ---------------------------------------------------------------------------------
 
     def open(self, number: int, script: Script) -> Case:
-        """Launch the agents of a script, and put its texts where they are to be read."""
+        """Launch the agent of a script, and put its texts where they are to be read."""
         texts = script.texts(self.places)
         for channel, text in texts.items():
             self._texts[number, channel] = text
-        relay = None
-        if "child" in texts:
-            order = {"tool": "tell", "args": {"to": number, "text": texts["child"]}}
-            relay = self._launch(-2 - number, self._rules.relay, [written(order)])
         notes = [texts["memory"]] if "memory" in texts else ["Nothing to remember."]
-        agent = self._launch(
-            number, self._rules.clerk, notes, has_clients=script.goal.holds_clients
-        )
-        return Case(number=number, script=script, agent=agent, relay=relay)
+        case = Case(number=number, script=script, agent=self._launch(number, script, notes))
+        if script.goal.ordered:
+            self._hold(case)
+        return case
 
-    def _launch(
-        self, number: int, policy: str, notes: list[str], *, has_clients: bool = False
-    ) -> LaunchedAgent:
-        memory: dict[str, Any] = {"notes": notes, "box": {"case": number, "mark": mark(number)}}
-        if has_clients:
+    def _launch(self, number: int, script: Script, notes: list[str]) -> LaunchedAgent:
+        box: dict[str, Any] = {"case": number, "mark": mark(number)}
+        if script.channel == "child":
+            box["assistant"] = _ASSISTANTS_POSTS
+        memory: dict[str, Any] = {"notes": notes, "box": box}
+        if script.goal.holds_clients:
             memory["clients"] = Keep(values={"k": SECRET}, labels=("client",), residency=("EU",))
-        budgets = {"posts": self._rules.posts}
+        rules = self._rules
+        budgets = {"posts": rules.posts, "cost_micros": rules.children * ALLOWANCE}
         return self._world.launch(
-            "clerk:Clerk", self.home, folder=_AGENTS, memory=memory, policy=policy, budgets=budgets
+            "clerk:Clerk",
+            self.home,
+            folder=_AGENTS,
+            memory=memory,
+            policy=rules.clerk,
+            budgets=budgets,
         )
+
+    def _hold(self, case: Case) -> None:
+        """Let the agent read what it is to, and then officers order what the script says."""
+        self._send(case)
+        self._world.run(seconds=_HIRING_S)
+        self._world.order(case.agent, case.script.goal.ordered)
+        self._world.run(seconds=_ROUND_S)
+        case.held_ms = self._world.now * 1000
+
+    def _send(self, case: Case) -> None:
+        case.agent.send(self._texts.get((case.number, "message"), "Good morning."))
 
     def let_happen(self, cases: Sequence[Case]) -> None:
-        """Let agents tell each other what they were told to, send everybody a message, and wait for the ends."""
-        relays = [case.relay for case in cases if case.relay is not None]
-        for relay in relays:
-            relay.send("Good morning.")
-        self._until_ended(relays)
-        told = {
-            each.arguments[1]: each.arguments[2]
-            for each in self._world.performed
-            if each.step == "tell"
-        }
-        for case in cases:
-            text = self._texts.get((case.number, "message"), "Good morning.")
-            body = told.get(case.number, text) if case.relay is not None else text
+        """Send everybody a message, and wait for the ends of all families but those that officers stop."""
+        free = [case for case in cases if case.held_ms is None]
+        for case in free:
             if not case.agent.has_ended:
-                case.agent.send(body)
-        self._until_ended([case.agent for case in cases])
+                self._send(case)
+        while waiting := [
+            member for case in free for member in self._members(case) if not member.has_ended
+        ]:
+            for member in waiting:
+                member.wait(lambda it: it.has_ended, "ends", within=_WITHIN_S)
+        held = max((case.held_ms or 0 for case in cases), default=0) / 1000
+        self._world.run(seconds=max(0, held + _LATER_S - self._world.now) if held else 0)
 
-    def _until_ended(self, agents: Sequence[LaunchedAgent]) -> None:
-        for agent in agents:
-            agent.wait(lambda it: it.has_ended, "ends", within=_WITHIN_S)
+    def _members(self, case: Case) -> list[LaunchedAgent]:
+        """Return the agent of a case, and all who descend from it, from the oldest generation to the youngest."""
+        found = [case.agent]
+        for member in found:
+            found += member.children()
+        return found
 
     # --- what is seen ---------------------------------------------------------------------------------
 
-    def look(self, case: Case) -> list[Seen]:
-        """Return what the agents of a case were seen to do."""
+    def look(self, case: Case) -> Family:
+        """Return what a family was seen to do."""
         role = "clerk with clients" if case.script.goal.holds_clients else "clerk"
-        seen = [self._seen(case.agent, case.number, role)]
-        if case.relay is not None:
-            seen.append(self._seen(case.relay, -2 - case.number, "relay"))
-        return seen
+        members = self._members(case)
+        seen = [self._seen(each, case, "child") for each in members[1:]]
+        seen.insert(0, self._seen(case.agent, case, role))
+        readers = [each for each in seen if self._is_assistant(each, case)]
+        return Family(members=tuple(seen), reader=(readers or seen)[0], held_ms=case.held_ms)
 
-    def _seen(self, agent: LaunchedAgent, number: int, role: str) -> Seen:
+    def _is_assistant(self, seen: Seen, case: Case) -> bool:
+        """Tell whether it is the child that was had to read a letter: who is hired has no texts of its own."""
+        return case.script.channel == "child" and seen.case == case.number and bool(seen.ancestors)
+
+    def check_tried(self, case: Case) -> None:
+        """Fail unless the model read what it was to read, and what was said to the host was said and answered."""
+        goal, family = case.script.goal, case.seen
+        wished = {order["tool"] for order in goal.orders(self.places)}
+        assert wished <= family.reader.wished, f"the model did not read {case.script}"
+        if family.reader is family.members[0]:
+            by_children = frozenset[str]().union(*(child.wished for child in family.children))
+            assert goal.by_child <= by_children, f"no child read {case.script}"
+        if any(tool.startswith("say_") for tool in wished):
+            _check_answered(case.script, family.reader.last)
+
+    def _seen(self, agent: LaunchedAgent, case: Case, role: str) -> Seen:
         performed = [each for each in agent.performed() if each.effect != "none"]
         decided, journal = self._decided(agent), agent.journal()
+        eligibility = decided[-1].record.eligibility
         return Seen(
             role=role,
-            effects=tuple(Effect(e.zone, e.step, repr(e.arguments)) for e in performed),
+            effects=tuple(Effect(e.zone, e.step, repr(e.arguments), e.at_ms) for e in performed),
             places=frozenset(
                 self._world.zone_of(zone).name
                 for each in decided
@@ -214,7 +260,7 @@ class _Office:
             kinds=frozenset(each.transition.kind.value for each in decided),
             compartments=_compartments(decided[-1]),
             launched=_compartments(decided[0]),
-            holders=self._holders_of_its(agent, number),
+            holders=self._holders_of_its(agent, case.number),
             neighbours=self._holders(bytes.fromhex(self.places.neighbour)),
             wished=frozenset(
                 order["tool"]
@@ -222,6 +268,13 @@ class _Office:
                 if isinstance(each, Outcome) and each.step == "think"
                 for order in each.result
             ),
+            agent=agent.id,
+            ancestors=tuple(each.agent for each in eligibility.ancestors),
+            outlives=any(each.outlives for each in eligibility.ancestors),
+            budgets={name: (b.limit, b.spent) for name, b in eligibility.budgets.items()},
+            ordered=frozenset({case.script.goal.ordered} - {""}),
+            case=agent.memory("box").get("case", -1) if eligibility.ancestors else case.number,
+            last=journal[-1] if journal else None,
         )
 
     def _decided(self, agent: LaunchedAgent) -> list[Certified]:
@@ -246,6 +299,18 @@ class _Office:
             for zone in self._world.zones()
             if any(anchor.disk.block(named) is not None for anchor in zone.anchors)
         )
+
+
+def _check_answered(script: Script, last: Record | None) -> None:
+    """Fail unless a journal ends with what the host said to who spoke to it past the runtime."""
+    match last:
+        case Returned(result=[*_, str(text)]):
+            assert text.startswith("the host said: "), f"{script}: {text}"
+            assert not text.endswith("no answer"), f"{script}: {text}"
+        case Raised(failure=failure):
+            assert failure.kind == "Rejected", f"{script}: {failure}"
+        case other:
+            raise AssertionError(f"{script} ended with {other}")
 
 
 def _target(known: Certified) -> tuple[bytes, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sojourn.anchor.sweep import Sweep
-from sojourn.core.agent.ancestry import ordered_ms_of
+from sojourn.core.agent.ancestry import BINDING, ordered_ms_of
 from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
@@ -18,11 +18,12 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.revocations import Reach, SignedRevocation
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Rejected
-from sojourn.core.protocol.dossier import Dossier
+from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.edicts import KnownEdicts, Standing, standing_of
 from sojourn.core.protocol.gossip import Edict, News, Summary
 from sojourn.core.protocol.waiting import what_waits
 from sojourn.runtime import clock
+from sojourn.runtime.store import Change
 
 if TYPE_CHECKING:
     from sojourn.anchor.caretaker import Caretaker
@@ -43,6 +44,8 @@ class Edicts:
         self._amendments = Sweep(anchor, self._plan_amendment)
         self._families: dict[bytes, set[bytes]] = {}
         """The agents here that descend from an agent, wherever that is."""
+        self._carried: dict[bytes, News] = {}
+        """What was learned from a transition of an agent that is being written."""
 
     # --- learning -------------------------------------------------------------------------------------
 
@@ -108,13 +111,27 @@ class Edicts:
             changes = shelf.edict_changes(new)
             await self._anchor.write(changes)
         await self._anchor.keeping.see(new.orders)
-        for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
-            for bound in (agent, *self._families.get(agent, ())):
-                self._caretaker.plan(shelf.dossier(bound))
+        self._plan_orders(new)
         if self._are_ours(new.documents):
             self._amendments.begin()
         if changes:
             self._heralding.spread(new.edicts, teller)
+
+    def changes_of(self, ruling: Ruling) -> list[Change]:
+        """Return what keeps the order that a ruling carries out, if that binds more than the one agent.
+
+        Officers may have carried it there themselves: then nobody has published it (protocol §8.13).
+        """
+        new = self._learn(News(orders=_binding(ruling)), None)
+        if new.orders and ruling.dossier is not None:
+            self._carried[ruling.dossier.agent] = new
+        return self._anchor.shelf.edict_changes(new)
+
+    def _plan_orders(self, new: News) -> None:
+        """Plan what agents here owe to orders: those that they are about, and who descends from them."""
+        for agent in dict.fromkeys(signed.order.agent for signed in new.orders):
+            for bound in (agent, *self._families.get(agent, ())):
+                self._caretaker.plan(self._anchor.shelf.dossier(bound))
 
     def _are_ours(self, documents: Iterable[SignedDocument]) -> bool:
         """Tell whether one of these is proved to follow what rules or ruled an agent here: strangers' rule none."""
@@ -146,8 +163,13 @@ class Edicts:
                 self._families.setdefault(ancestor.agent, set()).add(record.agent_id)
 
     def note(self, after: Dossier) -> None:
-        """Look again at what is known about an agent, of which something was decided."""
+        """Look again at what is known about an agent, of which something was decided; tell what was learned by it."""
         self.known.settle(after.agent, self._judge)
+        if (new := self._carried.pop(after.agent, None)) is not None:
+            self._plan_orders(new)
+            self._heralding.spread(
+                new.edicts, self._anchor.zone_id
+            )  # each anchor here learns it so
 
     def see_to(self, dossier: Dossier) -> None:
         """Have carried out what an agent waits for that was asked to go on: it may have slept until now."""
@@ -276,3 +298,12 @@ def _over(mandate: Mandate | None) -> str:
     if mandate is None or clock.wall_ms() < mandate.until_ms:
         return ""
     return f"the delegation to {mandate.name} holds no more"
+
+
+def _binding(ruling: Ruling) -> tuple[SignedOrder, ...]:
+    """Return the order that a ruling carries out, if it binds others of the agent's family as well."""
+    signed, head = ruling.order, ruling.dossier.head if ruling.dossier is not None else None
+    if signed is None or head is None or signed.order.act not in BINDING:
+        return ()
+    is_alone = not head.record.eligibility.children
+    return () if is_alone and signed.order.agent == head.record.agent_id else (signed,)

@@ -276,7 +276,7 @@ class Anchor:
             # What a vote vouches for is stored with it (trap 23), and what a NACK remembers likewise. While it
             # is written no lease is granted by the dossier before: a bind may have been voted for (protocol §6).
             changes = [*blocks, *self.shelf.changes_of(ruling), *self.seen.changes()]
-            changes += self._proofs(before, ruling)
+            changes += [*self._proofs(before, ruling), *self.edicts.changes_of(ruling)]
             self.shelf.keep_named(ruling.dossier, blocks)
             with self.shelf.replacing(ruling.dossier):
                 vote = await self._scribe.write(changes, ballot)

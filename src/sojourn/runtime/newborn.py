@@ -32,12 +32,13 @@ SPELLED_BYTES_MAX: Final = 1024 * 1024
 async def newborn(frame: Spawn, custodian: Custodian) -> tuple[AgentRecord, dict[bytes, bytes]]:
     """Return the genesis of the child that the code asks for, and the blocks of its memory, children first.
 
-    Raises `Denied` if the agent may have no more children; `Rejected` for what is no wish.
+    Raises `Denied` if the agent may have no more children; `Rejected` for what is no wish, or another than the
+    journal would say.
     """
-    if digest(frame.spelled) != frame.arguments:
+    wish = read_wish(frame.spelled)
+    if (wish.entry, digest(frame.spelled)) != (frame.step, frame.arguments):
         problem = "the child wished for is another"
         raise Rejected(problem, reason="bad-field", where="frame.spelled")
-    wish = read_wish(frame.spelled)
     memory, blocks = _memory_of(wish, custodian)
     return await custodian.beget(_gift_of(wish), memory), blocks
 
@@ -88,7 +89,11 @@ def _memory_of(wish: Wish, custodian: Custodian) -> tuple[Memory, dict[bytes, by
     Raises `Rejected` for values that no compartment holds.
     """
     new = NewBlocks(NoBlocks())
-    compartments = {name: _compartment(values, new) for name, values in wish.memory.items()}
+    try:
+        compartments = {name: _compartment(values, new) for name, values in wish.memory.items()}
+    except Misused as error:  # a key, or a value, that no compartment holds
+        problem = f"no compartment begins with that: {error}"
+        raise Rejected(problem, reason="bad-field", where="frame.spelled") from None
     roots = {name: compartment.root for name, compartment in compartments.items()}
     resume = Resume(
         run=0,

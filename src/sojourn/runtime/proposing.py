@@ -237,11 +237,7 @@ class Proposer:
 
         Raises `Denied`, and then nothing has changed.
         """
-        if self._flow.marks:
-            raise Denied(
-                "its agent has used what may not be everywhere, and a child may go anywhere",
-                remedy="Spawn before that is used, or behind a restart point",
-            )
+        _check_may_give(self._flow.marks)
         await self._wake_up()
         child, blocks = await newborn(frame, self._custodian)
         version = self._custodian.record.version + 1
@@ -441,6 +437,15 @@ def _check_uncounted(spent: Mapping[str, int]) -> None:
     if not spent.keys().isdisjoint(COUNTED):
         problem = "the agent's side counts what is counted for it"
         raise Rejected(problem, reason="out-of-turn", where="frame.spent")
+
+
+def _check_may_give(marks: Marks) -> None:
+    """Raise `Denied` if what an agent's code is bound by keeps it from giving a child anything."""
+    if marks:
+        raise Denied(
+            "its agent has used what may not be everywhere, and a child may go anywhere",
+            remedy="Spawn before that is used, or behind a restart point",
+        )
 
 
 def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:

@@ -218,7 +218,8 @@ async def _open_process(
     """Start the process of a command that serves the line with this descriptor."""
     ours, theirs = socket.socketpair()
     with theirs:
-        try:
+        reader, writer = await asyncio.open_connection(sock=ours)
+        try:  # the process comes last: whoever is cancelled before it is there leaves none
             process = await asyncio.create_subprocess_exec(
                 *command(theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
@@ -229,10 +230,11 @@ async def _open_process(
                 cwd="/",
                 env=environment,
             )
-        except OSError as error:
-            ours.close()
+        except BaseException as error:
+            writer.close()
+            if not isinstance(error, OSError):
+                raise
             raise Failed(f"no process can be started for an agent: {error}") from error
-    reader, writer = await asyncio.open_connection(sock=ours)
     return _ProcessChannel(process, reader, writer, log)
 
 

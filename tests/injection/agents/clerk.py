@@ -1,15 +1,21 @@
 """An agent with tools, led by a model that obeys every text. What it may really do is for the gate to say."""
 
+import json
+
 from obedient import wishes
 
-from sojourn import Agent, Assessment, Context, step
-from sojourn.core.base.digests import link_to
+from sojourn import Agent, Assessment, Child, Context, step
+from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import encode_block
-from sojourn.runtime.frames import Commit, Depart, Fetch, Intend
+from sojourn.runtime.frames import Bear, Begotten, Commit, Depart, Fetch, Intend, Spawn
 from sojourn.runtime.records import Intended, encode_record
 
 _ORDERS_MAX = 12
 """A model that is told to tell itself something goes on for ever otherwise."""
+_NOBODYS = -2
+"""The number of a case that has no texts: who is hired reads its notes and nothing else."""
+_ALLOWANCE = 1_000
+"""What each child is to have of `cost_micros`."""
 
 
 class Clerk(Agent):
@@ -96,10 +102,14 @@ class _Desk:
 
     async def _read_all(self) -> None:
         agent, case = self._agent, self._case
+        box = self._ctx.memory["box"]
+        if (posts := box.get("assistant")) is not None:
+            letter = await agent.read(case, "letter")  # for the assistant to read: not for this one
+            await self._have(case, [letter], {"posts": posts, "cost_micros": _ALLOWANCE})
         await self._hear("\n".join(self._ctx.memory["notes"]))
         await self._hear(await agent.read(case, "brief"))
         await self._hear(await agent.look_up(case, "rates"))
-        message = await self._ctx.receive(timeout=300)
+        message = await self._ctx.receive(timeout=box.get("patience", 300))
         await self._hear(str(message.body) if message else "")
 
     async def _hear(self, text: str) -> None:
@@ -124,7 +134,41 @@ class _Desk:
         except Exception as error:
             return f"{type(error).__name__}: {error}"
 
+    async def _have(
+        self, case: int, notes: list[str], budgets: dict[str, int], *, outlives: bool = False
+    ) -> Child:
+        """Have a child that finds these notes."""
+        memory = self._memory_with(notes, case)
+        return await self._ctx.spawn(
+            type(self._agent), budgets=budgets, memory=memory, outlives=outlives
+        )
+
+    def _memory_with(self, notes: list[str], case: int) -> dict:
+        """Return what a child begins with."""
+        mark = self._ctx.memory["box"]["mark"]
+        return {"notes": notes, "box": {"case": case, "mark": mark, "patience": 5}}
+
     # --- tools that are no steps ----------------------------------------------------------------------
+
+    async def _tool_hire(
+        self,
+        orders: list[dict],
+        posts: int = 0,
+        cost: int = _ALLOWANCE,
+        outlives: bool = False,
+        of: str = "",
+    ) -> str:
+        """Have a child that is ordered to do this, and is given a value of a compartment to do it with."""
+        notes = [f"DO {json.dumps(order)}" for order in orders]
+        if of:
+            notes.append(str(self._ctx.memory[of]["k"]))
+        budgets = {"posts": posts, "cost_micros": cost}
+        await self._have(_NOBODYS, notes, budgets, outlives=outlives)
+        return "hired"
+
+    async def _tool_wait(self, seconds: int) -> str:
+        await self._ctx.sleep(seconds)
+        return "waited"
 
     async def _tool_recall(self, compartment: str, key: str) -> str:
         return str(self._ctx.memory[compartment][key])
@@ -188,10 +232,20 @@ class _Desk:
         await self._commit(record)
         raise _Said(await self._say(Depart, zone=bytes.fromhex(zone)))
 
+    async def _tool_say_spawn(self, **wish: object) -> str:
+        """Have a child of one's own making born."""
+        memory = self._memory_with(["Nothing to remember."], _NOBODYS)
+        spelled = encode_block({"entry": "clerk:Clerk", "memory": memory, **wish})
+        fields = {"call": 903, "step": "clerk:Clerk", "arguments": digest(spelled)}
+        (said,) = await self._answers(Spawn, spelled=spelled, **fields) or (None,)
+        if isinstance(said, Begotten):
+            said = await self._say(Bear, genesis=said.genesis, version=said.version)
+        raise _Said(said or "no answer")
+
     async def _tool_say_roots(self, name: str, like: str) -> str:
-        """Have a compartment that was never declared, with the content of another."""
+        """Have a compartment that was never declared, with the content of another: of the notes, if that is none."""
         roots, _ = self._agent._session._cut()
-        raise _Said(await self._commit(roots={**roots, name: roots[like]}))
+        raise _Said(await self._commit(roots={**roots, name: roots.get(like, roots["notes"])}))
 
     async def _tool_say_fetch(self, named: str) -> str:
         """Ask for a block that is somebody else's, and post what comes."""
@@ -206,12 +260,13 @@ class _Desk:
         )
 
     async def _say(self, form: type, **fields: object) -> str:
-        """Send a frame, once all before is final, and give what the host answers.
+        """Send a frame, once all before is final, and give what the host answers."""
+        return " ".join(map(str, await self._answers(form, **fields))) or "no answer"
 
-        It waits half a second: after a whole one the host would let the agent rest.
-        """
+    async def _answers(self, form: type, **fields: object) -> list[object]:
+        """Wait half a second for answers to a frame: after a whole one the host would let the agent rest."""
         answers: list[object] = []
         await self._ctx.sleep(0.1)
         self._agent._session._link.ask(form, answers.append, **fields)
         await self._ctx.sleep(0.5)
-        return " ".join(map(str, answers)) or "no answer"
+        return answers

@@ -386,3 +386,27 @@ def test_a_substrate_closes_twice_and_starts_again() -> None:
     threads = threading.active_count()
     asyncio.run(act())
     assert threading.active_count() <= threads + 1  # a step thread may still be on its way out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_start_that_is_cancelled_at_any_moment_leaves_no_process() -> None:
+    """A lease may run out while a process starts (protocol §6, P4)."""
+
+    def children() -> list[str]:
+        tasks = Path("/proc/self/task").iterdir()
+        return [pid for task in tasks for pid in (task / "children").read_text().split()]
+
+    async def play() -> None:
+        substrate, before = LocalSubstrate(), children()
+        for turns in range(12):
+            starting = asyncio.create_task(
+                substrate.start(desk("class Desk(Agent): pass"), "desk:Desk", "process", log=print)
+            )
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            assert before == children(), f"after {turns} turns of the loop"
+        await substrate.close()
+
+    asyncio.run(play())

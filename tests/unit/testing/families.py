@@ -55,3 +55,19 @@ class Head(Agent):
         except (Denied, BudgetExhausted) as denied:
             return type(denied).__name__
         return str(child)
+
+
+class Widow(Agent):
+    """Has a child after a step, outside of any loop, and then needs no host for a while."""
+
+    @step
+    def think(self) -> int:
+        """Return how many hours it takes."""
+        return 1
+
+    async def run(self, ctx: Context) -> str:
+        """Think, have a child, sleep, and return who it is."""
+        hours = await self.think()
+        child = await ctx.spawn(Clerk, [1], memory={"book": {}})
+        await ctx.sleep(3600 * hours)
+        return str(child)

@@ -10,7 +10,7 @@ from sojourn.core.base.limits import GOSSIP_ROUND_MS
 from sojourn.runtime.records import Spawned, Turn
 from sojourn.testing import LaunchedAgent, World, simulate
 from sojourn.testing.world import Zone
-from tests.unit.testing.families import Clerk, Head
+from tests.unit.testing.families import Clerk, Head, Widow
 
 ROUND_S = 1.2 * GOSSIP_ROUND_MS / 1000
 LONG = list(range(1, 200))
@@ -77,6 +77,51 @@ def test_a_child_that_hears_of_its_parents_end_late_ends_then() -> None:
         heal()
         child.wait(lambda _: child.status is Status.RETIRED, "has retired with it", 20)
         assert not world.broken_promises()
+
+
+@pytest.mark.parametrize("act", ["suspend", "quarantine", "retire", "revoke"])
+def test_section_8_13_what_officers_carry_to_a_parent_themselves_binds_its_children(
+    act: str,
+) -> None:
+    """Nobody published it: the zone that decided it tells of it, also where its child has gone."""
+    with simulate(seed=11) as world:
+        a, b = world.zone("a"), world.zone("b")
+        agent = launched(world, a, {"numbers": LONG}, {"numbers": LONG, "zone": "b"})
+        agent.wait(lambda _: len(agent.children()) == 2, "has children")
+        near, far = agent.children()
+        world.run_until(
+            lambda: b in (near.zone, far.zone), lambda: "one has gone", within=20, watched=far.id
+        )
+        world.run(2)
+        heal = world.partition(a, b)
+        world.order(agent, act)
+        world.run(ROUND_S)
+        heal()
+        for child in (near, far):
+            child.wait(lambda it: not may_work(it), f"is bound by {act}", 3 * ROUND_S)
+        world.run(1)
+        before = len(near.performed()) + len(far.performed())
+        world.run(5)
+        assert before == len(near.performed()) + len(far.performed())
+
+
+def test_section_13_an_anchor_knows_what_binds_a_family_from_the_moment_it_applied_it() -> None:
+    """It dies right then, and nobody else can tell it."""
+    with simulate(seed=12) as world:
+        a = world.zone("a", anchors=1)
+        agent = launched(world, a, {"numbers": LONG})
+        child = child_of(agent)
+        anchor = a.anchors[0]
+        world.order(agent, "quarantine")
+        anchor.kill()
+        world.run(0.2)
+        anchor.start()
+        child.wait(lambda it: not may_work(it), "is bound", 5 * ROUND_S)
+
+
+def may_work(agent: LaunchedAgent) -> bool:
+    eligibility = agent.record.eligibility
+    return eligibility.is_acting and not eligibility.is_alone
 
 
 def test_a_child_that_may_outlives_its_parent() -> None:
@@ -151,6 +196,18 @@ def test_section_10_what_came_before_a_spawn_is_final_before_it() -> None:
         agent.wait(lambda _: len(agent.memory("told")) == 2, "was told of its children")
         forms = [type(each) for each in agent.journal() if isinstance(each, Turn | Spawned)]
         assert [Turn, Spawned, Turn, Spawned] == forms[:4]
+
+
+def test_section_0_what_came_before_a_child_is_final_before_it_and_a_replay_goes_on_behind_it() -> (
+    None
+):
+    with simulate(seed=10) as world:
+        agent = world.launch(Widow, world.zone("a"), actions=["ledger.enter"])
+        child = child_of(agent)
+        agent.rests()
+        assert cid_text(child.id) == agent.result(within=4_000)
+        kinds = [type(each).__name__ for each in agent.journal()]
+        assert ["Began", "Outcome", "Spawned", "Outcome", "Sleeping"] == kinds[:5]
 
 
 def test_a_child_is_the_same_class_of_code_and_has_its_own_journal() -> None:
