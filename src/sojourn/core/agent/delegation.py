@@ -80,7 +80,7 @@ class Delegation(Value, tag_field="kind", tag="delegation/1"):
     powers: Annotated[tuple[Power, ...], Meta(min_length=1, max_length=len(Power))]
     not_before_ms: Count
     until_ms: Count
-    depth: Annotated[int, Meta(ge=0, lt=DELEGATIONS_MAX)] = 0
+    depth: Annotated[int, Meta(ge=0, le=DELEGATIONS_MAX - 1)] = 0
     previous: Digest | None = None
 
     def holds_at(self, at_ms: int) -> bool:
