@@ -3,7 +3,7 @@
     the door       source_check
     what is found  findings allowing
     what is read   sources scopes referents meaning reach
-    what to find   hazards using order shared steps catching
+    what to find   hazards using order shared steps catching turns
 
 `reach` follows the code that is replayed, from `run` on, through the agent's own functions; `meaning` says what an
 expression stands for there, as far as that is certain; each of the last line looks for one kind of fault.

@@ -19,6 +19,7 @@ RULES: Final = {
     "repeated": "what may be done only once is not tried again blindly",
     "shared-state": "what must last is in ctx.memory",
     "swallowed": "a refusal or an uncertain outcome is dealt with",
+    "turns": "what must survive a turn is in ctx.memory",
 }
 """Each rule, and what it asks for. The names are what `# sojourn: allow` takes, and stay."""
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from sojourn.checking.findings import Finding
 from sojourn.checking.meaning import Frame
-from sojourn.checking.referents import UNORDERED
+from sojourn.checking.referents import CONTEXT, UNORDERED
 
 __all__ = ["unordered_uses"]
 
@@ -60,6 +60,8 @@ def _called(frame: Frame, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
     name = path.rpartition(".")[2]
     if path in _ORDERING_TOO or (path in _ORDERING and not _is_alike(frame, call)):
         yield from ((each, f"{name} of") for each in call.args)
+    if path == f"{CONTEXT}.turns":
+        yield from ((each, "turns over") for each in call.args)
     match call.func:
         case ast.Attribute(value=of, attr="pop") if not call.args:
             yield of, "pop of"

@@ -13,7 +13,7 @@ from sojourn.checking.meaning import Frame, is_own_attribute, lineage_of, meanin
 from sojourn.checking.referents import Foreign, Global, Instance, Meaning
 from sojourn.checking.sources import ClassSource, ModuleSource
 
-__all__ = ["shared_writes", "steps_leavings"]
+__all__ = ["MUTATING", "is_container", "shared_writes", "steps_leavings"]
 
 _RULE: Final = "shared-state"
 _INSTEAD: Final = "Keep it in ctx.memory, or in a variable of run"
@@ -23,13 +23,14 @@ _CONTAINERS: Final = frozenset(
         *(f"collections.{name}" for name in ("defaultdict", "deque", "Counter", "OrderedDict")),
     )
 )
-_MUTATING: Final = frozenset(
+MUTATING: Final = frozenset(
     (
         *("append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft"),
         *("popitem", "clear", "update", "setdefault", "add", "discard", "sort", "reverse"),
         *("rotate", "subtract", "difference_update", "intersection_update"),
     )
 )
+"""Methods that change what they are called on."""
 _PLAIN: Final = frozenset(("builtins.object", "sojourn.Agent", "typing.Generic", "abc.ABC"))
 """Bases that do not make of a class's attributes what each instance begins with."""
 _DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -41,7 +42,7 @@ def shared_writes(frame: Frame) -> Iterator[Finding]:
         what = f"{_said(owner)} is changed, for all that runs in the process and by every replay"
         yield frame.finding(node, _RULE, what, _INSTEAD)
     for default in [*frame.function.node.args.defaults, *frame.function.node.args.kw_defaults]:
-        if default is not None and _is_container(frame, frame.module, default):
+        if default is not None and is_container(frame, frame.module, default):
             what = "the default of a parameter is one object for all calls"
             yield frame.finding(
                 default, _RULE, what, "Write None, and make it inside", Severity.WARNING
@@ -104,7 +105,7 @@ def _writes(frame: Frame) -> Iterator[tuple[ast.expr, Meaning]]:
                 | ast.Subscript(ctx=ast.Store() | ast.Del())
             ):
                 yield from _written(frame, node)
-            case ast.Call(func=ast.Attribute(value=of, attr=name)) if name in _MUTATING:
+            case ast.Call(func=ast.Attribute(value=of, attr=name)) if name in MUTATING:
                 if _is_shared_container(frame, of):
                     yield node, frame.meaning(of) or _class_attribute(frame, of)
             case ast.Call(func=ast.Attribute(value=of)):
@@ -149,7 +150,7 @@ def _is_module(frame: Frame, node: ast.expr) -> bool:
 def _is_shared_container(frame: Frame, node: ast.expr) -> bool:
     meant = frame.meaning(node)
     if isinstance(meant, Global):
-        return meant.value is not None and _is_container(frame, meant.module, meant.value)
+        return meant.value is not None and is_container(frame, meant.module, meant.value)
     return _class_attribute(frame, node) is not None
 
 
@@ -170,14 +171,15 @@ def _class_attribute(frame: Frame, node: ast.expr) -> Meaning:
                 return None
             for name, _, value in each.fields():
                 if name == node.attr and value is not None:
-                    is_plain = not each.node.decorator_list and _is_container(
+                    is_plain = not each.node.decorator_list and is_container(
                         frame, each.module, value
                     )
                     return each if is_plain else None
     return None
 
 
-def _is_container(frame: Frame, module: ModuleSource, value: ast.expr) -> bool:
+def is_container(frame: Frame, module: ModuleSource, value: ast.expr) -> bool:
+    """Tell whether a value is a list, dict or the like, made there."""
     if isinstance(value, ast.Call):
         made = meaning_in_module(frame.sources, module, value.func)
         return isinstance(made, Foreign) and made.path in _CONTAINERS

@@ -12,6 +12,7 @@ from sojourn.checking.reach import agents_in, replayed, stepped
 from sojourn.checking.shared import shared_writes, steps_leavings
 from sojourn.checking.sources import Sources, parse_sources
 from sojourn.checking.steps import held_in_steps, never_awaited
+from sojourn.checking.turns import lost_in_turns
 from sojourn.checking.using import hazards_used
 
 __all__ = ["Checked", "check_source"]
@@ -54,6 +55,7 @@ def _found(sources: Sources, run: list[Frame], steps: list[Frame]) -> Iterator[F
         yield from never_awaited(frame)
         yield from swallowed_errors(frame)
         yield from repeated_steps(frame)
+        yield from lost_in_turns(frame)
     yield from steps_leavings(run, steps)
     yield from held_in_steps(run, steps)
     yield from faulty_comments(sources.modules.values())

@@ -135,6 +135,7 @@ ORDERED = [
     "found = [await self.look(x) for x in {'a', 'b'}]",
     "any([await self.look(x) for x in {'a', 'b'}])",
     "done, late = await asyncio.wait([])\nfor task in late: pass",
+    "async for x in ctx.turns({'a', 'b'}): pass",
     "for task in asyncio.as_completed([]): await task",
 ]
 
@@ -219,6 +220,43 @@ def test_state_of_its_own_is_not(head: str, body: str, run: str) -> None:
 def test_a_default_that_is_one_object_for_all_calls_is_a_warning() -> None:
     assert ["shared-state?"] == rules_in(written("pass", before=", seen=[]"))
     assert [] == rules_in(written("pass", before=", seen=(), more=None"))
+
+
+TURNS = "async for x in ctx.turns(range(9)):\n    "
+
+
+@pytest.mark.parametrize(
+    ("rule", "run"),
+    [
+        ("turns", f"total = 0\n{TURNS}total += await self.look(x)\nreturn total"),
+        ("turns", f"self.total = 0\n{TURNS}self.total += 1"),
+        ("turns", f"total = 0\n{TURNS}for y in (1, 2): total += y"),
+        ("turns?", f"found = []\n{TURNS}found.append(await self.look(x))"),
+        ("turns?", f"found = dict()\n{TURNS}found[x] = 1"),
+    ],
+)
+def test_what_turns_add_up_in_a_variable_is_found(rule: str, run: str) -> None:
+    assert [rule] == rules_in(written(run))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        f"{TURNS}total = 0\n    for y in (1, 2): total += y",
+        f"{TURNS}found = []\n    found.append(1)",
+        f"{TURNS}ctx.memory['log'].append(x)\n    ctx.memory['book']['n'] += 1",
+        f"log = ctx.memory['log']\n{TURNS}log.append(x)",
+        "total = 0\nfor x in range(9): total += await self.look(x)",
+        f"{TURNS}total = 0\n    async for y in ctx.turns([1]): total += y",
+    ],
+)
+def test_what_one_turn_adds_up_or_memory_keeps_is_not(run: str) -> None:
+    assert [] == rules_in(written(run))
+
+
+def test_a_loop_of_turns_in_another_function_may_be_in_a_turn() -> None:
+    body = f"async def more(self, ctx):\n    total = 0\n    {TURNS}    total += 1"
+    assert [] == rules_in(written(f"{TURNS}await self.more(ctx)", body=body))
 
 
 NOT_AWAITED = [
