@@ -2,7 +2,7 @@
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections import deque
 from functools import cached_property
 from typing import Final
 
@@ -53,18 +53,25 @@ def is_step(function: FunctionSource, sources: Sources) -> bool:
     )
 
 
-def lineage_of(form: ClassSource, sources: Sources) -> Iterator[ClassSource | Foreign]:
-    """Yield a class, and those that it is derived from, each once, nearest first."""
-    seen, todo = set[ClassSource | Foreign](), list[ClassSource | Foreign]([form])
+def lineage_of(form: ClassSource, sources: Sources) -> tuple[ClassSource | Foreign, ...]:
+    """Return a class, and those that it is derived from, each once, nearest first."""
+    known = sources.lineages
+    if form not in known:
+        known[form] = (form,)  # what comes back to it goes round in a circle
+        known[form] = _find_lineage(form, sources)
+    return known[form]
+
+
+def _find_lineage(form: ClassSource, sources: Sources) -> tuple[ClassSource | Foreign, ...]:
+    seen, todo = dict[ClassSource | Foreign, None](), deque[ClassSource | Foreign]([form])
     while todo:
-        here = todo.pop(0)
-        if here in seen:
-            continue
-        seen.add(here)
-        yield here
-        if isinstance(here, ClassSource):
-            bases = (meaning_in_module(sources, here.module, each) for each in here.node.bases)
-            todo += [each for each in bases if isinstance(each, ClassSource | Foreign)]
+        here = todo.popleft()
+        if here not in seen:
+            seen[here] = None
+            if isinstance(here, ClassSource):
+                bases = (meaning_in_module(sources, here.module, each) for each in here.node.bases)
+                todo += [each for each in bases if isinstance(each, ClassSource | Foreign)]
+    return tuple(seen)
 
 
 def meaning_in_module(sources: Sources, module: ModuleSource, node: ast.expr) -> Meaning:
@@ -196,8 +203,12 @@ class _Reader:
         if found is None:
             return self._global(self._module, name)
         where, bound = found
-        meant = [self._local(each, where) for each in bound]
-        return meant[0] if all(each == meant[0] for each in meant) else None
+        known, key = self._sources.names, (where, name, self._form)
+        if key not in known:
+            known[key] = None  # what comes back to it goes round in a circle
+            meant = [self._local(each, where) for each in bound]
+            known[key] = meant[0] if all(each == meant[0] for each in meant) else None
+        return known[key]
 
     def _local(self, bound: Binding | Parameter, scope: Scope) -> Meaning:
         match bound:
@@ -340,8 +351,10 @@ class _Reader:
         ]
         if declared:
             return declared
-        frames = [Frame(self._sources, each, of, ()) for each in form.methods.values()]
-        return [frame.meaning(value) for frame in frames for value in _assigned_to(frame, name)]
+        assigned = self._sources.assigned
+        if (form, of) not in assigned:
+            assigned[form, of] = _assigned_in(self._sources, form, of)
+        return [frame.meaning(value) for frame, value in assigned[form, of].get(name, [])]
 
     def _result(self, call: ast.Call, scope: Scope | None) -> Meaning:
         match call.func:
@@ -367,7 +380,7 @@ class _Reader:
         frame = self._frame
         if frame is None or frame.form is None or frame.function.owner is None:
             return None
-        bases = list(lineage_of(frame.function.owner, self._sources))[1:]
+        bases = lineage_of(frame.function.owner, self._sources)[1:]
         return next((Instance(each) for each in bases if isinstance(each, ClassSource)), None)
 
     def _operated(
@@ -381,18 +394,22 @@ class _Reader:
         return Foreign(UNORDERED) if is_of_sets and has_set else None
 
 
-def _assigned_to(frame: Frame, name: str) -> Iterator[ast.expr]:
-    """Yield what a method assigns to an attribute of its own instance."""
-    for node in frame.body.nodes:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(is_own_attribute(frame, target, name) for target in targets):
-                yield node.value
+def _assigned_in(
+    sources: Sources, form: ClassSource, of: ClassSource
+) -> dict[str, list[tuple[Frame, ast.expr]]]:
+    """Return what the methods of a class assign to attributes of their own instance, of class `of`."""
+    found: dict[str, list[tuple[Frame, ast.expr]]] = {}
+    for frame in (Frame(sources, each, of, ()) for each in form.methods.values()):
+        for node in frame.body.nodes:
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if isinstance(target, ast.Attribute) and is_own_attribute(frame, target):
+                        found.setdefault(target.attr, []).append((frame, node.value))
+    return found
 
 
-def is_own_attribute(frame: Frame, node: ast.AST, name: str = "") -> bool:
-    """Tell whether it is `self.name`, or, without a name, any attribute of `self`."""
+def is_own_attribute(frame: Frame, node: ast.AST) -> bool:
+    """Tell whether it is an attribute of `self`."""
     if not isinstance(node, ast.Attribute) or frame.form is None:
         return False
-    is_named = name in {"", node.attr}
-    return is_named and frame.meaning(node.value) == Instance(frame.form)
+    return frame.meaning(node.value) == Instance(frame.form)

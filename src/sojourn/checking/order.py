@@ -20,8 +20,13 @@ _ORDERING: Final = frozenset(
     for name in ("list", "tuple", "enumerate", "iter", "zip", "map", "filter", "reversed", "next")
 )
 _ORDERING_TOO: Final = frozenset(
-    ("collections.deque", "itertools.chain", "itertools.islice", "itertools.accumulate")
+    (
+        *("builtins.dict", "builtins.dict.fromkeys", "builtins.repr", "builtins.str"),
+        *("collections.Counter", "collections.OrderedDict", "collections.deque"),
+        *("functools.reduce", "itertools.accumulate", "itertools.chain", "itertools.islice"),
+    )
 )
+"""The same, where no `sorted` around it would help."""
 _ALIKE: Final = frozenset(
     f"builtins.{name}"
     for name in ("all", "any", "frozenset", "len", "max", "min", "set", "sorted", "sum")
@@ -49,6 +54,8 @@ def _uses(frame: Frame, node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
         case ast.Starred(value=used, ctx=ast.Load()):
             if not _is_alike(frame, node):
                 yield used, "unpacking"
+        case ast.FormattedValue(value=used):
+            yield used, "the text of"
         case ast.Assign(targets=[ast.Tuple() | ast.List()], value=used):
             yield used, "unpacking"
         case ast.Call():
@@ -65,7 +72,7 @@ def _called(frame: Frame, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
     match call.func:
         case ast.Attribute(value=of, attr="pop") if not call.args:
             yield of, "pop of"
-        case ast.Attribute(value=ast.Constant(), attr="join") | ast.Attribute(attr="extend"):
+        case ast.Attribute(attr="join" | "extend"):
             yield from ((each, f"{call.func.attr} of") for each in call.args)
 
 

@@ -162,7 +162,7 @@ def _class_attribute(frame: Frame, node: ast.expr) -> Meaning:
     form = meant.form if isinstance(meant, Instance) else meant
     if not isinstance(form, ClassSource):
         return None
-    lineage = list(lineage_of(form, frame.sources))
+    lineage = lineage_of(form, frame.sources)
     if any(isinstance(each, Foreign) and each.path not in _PLAIN for each in lineage):
         return None
     for each in lineage:

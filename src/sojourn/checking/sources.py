@@ -18,8 +18,9 @@ from sojourn.core.base.errors import Misused
 
 if TYPE_CHECKING:
     from sojourn.checking.hazards import Hazard
-    from sojourn.checking.referents import Meaning
-    from sojourn.checking.scopes import Body
+    from sojourn.checking.meaning import Frame
+    from sojourn.checking.referents import Foreign, Meaning
+    from sojourn.checking.scopes import Body, Scope
 
 __all__ = [
     "Binding",
@@ -152,6 +153,11 @@ class Sources:
     attributes: "dict[tuple[ClassSource, ClassSource, str], list[Meaning]]" = field(
         default_factory=dict
     )
+    assigned: "dict[tuple[ClassSource, ClassSource], dict[str, list[tuple[Frame, ast.expr]]]]" = (
+        field(default_factory=dict)
+    )
+    lineages: "dict[ClassSource, tuple[ClassSource | Foreign, ...]]" = field(default_factory=dict)
+    names: "dict[tuple[Scope, str, ClassSource | None], Meaning]" = field(default_factory=dict)
     hazards: "dict[ast.expr, list[tuple[Hazard, str]]]" = field(default_factory=dict)
     ahead: set[object] = field(default_factory=set)
     """What is being found out: whoever comes to it again goes round in a circle."""

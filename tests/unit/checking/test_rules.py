@@ -136,6 +136,11 @@ ORDERED = [
     "any([await self.look(x) for x in {'a', 'b'}])",
     "done, late = await asyncio.wait([])\nfor task in late: pass",
     "async for x in ctx.turns({'a', 'b'}): pass",
+    "found = dict.fromkeys({'a', 'b'})",
+    "separator = ' '\nseparator.join({'a', 'b'})",
+    "f'the names {set(ctx.memory)}'",
+    "str({'a', 'b'})",
+    "import functools\nfunctools.reduce(max, {'a', 'b'})",
     "for task in asyncio.as_completed([]): await task",
 ]
 
@@ -146,6 +151,8 @@ IN_ORDER = [
     "sorted(x for x in {'a', 'b'})",
     "len({'a', 'b'}), min({'a', 'b'}), max(x for x in {'a', 'b'}), max(*{'a', 'b'})",
     "'a' in {'a', 'b'}",
+    "f'{sorted({1, 2})} of {len({1, 2})}'",
+    "', '.join(['a'])",
     "{x for x in {'a', 'b'}}",
     "all(x for x in {'a', 'b'})",
     "sorted([*{'a', 'b'}])",
