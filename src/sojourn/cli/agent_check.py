@@ -11,6 +11,7 @@ import msgspec
 from sojourn.checking.findings import Finding, Severity
 from sojourn.checking.source_check import Checked, check_source
 from sojourn.cli.agent_file import read_agent_file
+from sojourn.cli.help import Command
 from sojourn.cli.options import json_option
 from sojourn.cli.output import clean, counted, emit, say
 from sojourn.core.base.errors import Misused
@@ -32,7 +33,7 @@ class CheckRun(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("targets", metavar="WHAT...", nargs=-1, required=True)
 @json_option
 def check(targets: tuple[str, ...], as_json: bool) -> int:
