@@ -96,6 +96,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "audit/drill.py:hold_drill:decode": ("statements",),
     "audit/verifying.py:_drill:msgspec.convert": ("audit report",),
     "audit/verifying.py:_parse:json.loads": ("audit report",),
+    "checking/sources.py:_parse:ast.parse": ("agent check",),
     "cli/address_book.py:entry_of:read_toml": ("address book", "identifier"),
     "cli/agent.py:send_message:json.loads": ("message to send",),
     "cli/agent_file.py:outside_steps:ast.parse": ("agent steps",),

@@ -19,6 +19,8 @@ from sojourn.audit.deriving import derive
 from sojourn.audit.drill import STATEMENTS_BYTES_MAX
 from sojourn.audit.evidence import Evidence, read_evidence
 from sojourn.audit.verifying import check_report, to_json
+from sojourn.checking.findings import RULES
+from sojourn.checking.source_check import check_source
 from sojourn.cli.address_book import AgentEntry
 from sojourn.cli.agent_file import AgentFile, outside_steps, read_agent_file
 from sojourn.cli.approvers_file import _ApproversFile, _length_ms, read_sections
@@ -609,6 +611,35 @@ def _steps(data: bytes) -> Any:
     return outside_steps({"a.py": data})
 
 
+def _checked(data: bytes) -> Any:
+    """Check the code of agents, as beside a module that it may import."""
+    checked = check_source({"a.py": data, "b.py": b"import time\nNOW = time.time()\n"})
+    if any(each.line < 1 or each.column < 1 or each.rule not in RULES for each in checked.findings):
+        raise Finding("a finding is nowhere")
+    return checked
+
+
+AGENT_CHECKED: Final = """\
+import time, b
+from sojourn import Agent, step
+SEEN = []
+class A(Agent):
+    seen = {}
+    def __init__(self): self.at = b.NOW
+    @property
+    def told(self): return super().told | {self.at}
+    @step(effect="once", action="pay")
+    async def pay(self, x): self.x = x
+    async def run(self, ctx, x=[]):  # sojourn: allow shared-state (a seed)
+        for y in {1} | self.told: SEEN.append(time.time())
+        while True:
+            try: await self.pay(y); break
+            except Exception: self.pay(ctx.now())
+        return [await getattr(self, f"do_{z}")() for z in self.seen], self.x
+    async def do_it(self): return lambda: [*self.told]
+"""
+
+
 def _rules(data: bytes) -> Any:
     return read_rules(PolicyDocument(name="policy", text=data.decode()))
 
@@ -675,6 +706,7 @@ PEOPLE: Final = (
     _person("agent source", lambda data: list(_imported(data, "a.py")), "import a.b\nfrom c import d\n"),
     _person("agent steps", _steps,
             "class A:\n @step(effect='once', action='pay')\n async def f(self): pass\n"),
+    _person("agent check", _checked, AGENT_CHECKED),
     _person("message to send", _message, '{"approve": true}', "[1, 2.5, null]"),
     _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),
     _person("threshold", lambda data: _thresholds((data.decode(),)), "amend=2", "retire=1"),

@@ -18,7 +18,7 @@ OWN_FILES: Final = {
     "file of approvers",
 }
 """The standard library walks a dotted key of TOML anew for each dot. These files are a person's own."""
-SYNTAX_TREES: Final = {"agent source", "agent steps"}
+SYNTAX_TREES: Final = {"agent check", "agent source", "agent steps"}
 """CPython makes up to a kilobyte of syntax tree for each byte of source; a source has a limit."""
 
 

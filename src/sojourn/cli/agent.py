@@ -7,9 +7,11 @@ from typing import Unpack
 import click
 import msgspec
 
+from sojourn.checking.findings import Finding
 from sojourn.cli import address_book
 from sojourn.cli.accusing import Accused, accuse
 from sojourn.cli.agent_asks import approve, asks, decline
+from sojourn.cli.agent_check import check, said, said_instead
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_logs import logs, watch
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
@@ -23,7 +25,7 @@ from sojourn.cli.giving_orders import OrderOptions, give_order, named_officers, 
 from sojourn.cli.governing import read_documents
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
-from sojourn.cli.launching import launch, prepare_launch, readiness
+from sojourn.cli.launching import Launch, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
@@ -51,12 +53,15 @@ def agent() -> None:
     """
 
 
-for _command in (asks, approve, decline, watch, logs):
+for _command in (asks, approve, check, decline, watch, logs):
     agent.add_command(_command)
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
-    """A new agent. `doubts` are reasons why it will not execute where it was born, for now."""
+    """A new agent. `doubts` are reasons why it will not execute where it was born, for now.
+
+    `findings` are what `agent check` finds in its code.
+    """
 
     name: str
     agent: str
@@ -66,6 +71,7 @@ class Launched(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool
     outside: tuple[OutsideStep, ...]
     doubts: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 @agent.command("launch")
@@ -86,7 +92,8 @@ def launch_agent(
     """Launch the agent that FILE describes.
 
     Its policies are signed, its code and first memory are stored with the zone's anchors, and a quorum of them
-    decides its genesis by its policies and the zone's. From then on a host runs it.
+    decides its genesis by its policies and the zone's. From then on a host runs it. What `agent check` finds in its
+    code is said, and does not stop it.
 
     What FILE holds:
       [agent]
@@ -139,17 +146,24 @@ def launch_agent(
             return born, await readiness(reach, manifest, prepared)
 
     born, judged = perform(work())
-    launched = Launched(
-        name=local,
+    launched = _launched(local, zone, born, prepared, judged)
+    emit(launched, as_json, lambda _: _render_launched(launched))
+
+
+def _launched(
+    name: str, zone_name: str, born: Certified, prepared: Launch, judged: Assessment | None
+) -> Launched:
+    return Launched(
+        name=name,
         agent=cid_text(born.record.agent_id),
-        zone=cid_text(manifest.zone_id),
-        zone_name=zone,
+        zone=cid_text(prepared.record.custody.zone),
+        zone_name=zone_name,
         version=born.record.version,
         guarded=False,
         outside=prepared.outside,
         doubts=_doubts(judged),
+        findings=prepared.findings,
     )
-    emit(launched, as_json, lambda _: _render_launched(launched))
 
 
 def _name_of(file: Path) -> str:
@@ -177,6 +191,8 @@ def _render_launched(launched: Launched) -> None:
         )
     for doubt in launched.doubts:
         note(f"It will not execute there yet: {doubt}")
+    for finding in launched.findings:
+        note(f"{said(finding)}. {said_instead(finding)}")
 
 
 @agent.command("list")

@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sojourn.checking.findings import Finding
+from sojourn.checking.source_check import check_source
 from sojourn.cli.agent_file import (
     AgentFile,
     IssuerSection,
@@ -77,13 +79,17 @@ class Officer:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A genesis that is ready to be proposed: everything it names is in `blocks`, its keys were `dealt`."""
+    """A genesis that is ready to be proposed: everything it names is in `blocks`, its keys were `dealt`.
+
+    `findings` are what a replay of its code could not repeat, which is for people to look into.
+    """
 
     proposal: Proposal
     blocks: NewBlocks
     documents: tuple[Document, ...]
     outside: tuple[OutsideStep, ...]
     dealt: tuple[Dealt, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def record(self) -> AgentRecord:
@@ -140,7 +146,15 @@ def prepare_launch(
         documents=tuple(item.document for item in signed),
         outside=outside,
         dealt=keys.dealt,
+        findings=_findings(source, file.agent.entry),
     )
+
+
+def _findings(source: dict[str, bytes], entry: str) -> tuple[Finding, ...]:
+    try:
+        return check_source(source, entry).findings
+    except Misused:  # the class is made some other way than by `class`: only loading it can tell
+        return ()
 
 
 def _check_bounds(record: AgentRecord) -> None:

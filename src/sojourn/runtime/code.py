@@ -93,7 +93,8 @@ def _imported(source: bytes, path: str) -> Iterator[str]:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         # The last two: its parser has no room for what is nested too deeply.
         raise Misused(
-            f"{path} is no Python: {error}", remedy="Mend it, then launch again"
+            f"{path} is no Python: {str(error) or 'it is nested too deeply'}",
+            remedy="Mend it, then try again",
         ) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

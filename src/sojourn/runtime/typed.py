@@ -5,7 +5,7 @@ by naming it. Nothing is pickled: bytes from outside never become code (protocol
 """
 
 import operator
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
@@ -21,16 +21,30 @@ T = TypeVar("T")
 def to_plain(value: object, *, what: str) -> Any:
     """Return `value` as builtins. `what` names it in the error.
 
-    Raises `Misused` for a type that has no such form. What DAG-CBOR cannot say of builtins (NaN, integers
-    beyond 64 bits) is found when they are encoded.
+    Sets become lists in the order of their items, which is the same in every process: theirs is not. Raises
+    `Misused` for a type that has no such form, and for a set whose items have no order. What DAG-CBOR cannot say of
+    builtins (NaN, integers beyond 64 bits) is found when they are encoded.
     """
     try:
         plain = msgspec.to_builtins(
-            value, builtin_types=(bytes,), str_keys=True, enc_hook=_unwrap_scalar
+            value,
+            builtin_types=(bytes,),
+            str_keys=True,
+            enc_hook=_unwrap_scalar,
+            order="deterministic",
         )
         return msgspec.msgpack.decode(msgspec.msgpack.encode(plain))  # tuples are lists now
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        if _UNORDERED in str(error):
+            problem = (
+                f"{what} cannot be kept: a set in it has no order that every process would find"
+            )
+            raise Misused(problem, remedy="Give a list instead, sorted by what is in it") from None
         raise unkeepable(what, str(error)) from None
+
+
+_UNORDERED: Final = "'<' not supported between instances"
+"""What Python says of items that cannot be compared."""
 
 
 def _unwrap_scalar(value: Any) -> Any:

@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sojourn.checking.findings import Finding
+from sojourn.cli.agent import Launched, _render_launched
 from sojourn.cli.agent_file import OutsideStep, outside_steps, read_agent_file
 from sojourn.cli.home import Home
 from sojourn.cli.launching import Launch, Officer, prepare_launch
@@ -234,3 +236,42 @@ def test_the_examples_file_is_read(tmp_path: Path) -> None:
     read = read_agent_file(example)
     assert "risk_desk:RiskDesk" == read.agent.entry
     assert msgspec.to_builtins(read)["capabilities"]["requires"]["cpu"] == 1
+
+
+def test_a_launch_says_what_a_check_of_the_code_finds(
+    home: Home, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert () == prepare(home, file).findings
+    found = CODE.replace("return await", "print(id(self))\n        return await")
+    (file.parent / "desk.py").write_text(found)
+    launch = prepare(home, file)
+    assert [("outside", 11), ("identity", 11)] == [
+        (each.rule, each.line) for each in launch.findings
+    ]
+    show_launched(launch.findings)
+    said = capsys.readouterr()
+    assert "desk is launched in home, version 0" in said.out
+    assert (
+        "desk.py:11:15: error, identity: id() is an address, another in each process. Use"
+        in said.err
+    )
+
+
+def show_launched(findings: tuple[Finding, ...]) -> None:
+    launched = Launched(
+        name="desk",
+        agent="baf",
+        zone="baf",
+        zone_name="home",
+        version=0,
+        guarded=False,
+        outside=(),
+        doubts=(),
+        findings=findings,
+    )
+    _render_launched(launched)
+
+
+def test_code_that_a_check_cannot_read_is_launched_all_the_same(home: Home, file: Path) -> None:
+    (file.parent / "desk.py").write_text(f"{CODE}\nDesk = type('Desk', (Desk,), {{}})\n")
+    assert () == prepare(home, file).findings

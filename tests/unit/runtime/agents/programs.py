@@ -130,7 +130,7 @@ class Racing(Agent):
         await asyncio.gather(*(one(i) for i in range(n)))
         tasks = [asyncio.ensure_future(self.double(i)) for i in range(n)]
         done, late = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in late:
+        for task in late:  # sojourn: allow order (all are cancelled, and none does anything more)
             task.cancel()
         ctx.memory["risk"].append([task in done for task in tasks])
         ctx.memory["risk"].append(await self.square(len(done)))
