@@ -5,12 +5,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sojourn.core.base.encoding import encode
+from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol import exchange
+from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.messages import AskHead
 from sojourn.runtime.transport import Connection, PeerIdentity
+from sojourn.runtime.zone_client import ZoneClient
 from sojourn.transports.loopback import LoopbackTransport
 from tests.village import House, Village
 
-__all__ = ["Answer", "hang", "stand_in", "until"]
+__all__ = ["Answer", "answers", "hang", "stand_in", "until"]
 
 Answer = Callable[[Any, Any], Awaitable[Any]]
 """Takes a request and the honest reply to it; returns what is answered instead: a reply, or bytes."""
@@ -43,6 +47,15 @@ async def hang(village: Village, house: House, index: int) -> asyncio.Event:
 
     await stand_in(village, house, index, wait)
     return gate
+
+
+async def answers(client: ZoneClient, anchor: int, head: Certified) -> bool:
+    """Tell whether a client reaches an anchor: where a connection broke it is not tried again at once."""
+    try:
+        await client.call(anchor, AskHead(agent=head.record.agent_id))
+    except SojournError:
+        return False
+    return True
 
 
 async def until(look: Callable[[], Any], *, timeout_s: float = 10.0) -> None:

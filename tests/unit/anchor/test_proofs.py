@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from sojourn.anchor.gossiping import Gossip
 from sojourn.core.agent.events import Events
 from sojourn.core.base.digests import digest
-from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol import decree
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.accusing import accusing
@@ -19,7 +18,6 @@ from sojourn.core.protocol.exchange import AskProofs, Proofs, ShowVotes
 from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tell
 from sojourn.core.protocol.messages import (
     Applied,
-    AskHead,
     Declined,
     Nack,
     Propose,
@@ -35,7 +33,7 @@ from sojourn.core.quorum.votes import Ballot, Phase
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import Stalled, ZoneClient
 from tests.samples import found
-from tests.unit.anchor.standing_in import stand_in, until
+from tests.unit.anchor.standing_in import answers, stand_in, until
 from tests.unit.core.protocol.test_accusing import two_faced
 from tests.village import House, Village, key, village
 
@@ -66,15 +64,6 @@ def held(house: House, index: int = 0) -> list[tuple[bytes, int]]:
     known = house.anchors[index].proofs.known
     proofs = [proof for zone in known.zones() for proof in known.against(zone)]
     return sorted((proof.zone, proof.anchor) for proof in proofs if proof.culprit in on_disk)
-
-
-async def answers(v: Village, house: House, anchor: int, head: Certified) -> bool:
-    """Tell whether an anchor is reached: a connection that broke is not tried again at once."""
-    try:
-        await v.client(house).call(anchor, AskHead(agent=head.record.agent_id))
-    except SojournError:
-        return False
-    return True
 
 
 async def tell(v: Village, house: House, *proofs: Fraud) -> Any:
@@ -246,7 +235,7 @@ def test_section_11_votes_that_were_given_in_vain_convict_who_voted_otherwise_as
 async def restarted(v: Village, house: House, head: Certified) -> None:
     await v.close(house, 0)
     await v.open(house, [0])
-    await until(lambda: answers(v, house, 0, head))
+    await until(lambda: answers(v.client(house), 0, head))
 
 
 def test_section_11_a_lock_from_before_a_restart_convicts_who_voted_otherwise_as_well(
@@ -336,7 +325,7 @@ def test_section_11_another_decision_convicts_those_who_signed_both_however_old_
         await until(lambda: a.anchors[0].shelf.dossier(head.record.agent_id).head == head)
         await v.close(a, 0)
         await v.open(a, [0])
-        await until(lambda: answers(v, a, 0, head))
+        await until(lambda: answers(v.client(a), 0, head))
         decided = first.certificate
         forged = replace(decided, value=digest(b"y"))
         await v.client(a).call(0, ShowCommit(certificate=forged))
@@ -385,7 +374,7 @@ def test_section_11_a_proposer_that_does_not_win_shows_what_it_was_given(
             await v.client(a).call(anchor, propose)
             await stand_in(v, a, anchor, also if anchor == LIAR else later)
         for anchor in range(4):
-            await until(lambda anchor=anchor: answers(v, a, anchor, head))
+            await until(lambda anchor=anchor: answers(v.client(a), anchor, head))
         with pytest.raises(Stalled):
             await v.client(a).decide(proposer, v.blocks)
         await told.wait()

@@ -11,7 +11,7 @@ from sojourn.anchor.watermark import Watermarks
 from sojourn.core.protocol.exchange import AskWatermark, Watermark
 from sojourn.core.protocol.messages import Declined, Propose, Voted
 from sojourn.core.protocol.validate import slot_for
-from tests.unit.anchor.standing_in import stand_in, until
+from tests.unit.anchor.standing_in import answers, stand_in, until
 from tests.village import House, Village, key, village
 
 STEPS = 20
@@ -84,6 +84,8 @@ def test_trap_7_no_vote_is_cast_before_peers_have_said_what_they_saw(
             await v.open(house, [0])
             v.introduce()
             client = v.client(house, key("somebody with connections of their own"))
+            for each in (client, v.client(house, house.hosts[0])):
+                await until(lambda each=each: answers(each, 0, head))
             await v.renew(house, head)
             proposal = v.step_proposal(house, head)
             slot = slot_for(head, proposal.transition, house.manifest)
