@@ -4,12 +4,14 @@ Authors raise two, in a step (both may be subclassed):
 
     RetryableError      try this step again, as its declaration says
     TerminalError       do not try again
-    └── StepFailed      what `run` then sees: a step failed for good
+    ├── StepFailed      what `run` then sees: a step failed for good
+    └── UndoFailed      and of a saga: not all of it could be undone
 
 and meet two more, each after a step with an effect: `sojourn.core.base.errors.Denied` (nothing was done)
 and `UncertainOutcome` (it may have been done). All are raised alike the first time and in every replay.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sojourn.core.base.errors import Denied, Failed, SojournError
@@ -23,6 +25,7 @@ __all__ = [
     "StepFailed",
     "TerminalError",
     "UncertainOutcome",
+    "UndoFailed",
 ]
 
 
@@ -72,6 +75,32 @@ class StepFailed(TerminalError):
         self.attempts = attempts
         self.remedy = remedy
         self.timed_out = timed_out
+
+
+class UndoFailed(TerminalError):
+    """A saga failed, and not all of what it had done could be undone; what is left is for the agent, or people.
+
+    `undone` names what was undone, `not_undone` what was not, each with why, in the order in which that was tried.
+    The error that made the saga fail is `__cause__`.
+    """
+
+    def __init__(
+        self,
+        undone: Sequence[str],
+        not_undone: Sequence[tuple[str, Exception]],
+        error: BaseException,
+    ) -> None:
+        tried = len(undone) + len(not_undone)
+        named = "; ".join(f"{name}: {_told(why)}" for name, why in not_undone)
+        first = f"{len(not_undone)} of {tried} undo calls of a saga were not done: {named}"
+        super().__init__(f"{first}. The saga had failed by {_told(error)}")
+        self.undone = tuple(undone)
+        self.not_undone = tuple(not_undone)
+
+
+def _told(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Erased(Denied):
