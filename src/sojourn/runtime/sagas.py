@@ -89,8 +89,10 @@ class Saga:
             self._session.sagas.close(self)
 
     def _is_left_to_others(self, error: BaseException) -> bool:
-        """Whether the code was merely dropped here: another life goes on with the saga. Or it begins anew."""
-        return self._session.is_stopped or isinstance(error, Restarting)
+        """Whether the code was merely dropped here, and another life goes on with the saga; or it begins anew."""
+        session = self._session
+        is_dropped = session.is_stopped or not session.loop.is_running()
+        return is_dropped or isinstance(error, Restarting)
 
     async def _undo_all(self, error: BaseException) -> None:
         """Undo all, whoever cancels the code meanwhile; what fails holds up nothing that is left."""
