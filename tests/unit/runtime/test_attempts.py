@@ -27,7 +27,6 @@ def a_new_world() -> Iterator[None]:
 CALL = """
     import threading
 
-    gate = threading.Event()
 
     class Desk(Agent):
         @step({declared})
@@ -36,9 +35,10 @@ CALL = """
 
         @step
         def let_go(self) -> None:
-            gate.set()
+            self.gate.set()
 
         async def run(self, ctx) -> list:
+            self.gate = threading.Event()
             try:
                 return ["came", await self.call()]
             except UncertainOutcome as error:
@@ -57,7 +57,7 @@ HANGS = """
 """
 BLOCKS = """
             outside.happen(self.effect_key if {is_effect} else "tried")
-            gate.wait(20)
+            self.gate.wait(20)
             return "late"
 """
 EFFECT = "effect='{}', action='order.place', timeout_s=0.02, backoff_s=0, attempts=2"
@@ -116,7 +116,7 @@ def test_a_function_that_never_ends_uses_up_the_attempts_that_wait_for_it(declar
 SLOW = """
             outside.happen("begins")
             if len(outside.effects) == 1:
-                gate.wait(0.1)
+                self.gate.wait(0.1)
             outside.happen("ends")
             return str(len(outside.effects))
 """
@@ -129,7 +129,7 @@ def test_an_attempt_begins_when_the_last_has_ended_and_what_came_late_is_not_use
     body = SLOW
     if kind == "async def":  # it does not let itself be cancelled
         stays = "\n                await self.linger()"
-        body = body.replace("\n                gate.wait(0.1)", stays)
+        body = body.replace("\n                self.gate.wait(0.1)", stays)
     text = CALL.format(
         declared="timeout_s=0.02, backoff_s=0, attempts=200", kind=kind, body=body.strip()
     )
@@ -306,22 +306,22 @@ def test_a_call_that_the_code_has_cancelled_is_not_tried_again() -> None:
     text = """
         import threading
 
-        gate = threading.Event()
 
         class Desk(Agent):
             @step(backoff_s=0, attempts=9, timeout_s=20)
             def hang(self) -> None:
                 outside.happen("tried")
-                gate.wait(20)
+                self.gate.wait(20)
                 raise OSError("no")
 
             @step
             def let_go(self) -> None:
                 while not outside.effects:
-                    gate.wait(0.001)
-                gate.set()
+                    self.gate.wait(0.001)
+                self.gate.set()
 
             async def run(self, ctx) -> str:
+                self.gate = threading.Event()
                 task = asyncio.create_task(self.hang())
                 await ctx.sleep(0)
                 task.cancel()

@@ -114,7 +114,7 @@ def check_through_a_kill(step: str, number: int, *, before: bool, moving: bool) 
         if step in ("book", "cancel"):
             assert [*(f"took {each}" for each in range(BOOKINGS)), "TerminalError"] == said
             assert [2, 1, 0] == counted(agent, "refund")
-        if moving:
+        if moving and said[0] == "took 0":  # else it had failed before it came to that
             assert "b" == agent.zone.name
             cancelled = {each.zone for each in agent.performed("cancel")}
             assert {"b"} == cancelled
