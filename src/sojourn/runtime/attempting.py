@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sojourn.runtime.errors import RetryableError, TerminalError
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.records import Failure
-from sojourn.runtime.steps import Step, effect_key, used
+from sojourn.runtime.steps import Step, effect_key, pulse, used
+from sojourn.runtime.typed import kind_of, to_plain
 
 if TYPE_CHECKING:
     from sojourn.runtime.operations import Operation
@@ -28,10 +29,20 @@ DOUBLINGS_MAX: Final = 64
 
 
 class _Attempt:
-    """One attempt, from its beginning until its function or coroutine has ended."""
+    """One attempt, from its beginning until its function or coroutine has ended: the pulse of its step."""
 
-    task: asyncio.Task[None] | None = None
-    has_timed_out = False
+    def __init__(self, attempts: "Attempts", progress: Any) -> None:
+        self._attempts = attempts
+        self.progress = progress
+        self.task: asyncio.Task[None] | None = None
+        self.has_timed_out = False
+        self.heard_at = 0.0
+
+    def beat(self, progress: Any) -> None:
+        """Take note of a heartbeat, from any thread; what has timed out is not heard any more."""
+        if not self.has_timed_out:
+            self._attempts.note_progress(progress)
+            self.heard_at = self._attempts.now_s()
 
 
 class Attempts:
@@ -63,7 +74,9 @@ class Attempts:
         self._key: str | None = None
         self._current: _Attempt | None = None
         self._is_waiting = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._listening: asyncio.TimerHandle | None = None
+        self._progress: Any = None
 
     def begin(self, key: str | None) -> None:
         """Begin the next attempt, under the key of its effect if it has one."""
@@ -83,6 +96,16 @@ class Attempts:
         if self._current is not None and self._current.task is not None:
             self._current.task.cancel()
 
+    def now_s(self) -> float:
+        """Return the time on the clock that attempts are measured by."""
+        return self._session.outer.time()
+
+    def note_progress(self, progress: Any) -> None:
+        """Keep what the step told for the next attempt. Raises `Misused` for what has no plain form."""
+        if progress is not None:
+            what = f"the progress of step {self._step.name!r} ({kind_of(progress)})"
+            self._progress = to_plain(progress, what=what)
+
     @property
     def _is_dropped(self) -> bool:
         """Whether nobody wants to know: the session is over, or the code has cancelled what has no effect."""
@@ -92,7 +115,7 @@ class Attempts:
     # --- one attempt ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        attempt = self._current = _Attempt()
+        attempt = self._current = _Attempt(self, self._progress)
         if self._step.is_async:
             attempt.task = self._session.outer.create_task(self._run_coroutine(attempt))
             self._watch(attempt)
@@ -100,7 +123,7 @@ class Attempts:
             self._session.functions.begin(partial(self._run_function, attempt))
 
     async def _run_coroutine(self, attempt: _Attempt) -> None:
-        self._enter_step()
+        self._enter_step(attempt)
         try:
             result = await self._step.function(self._session.agent, *self._args, **self._kwargs)
         except asyncio.CancelledError:
@@ -114,8 +137,8 @@ class Attempts:
 
     def _run_function(self, attempt: _Attempt) -> None:
         """Run in a thread, where its time begins: it may have waited for one."""
-        self._enter_step()
-        if self._step.timeout_s is not None:
+        self._enter_step(attempt)
+        if self._is_timed:
             self._session.call_soon(self._watch, attempt)
         try:
             result = self._step.function(self._session.agent, *self._args, **self._kwargs)
@@ -124,10 +147,11 @@ class Attempts:
         else:
             self._session.call_soon(self._ended, attempt, None, result)
 
-    def _enter_step(self) -> None:
-        """Let the step know its key, and tell what it uses."""
+    def _enter_step(self, attempt: _Attempt) -> None:
+        """Let the step know its key, and tell what it uses and that it is alive."""
         effect_key.set(self._key)
         used.set(self.used)
+        pulse.set(attempt)
 
     def _ended(self, attempt: _Attempt, error: BaseException | None, result: object = None) -> None:
         self._current = None
@@ -169,17 +193,43 @@ class Attempts:
 
     # --- its time ------------------------------------------------------------------------------------
 
+    @property
+    def _is_timed(self) -> bool:
+        return self._step.timeout_s is not None or self._step.heartbeat_s is not None
+
     def _watch(self, attempt: _Attempt) -> None:
-        if attempt is self._current and self._step.timeout_s is not None:
-            self._timer = self._session.outer.call_later(self._step.timeout_s, self._time_is_up)
+        """Measure an attempt from now on, or what waits for it to end."""
+        if attempt is not self._current:
+            return
+        attempt.heard_at = self.now_s()
+        if self._step.timeout_s is not None:
+            later = self._session.outer.call_later
+            self._deadline = later(self._step.timeout_s, self._time_is_up)
+        if self._step.heartbeat_s is not None:
+            self._listen_after(self._step.heartbeat_s)
+
+    def _listen_after(self, seconds: float) -> None:
+        self._listening = self._session.outer.call_later(seconds, self._listen)
 
     def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._deadline, self._listening):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._listening = None
+
+    def _listen(self) -> None:
+        """Look whether the attempt has told that it is alive."""
+        assert self._current is not None, "nothing that has ended is watched"
+        assert self._step.heartbeat_s is not None
+        left_s = self._current.heard_at + self._step.heartbeat_s - self.now_s()
+        if left_s > 0:
+            self._listen_after(left_s)
+        else:
+            self._time_is_up()
 
     def _time_is_up(self) -> None:
-        self._timer = None
+        is_silent = self._is_silent
+        self._unwatch()
         assert self._current is not None, "nothing that has ended is watched"
         if self._is_dropped:
             return
@@ -192,7 +242,15 @@ class Attempts:
         elif self._is_left:
             self._pause()
         else:
-            self._on_failure(_too_late(self._step))
+            self._on_failure(_too_late(self._step, is_silent=is_silent))
+
+    @property
+    def _is_silent(self) -> bool:
+        """Whether nothing has been heard for longer than is declared."""
+        heartbeat_s = self._step.heartbeat_s
+        if heartbeat_s is None or self._current is None:
+            return False
+        return self.now_s() - self._current.heard_at >= heartbeat_s
 
 
 def pause_s(step: Step[..., Any], attempts: int, chance: float) -> float:
@@ -206,11 +264,14 @@ def _unknown(key: str) -> Failure:
     return Failure(cause="uncertain", kind="UncertainOutcome", message=key)
 
 
-def _too_late(step: Step[..., Any]) -> Failure:
-    message = f"it had not ended after {step.timeout_s:g} s"
-    if step.is_async:
-        remedy = "Give each attempt more time (timeout_s)"
+def _too_late(step: Step[..., Any], *, is_silent: bool) -> Failure:
+    if is_silent:
+        message = f"nothing was heard of it for {step.heartbeat_s:g} s"
+        remedy = "Call self.heartbeat() in it more often, or declare a longer heartbeat_s"
     else:
+        message = f"it had not ended after {step.timeout_s:g} s"
+        remedy = "Give each attempt more time (timeout_s)"
+    if not step.is_async:
         message += ", and as a function it cannot be stopped"
-        remedy = "Give each attempt more time (timeout_s), or write a coroutine, which is cancelled"
+        remedy += ", or write a coroutine, which is cancelled"
     return Failure(cause="timeout", kind="Timeout", message=message, remedy=remedy)

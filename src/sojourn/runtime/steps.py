@@ -34,7 +34,7 @@ from sojourn.core.base.errors import Misused
 if TYPE_CHECKING:
     from sojourn.runtime.agent import Agent
 
-__all__ = ["Effect", "Step", "effect_key", "step", "used"]
+__all__ = ["Effect", "Pulse", "Step", "effect_key", "pulse", "step", "used"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +48,21 @@ effect_key: ContextVar[str | None] = ContextVar("effect_key", default=None)
 """Within a step with an effect, its effect key."""
 used: ContextVar[dict[str, int] | None] = ContextVar("used", default=None)
 """Within a step, what it told that it used, by budget."""
+
+
+class Pulse(Protocol):
+    """What a step tells of how it goes on."""
+
+    @property
+    def progress(self) -> Any:
+        """The newest progress that an earlier attempt told, None if none did."""
+
+    def beat(self, progress: Any) -> None:
+        """Take note that the attempt is alive, and how far it has come, from any thread."""
+
+
+pulse: ContextVar[Pulse | None] = ContextVar("pulse", default=None)
+"""Within a step, whom it tells that it is alive."""
 
 
 class Step(Generic[P, R]):
@@ -67,6 +82,7 @@ class Step(Generic[P, R]):
         backoff_s: float,
         backoff_s_max: float = BACKOFF_S_MAX,
         timeout_s: float | None = None,
+        heartbeat_s: float | None = None,
         retry_on: RetryOn = (),
         spends: Mapping[str, int],
         declassifies: Sequence[str],
@@ -80,6 +96,7 @@ class Step(Generic[P, R]):
         self.backoff_s = backoff_s
         self.backoff_s_max = backoff_s_max
         self.timeout_s = timeout_s
+        self.heartbeat_s = heartbeat_s
         self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
         self.spends = dict(spends)
         self.declassifies = tuple(sorted(set(declassifies)))
@@ -157,6 +174,7 @@ def step(
     backoff_s: float = 0.5,
     backoff_s_max: float = BACKOFF_S_MAX,
     timeout_s: float | None = None,
+    heartbeat_s: float | None = None,
     retry_on: RetryOn = (),
     spends: Mapping[str, int] | None = None,
     declassifies: Sequence[str] = (),
@@ -172,6 +190,7 @@ def step(
     backoff_s: float = 0.5,
     backoff_s_max: float = BACKOFF_S_MAX,
     timeout_s: float | None = None,
+    heartbeat_s: float | None = None,
     retry_on: RetryOn = (),
     spends: Mapping[str, int] | None = None,
     declassifies: Sequence[str] = (),
@@ -191,7 +210,8 @@ def step(
     between half of that and all of it. `timeout_s` is how long each attempt has: a coroutine is then cancelled. A
     function goes on in its thread, and the next attempt waits for that, for as long as an attempt may take. A step
     with effect "once" that has timed out is an `UncertainOutcome`. Any other is tried again, one with an effect under
-    the same key, and in the end `StepFailed`.
+    the same key, and in the end `StepFailed`. An attempt that tells nothing by `self.heartbeat` for `heartbeat_s` has
+    timed out as well.
 
     `spends` is taken from the agent's budgets, by name, each time the step is begun; where the gate is asked, with
     its permission, and not without. `cost_micros` and `tokens` are the most that it is to cost, which a policy may
@@ -214,6 +234,7 @@ def step(
             backoff_s=backoff_s,
             backoff_s_max=backoff_s_max,
             timeout_s=timeout_s,
+            heartbeat_s=heartbeat_s,
             retry_on=retry_on,
             spends=spends or {},
             declassifies=declassifies,
@@ -222,7 +243,8 @@ def step(
 
     _check_declaration(effect, action, attempts)
     _check_retrying(retry_on)
-    _check_times(backoff_s, backoff_s_max, timeout_s)
+    _check_pauses(backoff_s=backoff_s, backoff_s_max=backoff_s_max)
+    _check_times(timeout_s=timeout_s, heartbeat_s=heartbeat_s)
     _check_declassifying(effect, declassifies, into)
     _check_spends(spends or {})
     return declare if function is None else declare(function)
@@ -260,14 +282,18 @@ def _check_retrying(retry_on: RetryOn) -> None:
             raise Misused(problem, remedy="Write retry_on=OSError, or retry_on=(OSError, ...)")
 
 
-def _check_times(backoff_s: float, backoff_s_max: float, timeout_s: float | None) -> None:
-    for name, value in (("backoff_s", backoff_s), ("backoff_s_max", backoff_s_max)):
+def _check_pauses(**pauses: float) -> None:
+    for name, value in pauses.items():
         if not (value >= 0 and math.isfinite(value)):
             problem = f"a step is declared with {name}={value!r}"
             raise Misused(problem, remedy="Say how many seconds, 0 or more")
-    if timeout_s is not None and not (timeout_s > 0 and math.isfinite(timeout_s)):
-        problem = f"a step is declared with timeout_s={timeout_s!r}"
-        raise Misused(problem, remedy="Say how many seconds an attempt has, or leave it out")
+
+
+def _check_times(**times: float | None) -> None:
+    for name, value in times.items():
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            problem = f"a step is declared with {name}={value!r}"
+            raise Misused(problem, remedy="Say how many seconds an attempt has, or leave it out")
 
 
 def _check_declassifying(effect: Effect, declassifies: Sequence[str], into: str) -> None:

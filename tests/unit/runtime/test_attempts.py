@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sojourn import RetryableError, StepFailed, step
+from sojourn import Agent, RetryableError, StepFailed, step
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.attempting import pause_s
 from sojourn.runtime.course import Course
@@ -287,6 +287,7 @@ def test_a_step_may_say_when_to_try_again_within_an_hour(after_s: float, expecte
     [
         ({"timeout_s": 0}, "timeout_s=0"),
         ({"timeout_s": float("inf")}, "timeout_s=inf"),
+        ({"heartbeat_s": -1}, "heartbeat_s=-1"),
         ({"backoff_s": -1}, "backoff_s=-1"),
         ({"backoff_s_max": float("nan")}, "backoff_s_max=nan"),
         (
@@ -332,6 +333,48 @@ def test_a_call_that_the_code_has_cancelled_is_not_tried_again() -> None:
     zone = Zone()
     assert "done" == on_stage(lambda stage: stage.execute_desk(text), zone=zone).result
     assert ["tried"] == outside.effects
+
+
+@pytest.mark.parametrize(("kind", "body"), [("def", BLOCKS), ("async def", HANGS)])
+def test_a_step_that_nothing_is_heard_of_has_timed_out(kind: str, body: str) -> None:
+    zone = Zone()
+    declared = "heartbeat_s=0.02, timeout_s=50, backoff_s=0, attempts=2"
+    assert ["failed", "Timeout", 2, True] == called(declared, body, zone, kind)
+    failure = next(r.failure for r in journal_of(zone) if isinstance(r, Outcome))
+    assert failure is not None
+    assert failure.message.startswith("nothing was heard of it for 0.02 s")
+    assert failure.remedy.startswith("Call self.heartbeat() in it more often")
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_the_next_attempt_is_given_the_newest_progress(kind: str) -> None:
+    body = """
+            outside.happen(str(self.progress))
+            for page in range(3):
+                self.heartbeat([page, {"of": 9}])
+            self.heartbeat()
+            if len(outside.effects) < 3:
+                raise OSError("no")
+            return "read"
+    """
+    text = CALL.format(declared="heartbeat_s=50, backoff_s=0", kind=kind, body=body.strip())
+    assert ["came", "read"] == on_stage(lambda stage: stage.execute_desk(text)).result
+    assert ["None", "[2, {'of': 9}]", "[2, {'of': 9}]"] == outside.effects
+
+
+def test_progress_that_cannot_be_kept_fails_the_attempt_and_is_named() -> None:
+    zone = Zone()
+    result = called("attempts=1", "self.heartbeat(object())", zone, "def")
+    assert ["failed", "Misused", 1, False] == result
+    failure = next(r.failure for r in journal_of(zone) if isinstance(r, Outcome))
+    assert failure is not None
+    assert failure.message.startswith("the progress of step 'call' (object) cannot be kept")
+
+
+def test_nothing_beats_outside_a_step() -> None:
+    for act in (lambda: Agent().heartbeat(1), lambda: Agent().progress):
+        with pytest.raises(Misused, match="was used outside a step"):
+            act()
 
 
 def test_a_failure_says_what_to_do() -> None:

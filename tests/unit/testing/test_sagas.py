@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from sojourn.testing import Faults, LaunchedAgent, Performed, World, Zone, simulate
-from tests.unit.testing.tourists import Patient, Tourist
+from tests.unit.testing.tourists import Digger, Patient, Tourist
 
 BOOKINGS = 3
 
@@ -87,6 +87,30 @@ def test_pauses_are_as_long_as_was_said() -> None:
         assert 1 < len(
             {round(pause / longest, 3) for pause, longest in zip(knocked, (8, 16, 16), strict=True)}
         )
+
+
+@pytest.mark.parametrize("falls_silent", [False, True])
+def test_a_long_step_lives_as_long_as_it_is_heard_of(falls_silent: bool) -> None:
+    with simulate(seed=15) as world:
+        plan = {"falls_silent": falls_silent}
+        agent = world.launch(Digger, world.zone("a"), memory={"plan": plan})
+        dug, *slept = agent.result(within=100)
+        assert [5 if falls_silent else 0, 10] == dug
+        assert [True, 2, "nothing was heard of it for 2 s"] == slept
+        assert (2 if falls_silent else 1) == len(agent.performed("dig"))
+
+
+def test_a_long_step_begins_anew_where_its_host_has_died() -> None:
+    """Its progress was that host's alone."""
+    with simulate(seed=16) as world:
+        zone = world.zone("a", hosts=2)
+        agent = world.launch(Digger, zone, memory={"plan": {"falls_silent": False}})
+        agent.wait(lambda it: bool(it.performed("dig")), "digs")
+        world.run(5)
+        assert agent.host is not None
+        agent.host.kill()
+        assert [0, 10] == agent.result(within=200)[0]
+        assert 2 == len(agent.performed("dig"))
 
 
 def kill_at(world: World, zones: Iterable[Zone], step: str, number: int, *, before: bool) -> None:

@@ -107,3 +107,32 @@ class Patient(Agent):
             except StepFailed as error:
                 said.append(f"{error.kind} {error.attempts}")
         return f"{said} {ctx.random()}"
+
+
+class Digger(Agent):
+    """Digs down in one long step, and tells how deep it has come; at half of it, it falls silent the first time."""
+
+    @step(heartbeat_s=2, backoff_s=0, attempts=3)
+    async def dig(self, depth: int, falls_silent: bool) -> list[int]:
+        """Dig, a second for each metre, on from where the last attempt had come."""
+        begun_at: int = self.progress or 0
+        for metre in range(begun_at, depth):
+            await asyncio.sleep(1)
+            if falls_silent and metre == depth // 2 and begun_at == 0:
+                await asyncio.sleep(3600)
+            self.heartbeat(metre + 1)
+        return [begun_at, depth]
+
+    @step(heartbeat_s=2, backoff_s=0, attempts=2)
+    async def sleep(self) -> None:
+        """Tell nothing."""
+        await asyncio.sleep(3600)
+
+    async def run(self, ctx: Context) -> list[object]:
+        """Dig, and sleep."""
+        dug = await self.dig(10, ctx.memory["plan"]["falls_silent"])
+        try:
+            await self.sleep()
+        except StepFailed as error:
+            return [dug, error.timed_out, error.attempts, error.message]
+        return []
