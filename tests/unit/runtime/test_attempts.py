@@ -145,8 +145,10 @@ def test_an_attempt_begins_when_the_last_has_ended_and_what_came_late_is_not_use
     """
     zone = Zone()
     ending = on_stage(lambda stage: stage.execute_desk(text), zone=zone)
-    assert ["came", "4"] == ending.result
-    assert ["begins", "ends"] * 2 == outside.effects
+    times = len(outside.effects) // 2  # more than twice where this machine is slow
+    assert times >= 2
+    assert ["begins", "ends"] * times == outside.effects
+    assert ["came", str(2 * times)] == ending.result
     outcome = journal_of(zone)[1]
     assert isinstance(outcome, Outcome)
     assert 2 <= outcome.attempts < 200
