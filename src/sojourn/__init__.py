@@ -16,8 +16,10 @@ if TYPE_CHECKING:
         StepFailed,
         TerminalError,
         UncertainOutcome,
+        UndoFailed,
     )
     from sojourn.runtime.ports import Assessment
+    from sojourn.runtime.sagas import Saga
     from sojourn.runtime.spawning import Child
     from sojourn.runtime.steps import step
 
@@ -31,9 +33,11 @@ __all__ = [
     "Context",
     "Denied",
     "RetryableError",
+    "Saga",
     "StepFailed",
     "TerminalError",
     "UncertainOutcome",
+    "UndoFailed",
     "__version__",
     "days",
     "hours",
@@ -52,7 +56,9 @@ _HOMES: Final = {
     "RetryableError": "sojourn.runtime.errors",
     "StepFailed": "sojourn.runtime.errors",
     "TerminalError": "sojourn.runtime.errors",
+    "Saga": "sojourn.runtime.sagas",
     "UncertainOutcome": "sojourn.runtime.errors",
+    "UndoFailed": "sojourn.runtime.errors",
     "step": "sojourn.runtime.steps",
 }
 

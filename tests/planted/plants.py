@@ -14,6 +14,7 @@ from tests.planted import (
     heads,
     leases,
     revoking,
+    stepping,
 )
 from tests.planted.plant import Plant
 
@@ -28,6 +29,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *heads.PLANTS,
     *revoking.PLANTS,
     *delegating.PLANTS,
+    *stepping.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

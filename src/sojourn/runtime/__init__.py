@@ -1,10 +1,10 @@
 """What agents run on, what processes share, and the ports of both.
 
-    authors' surface   agent steps context turns compartments errors
-    agent's side       serving session run loop operations performing course replay batch arguments
+    authors' surface   agent steps context turns sagas compartments errors
+    agent's side       serving session run loop operations performing attempting course replay batch arguments
     the line           frames link
     host's side        execution proposing journal holdings
-    the journal        records typed failures
+    the journal        records typed models failures
     agents' code       code
     ports              ports store transport
     processes share    clock drive files keyfile pidfile process zone_client

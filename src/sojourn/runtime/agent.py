@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.ports import Assessment
-from sojourn.runtime.steps import effect_key, used
+from sojourn.runtime.steps import Pulse, effect_key, pulse, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -74,6 +74,29 @@ class Agent:
             )
         for name, amount in ((TOKENS, tokens), (COST_MICROS, cost_micros)):
             told[name] = told.get(name, 0) + amount
+
+    def heartbeat(self, progress: Any = None) -> None:
+        """Tell, in a step, that it is alive, and how far it has come: what `msgspec` can turn into builtins.
+
+        A step with `heartbeat_s` is to do so more often than that. Raises `Misused` anywhere but in a step.
+        """
+        _pulse("heartbeat").beat(progress)
+
+    @property
+    def progress(self) -> Any:
+        """In a step, the newest progress that an earlier attempt at this call told, as builtins; None at first.
+
+        It is kept by the host alone: after a takeover it is None. Raises `Misused` anywhere but in a step.
+        """
+        return _pulse("progress").progress
+
+
+def _pulse(name: str) -> Pulse:
+    told = pulse.get()
+    if told is None:
+        problem = f"{name} was used outside a step"
+        raise Misused(problem, remedy="Use it in a step, of an agent that runs")
+    return told
 
 
 def _price(place: Assessment) -> float:

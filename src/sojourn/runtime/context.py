@@ -12,6 +12,7 @@ from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, 
 from sojourn.runtime.ports import Message
 from sojourn.runtime.records import Line, Now, Sleeping, Waiting
 from sojourn.runtime.run import Restarting
+from sojourn.runtime.sagas import Saga
 from sojourn.runtime.spawning import Child, SpawnChild, Wish
 from sojourn.runtime.turns import Turns, endless
 from sojourn.runtime.typed import encode_plain, to_plain
@@ -42,6 +43,7 @@ class Context:
 
         Arguments travel with the journal. Raises `Denied` for any that were made of what may not be everywhere.
         """
+        self._session.sagas.check_restart(0, "ctx.restart")
         self._session.next_sole_call("ctx.restart")
         if args or kwargs:
             self._session.memory.check_may_travel("arguments of ctx.restart")
@@ -108,6 +110,16 @@ class Context:
         spelled = encode_plain(to_plain(wish, what=what), what=what)
         child: Child = await session.perform(SpawnChild(session, call, entry, spelled))
         return child
+
+    def saga(self) -> Saga:
+        """Return a saga: `async with ctx.saga() as saga`, and in it `saga.undo(call, ...)` after each act.
+
+        If its body raises, for whatever reason, what was given to `saga.undo` is called, the newest first, each call
+        once and as durably as the steps in it are; then the same is raised again. Where a call fails for good the
+        others are made all the same, and `UndoFailed` says which were not done. Code that is stopped, since its host
+        is, undoes nothing: the saga goes on with the agent. What a saga has to undo must not cross a restart point.
+        """
+        return Saga(self._session)
 
     async def sleep(self, seconds: float = 0.0, *, until: datetime | None = None) -> None:
         """Sleep for so many seconds, or until a time (with a time zone). The agent needs no host meanwhile.

@@ -114,6 +114,12 @@ class Course:
         place = f"{self._run}|{self._at}|{turn}|{self._drawn}".encode()
         return digest(b"sojourn/entropy/1|" + self._seed + self._agent + place)
 
+    def chance(self, *of: int) -> float:
+        """Return a number from 0 up to 1 for what no code is shown, such as a pause: it draws on no entropy."""
+        place = f"{self._run}|{self._at}|{self._stretches[self._at].turn}|{of}".encode()
+        drawn = digest(b"sojourn/chance/1|" + self._seed + self._agent + place)
+        return int.from_bytes(drawn[:6], "big") / 2**48
+
     def begin_run(self, arguments: Arguments, memory: Snapshot, *, anew: bool) -> None:
         """Put the restart point here: `run` begins with these arguments."""
         self.arguments = arguments

@@ -4,11 +4,15 @@ Authors raise two, in a step (both may be subclassed):
 
     RetryableError      try this step again, as its declaration says
     TerminalError       do not try again
-    └── StepFailed      what `run` then sees: a step failed for good
+    ├── StepFailed      what `run` then sees: a step failed for good
+    └── UndoFailed      and of a saga: not all of it could be undone
 
 and meet two more, each after a step with an effect: `sojourn.core.base.errors.Denied` (nothing was done)
 and `UncertainOutcome` (it may have been done). All are raised alike the first time and in every replay.
 """
+
+from collections.abc import Sequence
+from typing import Final
 
 from sojourn.core.base.errors import Denied, Failed, SojournError
 
@@ -21,11 +25,24 @@ __all__ = [
     "StepFailed",
     "TerminalError",
     "UncertainOutcome",
+    "UndoFailed",
 ]
 
 
+AFTER_S_MAX: Final = 3600.0
+
+
 class RetryableError(Exception):
-    """Raise it in a step when trying again may help."""
+    """Raise it in a step when trying again may help, and not before `after_s` seconds if that is known.
+
+    What has to wait longer than an hour is to be waited for in `run`, with `ctx.sleep`.
+    """
+
+    after_s: float = 0.0
+
+    def __init__(self, *args: object, after_s: float = 0.0) -> None:
+        super().__init__(*args)
+        self.after_s = min(max(0.0, float(after_s)), AFTER_S_MAX)
 
 
 class TerminalError(Exception):
@@ -33,18 +50,57 @@ class TerminalError(Exception):
 
 
 class StepFailed(TerminalError):
-    """A step failed for good: its attempts are used up, or it raised `TerminalError`.
+    """A step failed for good: its attempts are used up, it raised `TerminalError`, or its result cannot be kept.
 
     `kind` is the name of the class that the step raised, `message` its text: the class itself may not exist
-    any more where the journal is replayed, so none of its own is ever raised in `run`.
+    any more where the journal is replayed, so none of its own is ever raised in `run`. `remedy` says what to do,
+    where that is known. `timed_out` tells whether the last attempt took longer than the step's `timeout_s`.
     """
 
-    def __init__(self, step: str, kind: str, message: str, attempts: int) -> None:
-        super().__init__(f"step {step!r} failed after {attempts} attempts: {kind}: {message}")
+    def __init__(
+        self,
+        step: str,
+        kind: str,
+        message: str,
+        attempts: int,
+        *,
+        remedy: str = "",
+        timed_out: bool = False,
+    ) -> None:
+        text = f"step {step!r} failed after {attempts} attempts: {kind}: {message}"
+        super().__init__(f"{text}. {remedy}" if remedy else text)
         self.step = step
         self.kind = kind
         self.message = message
         self.attempts = attempts
+        self.remedy = remedy
+        self.timed_out = timed_out
+
+
+class UndoFailed(TerminalError):
+    """A saga failed, and not all of what it had done could be undone; what is left is for the agent, or people.
+
+    `undone` names what was undone, `not_undone` what was not, each with why, in the order in which that was tried.
+    The error that made the saga fail is `__cause__`.
+    """
+
+    def __init__(
+        self,
+        undone: Sequence[str],
+        not_undone: Sequence[tuple[str, Exception]],
+        error: BaseException,
+    ) -> None:
+        tried = len(undone) + len(not_undone)
+        named = "; ".join(f"{name}: {_told(why)}" for name, why in not_undone)
+        first = f"{len(not_undone)} of {tried} undo calls of a saga were not done: {named}"
+        super().__init__(f"{first}. The saga had failed by {_told(error)}")
+        self.undone = tuple(undone)
+        self.not_undone = tuple(not_undone)
+
+
+def _told(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Erased(Denied):

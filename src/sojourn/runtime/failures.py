@@ -75,8 +75,15 @@ def exception_of(failure: Failure, step: str, attempts: int) -> Exception:
             return BudgetExhausted(failure.message, remedy=failure.remedy)
         case "uncertain":
             return UncertainOutcome(step, failure.message)
-        case "failed":
-            return StepFailed(step, failure.kind, failure.message, attempts)
+        case "failed" | "timeout":
+            return StepFailed(
+                step,
+                failure.kind,
+                failure.message,
+                attempts,
+                remedy=failure.remedy,
+                timed_out=failure.cause == "timeout",
+            )
 
 
 def stuck() -> Misused:

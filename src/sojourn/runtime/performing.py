@@ -4,15 +4,15 @@ Where the gate permits it only together with an approval, people are asked first
 answered.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.budgets import COST_MICROS, PRICED, STEPS, TOKENS
+from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import BudgetExhausted, Misused
-from sojourn.runtime.errors import TerminalError
+from sojourn.runtime.attempting import Attempts
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import (
     SPELLED_BYTES_MAX,
@@ -32,15 +32,16 @@ from sojourn.runtime.frames import (
 )
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Asked, Denial, Failure, Intended, Outcome, Record, encode_record
-from sojourn.runtime.steps import Step, effect_key, used
-from sojourn.runtime.typed import digest_of_arguments, from_plain, spelled_arguments, to_plain
+from sojourn.runtime.steps import Step
+from sojourn.runtime.typed import from_plain, kind_of, spelled_arguments, to_plain
 
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
 __all__ = ["PerformStep"]
 
-BACKOFF_S_MAX: Final = 30.0
+
+AS_DECLARED: Final = "Return what the step declares, or declare what it returns"
 
 
 class PerformStep(Operation):
@@ -55,8 +56,7 @@ class PerformStep(Operation):
         kwargs: dict[str, Any],
     ) -> None:
         super().__init__(session, call)
-        what = f"an argument of step {step.name!r}"
-        self.arguments = digest_of_arguments(args, kwargs, what=what)
+        self.arguments = digest(spelled(step.name, args, kwargs))
         self.is_effect = step.effect != "none"
         self._step = step
         self._args = args
@@ -68,9 +68,14 @@ class PerformStep(Operation):
         self._is_permitted = False
         self._lacking: BudgetExhausted | None = None
         self._held: dict[str, int] = {}
-        self._used: dict[str, int] = {}
-        self._attempts = 0
-        self._task: asyncio.Task[None] | None = None
+        self._attempts = Attempts(
+            self,
+            step,
+            (args, kwargs),
+            again=self._check_lease if self.is_gated else self._attempt,
+            on_result=self._returned,
+            on_failure=self._fail,
+        )
 
     @property
     def is_gated(self) -> bool:
@@ -85,7 +90,7 @@ class PerformStep(Operation):
     @property
     def is_under_way(self) -> bool:
         """Whether it has begun, or may have been permitted to: what comes of it is to be recorded."""
-        has_begun = self._is_permitted or self._attempts > 0
+        has_begun = self._is_permitted or self._attempts.count > 0
         return has_begun or (self._is_asked and not self.session.allowance.is_told)
 
     def describe(self) -> str:
@@ -164,8 +169,8 @@ class PerformStep(Operation):
 
     def abandon(self) -> None:
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
-        if self._task is not None and not self.is_effect:
-            self._task.cancel()
+        if not self.is_effect:
+            self._attempts.stop()
         if not self._is_at_gate:
             self._let_go()
         if self._petition is not None and not self._is_permitted and not self.session.is_over:
@@ -227,16 +232,15 @@ class PerformStep(Operation):
 
     def _ask_people(self) -> None:
         """Ask for an approval, unless the code has cancelled the call meanwhile."""
-        what = f"an argument of step {self._step.name!r}"
-        spelled = spelled_arguments(self._args, self._kwargs, what=what)
-        if len(spelled) > SPELLED_BYTES_MAX:
-            problem = f"{len(spelled)} bytes of arguments are more than people can be asked about"
+        shown = spelled(self._step.name, self._args, self._kwargs)
+        if len(shown) > SPELLED_BYTES_MAX:
+            problem = f"{len(shown)} bytes of arguments are more than people can be asked about"
             remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
             self._fail(_refusal("denied", problem, remedy))
         elif self.future.done():
             self._let_go()
         else:
-            self._ask_gate(self._asked, spelled=spelled)
+            self._ask_gate(self._asked, spelled=shown)
 
     def _asked(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
@@ -278,40 +282,7 @@ class PerformStep(Operation):
         self._attempt()
 
     def _attempt(self) -> None:
-        if self.session.is_over:
-            return
-        self._attempts += 1
-        if self._step.is_async:
-            self._task = self.session.outer.create_task(self._run_coroutine())
-        else:
-            self.session.functions.begin(self._run_function)
-
-    async def _run_coroutine(self) -> None:
-        self._enter_step()
-        try:
-            result = await self._step.function(self.session.agent, *self._args, **self._kwargs)
-        except asyncio.CancelledError:
-            if self.future.done() or self.session.is_over:
-                raise
-            self._raised(TerminalError("the step cancelled itself"))
-        except BaseException as error:  # SystemExit, too, is the step's and not the host's
-            self._raised(error)
-        else:
-            self._returned(result)
-
-    def _run_function(self) -> None:
-        self._enter_step()
-        try:
-            result = self._step.function(self.session.agent, *self._args, **self._kwargs)
-        except BaseException as error:
-            self.session.call_soon(self._raised, error)
-        else:
-            self.session.call_soon(self._returned, result)
-
-    def _enter_step(self) -> None:
-        """Let the step know its key, and tell what it uses."""
-        effect_key.set(self._key if self.is_effect else None)
-        used.set(self._used)
+        self._attempts.begin(self._key if self.is_effect else None)
 
     @property
     def _gated(self) -> dict[str, int]:
@@ -323,21 +294,16 @@ class PerformStep(Operation):
         return {name: self._step.spends[name] for name in PRICED if name in self._step.spends}
 
     def _returned(self, result: Any) -> None:
-        what = f"the result of step {self._step.name!r}"
+        what = f"the result of step {self._step.name!r} ({kind_of(result)})"
         try:
-            record = encode_record(self._outcome(result=to_plain(result, what=what)), what=what)
+            plain = to_plain(result, what=what)
+            form = self._step.result_form
+            from_plain(plain, form, what=what, remedy=AS_DECLARED)  # as a replay will
+            record = encode_record(self._outcome(result=plain), what=what)
         except Misused as error:
             self._fail(failure_of(error))
         else:
             self.session.answer(self, record)
-
-    def _raised(self, error: BaseException) -> None:
-        if isinstance(error, TerminalError) or self._attempts >= self._step.attempts:
-            self._fail(failure_of(error))
-            return
-        pause_s = min(self._step.backoff_s * 2 ** (self._attempts - 1), BACKOFF_S_MAX)
-        again = self._check_lease if self.is_gated else self._attempt
-        self.session.outer.call_later(pause_s, again)
 
     def _let_go(self) -> None:
         """Have again what was held for an intent that will not be."""
@@ -351,16 +317,34 @@ class PerformStep(Operation):
 
     def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:
         declared = self._declared
-        over = {name: amount - declared.get(name, 0) for name, amount in self._used.items()}
+        over = {
+            name: amount - declared.get(name, 0) for name, amount in self._attempts.used.items()
+        }
         self.more = {name: amount for name, amount in over.items() if amount > 0}
         return Outcome(
             call=self.call,
             step=self._step.name,
             arguments=self.arguments,
-            attempts=self._attempts,
+            attempts=self._attempts.count,
             result=result,
             failure=failure,
         )
+
+
+def spelled(step: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """Return the bytes that the arguments of a step are known by. Raises `Misused` with the one that has none."""
+    what = f"an argument of step {step!r}"
+    try:
+        return spelled_arguments(args, kwargs, what=what)
+    except Misused:
+        for name, value in (
+            *((f"{at + 1}", value) for at, value in enumerate(args)),
+            *kwargs.items(),
+        ):
+            spelled_arguments(
+                (value,), {}, what=f"argument {name} of step {step!r} ({kind_of(value)})"
+            )
+        raise
 
 
 def _refusal(cause: Literal["denied", "exhausted"], problem: str, remedy: str) -> Failure:

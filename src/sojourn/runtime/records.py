@@ -82,7 +82,7 @@ SEGMENTS_MAX: Final = 32
 class Failure(Value):
     """Why a step or `run` failed. `cause` says which class `run` sees; `trace` is for people."""
 
-    cause: Literal["failed", "denied", "exhausted", "uncertain"]
+    cause: Literal["failed", "denied", "exhausted", "uncertain", "timeout"]
     kind: Name
     message: Text
     remedy: Text = ""

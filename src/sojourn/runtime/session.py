@@ -44,6 +44,7 @@ from sojourn.runtime.records import (
 )
 from sojourn.runtime.replay import Replay
 from sojourn.runtime.run import Restarting, Run, idle_run
+from sojourn.runtime.sagas import Sagas
 from sojourn.runtime.steps import Step
 from sojourn.runtime.turns import Loops
 
@@ -94,7 +95,7 @@ class Session:
         self._open: dict[int, Operation] = {}
         self._called: list[Operation] = []
         self._answered: deque[tuple[Operation, bytes]] = deque()
-        self.loops = Loops()
+        self.loops, self.sagas = Loops(), Sagas()
         self._parted: ReplayMismatch | None = None
         self._ended: Literal["returned", "raised"] | None = None
         self._is_going = False
@@ -130,9 +131,14 @@ class Session:
 
     # --- for the code, in a drive --------------------------------------------------------------------
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the code is merely being unwound: what it still does changes nothing."""
+        return self.is_over or self._run.is_unwinding
+
     def check_in_run(self) -> None:
         """Raise `Misused` anywhere but in `run` and what it calls; cancel code that is stopped."""
-        if self.is_over or self._run.is_unwinding:
+        if self.is_stopped:
             raise asyncio.CancelledError
         if not self.loop.is_running():
             raise Misused(
@@ -274,8 +280,8 @@ class Session:
         try:
             while self._go_one():
                 pass
-            if not self.is_over:
-                self._settle()
+            if not self._is_held_up:
+                self._batch.settle()
         except Misused as error:
             self.break_off(error)
         except Unreachable:  # the line was closed while a block was waited for
@@ -283,21 +289,17 @@ class Session:
         finally:
             self._is_going = False
 
-    def _settle(self) -> None:
-        if not self._is_unsettled:
-            self._batch.settle()
-
     @property
-    def _is_unsettled(self) -> bool:
-        """Whether the host's side may yet write a record before the newest restart point.
+    def _is_held_up(self) -> bool:
+        """Whether it is over, or the host's side may yet write a record before the newest restart point.
 
         Once it says that steps or time are used up it writes none for what it was asked before.
         """
-        return self.course.is_unsettled and not self.allowance.is_told
+        return self.is_over or (self.course.is_unsettled and not self.allowance.is_told)
 
     def _go_one(self) -> bool:
         """Do one thing; return False if there is nothing to do."""
-        if self.is_over or self._is_unsettled:
+        if self._is_held_up:
             return False
         if self._ended is not None:
             if self._batch.is_final:
@@ -412,7 +414,7 @@ class Session:
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
         self._run.unwind()
         self._drop_calls()
-        self.loops = Loops()
+        self.loops, self.sagas = Loops(), Sagas()
         self._run = Run(self._code)
         self._run.drive()
 

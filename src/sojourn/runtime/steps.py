@@ -8,12 +8,25 @@ world outside is declared by its effect (protocol §10):
     once          gated; never repeated: after a takeover the code gets `UncertainOutcome`
 """
 
+import copy
 import inspect
+import math
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+)
 
 from sojourn.core.agent.budgets import COUNTED
 from sojourn.core.base.errors import Misused
@@ -21,17 +34,35 @@ from sojourn.core.base.errors import Misused
 if TYPE_CHECKING:
     from sojourn.runtime.agent import Agent
 
-__all__ = ["Effect", "Step", "effect_key", "step", "used"]
+__all__ = ["Effect", "Pulse", "Step", "effect_key", "pulse", "step", "used"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 Effect = Literal["none", "idempotent", "once"]
+RetryOn: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+
+BACKOFF_S_MAX: Final = 30.0
 
 effect_key: ContextVar[str | None] = ContextVar("effect_key", default=None)
 """Within a step with an effect, its effect key."""
 used: ContextVar[dict[str, int] | None] = ContextVar("used", default=None)
 """Within a step, what it told that it used, by budget."""
+
+
+class Pulse(Protocol):
+    """What a step tells of how it goes on."""
+
+    @property
+    def progress(self) -> Any:
+        """The newest progress that an earlier attempt told, None if none did."""
+
+    def beat(self, progress: Any) -> None:
+        """Take note that the attempt is alive, and how far it has come, from any thread."""
+
+
+pulse: ContextVar[Pulse | None] = ContextVar("pulse", default=None)
+"""Within a step, whom it tells that it is alive."""
 
 
 class Step(Generic[P, R]):
@@ -49,6 +80,10 @@ class Step(Generic[P, R]):
         action: str,
         attempts: int,
         backoff_s: float,
+        backoff_s_max: float = BACKOFF_S_MAX,
+        timeout_s: float | None = None,
+        heartbeat_s: float | None = None,
+        retry_on: RetryOn = (),
         spends: Mapping[str, int],
         declassifies: Sequence[str],
         into: str,
@@ -59,6 +94,10 @@ class Step(Generic[P, R]):
         self.action = action
         self.attempts = 1 if effect == "once" else attempts
         self.backoff_s = backoff_s
+        self.backoff_s_max = backoff_s_max
+        self.timeout_s = timeout_s
+        self.heartbeat_s = heartbeat_s
+        self.retry_on = retry_on if isinstance(retry_on, tuple) else (retry_on,)
         self.spends = dict(spends)
         self.declassifies = tuple(sorted(set(declassifies)))
         self.into = into
@@ -69,8 +108,22 @@ class Step(Generic[P, R]):
 
     @cached_property
     def result_form(self) -> Any:
-        """The type that the method is declared to return; Any if it does not say."""
-        return typing.get_type_hints(self.function).get("return", Any)
+        """The type that the method is declared to return; Any if it does not say.
+
+        Raises `Misused` if it names one that its module does not have when it runs.
+        """
+        try:
+            return typing.get_type_hints(self.function).get("return", Any)
+        except (NameError, TypeError) as error:
+            problem = f"what step {self.name!r} is declared to return cannot be read: {error}"
+            remedy = "Name a type of its module, which is imported when the code runs"
+            raise Misused(problem, remedy=remedy) from None
+
+    def performed_by(self, function: Callable[..., Any]) -> "Step[P, R]":
+        """Return the same step, performed by another function of the same kind and signature."""
+        other = copy.copy(self)
+        other.function = function
+        return other
 
     @typing.overload
     def __get__(self, agent: None, owner: type) -> "Step[P, R]": ...
@@ -84,6 +137,7 @@ class Step(Generic[P, R]):
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             return await self._call(agent, args, kwargs)
 
+        call.__name__ = self.name
         return call
 
     async def _call(self, agent: "Agent", args: Any, kwargs: Any) -> R:
@@ -118,6 +172,10 @@ def step(
     action: str = "",
     attempts: int = 3,
     backoff_s: float = 0.5,
+    backoff_s_max: float = BACKOFF_S_MAX,
+    timeout_s: float | None = None,
+    heartbeat_s: float | None = None,
+    retry_on: RetryOn = (),
     spends: Mapping[str, int] | None = None,
     declassifies: Sequence[str] = (),
     into: str = "",
@@ -130,6 +188,10 @@ def step(
     action: str = "",
     attempts: int = 3,
     backoff_s: float = 0.5,
+    backoff_s_max: float = BACKOFF_S_MAX,
+    timeout_s: float | None = None,
+    heartbeat_s: float | None = None,
+    retry_on: RetryOn = (),
     spends: Mapping[str, int] | None = None,
     declassifies: Sequence[str] = (),
     into: str = "",
@@ -140,9 +202,17 @@ def step(
     are what `msgspec` can turn into builtins; `run` gets the result as the method's declared return type.
 
     `effect` says what the step does to the world outside (see this module), and `action` names it to the
-    policies that permit or deny it, as in "order.place"; the two come together. `attempts` counts how often
-    the step is tried in all, when it raises anything but `TerminalError`; a step with effect "once" is tried
-    once. `backoff_s` is the pause before the second attempt, doubled before each one after, at most 30 s.
+    policies that permit or deny it, as in "order.place"; the two come together.
+
+    `attempts` counts how often the step is tried in all, when it raises anything but `TerminalError`, or of what it
+    raises only `retry_on` (and `RetryableError`, always); a step with effect "once" is tried once. `backoff_s` is the
+    longest pause before the second attempt, doubled before each one after, at most `backoff_s_max`; each pause is
+    between half of that and all of it. `timeout_s` is how long each attempt has: a coroutine is then cancelled. A
+    function goes on in its thread, and the next attempt waits for that, for as long as an attempt may take. A step
+    with effect "once" that has timed out is an `UncertainOutcome`. Any other is tried again, one with an effect under
+    the same key, and in the end `StepFailed`. An attempt that tells nothing by `self.heartbeat` for `heartbeat_s` has
+    timed out as well.
+
     `spends` is taken from the agent's budgets, by name, each time the step is begun; where the gate is asked, with
     its permission, and not without. `cost_micros` and `tokens` are the most that it is to cost, which a policy may
     judge; a step tells what more it did by `self.used`. What is counted anyway (`steps`, `calls`, `wall_ms`,
@@ -162,12 +232,19 @@ def step(
             action=action,
             attempts=attempts,
             backoff_s=backoff_s,
+            backoff_s_max=backoff_s_max,
+            timeout_s=timeout_s,
+            heartbeat_s=heartbeat_s,
+            retry_on=retry_on,
             spends=spends or {},
             declassifies=declassifies,
             into=into,
         )
 
     _check_declaration(effect, action, attempts)
+    _check_retrying(retry_on)
+    _check_pauses(backoff_s=backoff_s, backoff_s_max=backoff_s_max)
+    _check_times(timeout_s=timeout_s, heartbeat_s=heartbeat_s)
     _check_declassifying(effect, declassifies, into)
     _check_spends(spends or {})
     return declare if function is None else declare(function)
@@ -195,6 +272,28 @@ def _check_declaration(effect: Effect, action: str, attempts: int) -> None:
         )
     if attempts < 1:
         raise Misused(f"a step is declared with {attempts} attempts", remedy="Try it at least once")
+
+
+def _check_retrying(retry_on: RetryOn) -> None:
+    named: tuple[Any, ...] = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    for each in named:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            problem = f"a step is declared with retry_on={each!r}, which is no class of exceptions"
+            raise Misused(problem, remedy="Write retry_on=OSError, or retry_on=(OSError, ...)")
+
+
+def _check_pauses(**pauses: float) -> None:
+    for name, value in pauses.items():
+        if not (value >= 0 and math.isfinite(value)):
+            problem = f"a step is declared with {name}={value!r}"
+            raise Misused(problem, remedy="Say how many seconds, 0 or more")
+
+
+def _check_times(**times: float | None) -> None:
+    for name, value in times.items():
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            problem = f"a step is declared with {name}={value!r}"
+            raise Misused(problem, remedy="Say how many seconds an attempt has, or leave it out")
 
 
 def _check_declassifying(effect: Effect, declassifies: Sequence[str], into: str) -> None:

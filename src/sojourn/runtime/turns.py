@@ -122,6 +122,7 @@ class _Reach(Operation):
     def __init__(
         self, session: "Session", segment: int, turn: int | None, opened: frozenset[str]
     ) -> None:
+        session.sagas.check_restart(segment, "a restart point")
         super().__init__(session, session.next_sole_call("a restart point"))
         self._segment = segment
         self._turn = turn

@@ -110,16 +110,7 @@ def _watched(step: "Step[..., Any]", watch: Watch) -> "Step[..., Any]":
         watch.after_performing(agent, step, arguments)
         return result
 
-    return Step(
-        perform_async if step.is_async else perform,
-        effect=step.effect,
-        action=step.action,
-        attempts=step.attempts,
-        backoff_s=step.backoff_s,
-        spends=step.spends,
-        declassifies=step.declassifies,
-        into=step.into,
-    )
+    return step.performed_by(perform_async if step.is_async else perform)
 
 
 def _of_any_agent(stand_in: Callable[..., Any]) -> Callable[..., Any]:

@@ -102,7 +102,7 @@ def test_results_come_as_declared_the_first_time_and_in_a_replay() -> None:
     [
         ("object()", "a object has no plain form"),
         ("float('nan')", "cannot be kept"),
-        ("'x' * 600_000", "more than the 524288 of a journal record"),
+        ("'x' * 600_000", "(str of 600000 characters) has 600105 bytes, more than the 524288 of"),
     ],
 )
 def test_a_result_that_cannot_be_kept_fails_the_step_and_is_not_tried_again(
@@ -136,7 +136,11 @@ def test_a_result_of_another_type_than_declared_is_said_to_be() -> None:
                 await self.make()
     """)
     assert ending.how is How.RAISED
-    assert ending.text == "Misused: the result of step 'make' is no int: Expected `int`, got `str`"
+    assert ending.text == (
+        "StepFailed: step 'make' failed after 1 attempts: Misused: the result of step 'make' "
+        "(str of 4 characters) is no int: Expected `int`, got `str`. "
+        "Return what the step declares, or declare what it returns"
+    )
 
 
 def test_arguments_that_cannot_be_journaled_are_refused_at_the_call() -> None:
@@ -149,7 +153,7 @@ def test_arguments_that_cannot_be_journaled_are_refused_at_the_call() -> None:
             async def run(self, ctx) -> None:
                 await self.take(object())
     """)
-    assert ending.text.startswith("Misused: an argument of step 'take' cannot be kept")
+    assert ending.text.startswith("Misused: argument 1 of step 'take' (object) cannot be kept")
 
 
 def test_a_step_is_tried_again_and_its_attempts_are_counted() -> None:

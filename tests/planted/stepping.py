@@ -1,0 +1,82 @@
+"""Bugs in how steps are tried and undone (protocol §10): each is noticed by one test."""
+
+from typing import Any, Final
+
+from sojourn.runtime.attempting import Attempts
+from sojourn.runtime.sagas import Saga
+from tests.planted.plant import Plant, Planting, in_place_of, instead
+from tests.planted.vehicles import Test
+
+__all__ = ["PLANTS"]
+
+
+def plant(name: str, fault: str, node: str, planted: Planting) -> Plant:
+    """Return a plant that one test notices."""
+    return Plant(name, 0, fault, Test(f"tests/unit/runtime/{node}"), "fails", planted)
+
+
+def _tries_again(right: Any) -> Any:
+    """Have what has an effect once, and took too long, tried a second time."""
+
+    def time_is_up(attempts: Attempts) -> None:
+        if attempts._step.effect != "once" or attempts.count > 1:
+            right(attempts)
+            return
+        assert attempts._current is not None
+        attempts._current.has_timed_out = True
+        if attempts._current.task is not None:
+            attempts._current.task.cancel()
+        attempts._pause()
+
+    return time_is_up
+
+
+def _abreast(attempts: Attempts, key: str | None) -> None:
+    """Begin an attempt, whether or not the last one still runs."""
+    attempts._key = key
+    attempts.count += 1
+    attempts._start()
+
+
+async def _insists(saga: Saga) -> None:
+    """Call again what was not undone at the first call, or may have been."""
+    while saga._undos:
+        undo = saga._undos.pop()
+        for _ in range(2):
+            try:
+                await undo.call()
+            except Exception as error:
+                last = error
+            else:
+                saga._undone.append(undo.name)
+                break
+        else:
+            saga._failed.append((undo.name, last))
+
+
+PLANTS: Final = (
+    plant(
+        "once-again",
+        "a step with effect once that has timed out is tried again",
+        "test_attempts.py::test_section_10_4_an_effect_once_that_takes_too_long_is_uncertain",
+        instead(Attempts, "_time_is_up", _tries_again),
+    ),
+    plant(
+        "abreast",
+        "an attempt begins while the thread of the last one still runs",
+        "test_attempts.py::test_a_function_that_never_ends_uses_up_the_attempts_that_wait_for_it",
+        in_place_of(Attempts, "begin", _abreast),
+    ),
+    plant(
+        "undoes-when-dropped",
+        "a saga undoes when its host stops, though the agent goes on with it elsewhere",
+        "test_sagas.py::test_code_that_is_stopped_with_its_host_undoes_nothing",
+        in_place_of(Saga, "_is_left_to_others", lambda *_: False),
+    ),
+    plant(
+        "undoes-again",
+        "a saga calls an undo step again of which nobody knows whether it was done",
+        "test_sagas.py::test_an_undo_step_that_may_have_been_done_is_not_done_again_and_is_named",
+        in_place_of(Saga, "_undo_each", _insists),
+    ),
+)
