@@ -12,7 +12,7 @@ from sojourn.core.base.errors import Misused
 from sojourn.runtime import models
 from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.records import Outcome
-from sojourn.runtime.typed import from_plain, kind_of, spelled_arguments, to_plain
+from sojourn.runtime.typed import from_plain, kind_of, to_plain
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage, desk, journal_of, on_stage
 
