@@ -46,6 +46,10 @@ FOUND: Final[dict[str, tuple[str, bytes]]] = {
         "journal root",
         encode_block({"kind": "journal/\u202e", "log": None, "resume": {}}),
     ),
+    "a field of a wish for a child that steers a terminal": (
+        "wish",
+        encode_block({"entry": "a:B", "confi\x1b[2J": 0}),
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest
-from sojourn.core.base.encoding import decode_block, encode
+from sojourn.core.base.encoding import decode_block, encode, shown
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
 from sojourn.core.protocol.spawning import Gift
@@ -66,7 +66,8 @@ def read_wish(spelled: bytes) -> Wish:
     try:
         wish: Wish = from_plain(plain, Wish, what="a wish for a child")
     except Misused as error:
-        raise Rejected(f"not a wish: {error}", reason="bad-field", where="frame.spelled") from None
+        problem = shown(f"not a wish: {error}")
+        raise Rejected(problem, reason="bad-field", where="frame.spelled") from None
     if len(wish.memory) > COMPARTMENTS_MAX:
         problem = f"{len(wish.memory)} compartments, {COMPARTMENTS_MAX} are the limit"
         raise Rejected(problem, reason="too-many", where="frame.spelled")
@@ -92,7 +93,7 @@ def _memory_of(wish: Wish, custodian: Custodian) -> tuple[Memory, dict[bytes, by
     try:
         compartments = {name: _compartment(values, new) for name, values in wish.memory.items()}
     except Misused as error:  # a key, or a value, that no compartment holds
-        problem = f"no compartment begins with that: {error}"
+        problem = shown(f"no compartment begins with that: {error}")
         raise Rejected(problem, reason="bad-field", where="frame.spelled") from None
     roots = {name: compartment.root for name, compartment in compartments.items()}
     resume = Resume(
