@@ -201,6 +201,7 @@ OURS: Final[dict[str, str]] = {
     "demo/places.py:_prices:msgspec.json.decode": _SHIPPED,
     "demo/places.py:_regions:msgspec.json.decode": _SHIPPED,
     "runtime/context.py:Context.random:int.from_bytes": "our own entropy",
+    "runtime/course.py:Course.chance:int.from_bytes": "our own entropy",
     "runtime/typed.py:to_plain:msgspec.msgpack.decode": _ENCODED_HERE,
     "stores/shares.py:ShareFiles.__init__:bytes.fromhex": "names of files, their form checked before",
     "stores/sqlite/chain.py:as_number:int.from_bytes": "any digest is a number",
