@@ -5,10 +5,11 @@ What may be done is ruled in `core.protocol.keeping`; here are the share itself,
 
 import asyncio
 from collections.abc import Iterable, Set
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
+from sojourn.anchor.sweep import unhurried
 from sojourn.core.agent.memory.encryption import keys_of
 from sojourn.core.agent.orders import Act, SignedOrder
 from sojourn.core.agent.record import AgentRecord
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Keeping"]
 
 log = structlog.get_logger("anchor")
-
-_DOSSIERS_AT_ONCE: Final = 64
 
 
 class Keeping:
@@ -100,12 +99,13 @@ class Keeping:
 
     async def _settle(self) -> None:
         """Find again which shares are of agents that are known, or being decided on."""
-        for number, dossier in enumerate(self._anchor.shelf.every_dossier()):
-            for record in _records(dossier):
-                for key in keys_of(c.encryption for c in record.memory.compartments.values()):
-                    self._loose.pop(key, None)
-            if number % _DOSSIERS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        async for dossier in unhurried(self._anchor.shelf):
+            self._note_known(dossier)
+
+    def _note_known(self, dossier: Dossier) -> None:
+        for record in _records(dossier):
+            for key in keys_of(c.encryption for c in record.memory.compartments.values()):
+                self._loose.pop(key, None)
 
     # --- giving ---------------------------------------------------------------------------------------
 
@@ -126,10 +126,11 @@ class Keeping:
 
     async def recall(self) -> None:
         """See to what was left undone, once at the start: erasures of before, and shares nobody was born for."""
-        now_ms = clock.boot_ms()
-        self._loose = dict.fromkeys(self.names, (b"", now_ms))
-        await self._settle()
-        for dossier in self._anchor.shelf.every_dossier():
+        if not self.names:
+            return  # an anchor that holds no share need not look through its agents for one
+        self._loose = dict.fromkeys(self.names, (b"", clock.boot_ms()))
+        async for dossier in unhurried(self._anchor.shelf):
+            self._note_known(dossier)
             if dossier.head is not None:
                 await self._destroy(destroyed_in(dossier.head.record))
         await self.see(self._anchor.shelf.orders())

@@ -5,17 +5,26 @@ it is not done twice at a time, and what comes while it is done is seen to by th
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
+from sojourn.anchor.shelf import Shelf
 from sojourn.core.protocol.dossier import Dossier
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "unhurried"]
 
 _DOSSIERS_AT_ONCE: Final = 64
+
+
+async def unhurried(shelf: Shelf) -> AsyncIterator[Dossier]:
+    """Yield all dossiers, in the order of their agents, and let others come between."""
+    for number, dossier in enumerate(shelf.every_dossier()):
+        yield dossier
+        if number % _DOSSIERS_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 class Sweep:
@@ -37,9 +46,7 @@ class Sweep:
         try:
             while self._is_asked:
                 self._is_asked = False
-                for number, dossier in enumerate(self._anchor.shelf.every_dossier()):
+                async for dossier in unhurried(self._anchor.shelf):
                     self._look(dossier)
-                    if number % _DOSSIERS_AT_ONCE == 0:
-                        await asyncio.sleep(0)
         finally:
             self._is_under_way = False

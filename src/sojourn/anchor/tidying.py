@@ -4,13 +4,13 @@ Nothing goes that a record names: not the high term of any agent (trap 21), not 
 its way (trap 46).
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
 from sojourn.anchor.loose import roots_of
+from sojourn.anchor.sweep import unhurried
 from sojourn.core.base.limits import LOOSE_KEPT_MS
 from sojourn.runtime import clock
 from sojourn.runtime.store import CHANGES_MAX
@@ -23,7 +23,6 @@ __all__ = ["Tidying"]
 log = structlog.get_logger("anchor")
 
 _EVERY_MS: Final = LOOSE_KEPT_MS // 10
-_DOSSIERS_AT_ONCE: Final = 64
 
 
 class Tidying:
@@ -63,10 +62,8 @@ class Tidying:
         loose = self._anchor.shelf.loose
         if not loose.due(clock.boot_ms(), 1):
             return
-        for number, dossier in enumerate(self._anchor.shelf.every_dossier()):
+        async for dossier in unhurried(self._anchor.shelf):
             loose.keep(roots_of(dossier))
-            if number % _DOSSIERS_AT_ONCE == 0:
-                await asyncio.sleep(0)
         count = 0
         while due := loose.due(clock.boot_ms(), CHANGES_MAX):
             changes = self._anchor.shelf.collect(due)
