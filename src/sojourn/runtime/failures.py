@@ -1,14 +1,14 @@
 """Exceptions as records, and records as exceptions: raised alike live and in every replay."""
 
 import traceback
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
 from sojourn.runtime.errors import StepFailed, UncertainOutcome
 from sojourn.runtime.records import Failure, Raised, Returned, encode_record
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["exception_of", "failure_of", "last_record", "stuck"]
+__all__ = ["exception_of", "failure_of", "last_record", "refusal", "stuck"]
 
 FRAMES_MAX: Final = 12
 TRACE_CHARS_MAX: Final = 8_192
@@ -28,6 +28,12 @@ def failure_of(error: BaseException) -> Failure:
         remedy=_sound(ours.remedy if ours else "")[:MESSAGE_CHARS_MAX],
         trace=_trace(error),
     )
+
+
+def refusal(cause: Literal["denied", "exhausted"], problem: str, remedy: str) -> Failure:
+    """Return the record of what the gate denied, or what a budget did not afford."""
+    kind = "BudgetExhausted" if cause == "exhausted" else "Denied"
+    return Failure(cause=cause, kind=kind, message=problem, remedy=remedy)
 
 
 def last_record(result: Any) -> Returned | Raised:

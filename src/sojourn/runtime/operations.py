@@ -15,9 +15,12 @@ from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.frames import (
     Answer,
+    Begotten,
     Depart,
     Listen,
     Mail,
+    Permitted,
+    Petitioned,
     Places,
     Problem,
     Rest,
@@ -96,6 +99,11 @@ class Operation(ABC):
             self.session.break_off(error)
         else:
             self.session.answer(self, data)
+
+    def note_spent(self, answer: Begotten | Permitted | Petitioned | Problem) -> None:
+        """Take note if an answer says that with it the agent's steps or time are used up."""
+        if answer.is_spent:
+            self.session.allowance.note_spent()
 
     def reserve(self) -> None:  # noqa: B027 (few have something to do here)
         """Take from the budgets what it will spend. Called at rest, before `begin`."""

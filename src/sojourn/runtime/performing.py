@@ -5,7 +5,7 @@ answered.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.budgets import COST_MICROS, PRICED, STEPS, TOKENS
@@ -13,7 +13,7 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.runtime.attempting import Attempts
-from sojourn.runtime.failures import exception_of, failure_of
+from sojourn.runtime.failures import exception_of, failure_of, refusal
 from sojourn.runtime.frames import (
     SPELLED_BYTES_MAX,
     Answer,
@@ -116,7 +116,7 @@ class PerformStep(Operation):
             self._is_permitted = self.is_effect  # what declassifies is asked for anew in a new life
             return False
         if isinstance(record, Denial):
-            self._denial = _refusal(record.cause, record.reason, record.remedy)
+            self._denial = refusal(record.cause, record.reason, record.remedy)
             return False
         assert isinstance(record, Outcome)
         if record.failure is not None:
@@ -155,7 +155,7 @@ class PerformStep(Operation):
         if self._denial is not None:  # the run ended before the code was told: not asked again
             self._fail(self._denial)
         elif self._lacking is not None:
-            self._fail(_refusal("exhausted", self._lacking.problem, self._lacking.remedy))
+            self._fail(refusal("exhausted", self._lacking.problem, self._lacking.remedy))
         elif not self.is_gated:
             self._attempt()
         elif self._key is None or not self._is_permitted:
@@ -227,7 +227,7 @@ class PerformStep(Operation):
             assert isinstance(answer, Permitted)
             self._key, self._is_permitted, self._held = answer.key, True, {}
             self.session.allowance.use_up(self._gated)
-            self._note_spent(answer)
+            self.note_spent(answer)
             self._check_lease()
 
     def _ask_people(self) -> None:
@@ -236,7 +236,7 @@ class PerformStep(Operation):
         if len(shown) > SPELLED_BYTES_MAX:
             problem = f"{len(shown)} bytes of arguments are more than people can be asked about"
             remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
-            self._fail(_refusal("denied", problem, remedy))
+            self._fail(refusal("denied", problem, remedy))
         elif self.future.done():
             self._let_go()
         else:
@@ -248,7 +248,7 @@ class PerformStep(Operation):
             return
         assert isinstance(answer, Petitioned)
         self._petition = answer.petition
-        self._note_spent(answer)
+        self.note_spent(answer)
         if self.future.done():
             self.abandon()
         else:
@@ -265,13 +265,9 @@ class PerformStep(Operation):
     def _note_denied(self, answer: Problem) -> None:
         """Tell the code; that it was denied is a record already, and took a step of its own (protocol §10.2)."""
         self.session.allowance.use_up({STEPS: 1})
-        self._note_spent(answer)
+        self.note_spent(answer)
         assert answer.cause != "refused", "only a move is refused"
-        self._fail(_refusal(answer.cause, answer.problem, answer.remedy))
-
-    def _note_spent(self, answer: Permitted | Petitioned | Problem) -> None:
-        if answer.is_spent:
-            self.session.allowance.note_spent()
+        self._fail(refusal(answer.cause, answer.problem, answer.remedy))
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""
@@ -345,8 +341,3 @@ def spelled(step: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
                 (value,), {}, what=f"argument {name} of step {step!r} ({kind_of(value)})"
             )
         raise
-
-
-def _refusal(cause: Literal["denied", "exhausted"], problem: str, remedy: str) -> Failure:
-    kind = "BudgetExhausted" if cause == "exhausted" else "Denied"
-    return Failure(cause=cause, kind=kind, message=problem, remedy=remedy)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sojourn.core.agent.budgets import STEPS
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import Count, Digest, Name, Value
-from sojourn.runtime.failures import exception_of
+from sojourn.runtime.failures import exception_of, refusal
 from sojourn.runtime.frames import Answer, Bear, Begotten, Done, Problem, Spawn
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Denial, Failure, Outcome, Record, Spawned
@@ -94,7 +94,7 @@ class SpawnChild(Operation):
             self._spawned = record
             return False
         if isinstance(record, Denial):
-            self._denial = _refusal(record.cause, record.reason, record.remedy)
+            self._denial = refusal(record.cause, record.reason, record.remedy)
             return False
         assert isinstance(record, Outcome)
         if record.failure is not None:
@@ -136,17 +136,13 @@ class SpawnChild(Operation):
         if isinstance(answer, Problem):
             self.session.allowance.use_up({STEPS: 1})
             assert answer.cause != "refused", "only a move is refused"
-            self._note_spent(answer)
-            self._fail(_refusal(answer.cause, answer.problem, answer.remedy))
+            self.note_spent(answer)
+            self._fail(refusal(answer.cause, answer.problem, answer.remedy))
             return
         assert isinstance(answer, Begotten)
         self.session.allowance.use_up(answer.given)
-        self._note_spent(answer)
+        self.note_spent(answer)
         self._bear(answer.genesis, answer.version)
-
-    def _note_spent(self, answer: Begotten | Problem) -> None:
-        if answer.is_spent:
-            self.session.allowance.note_spent()
 
     def _bear(self, genesis: bytes, version: int) -> None:
         def hand_on(answer: Answer) -> None:
@@ -174,8 +170,3 @@ class SpawnChild(Operation):
             result=result,
             failure=failure,
         )
-
-
-def _refusal(cause: Any, problem: str, remedy: str) -> Failure:
-    kind = "BudgetExhausted" if cause == "exhausted" else "Denied"
-    return Failure(cause=cause, kind=kind, message=problem, remedy=remedy)
