@@ -323,9 +323,7 @@ def test_section_11_another_decision_convicts_those_who_signed_both_however_old_
         first = await v.launch(a)
         head = await v.step(a, await v.step(a, first))
         await until(lambda: a.anchors[0].shelf.dossier(head.record.agent_id).head == head)
-        await v.close(a, 0)
-        await v.open(a, [0])
-        await until(lambda: answers(v.client(a), 0, head))
+        await restarted(v, a, head)
         decided = first.certificate
         forged = replace(decided, value=digest(b"y"))
         await v.client(a).call(0, ShowCommit(certificate=forged))
