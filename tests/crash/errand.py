@@ -197,7 +197,7 @@ class Errand:
     async def _erase(self, name: str) -> None:
         """Have its officers' order to erase the key carried out, and stated."""
         head = self.agents[name]
-        order = shares.erasure(head)
+        order = shares.condemn(head)
         await self._next(name, carrying(order, head, WRITER, at_ms=clock.wall_ms()))
         await shares.destroy(self.talk, order)
 

@@ -4,27 +4,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sojourn.anchor.folder import AnchorFolder
-from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
-from sojourn.core.agent.orders import Act, Order, SignedOrder
-from sojourn.core.base.sharing import commit, deal, scalar
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeyShare, SignedErasure
 from sojourn.core.protocol.messages import Applied
-from sojourn.core.protocol.ordering import sealed
 from sojourn.runtime import clock
 from tests.crash.answered import Answered
 from tests.crash.scene import INDEX
-from tests.samples import ISSUER
+from tests.dealt import KEY, SHARES, erasure
 
 if TYPE_CHECKING:
     from tests.crash.talk import Talk
 
-__all__ = ["KEY", "MEMORY", "check_shares", "destroy", "erasure", "give", "keep"]
+__all__ = ["KEY", "MEMORY", "check_shares", "condemn", "destroy", "give", "keep"]
 
-_DRAWN: Final = [scalar(bytes([number]) * 64) for number in (1, 2)]
-KEY: Final = Encryption(commitments=commit(_DRAWN))
-SHARE: Final = deal(_DRAWN, 4)[INDEX]
+SHARE: Final = SHARES[INDEX]
+_LASTS_MS: Final = 3_600_000
 MEMORY: Final = Memory(
     compartments={"people": Compartment(form=Form.LOG, root=bytes(32), encryption=KEY)}
 )
@@ -44,17 +40,9 @@ async def give(talk: "Talk", head: Certified) -> None:
     assert given == KeyShare(share=SHARE)
 
 
-def erasure(head: Certified) -> SignedOrder:
+def condemn(head: Certified) -> SignedOrder:
     """Return the order of the agent's officers to erase its key."""
-    now_ms = clock.wall_ms()
-    order = Order(
-        agent=head.record.agent_id,
-        act=Act.ERASE,
-        issued_ms=now_ms,
-        expires_ms=now_ms + 3_600_000,
-        keys=(KEY.key,),
-    )
-    return sealed(order, [ISSUER])
+    return erasure(head, clock.wall_ms(), lasts_ms=_LASTS_MS)
 
 
 async def destroy(talk: "Talk", order: SignedOrder) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from sojourn.anchor import keeping
 from sojourn.anchor.gossiping import Gossip
-from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
-from sojourn.core.agent.orders import Act, Order, SignedOrder
+from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.digests import digest
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.sharing import commit, deal, is_share, scalar
@@ -25,14 +24,12 @@ from sojourn.core.protocol.keeping import (
     SignedErasure,
 )
 from sojourn.core.protocol.messages import Applied, Declined
-from sojourn.core.protocol.ordering import carrying, sealed
+from sojourn.core.protocol.ordering import carrying
 from sojourn.runtime import clock
+from tests.dealt import KEY, SHARES, erasure
 from tests.unit.anchor.standing_in import until
 from tests.village import ISSUER, House, Village, key, village
 
-DRAWN = [scalar(bytes([i]) * 64) for i in (1, 2)]
-KEY = Encryption(commitments=commit(DRAWN))
-SHARES = deal(DRAWN, 4)
 MEMORY = Memory(compartments={"people": Compartment(form=Form.LOG, root=bytes(32), encryption=KEY)})
 LAUNCHER = key("launcher")
 
@@ -72,20 +69,12 @@ async def asked(v: Village, house: House, head: Certified, by: KeyPair, index: i
     return await v.client(house, by).call(index, ask)
 
 
-def erasure(head: Certified, by: KeyPair = ISSUER) -> SignedOrder:
-    now_ms = clock.wall_ms()
-    order = Order(
-        agent=head.record.agent_id,
-        act=Act.ERASE,
-        issued_ms=now_ms,
-        expires_ms=now_ms + 60_000,
-        keys=(KEY.key,),
-    )
-    return sealed(order, [by])
+def ordered(head: Certified, by: KeyPair = ISSUER) -> SignedOrder:
+    return erasure(head, clock.wall_ms(), by)
 
 
 async def erased(v: Village, house: House, head: Certified) -> tuple[Certified, SignedOrder]:
-    signed = erasure(head)
+    signed = ordered(head)
     proposal = carrying(signed, head, key("bearer"), at_ms=clock.wall_ms())
     return await v.decide(house, proposal, head), signed
 
@@ -160,7 +149,7 @@ def test_who_applies_an_erasure_destroys_its_share_and_states_it() -> None:
     async def test(v: Village) -> None:
         house = v.houses["a"]
         head = await launched(v, house)
-        early = await v.client(house, LAUNCHER).call(0, AskErased(order=erasure(head)))
+        early = await v.client(house, LAUNCHER).call(0, AskErased(order=ordered(head)))
         assert isinstance(early, Declined)
         assert all(house.shares[i].shares for i in range(4))
         after, signed = await erased(v, house, head)
@@ -200,11 +189,11 @@ def test_where_the_agent_was_an_order_is_enough_and_a_strangers_is_not() -> None
         head = await launched(v, here)
         await v.move(here, there, head)
         client = v.client(here, LAUNCHER)
-        await client.call(0, Tell(news=News(orders=(erasure(head, key("eve")),))))
-        answer = await client.call(0, AskErased(order=erasure(head, key("eve"))))
+        await client.call(0, Tell(news=News(orders=(ordered(head, key("eve")),))))
+        answer = await client.call(0, AskErased(order=ordered(head, key("eve"))))
         assert isinstance(answer, Declined)
         assert here.shares[0].shares
-        await client.call(0, Tell(news=News(orders=(erasure(head),))))
+        await client.call(0, Tell(news=News(orders=(ordered(head),))))
         await are_gone(here)  # told on to all anchors of the zone
 
     run(test, "a", "b")

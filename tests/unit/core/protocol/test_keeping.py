@@ -14,7 +14,7 @@ from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import Refused, Rejected, SojournError
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role
-from sojourn.core.base.sharing import commit, deal, recover, scalar
+from sojourn.core.base.sharing import commit, recover, scalar
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.keeping import (
     AskShare,
@@ -29,12 +29,10 @@ from sojourn.core.protocol.keeping import (
 )
 from sojourn.core.protocol.messages import Declined, Propose
 from sojourn.core.protocol.ordering import carrying, sealed
+from tests.dealt import DRAWN, KEY, SHARES, erasure
 from tests.rulings import PureZone, World
 from tests.samples import ISSUER, key, seal
 
-DRAWN = [scalar(bytes([i]) * 64) for i in (1, 2)]
-KEY = Encryption(commitments=commit(DRAWN))
-SHARES = deal(DRAWN, 4)
 MEMORY = Memory(
     compartments={
         "people": Compartment(form=Form.MAPPING, root=bytes(32), encryption=KEY),
@@ -63,15 +61,7 @@ def launched() -> tuple[World, PureZone, Certified]:
 def erase(
     head: Certified, made: World, *officers: KeyPair, keys: Sequence[bytes] = (KEY.key,)
 ) -> SignedOrder:
-    now_ms = made.clock.wall_ms
-    order = Order(
-        agent=head.record.agent_id,
-        act=Act.ERASE,
-        issued_ms=now_ms,
-        expires_ms=now_ms + 60_000,
-        keys=tuple(keys),
-    )
-    return sealed(order, officers or (ISSUER,))
+    return erasure(head, made.clock.wall_ms, *officers, keys=tuple(keys))
 
 
 def carry_out(made: World, home: PureZone, head: Certified, signed: SignedOrder) -> Certified:
