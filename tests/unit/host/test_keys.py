@@ -9,7 +9,8 @@ import pytest
 from sojourn.core.base.errors import Refused
 from sojourn.core.protocol.keeping import KeyShare
 from sojourn.host.keys import decrypted, gathered
-from tests.unit.anchor.test_keeping import DRAWN, KEY, SHARES, erased, launched
+from tests.dealt import DRAWN, KEY, SHARES
+from tests.unit.anchor.test_keeping import erased, launched
 from tests.village import Village, village
 
 

@@ -4,8 +4,15 @@ from collections.abc import Callable
 
 effects: list[str] = []
 """What has happened, in order."""
+noted: list[str] = []
+"""How far the code is, which is no effect."""
 hooks: list[Callable[[str], None]] = []
 """Called with each effect, right after it."""
+
+
+def note(what: str) -> None:
+    """Let the test know how far the code is."""
+    noted.append(what)
 
 
 def happen(what: str) -> None:
@@ -19,3 +26,4 @@ def forget() -> None:
     """Begin anew."""
     effects.clear()
     hooks.clear()
+    noted.clear()

@@ -49,6 +49,7 @@ IMPATIENT = """
             buying = asyncio.ensure_future(self.buy("bonds"))
             await asyncio.wait([asyncio.ensure_future(ctx.sleep(1))])
             buying.cancel()
+            outside.note("given up")
             await asyncio.gather(buying, return_exceptions=True)
             message = await ctx.receive()
             return [message.body, buying.cancelled()]
@@ -295,8 +296,8 @@ def test_a_call_that_is_cancelled_while_it_is_asked_about_replays() -> None:
             custodian = Hesitant(stage.zone, at=at)
             running = asyncio.ensure_future(stage.execute_desk(IMPATIENT, custodian=custodian))
             await custodian.has_begun.wait()
-            for _ in range(50):
-                await asyncio.sleep(0)  # the code is woken, and cancels
+            while not outside.noted:
+                await asyncio.sleep(0)
             custodian.goes_on.set()
             await stage.zone.until(
                 lambda: any(isinstance(r, written) for r in journal_of(stage.zone))
