@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can 
 HEADER = """
 import json, os, sys
 from sojourn import Agent, step
-from sojourn.runtime import frames
+from sojourn.runtime import frames, questions
 from sojourn.runtime.records import Failure
 
 LINE = json.loads(sys.argv[1])["line"]
@@ -64,21 +64,21 @@ def forging(text: str, head: str = "async def run(self, ctx):") -> dict[str, byt
         ("os.write(LINE, b'\\0\\0\\1\\0cut'); os._exit(0)", How.BROKEN, "the agent's side is gone"),
         ("send(frames.encode_frame(frames.Loaded()))", How.RAISED, "out of turn"),
         ("say(frames.Unfit(problem='no', remedy='no'))", How.RAISED, "out of turn"),
-        ("say(frames.Reply(ask=1, answer=frames.Done()))", How.RAISED, "not a frame"),
+        ("say(frames.Reply(ask=1, answer=questions.Done()))", How.RAISED, "not a frame"),
         ("say(frames.Go())", How.RAISED, "not a frame"),
         ("say(frames.Load(source={}, entry='a:A'))", How.RAISED, "not a frame"),
         (
-            f"say(frames.Fetch(ask=9, digest={digest(OTHERS)!r}))",
+            f"say(questions.Fetch(ask=9, digest={digest(OTHERS)!r}))",
             How.RAISED,
             "not part of this agent's memory",
         ),
         (
-            f"say(frames.Recall(ask=9, digests=({digest(OTHERS)!r},)))",
+            f"say(questions.Recall(ask=9, digests=({digest(OTHERS)!r},)))",
             How.RAISED,
             "not part of this agent's memory",
         ),
         (
-            f"say(frames.Intend(ask=9, call=7, {PAY})); os._exit(0)",
+            f"say(questions.Intend(ask=9, call=7, {PAY})); os._exit(0)",
             How.BROKEN,
             "the agent's side is gone",
         ),
@@ -87,9 +87,9 @@ def forging(text: str, head: str = "async def run(self, ctx):") -> dict[str, byt
             How.RAISED,
             "",
         ),
-        ("for n in range(10_000): say(frames.Survey(ask=n))", How.RAISED, "more than"),
+        ("for n in range(10_000): say(questions.Survey(ask=n))", How.RAISED, "more than"),
         (
-            f"for n in range(10_000): say(frames.Intend(ask=n, call=n, {PAY}))",
+            f"for n in range(10_000): say(questions.Intend(ask=n, call=n, {PAY}))",
             How.RAISED,
             "",
         ),
@@ -127,7 +127,7 @@ def test_results_of_another_agents_effects_are_not_taken(confining: Confiner) ->
     """What the agent's side calls the outcome of an effect is held against the intent that the host has."""
     text = """
         from sojourn.runtime.records import Resume
-        say(frames.Commit(
+        say(questions.Commit(
             ask=9,
             records=(b"\\xa1dkindeother",),
             roots={},
@@ -147,7 +147,7 @@ def test_results_of_another_agents_effects_are_not_taken(confining: Confiner) ->
 
 FLOODS = {
     "remarks": "for _ in range(20_000): say(frames.Remark(text='x' * 100))",
-    "rests": "for n in range(20_000): say(frames.Rest(until_ms=n, listening=True))",
+    "rests": "for n in range(20_000): say(questions.Rest(until_ms=n, listening=True))",
     "lines": "for _ in range(200_000): print('flood')",
     "bytes": "sys.stdout.write('x' * 2_000_000)",
 }

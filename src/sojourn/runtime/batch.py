@@ -17,17 +17,9 @@ from sojourn.core.base.limits import (
 )
 from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.compartments import Snapshot, WorkingMemory
-from sojourn.runtime.frames import (
-    PARCEL_BYTES,
-    Answer,
-    Commit,
-    Done,
-    Keep,
-    Rest,
-    Touch,
-    digest_of_records,
-)
+from sojourn.runtime.frames import PARCEL_BYTES, Keep, Touch, digest_of_records
 from sojourn.runtime.link import FetchedBlocks, Link
+from sojourn.runtime.questions import Answer, Commit, Done, Rest
 from sojourn.runtime.records import Resume, Roots
 
 __all__ = ["UNSAVED_BYTES_MAX", "Batch"]

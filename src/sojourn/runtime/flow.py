@@ -36,7 +36,8 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import Denied, Misused, Rejected
 from sojourn.runtime.apart import has_room, is_here, of_the_agent
 from sojourn.runtime.compartments import written
-from sojourn.runtime.frames import AskRelease, Commit, Release, Touch, digest_of_records
+from sojourn.runtime.frames import Touch, digest_of_records
+from sojourn.runtime.questions import AskRelease, Commit, Release
 from sojourn.runtime.records import Outcome, Record, Resume, Segment
 
 __all__ = ["Course", "Flow"]

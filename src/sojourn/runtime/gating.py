@@ -15,7 +15,9 @@ from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import BudgetExhausted, Denied, Refused
 from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.core.protocol import asking
-from sojourn.runtime.frames import (
+from sojourn.runtime.ports import Custodian
+from sojourn.runtime.proposing import Proposer
+from sojourn.runtime.questions import (
     Answer,
     Ask,
     AskRelease,
@@ -32,8 +34,6 @@ from sojourn.runtime.frames import (
     Unapproved,
     Withdraw,
 )
-from sojourn.runtime.ports import Custodian
-from sojourn.runtime.proposing import Proposer
 
 __all__ = ["Gate", "problem_of"]
 

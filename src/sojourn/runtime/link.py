@@ -14,19 +14,8 @@ from concurrent.futures import Future
 from typing import Final
 
 from sojourn.core.base.errors import Unreachable
-from sojourn.runtime.frames import (
-    RECALL_MAX,
-    Answer,
-    Block,
-    Fetch,
-    FromAgent,
-    FromHost,
-    Question,
-    Recall,
-    Reply,
-    decode_from_host,
-    encode_frame,
-)
+from sojourn.runtime.frames import FromAgent, FromHost, Reply, decode_from_host, encode_frame
+from sojourn.runtime.questions import RECALL_MAX, Answer, Block, Fetch, Question, Recall
 
 __all__ = ["FetchedBlocks", "Link", "Wait"]
 

@@ -16,9 +16,9 @@ from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import COMPARTMENTS_MAX
 from sojourn.core.protocol.spawning import Gift
 from sojourn.runtime.apart import JOURNALS
-from sojourn.runtime.frames import Spawn
 from sojourn.runtime.journal import Journal
 from sojourn.runtime.ports import Custodian
+from sojourn.runtime.questions import Spawn
 from sojourn.runtime.records import Resume, Segment, Spawned
 from sojourn.runtime.spawning import Wish
 from sojourn.runtime.typed import from_plain

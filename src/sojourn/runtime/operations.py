@@ -6,14 +6,15 @@ after another that opened it, and in a replay by the same ones.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, failure_of
-from sojourn.runtime.frames import (
+from sojourn.runtime.ports import Assessment, Message
+from sojourn.runtime.questions import (
     Answer,
     Begotten,
     Depart,
@@ -23,11 +24,9 @@ from sojourn.runtime.frames import (
     Petitioned,
     Places,
     Problem,
-    Rest,
     Sleep,
     Survey,
 )
-from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.records import (
     Considered,
     Outcome,
@@ -41,7 +40,7 @@ from sojourn.runtime.records import (
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["Consider", "Consideration", "Operation", "WaitForMessage", "WaitForTime", "rest_of"]
+__all__ = ["Consider", "Consideration", "Operation", "WaitForMessage", "WaitForTime"]
 
 
 class Operation(ABC):
@@ -192,16 +191,6 @@ class WaitForMessage(Operation):
                 sent_ms=message.sent_ms,
             )
         self.answer(record)
-
-
-def rest_of(operations: Collection[Operation], now_ms: int) -> Rest:
-    """Return until when an agent may rest that has only these calls open: those that cannot wait go on at once."""
-    times = [op.until_ms for op in operations if isinstance(op, WaitForTime | WaitForMessage)]
-    times += [now_ms for operation in operations if not operation.is_wait]
-    return Rest(
-        until_ms=min((at for at in times if at is not None), default=None),
-        listening=any(isinstance(op, WaitForMessage) for op in operations),
-    )
 
 
 class Consideration(Value):

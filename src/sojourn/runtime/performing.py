@@ -14,7 +14,8 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.runtime.attempting import Attempts
 from sojourn.runtime.failures import exception_of, failure_of, refusal
-from sojourn.runtime.frames import (
+from sojourn.runtime.operations import Operation
+from sojourn.runtime.questions import (
     SPELLED_BYTES_MAX,
     Answer,
     Ask,
@@ -30,7 +31,6 @@ from sojourn.runtime.frames import (
     Unapproved,
     Withdraw,
 )
-from sojourn.runtime.operations import Operation
 from sojourn.runtime.records import Asked, Denial, Failure, Intended, Outcome, Record, encode_record
 from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import from_plain, kind_of, spelled_arguments, to_plain

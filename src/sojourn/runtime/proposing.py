@@ -24,19 +24,11 @@ from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.flow import Course, Flow
-from sojourn.runtime.frames import (
-    Ask,
-    AskRelease,
-    Commit,
-    Intend,
-    Release,
-    Rest,
-    Spawn,
-)
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
 from sojourn.runtime.newborn import newborn, spawned_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
+from sojourn.runtime.questions import Ask, AskRelease, Commit, Intend, Release, Rest, Spawn
 from sojourn.runtime.records import (
     Considered,
     Failure,

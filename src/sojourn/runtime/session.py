@@ -12,7 +12,6 @@ not answer, because they were under way when it ended, are begun when the replay
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
@@ -21,18 +20,20 @@ from sojourn.runtime.agent import Agent
 from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.arguments import bind
 from sojourn.runtime.batch import Batch
+from sojourn.runtime.calls import Calls
 from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of, last_record, stuck
-from sojourn.runtime.frames import Anew, Answer, Broke, Question, Remark, Start
+from sojourn.runtime.frames import Anew, Broke, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
-from sojourn.runtime.operations import Operation, WaitForMessage, rest_of
+from sojourn.runtime.operations import Operation, WaitForMessage
 from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
+from sojourn.runtime.questions import Answer, Question
 from sojourn.runtime.records import (
     Began,
     Raised,
@@ -92,9 +93,7 @@ class Session:
         self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
         self._replay = None if start.fresh else Replay(history)
         self._run = idle_run()
-        self._open: dict[int, Operation] = {}
-        self._called: list[Operation] = []
-        self._answered: deque[tuple[Operation, bytes]] = deque()
+        self._calls = Calls()
         self.loops, self.sagas = Loops(), Sagas()
         self._parted: ReplayMismatch | None = None
         self._ended: Literal["returned", "raised"] | None = None
@@ -162,13 +161,13 @@ class Session:
     def next_sole_call(self, what: str) -> int:
         """Do the same for a call beside which no other may be under way. Raises `Misused` if one is."""
         self._check_call()
-        if self._open:
-            raise Misused(f"{what} came while {self._doing()}", remedy="Await that first")
+        if self._calls:
+            raise Misused(f"{what} came while {self._calls.doing()}", remedy="Await that first")
         return self.course.next_call()
 
     def check_not_receiving(self) -> None:
         """Raise `Misused` while the code waits for a message already."""
-        if any(isinstance(operation, WaitForMessage) for operation in self._open.values()):
+        if self._calls.has_any(WaitForMessage):
             raise Misused("ctx.receive came while another is under way", remedy="Await that first")
 
     def note(self, form: type[R], make: Callable[[int], R]) -> R:
@@ -185,14 +184,7 @@ class Session:
 
     async def perform(self, operation: Operation) -> Any:
         """Perform an operation, or let the journal answer it."""
-        self._open[operation.call] = operation
-        self._called.append(operation)
-        try:
-            return await operation.future
-        finally:
-            if self._open.get(operation.call) is operation:  # the code has cancelled the call
-                del self._open[operation.call]
-                operation.abandon()
+        return await self._calls.perform(operation)
 
     async def perform_step(self, step: Step[..., Any], args: Any, kwargs: Any) -> Any:
         """Perform a step, or let the journal answer it. Raises `Denied` if its result has no place."""
@@ -246,7 +238,7 @@ class Session:
     def answer(self, operation: Operation, record: bytes) -> None:
         """Take the record that opens or answers an operation, unless the code has cancelled it."""
         if not self.is_over and self._ended is None:
-            self._answered.append((operation, record))
+            self._calls.note_answer(operation, record)
             self.go_on()
 
     def spend(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
@@ -307,9 +299,9 @@ class Session:
             return False
         if self._has_left_off:
             return self._conclude()
-        if self._called:
-            self._begin_called()
-        elif not self._answered:
+        if self._calls.has_made:
+            self._begin_calls()
+        elif not self._calls.has_answers:
             return self._lie_down()
         elif not self._batch.has_room:
             return self._batch.settle()
@@ -321,21 +313,21 @@ class Session:
     def _has_left_off(self) -> bool:
         return self._parted is not None or self._run.has_left_off
 
-    def _begin_called(self) -> None:
-        called = [op for op in self._called if self._open.get(op.call) is op]
-        called = [op for op in called if op.is_under_way or self.allowance.admits(op.is_step)]
-        self._called = []
-        for operation in called:
+    def _begin_calls(self) -> None:
+        admits = self.allowance.admits
+        made = self._calls.take_made(lambda op: op.is_under_way or admits(op.is_step))
+        for operation in made:
             operation.reserve()
-        if any(operation.is_gated for operation in called):
+        if any(operation.is_gated for operation in made):
             self.flush()  # whatever leaves the zone waits for what came before it (protocol §0)
-        for operation in called:
+        for operation in made:
             operation.begin()
 
     def _hand_next(self) -> None:
-        operation, data = self._answered.popleft()
-        if self._open.get(operation.call) is not operation:
+        answer = self._calls.next_answer()
+        if answer is None:
             return
+        operation, data = answer
         self._is_resting = False
         self._batch.spend(operation.more)
         is_answered = self._hand(operation, self._collect(data))
@@ -352,21 +344,21 @@ class Session:
             return False
         if self.is_over:  # it was a restart point behind which all begins anew
             return True
-        del self._open[operation.call]
+        self._calls.close(operation)
         self._run.drive()
         return True
 
     def _lie_down(self) -> bool:
         """Tell the host's side when nothing but waiting is left to do."""
-        if not self._open:
+        if not self._calls:
             self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
         if self.allowance.is_spent:
             return self._lie_down_at_last()
-        if not self._is_resting and all(op.is_wait for op in self._open.values()):
+        if not self._is_resting and self._calls.are_waits:
             self._is_resting = True
             self.flush()
-            self._link.send(rest_of(self._open.values(), self.now_ms()))
+            self._link.send(self._calls.rest(self.now_ms()))
         return False
 
     def _lie_down_at_last(self) -> bool:
@@ -374,9 +366,9 @@ class Session:
 
         What it called and could not begin it calls again when it goes on, as soon as it may.
         """
-        if any(operation.is_under_way for operation in self._open.values()):
+        if self._calls.is_one_under_way:
             return False
-        self._batch.flush(rest_of(self._open.values(), self.now_ms()))
+        self._batch.flush(self._calls.rest(self.now_ms()))
         self._retire()
         return True
 
@@ -413,7 +405,7 @@ class Session:
     def _make_run(self) -> None:
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
         self._run.unwind()
-        self._drop_calls()
+        self._calls.drop()
         self.loops, self.sagas = Loops(), Sagas()
         self._run = Run(self._code)
         self._run.drive()
@@ -446,7 +438,7 @@ class Session:
         return True
 
     def _finish(self, how: Literal["returned", "raised"], record: Record) -> None:
-        self._drop_calls()
+        self._calls.drop()
         self._ended = how
         self._collect(encode_record(record, what="the end of run"))
         self.flush()
@@ -460,14 +452,7 @@ class Session:
         self.is_over = True
         self._batch.cancel_timer()
         self._run.unwind()
-        self._drop_calls()
-
-    def _drop_calls(self) -> None:
-        for operation in self._open.values():
-            operation.abandon()
-        self._open.clear()
-        self._called.clear()
-        self._answered.clear()
+        self._calls.drop()
 
     # --- replaying -----------------------------------------------------------------------------------
 
@@ -477,24 +462,20 @@ class Session:
             record = replay.next_record()
             if record is None:
                 break
-            operation = self._open.get(getattr(record, "call", -1))
+            operation = self._calls.of(getattr(record, "call", -1))
             if operation is None or not operation.accepts(record):
-                self.part(replay.mismatch(self._doing()))
+                self.part(replay.mismatch(self._calls.doing()))
             else:
                 replay.pass_record(record)
                 self._hand(operation, record)
         if self._replay is None:
             return
-        error = replay.end(self._run, self._doing(), self.memory.save(), self._committed)
+        error = replay.end(self._run, self._calls.doing(), self.memory.save(), self._committed)
         if error is not None:
             self.part(error)
         if self._parted is None:
             made_anew = list(self.memory.new.made)
             self._source.recall(made_anew[::-1])
             self.memory.new.forget(made_anew)
-        self._called = list(self._open.values())
+        self._calls.make_again()
         self._replay = None
-
-    def _doing(self) -> str:
-        under_way = ", ".join(operation.describe() for operation in self._open.values())
-        return f"{under_way} is under way" if under_way else "nothing is under way"

@@ -13,8 +13,8 @@ from sojourn.core.agent.budgets import STEPS
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.runtime.failures import exception_of, refusal
-from sojourn.runtime.frames import Answer, Bear, Begotten, Done, Problem, Spawn
 from sojourn.runtime.operations import Operation
+from sojourn.runtime.questions import Answer, Bear, Begotten, Done, Problem, Spawn
 from sojourn.runtime.records import Denial, Failure, Outcome, Record, Spawned
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.core.policy.request import Effect
-from sojourn.runtime.frames import SPELLED_BYTES_MAX, Ask, AskRelease, Intend, Release, Spawn
 from sojourn.runtime.ports import Custodian, Intent
+from sojourn.runtime.questions import SPELLED_BYTES_MAX, Ask, AskRelease, Intend, Release, Spawn
 from sojourn.runtime.records import Apart, Asked, Barred, Denial, Intended, Spawned
 
 __all__ = [

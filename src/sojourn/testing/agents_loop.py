@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, Final, ParamSpec, TypeVar
 
 from sojourn.core.base.errors import Unreachable
-from sojourn.runtime.frames import Answer
+from sojourn.runtime.questions import Answer
 from sojourn.testing.loop import ProcessLoop
 from sojourn.testing.timeline import NS_PER_MS, NS_PER_S
 

@@ -13,7 +13,7 @@ from sojourn import Agent, step
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import decode, encode, encode_block
-from sojourn.runtime.frames import Bear, Begotten, Commit, Problem, Spawn
+from sojourn.runtime.questions import Bear, Begotten, Commit, Problem, Spawn
 from sojourn.runtime.records import Spawned, encode_record
 
 __all__ = ["AfterABirth", "Desk", "Forger"]

@@ -7,7 +7,7 @@ from obedient import wishes
 from sojourn import Agent, Assessment, Child, Context, step
 from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import encode_block
-from sojourn.runtime.frames import Bear, Begotten, Commit, Depart, Fetch, Intend, Spawn
+from sojourn.runtime.questions import Bear, Begotten, Commit, Depart, Fetch, Intend, Spawn
 from sojourn.runtime.records import Intended, encode_record
 
 _ORDERS_MAX = 12

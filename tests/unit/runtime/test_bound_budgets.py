@@ -10,7 +10,8 @@ from sojourn.core.agent.eligibility import Budget, Status
 from sojourn.core.agent.orders import Act, carried_out
 from sojourn.core.base.digests import ZERO
 from sojourn.runtime.execution import How
-from sojourn.runtime.frames import Anew, Done, Permitted, Release, Rest, digest_of_records
+from sojourn.runtime.frames import Anew, digest_of_records
+from sojourn.runtime.questions import Done, Permitted, Release, Rest
 from sojourn.runtime.records import (
     Apart,
     Began,

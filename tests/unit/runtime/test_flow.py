@@ -11,21 +11,16 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.frames import (
-    Anew,
+from sojourn.runtime.frames import Anew, Keep, Reply, Start, Touch, digest_of_records
+from sojourn.runtime.questions import (
     Block,
     Commit,
     Done,
     Fetch,
     Intend,
-    Keep,
     Permitted,
     Problem,
     Release,
-    Reply,
-    Start,
-    Touch,
-    digest_of_records,
 )
 from sojourn.runtime.records import (
     Apart,

@@ -1,0 +1,301 @@
+"""What the agent's side of an execution asks of the host's, and how that is answered.
+
+The agent's side numbers its questions; each is answered once, in any order, by one of the answers below.
+"""
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import Meta
+
+from sojourn.core.agent.approvals import Petition
+from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+from sojourn.core.base.limits import BLOCK_BYTES_MAX, JOURNAL_RECORDS_PER_STEP_MAX
+from sojourn.runtime.ports import Assessment, Message
+from sojourn.runtime.records import RECORD_BYTES_MAX, Resume, Roots
+
+__all__ = [
+    "RECALL_MAX",
+    "SPELLED_BYTES_MAX",
+    "Answer",
+    "Ask",
+    "AskRelease",
+    "Await",
+    "Bear",
+    "Begotten",
+    "Block",
+    "Commit",
+    "Depart",
+    "Done",
+    "Fetch",
+    "Frame",
+    "Intend",
+    "Listen",
+    "Mail",
+    "Perform",
+    "Permitted",
+    "Petitioned",
+    "Places",
+    "Problem",
+    "Question",
+    "Recall",
+    "Release",
+    "Rest",
+    "Sleep",
+    "Spawn",
+    "Survey",
+    "Unapproved",
+    "Withdraw",
+]
+
+RECALL_MAX: Final = 4096
+"""Blocks named in one question."""
+SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
+"""The arguments of an action that people are asked about: they are shown all of it."""
+Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
+Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
+Spent: TypeAlias = Annotated[dict[Name, Count], Meta(max_length=32)]
+
+
+class Frame(Value, tag_field="kind", tag=True):
+    """A frame names its kind."""
+
+
+class Rest(Frame):
+    """To the host: nothing runs until a time (None: no time), or a message if it is `listening`."""
+
+    until_ms: Count | None
+    listening: bool
+
+
+class Asking(Frame):
+    """A question, by its number."""
+
+    ask: Count
+
+
+class Commit(Asking):
+    """Make records, memory and resume information final together: the state at rest after the last record.
+
+    With `rest`, and let the agent rest by the same transition, which is the last that it has steps or time for.
+    """
+
+    records: Annotated[tuple[bytes, ...], Meta(max_length=JOURNAL_RECORDS_PER_STEP_MAX)]
+    roots: Roots
+    resume: Resume
+    spent: Spent
+    rest: Rest | None = None
+
+
+class Intend(Asking):
+    """Ask the gate for an action; once permitted, the intent is final in the journal.
+
+    `spends` is what the step takes from other budgets, with the intent or not at all. `petition` is the one that was
+    approved, if there is one.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    action: Name
+    effect: Literal["idempotent", "once"]
+    cost_micros: Count = 0
+    tokens: Count = 0
+    spends: Spent = {}
+    petition: Petition | None = None
+
+
+class Ask(Asking):
+    """Ask people to approve an action that the gate permits only so. `spelled` are the arguments' bytes."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    action: Name
+    effect: Literal["idempotent", "once"]
+    spelled: Spelled
+    cost_micros: Count = 0
+    tokens: Count = 0
+
+
+class Release(Asking):
+    """Ask the gate whether a step may take these labels off its result, which goes `into` a compartment.
+
+    `spends` is what the step takes from budgets, with the intent or not at all. `petition` is the one that was
+    approved, if there is one.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    labels: Released
+    into: Name
+    spends: Spent = {}
+    petition: Petition | None = None
+
+
+class AskRelease(Asking):
+    """Ask people to approve what the gate permits a declassifying step only so."""
+
+    call: Count
+    step: Name
+    arguments: Digest
+    labels: Released
+    into: Name
+    spelled: Spelled
+
+
+class Spawn(Asking):
+    """Ask the gate for a child; once permitted, the SPAWN is final, and the child's genesis in the journal.
+
+    `step` is its class in the code; `spelled` are the bytes of all that is wished for, whose digest `arguments` is.
+    """
+
+    call: Count
+    step: Name
+    arguments: Digest
+    spelled: Annotated[bytes, Meta(max_length=BLOCK_BYTES_MAX)]
+    action: Literal["spawn"] = "spawn"
+    effect: Literal["once"] = "once"
+
+
+class Bear(Asking):
+    """Have a child born whose SPAWN, at this version, is final. Answered by `Done`, or the problem."""
+
+    genesis: Annotated[bytes, Meta(max_length=RECORD_BYTES_MAX)]
+    version: Count
+
+
+class Await(Asking):
+    """Ask to be told, by `Done`, when people have answered a petition: the gate, asked again, says what."""
+
+    petition: Petition
+
+
+class Withdraw(Asking):
+    """Say that nobody waits for the answer to this petition any more."""
+
+    petition: Digest
+
+
+class Perform(Asking):
+    """Ask whether the lease is live, right before a step with an effect (protocol §10)."""
+
+
+class Depart(Asking):
+    """Move to a zone. Answered only if the agent stays."""
+
+    zone: Digest
+
+
+class Fetch(Asking):
+    """Ask for a block."""
+
+    digest: Digest
+
+
+class Recall(Asking):
+    """Name blocks that a replay made anew, parents first, so that new ones may link to what is below them."""
+
+    digests: Annotated[tuple[Digest, ...], Meta(max_length=RECALL_MAX)]
+
+
+class Sleep(Asking):
+    """Ask to be answered when it is that time."""
+
+    until_ms: Count
+
+
+class Listen(Asking):
+    """Ask for the message with this index, or for None once it is that time."""
+
+    index: Count
+    until_ms: Count | None
+
+
+class Survey(Asking):
+    """Ask for the agent's judgement of all places known."""
+
+
+class Done(Frame):
+    """It is done. If `is_spent`, the agent's steps or time are used up: it may lie down, and nothing else."""
+
+    is_spent: bool = False
+
+
+class Unapproved(Frame):
+    """The policies permit it only together with an approval: `Ask` for one."""
+
+
+class Petitioned(Frame):
+    """People are asked: the petition is final in the journal. `is_spent` as for `Done`."""
+
+    petition: Petition
+    is_spent: bool = False
+
+
+class Permitted(Frame):
+    """The intent is final: the effect may be had under this key. `is_spent` as for `Done`."""
+
+    key: Name
+    is_spent: bool = False
+
+
+class Begotten(Frame):
+    """The SPAWN of a child is final, with its genesis: `Bear` it. `given` is what its parent has spent by that."""
+
+    genesis: bytes
+    version: Count
+    given: dict[Name, Count]
+    is_spent: bool = False
+
+
+class Block(Frame):
+    """The block asked for."""
+
+    data: bytes
+
+
+class Mail(Frame):
+    """The message asked for, or None because the time is up."""
+
+    message: Message | None
+
+
+class Places(Frame):
+    """The agent's judgement of all places known."""
+
+    places: tuple[Assessment, ...]
+
+
+class Problem(Frame):
+    """It is not done, and why. `is_spent` as for `Done`."""
+
+    cause: Literal["denied", "refused", "exhausted"]
+    problem: Text
+    remedy: Text = ""
+    is_spent: bool = False
+
+
+Answer: TypeAlias = (
+    Done | Permitted | Unapproved | Petitioned | Begotten | Block | Mail | Places | Problem
+)
+
+
+Question: TypeAlias = (
+    Commit
+    | Intend
+    | Release
+    | Ask
+    | AskRelease
+    | Spawn
+    | Bear
+    | Await
+    | Withdraw
+    | Perform
+    | Depart
+    | Fetch
+    | Recall
+    | Sleep
+    | Listen
+    | Survey
+)
