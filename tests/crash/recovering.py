@@ -125,6 +125,8 @@ class Recoveries:
 
     enumerator: Enumerator
     recording: Recording
+    cuts: int = 1
+    """How often the power fails at each change of a recovery."""
     random: Random = field(default_factory=lambda: Random(5))
     changes: dict[bytes, list[Change]] = field(default_factory=dict)
     """What a start has changed, up to its first answer, by the kind of its disk: each is a process that recovered."""
@@ -170,11 +172,12 @@ class Recoveries:
                 )
 
     def _cut_short(self, start: Start, changes: Sequence[Change]) -> Iterator[Start]:
-        """Yield where a process can be killed while it recovers; and have the power fail once at each change."""
+        """Yield where a process can be killed while it recovers; and have the power fail at each change."""
         for each in start.killed(changes):
-            manner = self.random.choice(MANNERS)
-            image = each.point.disk.image(self.random, manner)
-            self.cut_off.judge(image, each.point, f"recovery, change {each.kill - 1}, {manner}")
+            for _ in range(self.cuts):
+                manner = self.random.choice(MANNERS)
+                image = each.point.disk.image(self.random, manner)
+                self.cut_off.judge(image, each.point, f"recovery, change {each.kill - 1}, {manner}")
             if each.kill <= len(changes):
                 yield each
 

@@ -60,7 +60,8 @@ def test_kills_find_a_log_that_is_written_anew(
 def test_trap_5_power_cuts_find_a_recovery_that_syncs_nothing(
     zygote: Zygote, recording: Recording, tmp_path: Path
 ) -> None:
-    recoveries = Recoveries(Enumerator(zygote, tmp_path, plants=["start unsynced"]), recording)
+    unsynced = Enumerator(zygote, tmp_path, plants=["start unsynced"])
+    recoveries = Recoveries(unsynced, recording, cuts=8)
     recoveries.follow(list(starts(recording))[300::200], every=100)
     assert recoveries.opened.counts.keys() == {"held"}
     assert recoveries.cut_off.counts.keys() > {"held"}
