@@ -23,7 +23,7 @@ from tests.village import House, Village, key
 __all__ = ["Hamlet", "hamlet"]
 
 Serve = Callable[[Connection, bytes], Awaitable[bytes]]
-LEASE_MS = 1_000
+LEASE_MS = 2_000
 
 
 class Hamlet(Village):
@@ -81,9 +81,9 @@ class Hamlet(Village):
         """End hosts, anchors, connections and the substrate."""
         for host in self._running:
             await host.stop()
-        for house in self.houses.values():
-            for index in list(house.anchors):
-                await self.close(house, index)
+        houses = self.houses.values()
+        closing = [self.close(house, index) for house in houses for index in list(house.anchors)]
+        await asyncio.gather(*closing)  # a listener waits a while for those who are being answered
         for pool in self._pools.values():
             await pool.close()
         await self.substrate.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sojourn.cli.showing.follow import Follower
+from sojourn.core.base.limits import CALL_TIMEOUT_S
 from sojourn.core.protocol.messages import AskHead, Head
 from tests.system.ground import Ground, ground, until
 from tests.system.hamlet import Hamlet, hamlet
@@ -13,6 +14,7 @@ from tests.system.impostors import MANNERS, impostor
 from tests.system.liars import LIES, Liar
 from tests.village import key
 
+PLAN = {"plan": {"route": ["b", "a"], "rest_ms": 0}, "diary": None}
 NOTICES = {"false_work", "old_arrivals"}
 """Lies that are told by themselves, not as answers."""
 
@@ -62,6 +64,16 @@ def test_agents_move_and_return_whatever_one_anchor_of_each_zone_says(
     asyncio.run(travel(tmp_path, lie, index=0))
 
 
+def test_a_launch_does_not_wait_for_an_anchor_that_hangs(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with hamlet(tmp_path, "a") as v:
+            await corrupt(v, "never", index=0)
+            async with asyncio.timeout(0.8 * CALL_TIMEOUT_S):
+                await v.launch_file(v.houses["a"], "wanderer:Wanderer", PLAN)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("lie", sorted(NOTICES))
 def test_agents_rest_and_wake_whatever_hosts_are_told_by_one_anchor(
     tmp_path: Path, lie: str
@@ -96,8 +108,7 @@ def test_agents_move_between_processes_whatever_a_listener_with_a_stolen_key_doe
             for manner, talk in MANNERS.items():
                 async with impostor(folders[0], talk) as of_a, impostor(folders[1], talk) as of_b:
                     await until(lambda: called(of_a, of_b), why="both are called")
-                    plan = {"plan": {"route": ["b", "a"], "rest_ms": 0}, "diary": None}
-                    follower = await g.launch("a", "wanderer:Wanderer", plan)
+                    follower = await g.launch("a", "wanderer:Wanderer", PLAN)
                     assert ["0 in b", "1 in a"] == await g.result(follower), manner
 
     asyncio.run(run())

@@ -119,16 +119,13 @@ def check_seed(seed: int, tmp_path: Path, alone: tuple[bytes, bytes]) -> None:
     assert run[2].follower.newest.record.custody.term >= 3
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_two_seeds_of_kills_leave_the_figures_as_they_are(
-    seed: int, tmp_path: Path, alone: tuple[bytes, bytes]
-) -> None:
-    check_seed(seed, tmp_path, alone)
+def test_kills_leave_the_figures_as_they_are(tmp_path: Path, alone: tuple[bytes, bytes]) -> None:
+    check_seed(0, tmp_path, alone)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(20))
-def test_twenty_seeds_of_kills_leave_the_figures_as_they_are(
+@pytest.mark.parametrize("seed", range(1, 20))
+def test_more_seeds_of_kills_leave_the_figures_as_they_are(
     seed: int, tmp_path: Path, alone: tuple[bytes, bytes]
 ) -> None:
     check_seed(seed, tmp_path, alone)

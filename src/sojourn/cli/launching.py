@@ -60,13 +60,16 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
 from sojourn.runtime.code import collect_source
+from sojourn.runtime.drive import ended
 from sojourn.runtime.typed import to_plain
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.zone_client import Stalled, ZoneClient
 
 __all__ = ["Launch", "Officer", "launch", "prepare_launch", "readiness"]
 
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 """After a no that may pass, such as that of anchors that have just started, it is asked again after these."""
+_PATIENCE_S: Final = 0.5
+"""How long an upload goes on for the others when a quorum of anchors has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +323,27 @@ def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compar
 # --- the zone ----------------------------------------------------------------------------------------
 
 
+async def _upload(client: ZoneClient, roots: Sequence[bytes], blocks: NewBlocks) -> None:
+    """Store blocks with the anchors, until a quorum has them and the others have had a moment more.
+
+    One that cannot be reached now is asked again, and given the blocks, by the proposal.
+    """
+    uploads = {
+        asyncio.create_task(client.upload(anchor, roots, blocks)) for anchor in range(client.n)
+    }
+    waiting, stored = uploads, 0
+    try:
+        while waiting:
+            timeout_s = None if stored < client.quorum else _PATIENCE_S
+            first = asyncio.FIRST_COMPLETED
+            done, waiting = await asyncio.wait(waiting, timeout=timeout_s, return_when=first)
+            if not done:
+                return
+            stored += sum(upload.exception() is None for upload in done)
+    finally:
+        await ended(uploads)
+
+
 async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certified:
     """Store what the genesis names with a zone's anchors, its keys in shares, and have it decided.
 
@@ -333,9 +357,7 @@ async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certifie
         *record.memory.roots(),
         record.capabilities.code,
     )
-    uploads = (client.upload(anchor, roots, prepared.blocks) for anchor in range(client.n))
-    # An anchor that cannot be reached now is asked again, and given the blocks, by the proposal.
-    await asyncio.gather(*uploads, return_exceptions=True)
+    await _upload(client, roots, prepared.blocks)
     slot = slot_for(None, prepared.proposal.transition, zone)
     for pause_s in _PAUSES_S:
         proposer = Proposer(prepared.proposal, slot, zone)

@@ -213,6 +213,8 @@ class Execution:
     async def _serve(self) -> Ending:
         """Take what the agent's side says until the execution is over."""
         self._over = asyncio.get_running_loop().create_future()
+        # Who is cancelled meanwhile does not ask how it ended, and that is no oversight.
+        self._over.add_done_callback(lambda over: over.cancelled() or over.exception())
         async with asyncio.TaskGroup() as self._group:
             takers = [self._spawn(self._read), self._spawn(self._propose)]
             try:

@@ -36,6 +36,7 @@ from sojourn.core.protocol.messages import Applied, Declined, Need
 from sojourn.core.protocol.proposer import Progress, Proposer, Send
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.drive import Bring, Drive, ended
+from sojourn.runtime.fetching import Fetching
 from sojourn.runtime.transport import Connection
 
 __all__ = ["Bring", "Connections", "Overtaken", "Stalled", "ZoneClient"]
@@ -50,7 +51,6 @@ _PAST_TIMEOUT_S: Final = 60.0
 """For all pages of one anchor: the longest life has some 130 MB of chapters."""
 _FETCH_BLOCKS: Final = 64
 _FETCH_TIMEOUT_S: Final = 3.0
-"""An anchor that gives no block for so long is asked last from then on."""
 _ASK_DIGESTS_MAX: Final = 16_384
 _SHUN_S: Final = 0.5
 _SHUN_S_MAX: Final = 5.0
@@ -453,20 +453,13 @@ class ZoneClient:
 
     async def _fetch(self, digests: Sequence[bytes]) -> list[bytes]:
         """Ask anchors in turn for what those before did not give, beginning with the last that gave some."""
-        found: dict[bytes, bytes] = {}
-        for turn in range(self.n):
-            anchor = (self._reader + turn) % self.n
-            lacking = tuple(named for named in digests if named not in found)
-            given = await self._ask_blocks(anchor, lacking)
-            if given and not found:
-                self._reader = anchor
-            found |= given
-            if len(found) == len(set(digests)):
-                break
-        if not found:
+        fetching = Fetching(digests, self._ask_blocks)
+        await fetching.run([(self._reader + turn) % self.n for turn in range(self.n)])
+        if fetching.giver is None:
             named = digests[0].hex()[:16]
             raise Unreachable(f"no anchor of {self.manifest.name} has block {named}…")
-        return list(found.values())
+        self._reader = fetching.giver
+        return list(fetching.found.values())
 
     async def _ask_blocks(self, anchor: int, digests: tuple[bytes, ...]) -> dict[bytes, bytes]:
         """Return blocks of one anchor, those that are what was asked for."""

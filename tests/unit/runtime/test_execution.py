@@ -1,6 +1,7 @@
 """The host's side believes nothing: whatever an agent's side says harms no host and nothing that is final."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.runtime import execution, holdings
+from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.execution import Ending, Execution, How
 from sojourn.runtime.frames import (
     FRAME_BYTES_MAX,
@@ -569,3 +571,31 @@ def test_no_flipped_byte_of_a_batch_harms_the_host(at: int, flip: int) -> None:
     ending, zone = play(script)
     assert ending.how in (How.RAISED, How.RETURNED, How.BROKEN)
     assert zone.record.memory.journal != ZERO
+
+
+def test_an_execution_that_is_given_up_while_it_fails_leaves_no_error_behind() -> None:
+    """What nobody waits for any more is not told to whoever reads the log as if it had been forgotten."""
+    told: list[Any] = []
+
+    class Losing(FakeCustodian):
+        async def commit(self, draft: Draft) -> Any:
+            assert running is not None
+            running.cancel()
+            raise LeaseLost("the lease of this host for the agent has run out")
+
+    async def act() -> None:
+        nonlocal running
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        channel = ScriptedChannel()
+        running = asyncio.create_task(Execution(Losing(Zone()), channel).run())
+        start = await channel.heard.get()
+        assert isinstance(start, Start)
+        channel.say(commit(start))
+        await asyncio.wait([running])
+        assert running.cancelled()
+        running = None
+        gc.collect()
+
+    running: asyncio.Task[Ending] | None
+    asyncio.run(act())
+    assert [] == told

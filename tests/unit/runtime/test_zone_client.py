@@ -10,6 +10,7 @@ import pytest
 from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Refused, Rejected, Unreachable
+from sojourn.core.base.limits import CALL_TIMEOUT_S
 from sojourn.core.protocol.exchange import (
     AskBlocks,
     AskMissing,
@@ -20,13 +21,15 @@ from sojourn.core.protocol.exchange import (
 from sojourn.core.protocol.messages import AskHead, Declined, Head, Need, Proposal, ShowCommit
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
+from sojourn.runtime import fetching
 from sojourn.runtime.zone_client import Stalled
 from tests.unit.anchor.standing_in import hang, stand_in
 from tests.village import Blocks as AtHand
 from tests.village import village
 
 HEAD = AskHead(agent=digest(b"nobody"))
-SOON_S = 2.0
+SOON_S = 0.8 * CALL_TIMEOUT_S
+"""Sooner than whoever waits for one that hangs can be."""
 
 
 def leaf(number: int) -> bytes:
@@ -103,19 +106,22 @@ def test_one_that_answers_nonsense_is_asked_ever_more_rarely() -> None:
         async with village("a") as v:
             a = v.houses["a"]
             await stand_in(v, a, 0, nonsense)
-            client = v.client(a)
+            client, time = v.client(a), asyncio.get_running_loop().time
+            before = time()
             with pytest.raises(Rejected):
                 await client.call(0, HEAD)
+            assert before + 0.5 <= client._shunned[0][1] <= time() + 0.5
+            client._shunned[0] = (1, time() + 60)
             for _ in range(10):
                 assert [1, 2, 3] == list(await client.ask_all(HEAD, Head))
             with pytest.raises(Unreachable, match="answers nonsense"):
                 await client.call(0, HEAD)
             assert 1 == asked.count(HEAD)
-            assert 0.4 < client._shunned[0][1] - asyncio.get_running_loop().time() <= 0.5
             client._shunned[0] = (1, 0.0)
+            before = time()
             with pytest.raises(Rejected):
                 await client.call(0, HEAD)
-            assert 0.9 < client._shunned[0][1] - asyncio.get_running_loop().time() <= 1.0
+            assert before + 1 <= client._shunned[0][1] <= time() + 1
 
     asyncio.run(run())
 
@@ -268,6 +274,29 @@ def test_whoever_gave_blocks_last_is_asked_first() -> None:
             for _ in range(2):
                 await client.fetch([digest(leaf(1))])
             assert [0, 1, 2, 2] == asked
+
+    asyncio.run(run())
+
+
+def test_an_anchor_that_hangs_holds_no_reader_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "PATIENCE_S", 0.01)
+
+    async def hangs(request: Any, honest: Any) -> Any:
+        if isinstance(request, AskBlocks):
+            await asyncio.Event().wait()
+        return honest
+
+    async def run() -> None:
+        async with village("a") as v:
+            a = v.houses["a"]
+            for anchor in (0, 2):
+                await stand_in(v, a, anchor, hangs)
+            client = v.client(a)
+            for anchor in range(4):
+                await client.put(anchor, [leaf(anchor), leaf(4)])
+            async with asyncio.timeout(2):  # to wait for one of them alone takes longer
+                assert [leaf(4)] == await client.fetch([digest(leaf(4))])
+                assert [leaf(3)] == await client.fetch([digest(leaf(3))])
 
     asyncio.run(run())
 
