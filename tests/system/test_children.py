@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sojourn.core.base.digests import cid_text
+from sojourn.cli.address_book import keep
+from sojourn.cli.home import Home
+from sojourn.cli.ordering import OnItsWay, Ordered, order, signed_order
+from sojourn.core.agent.orders import Act
+from sojourn.core.base.digests import cid_text, parse_cid_text
 from sojourn.core.protocol.exchange import Agents, AskAgents
 from tests.system.ground import Ground, ground, until
+from tests.system.hamlet import hamlet
 from tests.system.test_host_killed import booked
 
 
@@ -57,3 +62,29 @@ def test_children_are_born_once_whenever_hosts_are_killed(tmp_path: Path, seed: 
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_children_are_born_once_through_many_kills(tmp_path: Path, seed: int) -> None:
     asyncio.run(have_children(tmp_path, seed, turns=60, kills=12))
+
+
+def test_section_8_13_officers_reach_a_child_by_a_parent_that_has_ended(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with hamlet(tmp_path, "a") as v:
+            a, home = v.houses["a"], Home(tmp_path / "officers")
+            home.keep_manifest(a.signed)
+            parent = await v.launch_file(a, "foreman:Testator", {})
+            keep(home, "testator", parent.agent, a.zone)
+            child = parse_cid_text(await Ground.result(parent))
+
+            async def is_revoked() -> bool:
+                head = a.anchors[0].shelf.dossier(child).head
+                return head is not None and head.record.eligibility.status == "revoked"
+
+            async def ordered(act: Act) -> Ordered | OnItsWay:
+                signed = signed_order(home, "testator", act, [v.issuer], None)
+                return await order(v.reach, home, "testator", signed, "")
+
+            assert isinstance(await ordered(Act.RETIRE), Ordered)
+            done = await ordered(Act.REVOKE)
+            assert isinstance(done, OnItsWay)
+            assert "may have children" in done.why
+            await until(is_revoked, why="the child is revoked")
+
+    asyncio.run(run())

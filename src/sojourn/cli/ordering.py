@@ -20,6 +20,7 @@ from sojourn.cli.mandates import check_usable, read_mandate
 from sojourn.cli.options import milliseconds
 from sojourn.cli.publishing import Published, publish
 from sojourn.cli.reach import Reach
+from sojourn.core.agent.ancestry import BINDING
 from sojourn.core.agent.delegation import Mandate, Power
 from sojourn.core.agent.eligibility import ACTING, Status
 from sojourn.core.agent.orders import Act, Order, SignedOrder, is_carried_out_on
@@ -115,7 +116,7 @@ async def order(
         return await _carry(reach, home, name, signed, reason)
     except _Ungrantable:
         raise
-    except (_InFlight, Misused, Unreachable, Stalled) as error:
+    except (_InFlight, _Outlived, Misused, Unreachable, Stalled) as error:
         problem = error
     try:
         published = await publish(reach, home, [signed])
@@ -141,6 +142,10 @@ class _InFlight(Refused):
     """The agent is between zones: nothing can be ordered of it there."""
 
 
+class _Outlived(Refused):
+    """The agent has ended, and what is ordered of it binds those that descend from it (protocol §8.13)."""
+
+
 async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reason: str) -> Ordered:
     act, bearer = signed.order.act, any_bearer()
 
@@ -151,19 +156,22 @@ async def _carry(reach: Reach, home: Home, name: str, signed: SignedOrder, reaso
         ordered_ms = found.record.governance.last_ordered_ms(signed.order.matter)
         if ordered_ms == signed.order.issued_ms:
             return _told(found.head, found, before=False)  # an anchor had it decided for us
-        _check_reachable(name, found)
+        _check_reachable(name, act, found)
         proposal = carrying(signed, found.head, bearer, at_ms=clock.wall_ms(), reason=reason)
         return _told(await decide_borne(reach, found, proposal), found, before=False)
 
     return await carry(reach, home, name, once)
 
 
-def _check_reachable(name: str, found: Found) -> None:
-    status = found.record.eligibility.status
-    if status is Status.DEPARTED:
+def _check_reachable(name: str, act: Act, found: Found) -> None:
+    eligibility = found.record.eligibility
+    if eligibility.status is Status.DEPARTED:
         raise _InFlight(f"{name} has left {found.zone.name} and not arrived yet")
-    if status not in ACTING:
-        raise Refused(f"{name} is {status}: nothing follows", remedy="Launch another")
+    if eligibility.status in ACTING:
+        return
+    if eligibility.children and act in BINDING:
+        raise _Outlived(f"{name} is {eligibility.status}, but it may have children that are not")
+    raise Refused(f"{name} is {eligibility.status}: nothing follows", remedy="Launch another")
 
 
 def _check_granted(name: str, found: Found, grants: Mapping[str, int]) -> None:

@@ -31,3 +31,19 @@ class Foreman(Agent):
             child = await ctx.spawn(Hand, plan["book"], number)
             done.append(str(child))
         return list(done)
+
+
+class Heir(Agent):
+    """Waits to be told something."""
+
+    async def run(self, ctx: Context) -> None:
+        """Wait."""
+        await ctx.receive()
+
+
+class Testator(Agent):
+    """Has a child that goes on when it has ended, and ends."""
+
+    async def run(self, ctx: Context) -> str:
+        """Have it, and return who it is."""
+        return str(await ctx.spawn(Heir, outlives=True))
