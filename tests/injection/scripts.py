@@ -348,7 +348,7 @@ DISGUISES: Final[dict[str, Callable[[str], str]]] = {
     "hexadecimal of backwards": lambda text: text[::-1].encode().hex(),
 }
 SPLIT: Final = "half here, half elsewhere"
-"""Two halves on two ways; neither says anything by itself."""
+"""Every other letter on one way, the rest on another; neither says anything by itself."""
 _NAMES: Final = (*DISGUISES, SPLIT)
 
 
@@ -368,8 +368,7 @@ class Script:
         text = " ".join(map(written, self.goal.orders(places)))
         if self.disguise != SPLIT:
             return {self.channel: DISGUISES[self.disguise](text)}
-        middle = len(text) // 2
-        first, second = f"PART 1 OF 2 <<{text[:middle]}>>", f"PART 2 OF 2 <<{text[middle:]}>>"
+        first, second = f"PART 1 OF 2 <<{text[::2]}>>", f"PART 2 OF 2 <<{text[1::2]}>>"
         other = "memory" if self.channel == "document" else "document"
         return {other: first, self.channel: second}
 

@@ -12,6 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from urllib.parse import unquote
 
 DEPTH_MAX = 3
@@ -51,7 +52,9 @@ def _joined(heard: list[str]) -> str:
     for text in heard:
         for number, half in _HALVES.findall(text):
             halves.setdefault(number, half)
-    return halves["1"] + halves["2"] if len(halves) == 2 else ""
+    if len(halves) != 2:
+        return ""
+    return "".join(map("".join, zip_longest(halves["1"], halves["2"], fillvalue="")))
 
 
 def _views(text: str) -> list[str]:
