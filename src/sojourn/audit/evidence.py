@@ -19,7 +19,7 @@ from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.apart import told
 from sojourn.runtime.records import Apart, Record, decode_record
 
-__all__ = ["Evidence", "read_evidence"]
+__all__ = ["Evidence", "FileBlocks", "read_evidence"]
 
 _PART = 1 << 20
 
@@ -105,7 +105,7 @@ def read_evidence(file: BinaryIO) -> Evidence:
     file.seek(0)
     places: Places = {}
     verified = load_capsule(file, places)
-    records, problem = _read_journal(_FileBlocks(file, places), verified.record)
+    records, problem = _read_journal(FileBlocks(file, places), verified.record)
     decided = tuple(verified.capsule.decided)
     return Evidence(
         verified=verified,
@@ -119,7 +119,7 @@ def read_evidence(file: BinaryIO) -> Evidence:
     )
 
 
-class _FileBlocks:
+class FileBlocks:
     """The blocks of a capsule, where they stand in its file."""
 
     def __init__(self, file: BinaryIO, places: Places) -> None:
@@ -134,7 +134,7 @@ class _FileBlocks:
         return self._file.read(size)
 
 
-def _read_journal(blocks: _FileBlocks, record: AgentRecord) -> tuple[list[Record], str]:
+def _read_journal(blocks: FileBlocks, record: AgentRecord) -> tuple[list[Record], str]:
     """Return the records as far as they can be read, and why no further."""
     records: list[Record] = []
     try:
@@ -144,7 +144,7 @@ def _read_journal(blocks: _FileBlocks, record: AgentRecord) -> tuple[list[Record
     return records, ""
 
 
-def _records(blocks: _FileBlocks, record: AgentRecord) -> Iterator[Record]:
+def _records(blocks: FileBlocks, record: AgentRecord) -> Iterator[Record]:
     """Yield them in order, with those that are kept apart in their places if they are here (protocol §10.10)."""
     root = record.memory.journal
     if root == ZERO:

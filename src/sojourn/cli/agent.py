@@ -13,7 +13,9 @@ from sojourn.cli.accusing import Accused, accuse
 from sojourn.cli.agent_asks import approve, asks, decline
 from sojourn.cli.agent_check import check, said, said_instead
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
+from sojourn.cli.agent_history import history
 from sojourn.cli.agent_logs import logs, watch
+from sojourn.cli.agent_replay import replay
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
 from sojourn.cli.capsule import read_capsule
@@ -32,6 +34,7 @@ from sojourn.cli.options import json_option, with_home
 from sojourn.cli.ordering import parse_grants
 from sojourn.cli.output import emit, note, say, table, when
 from sojourn.cli.reach import perform, reaching
+from sojourn.cli.standing_still import stands
 from sojourn.core.agent.orders import Act
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
@@ -53,7 +56,7 @@ def agent() -> None:
     """
 
 
-for _command in (asks, approve, check, decline, watch, logs):
+for _command in (asks, approve, check, decline, watch, logs, history, replay):
     agent.add_command(_command)
 
 
@@ -250,8 +253,10 @@ def show(home: Home, *, name: str, as_json: bool) -> None:
         async with reaching() as reach:
             found = await find_named(reach, home, name)
             documents = await read_documents(reach, found)
-            zone = home.name_of(found.zone)
-            return agent_shown(found.head, documents, name=name, zone_name=zone)
+            shown = agent_shown(
+                found.head, documents, name=name, zone_name=home.name_of(found.zone)
+            )
+            return msgspec.structs.replace(shown, stands=await stands(reach, found))
 
     emit(perform(work()), as_json, render_agent)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sojourn.cli.output import counted, say, table, when
+from sojourn.cli.output import clean, counted, say, table, when
 from sojourn.core.agent.events import OTHERS, Events, levels_lost
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.field import Compartment
@@ -83,7 +83,8 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970.
 
     `issuer` is what policies know the agent's issuer by, `issuer_name` what it calls itself. `petitions` are what it
-    waits for an approval of, by digest in hexadecimal, and until when.
+    waits for an approval of, by digest in hexadecimal, and until when. `stands`: why its code gets nowhere, if the
+    last record of its journal says so.
     """
 
     name: str
@@ -122,6 +123,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, EventsShown]
     ancestors: tuple[AncestorShown, ...]
     children: int
+    stands: str = ""
 
 
 def agent_shown(
@@ -218,6 +220,8 @@ def render_agent(shown: AgentShown) -> None:
     say(f"  {'issuer':<13} {shown.issuer}, who is called {shown.issuer_name}")
     for field, text in _facts(shown).items():
         say(f"  {field:<13} {text}")
+    for line in shown.stands.splitlines():
+        say(f"  {'stands':<13} {clean(line)}")
     if shown.memory:
         say("")
         table(

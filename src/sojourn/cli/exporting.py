@@ -32,7 +32,7 @@ from sojourn.runtime.drive import ended
 from sojourn.runtime.files import sync_directory
 from sojourn.runtime.zone_client import ZoneClient
 
-__all__ = ["Exported", "export_agent", "write_capsule"]
+__all__ = ["Exported", "evidence_of", "export_agent", "write_capsule"]
 
 _TRIES: Final = 3
 """An agent that moves while it is exported is looked for again."""
@@ -80,7 +80,7 @@ async def write_capsule(
 ) -> Exported:
     """Write the capsule of an agent that was found, and read it back. Raises as `export_agent`."""
     _check_new(file)
-    capsule = await _capsule(reach, home, found, with_history=with_history)
+    capsule = await evidence_of(reach, home, found, with_history=with_history)
     partial = file.with_name(f".{file.name}.partial")
     taken, size = hashlib.sha256(), 0
     try:
@@ -118,7 +118,7 @@ def _check_new(file: Path) -> None:
         raise Misused(f"{file} exists already", remedy="Choose another file")
 
 
-async def _capsule(reach: Reach, home: Home, found: Found, *, with_history: bool) -> Capsule:
+async def evidence_of(reach: Reach, home: Home, found: Found, *, with_history: bool) -> Capsule:
     """Return the evidence as the first anchor gives it that gives what holds."""
     news = await reach.news(found.zone)
     manifests = [*news.manifests, *home.manifests().values(), found.signed]

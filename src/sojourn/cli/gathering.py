@@ -14,11 +14,11 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected, SojournError
 from sojourn.core.protocol.capsule import Capsule
 from sojourn.core.protocol.custody import Certified, Chapter, check_head
-from sojourn.core.protocol.decided import order_behind
+from sojourn.core.protocol.decided import decided, order_behind
 from sojourn.core.protocol.exchange import AskPast, Past
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["gather_history"]
+__all__ = ["gather_history", "gather_versions"]
 
 _PAGE: Final = 512
 
@@ -43,6 +43,22 @@ async def gather_history(
     return history, orders
 
 
+async def gather_versions(reach: Reach, capsule: Capsule, first: int, last: int) -> list[Certified]:
+    """Return what was decided of an agent from version `first` to `last`, oldest first, as far as zones say so.
+
+    Only what is certified is taken.
+    """
+    manifests = {signed.manifest.zone_id: signed.manifest for signed in capsule.manifests}
+    history: list[Certified] = []
+    for chapter in capsule.chapters:
+        term = _Term(reach, manifests, chapter, chapter.closed or capsule.head)
+        if chapter.opened.record.version <= last and term.last.record.version >= first:
+            await term.ask(first, last)
+            history += term.decided
+    found = decided(capsule.chapters, history, capsule.head)
+    return [each for each in found if first <= each.record.version <= last]
+
+
 class _Term:
     """What a zone decided between the ends of one term of custody; `last` is the end."""
 
@@ -65,11 +81,12 @@ class _Term:
         """What was found, oldest first."""
         return [self._found[version] for version in sorted(self._found)]
 
-    async def ask(self) -> None:
-        """Ask all anchors, page after page, for as long as one of them knows more."""
-        opened = self._chapter.opened.record.version
-        from_version: int | None = opened + 1
-        while from_version is not None and from_version <= self.last.record.version:
+    async def ask(self, first: int = 0, last: int | None = None) -> None:
+        """Ask all anchors, page after page, for as long as one of them knows more of versions `first` to `last`."""
+        opened, end = self._chapter.opened.record.version, self.last.record.version
+        from_version: int | None = max(opened + 1, first)
+        until = end if last is None else min(end, last)
+        while from_version is not None and from_version <= until:
             from_version = await self._page(from_version)
 
     async def _page(self, from_version: int) -> int | None:

@@ -31,6 +31,7 @@ from sojourn.runtime.records import (
     Line,
     Now,
     Outcome,
+    Parted,
     Raised,
     Received,
     Record,
@@ -44,7 +45,7 @@ from sojourn.runtime.records import (
     decode_record,
 )
 
-__all__ = ["JournalLine", "journal_lines", "newest_records", "spoken"]
+__all__ = ["JournalLine", "journal_length", "journal_lines", "newest_records", "spoken"]
 
 _SHOWN_CHARS_MAX: Final = 160
 _READ_AT_ONCE: Final = 256
@@ -60,9 +61,9 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def journal_lines(
-    blocks: RemoteBlocks, record: AgentRecord, start: int = 0
+    blocks: RemoteBlocks, record: AgentRecord, start: int = 0, stop: int | None = None
 ) -> list[JournalLine]:
-    """Return the records of an agent's journal, from index `start` on; those kept apart too, if they are here.
+    """Return the records of an agent's journal, from index `start` to `stop`; those kept apart too, if they are here.
 
     Raises `Rejected` for blocks that are no journal, `Unreachable` if some are nowhere.
     """
@@ -71,9 +72,10 @@ async def journal_lines(
         return []
     log = await _log_of(blocks, root)
     lines: list[JournalLine] = []
-    for at in range(start, len(log), _READ_AT_ONCE):
-        stop = min(at + _READ_AT_ONCE, len(log))
-        values = await blocks.read(partial(_values, log, at, stop, record, blocks))
+    end = len(log) if stop is None else min(stop, len(log))
+    for at in range(start, end, _READ_AT_ONCE):
+        upto = min(at + _READ_AT_ONCE, end)
+        values = await blocks.read(partial(_values, log, at, upto, record, blocks))
         lines += [_line(at + offset, value) for offset, value in enumerate(values)]
     return lines
 
@@ -88,6 +90,11 @@ async def newest_records(blocks: RemoteBlocks, root: bytes) -> AsyncIterator[Rec
         values = await blocks.read(lambda at=at, stop=stop: list(log.slice(at, stop)))  # type: ignore[misc]
         for value in reversed(values):
             yield decode_record(encode_block(value))
+
+
+async def journal_length(blocks: RemoteBlocks, root: bytes) -> int:
+    """Return how many records the journal with this root has. Raises as `journal_lines`."""
+    return 0 if root == ZERO else len(await _log_of(blocks, root))
 
 
 async def _log_of(blocks: RemoteBlocks, root: bytes) -> Log:
@@ -200,6 +207,9 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Intended: lambda r: f"{r.step} may do {r.action} ({r.effect}), key {r.key}{_approved(r)}",
     Denial: lambda r: f"{r.step} may not do {r.action} ({r.effect}): {' '.join(r.reason.split())}",
     Barred: lambda r: f"was not run here: {' '.join(r.reason.split())}",
+    Parted: lambda r: (
+        f"did not repeat its journal: {'; '.join(map(str.strip, r.text.splitlines()))}"
+    ),
     Spawned: lambda r: f"may have a child, {r.step}: agent {cid_text(r.child)}",
     Now: lambda r: f"asked for the time: {when(r.at_ms)}",
     Line: _logged,

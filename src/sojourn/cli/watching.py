@@ -22,7 +22,7 @@ from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AskPast, Past
 
-__all__ = ["Seen", "Watch", "read_journal"]
+__all__ = ["Seen", "Watch", "read_journal", "told_of"]
 
 _LOOK_S: Final = 0.5
 _PAGE: Final = 512
@@ -146,7 +146,7 @@ class Watch:
             zone_name=self._home.name_of(found.zone),
             version=certified.record.version,
             kind=str(certified.transition.kind),
-            text=f"{_told(certified)}; decided by anchors {signers}",
+            text=f"{told_of(certified)}; decided by anchors {signers}",
         )
 
     async def _decided(self, found: Found) -> Sequence[Certified]:
@@ -185,7 +185,7 @@ class Watch:
         return []
 
 
-def _told(certified: Certified) -> str:
+def told_of(certified: Certified) -> str:
     """Return what a transition did, for people."""
     record, reason = certified.record, certified.transition.reason
     tell = _TOLD.get(certified.transition.kind, _status)

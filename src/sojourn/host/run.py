@@ -8,7 +8,7 @@ hold the lease ─► may it execute here? ─► execute ─┬─ returned, ra
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -34,6 +34,8 @@ from sojourn.runtime.holdings import Holdings
 from sojourn.runtime.journal import Journal, first_resume
 from sojourn.runtime.ports import Mode
 from sojourn.runtime.proposing import Proposer
+from sojourn.runtime.records import Unshown
+from sojourn.runtime.written import barred_by, parted_by
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host
@@ -170,6 +172,8 @@ class AgentRun:
             if mode is None:
                 return None
             ending = await self._while_held(self._execute(record, mode))
+            if ending.how is How.DIVERGED:
+                await self._note_parting(ending.text)
             if self.custody.is_withheld:
                 self._host.leases.release(self.custody.agent)
                 await self._bind_anew()
@@ -222,15 +226,25 @@ class AgentRun:
 
     async def _bar(self, denied: Denied) -> None:
         """Make a denial part of what the agent carries, if that can be decided now: its code cannot ask for it."""
+        await self._note(lambda _: barred_by(denied, self.custody))
+
+    async def _note_parting(self, text: str) -> None:
+        """Make it part of what the agent carries where its code parted from the journal."""
+        await self._note(lambda journal: parted_by(text, journal.resume, self.custody))
+
+    async def _note(self, noted: Callable[[Journal], Unshown]) -> None:
+        """Have the agent's journal say why its code got nowhere, if that can be decided now."""
         journal = await Journal.load(self.custody)
         if journal is None:
             journal = Journal.begin(self.custody, first_resume(self.custody))
         if journal.resume.ended is None:
             try:
                 flow = Flow(self.custody.record, journal.resume)
-                await Proposer(self.custody, journal, Holdings(set()), flow).bar(denied)
+                await Proposer(self.custody, journal, Holdings(set()), flow).note(noted(journal))
             except (Denied, Rejected) as error:  # it may have no steps left
-                log.info("a denial is not journaled", agent=self._name, problem=str(error))
+                log.info(
+                    "why it got nowhere is not journaled", agent=self._name, problem=str(error)
+                )
 
     async def _ask_mode(self, record: AgentRecord) -> Mode:
         """Return where the code may run: inside this process if the policies trust it that far, else apart.

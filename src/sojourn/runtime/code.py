@@ -29,6 +29,7 @@ __all__ = [
     "collect_source",
     "entry_of",
     "forget_loaded",
+    "is_agents",
     "load_agent",
 ]
 
@@ -143,6 +144,11 @@ def entry_of(form: type[Agent]) -> str:
     package, _, module = form.__module__.partition(".")
     name = module if package.startswith(_PREFIX) else form.__module__
     return f"{name}:{form.__qualname__}"
+
+
+def is_agents(module: str) -> bool:
+    """Tell whether a module of this name is of some agent's own code."""
+    return module.startswith(_PREFIX)
 
 
 def forget_loaded() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Denied, Refused, Rejected
-from sojourn.runtime.apart import is_here, of_the_agent
+from sojourn.runtime.apart import of_the_agent
 from sojourn.runtime.course import Arguments
 from sojourn.runtime.ending import Ending, How, stopped
 from sojourn.runtime.errors import Erased, LeaseLost
@@ -34,8 +34,6 @@ from sojourn.runtime.frames import (
     Keep,
     Remark,
     Reply,
-    Shelf,
-    Start,
     Touch,
     decode_from_agent,
     encode_frame,
@@ -71,6 +69,7 @@ from sojourn.runtime.questions import (
     Withdraw,
 )
 from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
+from sojourn.runtime.starting import start_of
 
 __all__ = ["Ending", "Execution", "How"]
 
@@ -181,28 +180,7 @@ class Execution:
     async def _start(self, journal: Journal, *, fresh: bool) -> None:
         """Tell the agent's side who it is and where to resume."""
         record = self._custodian.record
-        shelves = {
-            name: Shelf(
-                form=c.form,
-                root=c.root,
-                held_by=None if is_here(c, record) else c.held_by,
-                key=c.key,
-                is_erased=c.is_erased,
-                labels=c.labels,
-                residency=c.residency,
-            )
-            for name, c in of_the_agent(record.memory.compartments).items()
-        }
-        budgets = {n: b.limit - b.spent for n, b in record.eligibility.budgets.items()}
-        start = Start(
-            agent=record.agent_id,
-            zone=record.custody.zone,
-            shelves=shelves,
-            resume=journal.resume,
-            length=len(journal),
-            budgets=budgets,
-            fresh=fresh,
-        )
+        start = start_of(record, journal.resume, len(journal), fresh=fresh)
         await self._send(start)
         if not fresh:
             async for segment, records in journal.history(self._custodian):

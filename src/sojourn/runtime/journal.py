@@ -9,12 +9,19 @@ by plain digests, since whoever stores a block stores all it links to.
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, load_block, named_by
+from sojourn.core.agent.memory.blocks import (
+    BlockSource,
+    MissingBlock,
+    NewBlocks,
+    load_block,
+    named_by,
+)
 from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import bad_field, decode_block, encode_block
 from sojourn.core.base.errors import Rejected
@@ -26,19 +33,23 @@ from sojourn.runtime.ports import Custodian
 from sojourn.runtime.records import (
     REPLAY_RECORDS_MAX,
     Barred,
+    Parted,
     Record,
     Resume,
     Segment,
+    Unshown,
     decode_record,
 )
 from sojourn.runtime.typed import to_plain
 
 __all__ = [
     "Journal",
+    "Reader",
     "Saved",
     "at_hand",
     "check_resume",
     "first_resume",
+    "is_unshown",
     "plain_record",
     "with_roots",
 ]
@@ -46,11 +57,27 @@ __all__ = [
 T = TypeVar("T")
 
 KIND: Final = "journal/1"
+_UNSHOWN: Final = {form.__struct_config__.tag for form in (Barred, Parted)}
 READ_AT_ONCE: Final = 256
 """Records read between two chances to fetch a missing block."""
 
 
-async def at_hand(custodian: Custodian, read: Callable[[], T]) -> T:
+class Reader(Protocol):
+    """What reading a journal takes: the record that names it, and its blocks. A `Custodian` is one."""
+
+    @property
+    def record(self) -> AgentRecord:
+        """The record."""
+
+    @property
+    def blocks(self) -> BlockSource:
+        """The blocks that are at hand."""
+
+    async def fetch(self, digests: Sequence[bytes]) -> None:
+        """Bring blocks to hand. Raises `MissingBlock` for one that nobody has."""
+
+
+async def at_hand(custodian: Reader, read: Callable[[], T]) -> T:
     """Return what `read` returns, fetching every block that it misses on the way."""
     while True:
         try:
@@ -68,7 +95,7 @@ class Journal:
         self.resume = resume
 
     @classmethod
-    async def load(cls, custodian: Custodian) -> "Journal | None":
+    async def load(cls, custodian: Reader) -> "Journal | None":
         """Return the journal that the custodian's record names, or None if the agent has none yet.
 
         Raises `Rejected` if it names something else.
@@ -100,7 +127,7 @@ class Journal:
         check_resume(resume or self.resume, len(self._log) + len(records))
         return Journal(self._log.extend(records), resume or self.resume, self._new)
 
-    def last(self, custodian: Custodian) -> Record:
+    def last(self, custodian: Reader) -> Record:
         """Return the last record. May raise `MissingBlock`: see `at_hand`; `Denied` if it stayed behind."""
         entry = self._log.get(len(self) - 1)
         return decode_record(encode_block(opened(entry, custodian.record, custodian.blocks)))
@@ -111,7 +138,7 @@ class Journal:
         root = self._new.add(encode_block(_plain(log.root, self.resume, unlinked)))
         return Saved(Journal(log, self.resume, self._new), root, dict(self._new.made), self._new)
 
-    async def history(self, custodian: Custodian) -> AsyncIterator[tuple[int, list[bytes]]]:
+    async def history(self, custodian: Reader) -> AsyncIterator[tuple[int, list[bytes]]]:
         """Yield the bytes of the records that a replay needs, some at a time, each with its segment.
 
         Raises `Denied` if one of them stayed behind in another zone, `Erased` where that is so.
@@ -122,29 +149,37 @@ class Journal:
                 read = partial(self._read, start, min(start + READ_AT_ONCE, stop), custodian)
                 yield number, await at_hand(custodian, read)
 
-    async def is_blank(self, custodian: Custodian) -> bool:
+    def records(self, start: int, stop: int, reader: Reader) -> list[tuple[int, bytes]]:
+        """Return those records from `start` up to `stop` that code is shown, each with its index.
+
+        Raises as `history`; may raise `MissingBlock`.
+        """
+        entries = enumerate(self._log.slice(start, stop), start)
+        shown = ((index, entry) for index, entry in entries if not is_unshown(entry))
+        record, blocks = reader.record, reader.blocks
+        return [(index, encode_block(opened(entry, record, blocks))) for index, entry in shown]
+
+    async def is_blank(self, custodian: Reader) -> bool:
         """Tell whether the agent never ran: it has no records but of what kept it from running."""
-        if len(self) and await at_hand(custodian, self.last_barred) is None:
+        if len(self) and await at_hand(custodian, self.last_unshown) is None:
             return False
         try:
             return not [records async for _, records in self.history(custodian) if records]
         except Erased:
             return False
 
-    def last_barred(self) -> Barred | None:
-        """Return the last record if it says that the agent was not executed. May raise `MissingBlock`."""
+    def last_unshown(self) -> Unshown | None:
+        """Return the last record if it says why the agent's code got nowhere. May raise `MissingBlock`."""
         entry = self._log.get(len(self) - 1) if len(self) else None
-        if not _is_barred(entry):
+        if not is_unshown(entry):
             return None
-        barred = decode_record(encode_block(entry))
-        assert isinstance(barred, Barred)
-        return barred
+        noted = decode_record(encode_block(entry))
+        assert isinstance(noted, Unshown)
+        return noted
 
-    def _read(self, start: int, stop: int, custodian: Custodian) -> list[bytes]:
+    def _read(self, start: int, stop: int, custodian: Reader) -> list[bytes]:
         """Return the bytes of records, those left out that no code is shown."""
-        record, blocks = custodian.record, custodian.blocks
-        entries = (entry for entry in self._log.slice(start, stop) if not _is_barred(entry))
-        return [encode_block(opened(entry, record, blocks)) for entry in entries]
+        return [data for _, data in self.records(start, stop, custodian)]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -190,8 +225,9 @@ def with_roots(block: bytes, root_of: Callable[[str, bytes], bytes]) -> bytes:
     return encode_block(plain)
 
 
-def _is_barred(plain: Any) -> bool:
-    return isinstance(plain, dict) and plain.get("kind") == Barred.__struct_config__.tag
+def is_unshown(plain: Any) -> bool:
+    """Tell whether an entry of the journal is a note of the host's that no code is shown."""
+    return isinstance(plain, dict) and plain.get("kind") in _UNSHOWN
 
 
 def first_resume(custodian: Custodian, arguments: Arguments = ((), {})) -> Resume:

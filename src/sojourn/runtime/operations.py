@@ -74,6 +74,11 @@ class Operation(ABC):
         """Whether something would be lost if the agent had to rest now."""
         return False
 
+    @property
+    def called(self) -> tuple[str, bytes] | None:
+        """The name of the step or child that it calls, and the digest of the arguments; None for what is neither."""
+        return None
+
     @abstractmethod
     def describe(self) -> str:
         """Return a line for people."""

@@ -93,6 +93,11 @@ class PerformStep(Operation):
         has_begun = self._is_permitted or self._attempts.count > 0
         return has_begun or (self._is_asked and not self.session.allowance.is_told)
 
+    @property
+    def called(self) -> tuple[str, bytes]:
+        """The step's name, and the digest of its arguments."""
+        return self._step.name, self.arguments
+
     def describe(self) -> str:
         """Return a line for people."""
         return f"call {self.call}: step {self._step.name}({self.arguments.hex()[:8]})"
@@ -104,7 +109,7 @@ class PerformStep(Operation):
         is_ruled = self._denial is not None or self._is_permitted
         if not isinstance(record, Outcome) and (not self.is_gated or is_ruled):
             return False
-        return (record.step, record.arguments) == (self._step.name, self.arguments)
+        return (record.step, record.arguments) == self.called
 
     def deliver(self, record: Record) -> bool:
         """Give the code the step's result, or raise its failure in the code."""

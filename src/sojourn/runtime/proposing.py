@@ -36,6 +36,7 @@ from sojourn.runtime.records import (
     Raised,
     Record,
     Resume,
+    Unshown,
     parse_record,
 )
 from sojourn.runtime.written import (
@@ -43,7 +44,6 @@ from sojourn.runtime.written import (
     Gated,
     action_of,
     asked,
-    barred_by,
     denial_of,
     effect_of,
     intended,
@@ -299,12 +299,11 @@ class Proposer:
             residency_dropped=tuple(place for place in intent.residency if place not in residency),
         )
 
-    async def bar(self, denied: Denied) -> None:
-        """Make final that the agent may not be executed here, and why, unless the journal says so last of all."""
-        barred = barred_by(denied, self._custodian)
-        last = await at_hand(self._custodian, self.journal.last_barred)
-        if last is None or not barred.repeats(last):
-            await self._propose(self.journal.append([plain_record(barred)]), None, records=1)
+    async def note(self, noted: Unshown) -> None:
+        """Make final why the agent's code got nowhere, unless the journal says so last of all."""
+        last = await at_hand(self._custodian, self.journal.last_unshown)
+        if last is None or not noted.repeats(last):
+            await self._propose(self.journal.append([plain_record(noted)]), None, records=1)
 
     def note_places(self, places: Sequence[Assessment]) -> None:
         """Remember which compartments would stay behind when the agent leaves for these places."""

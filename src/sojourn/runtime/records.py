@@ -10,7 +10,7 @@ A call is answered by one record, or opened by one and answered by a later one:
     outcome                     a child; after it was `spawned`, or `denied`
     considered → settled        began, turn, returned, raised: of the run itself
     apart                       stands for any of these, which may not be everywhere
-    barred                      of the host, and no part of what is replayed
+    barred, parted              of the host, and no part of what is replayed
 
 A `Resume` says which of them a replay needs. It names records by their position in the whole journal and
 memory by roots, so that its size does not grow with the agent's age (architecture §5).
@@ -52,6 +52,7 @@ __all__ = [
     "Line",
     "Now",
     "Outcome",
+    "Parted",
     "Raised",
     "Received",
     "Record",
@@ -63,6 +64,7 @@ __all__ = [
     "Sleeping",
     "Spawned",
     "Turn",
+    "Unshown",
     "Waiting",
     "Woke",
     "decode_record",
@@ -201,9 +203,31 @@ class Barred(Value, tag_field="kind", tag="barred"):
     reason: Text
     remedy: Text = ""
 
-    def repeats(self, other: "Barred") -> bool:
+    def repeats(self, other: "Unshown") -> bool:
         """Tell whether another record says the same, of another time."""
-        return (self.zone, self.reason) == (other.zone, other.reason)
+        return isinstance(other, Barred) and (self.zone, self.reason) == (other.zone, other.reason)
+
+
+class Parted(Value, tag_field="kind", tag="parted"):
+    """The code that was executed did not repeat the journal: `text` shows both histories where they part.
+
+    The host writes it, once for a difference that lasts, and no code is shown it: what the code did was dropped.
+    `code` is the digest of that code; the rest is as in `Barred`.
+    """
+
+    at_ms: Count
+    zone: Digest
+    version: Count
+    code: Digest
+    text: Text
+
+    def repeats(self, other: "Unshown") -> bool:
+        """Tell whether another record, right before it, is of the same code: nothing was replayed in between."""
+        return isinstance(other, Parted) and self.code == other.code
+
+
+Unshown: TypeAlias = Barred | Parted
+"""What the host notes of an agent whose code got nowhere: no part of what is replayed."""
 
 
 class Now(Value, tag_field="kind", tag="now"):
@@ -299,6 +323,7 @@ Record: TypeAlias = (
     | Intended
     | Denial
     | Barred
+    | Parted
     | Spawned
     | Now
     | Line
@@ -393,7 +418,7 @@ def describe(record: Record) -> str:
         case Turn():
             what = "end" if record.ended else f"turn {record.turn}"
             return f"{what} of loop {record.loop}"
-        case Began() | Returned() | Raised() | Apart() | Barred():
+        case Began() | Returned() | Raised() | Apart() | Barred() | Parted():
             return str(record.__struct_config__.tag)
         case _:
             return f"{record.__struct_config__.tag} of call {record.call}"

@@ -6,7 +6,7 @@ that is a `ReplayMismatch`: code that is not deterministic, or that is not the c
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.records import Record, Roots, decode_record, describe
@@ -16,8 +16,11 @@ __all__ = ["Replay"]
 
 R = TypeVar("R", bound=Record)
 
+Called: TypeAlias = tuple[str, bytes]
+"""A step or child that code calls: its name, and the digest of its arguments."""
+
 SHOWN_MAX: Final = 5
-"""Records shown of what both agree on."""
+"""Records shown of what both agree on, and of how the journal goes on where the code does not."""
 
 
 class Replay:
@@ -27,6 +30,7 @@ class Replay:
         self._segments = segments
         self._position = 0
         self._passed: deque[str] = deque(maxlen=SHOWN_MAX)
+        self.passed = 0
         self.segment = 0
         self.is_over = False
 
@@ -49,6 +53,7 @@ class Replay:
         """Go on to the record after `record`, which was the next."""
         self._passed.append(describe(record))
         self._position += 1
+        self.passed += 1
 
     def take(self, form: type[R], call: int) -> R:
         """Pass the next record and return it: the one that answers, or opens, this call of the code.
@@ -84,19 +89,46 @@ class Replay:
             return self.mismatch(f"another content of memory: {', '.join(differing)}")
         return None
 
-    def mismatch(self, code: str) -> ReplayMismatch:
-        """Return the error that shows both histories where they part; `code` is what the code does."""
-        record = self.next_record()
-        if record is not None:
-            journal = describe(record)
-        elif not self.is_last_segment:
-            journal = f"loop {self.segment}"
-        else:
-            journal = "nothing more: here the code was at rest"
+    def mismatch(self, code: str, called: Called | None = None) -> ReplayMismatch:
+        """Return the error that shows both histories where they part.
+
+        `code` is what the code does, `called` the step that it calls where the journal has another record.
+        """
+        journal, *then = self._going_on()
         lines = [f"  both     {text}" for text in self._passed]
-        lines += [f"  journal  {journal}", f"  code     {code}"]
-        return ReplayMismatch(
-            "the code does not repeat what the journal says it did:\n" + "\n".join(lines),
-            remedy="Keep run deterministic (time, chance and I/O belong into steps or ctx), "
-            "and run it with the code and libraries that wrote the journal",
+        lines += [f"  journal  {journal}"]
+        lines += [f"  then     {text}" for text in then]
+        lines += [f"  code     {code}"]
+        remedy = (
+            "Keep run deterministic (time, chance and I/O belong into steps or ctx), "
+            "and run it with the code and libraries that wrote the journal"
         )
+        if difference := _difference(self.next_record(), called):
+            lines += [f"  differs  {difference}"]
+            remedy += "; try other code by `sojourn agent replay --code` first"
+        problem = "the code does not repeat what the journal says it did:\n" + "\n".join(lines)
+        return ReplayMismatch(problem, remedy=remedy)
+
+    def _going_on(self) -> list[str]:
+        """Return what the journal says from here on, as far as it is shown: at least one line."""
+        coming = self._segments[self.segment][self._position :]
+        told = [describe(decode_record(record)) for record in coming[: SHOWN_MAX + 1]]
+        more = len(coming) - SHOWN_MAX
+        if more > 0:
+            told[SHOWN_MAX:] = [f"and {more} records more"] if more > 1 else told[SHOWN_MAX:]
+        elif not self.is_last_segment:
+            told.append(f"loop {self.segment}")
+        return told or ["nothing more: here the code was at rest"]
+
+
+def _difference(record: Record | None, called: Called | None) -> str:
+    """Return in words how a call of a step differs from the record in its place; nothing if it is none of a step."""
+    name, arguments = getattr(record, "step", None), getattr(record, "arguments", None)
+    if called is None or not isinstance(name, str):
+        return ""
+    is_same = called[1] == arguments
+    if called[0] == name:
+        return f"the {'effect' if is_same else 'arguments'} of step {name!r}"
+    also = "same" if is_same else "other"
+    named = f"{name!r} in the journal, {called[0]!r} in the code"
+    return f"the step's name: {named}, with the {also} arguments"

@@ -464,7 +464,8 @@ class Session:
                 break
             operation = self._calls.of(getattr(record, "call", -1))
             if operation is None or not operation.accepts(record):
-                self.part(replay.mismatch(self._calls.doing()))
+                called = operation.called if operation is not None else None
+                self.part(replay.mismatch(self._calls.doing(), called))
             else:
                 replay.pass_record(record)
                 self._hand(operation, record)

@@ -75,6 +75,11 @@ class SpawnChild(Operation):
         is_asked = self._is_asked and not self.session.allowance.is_told
         return self._spawned is not None or is_asked
 
+    @property
+    def called(self) -> tuple[str, bytes]:
+        """The child's class, and the digest of what is wished for."""
+        return self._entry, self._arguments
+
     def describe(self) -> str:
         """Return a line for people."""
         return f"call {self.call}: spawn {self._entry}({self._arguments.hex()[:8]})"
@@ -86,7 +91,7 @@ class SpawnChild(Operation):
             is_ruled or not isinstance(record, Spawned | Denial)
         ):
             return False
-        return (record.step, record.arguments) == (self._entry, self._arguments)
+        return (record.step, record.arguments) == self.called
 
     def deliver(self, record: Record) -> bool:
         """Give the code its child, or raise why it has none."""

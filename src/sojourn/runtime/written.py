@@ -10,7 +10,16 @@ from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
 from sojourn.core.policy.request import Effect
 from sojourn.runtime.ports import Custodian, Intent
 from sojourn.runtime.questions import SPELLED_BYTES_MAX, Ask, AskRelease, Intend, Release, Spawn
-from sojourn.runtime.records import Apart, Asked, Barred, Denial, Intended, Spawned
+from sojourn.runtime.records import (
+    Apart,
+    Asked,
+    Barred,
+    Denial,
+    Intended,
+    Parted,
+    Resume,
+    Spawned,
+)
 
 __all__ = [
     "DECLASSIFY",
@@ -22,6 +31,7 @@ __all__ = [
     "denial_of",
     "effect_of",
     "intended",
+    "parted_by",
     "read_spelled",
 ]
 
@@ -29,8 +39,12 @@ DECLASSIFY: Final = "declassify"
 """The action that is asked for a step which takes labels off its result."""
 Gated: TypeAlias = Intend | Ask | Release | AskRelease
 """What is asked of the gate, or of people where the gate permits it only so."""
-OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Spawned, Apart)
+OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Parted, Spawned, Apart)
 """What the agent's side may not write."""
+_BOUND: Final = (
+    "the code does not repeat what the journal says it did. Where they part is said in the log of its host alone: "
+    "the code has used what may not be everywhere"
+)
 REASON_CHARS_MAX: Final = 16_384
 """Of why the gate denied an effect: all rules of both parties that decided, and the values that they saw."""
 
@@ -116,4 +130,20 @@ def barred_by(denied: Denied, custodian: Custodian) -> Barred:
         version=record.version,
         reason=denied.problem[:REASON_CHARS_MAX],
         remedy=denied.remedy[:REASON_CHARS_MAX],
+    )
+
+
+def parted_by(text: str, resume: Resume, custodian: Custodian) -> Parted:
+    """Return the record that the agent's code does not repeat its journal, and where the two part.
+
+    What bound code says of itself may not be wherever the journal is: of that nothing is kept but that it parted.
+    """
+    record = custodian.record
+    is_bound = bool(resume.bound_by())
+    return Parted(
+        at_ms=custodian.now_ms(),
+        zone=record.custody.zone,
+        version=record.version,
+        code=record.capabilities.code,
+        text=_BOUND if is_bound else text[:REASON_CHARS_MAX],
     )

@@ -34,11 +34,20 @@ ALL = dict(commands(root))
 
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     expected = {
-        *(f"agent {c}" for c in ("approve", "asks", "check", "decline")),
+        *(f"agent {c}" for c in ("approve", "asks", "check", "decline", "history", "replay")),
         *(f"agent {c}" for c in ("amend", "export", "launch", "list", "logs", "send")),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
         *("agent accuse", "agent erase", "agent forgive", "agent grant"),
-        *("agent show", "agent watch", "anchor init", "anchor run", "anchor sign", "sim"),
+        *(
+            "agent history",
+            "agent replay",
+            "agent show",
+            "agent watch",
+            "anchor init",
+            "anchor run",
+            "anchor sign",
+            "sim",
+        ),
         *("audit erasure", "audit report", "audit schema", "audit verify"),
         *("capsule show", "capsule verify", "demo", "host init", "host run"),
         *("keys list", "keys new", "keys show"),

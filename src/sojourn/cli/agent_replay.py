@@ -1,0 +1,166 @@
+"""`sojourn agent replay`: an agent's code on its own journal, here, verified, with nothing performed."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from sojourn.audit.evidence import FileBlocks
+from sojourn.cli.agent_file import read_agent_file
+from sojourn.cli.auditing import is_agent
+from sojourn.cli.debugging import AgentDebugger
+from sojourn.cli.exporting import export_agent
+from sojourn.cli.help import Command
+from sojourn.cli.home import Home
+from sojourn.cli.options import json_option, with_home
+from sojourn.cli.output import clean, counted, emit, note, say
+from sojourn.cli.reach import perform, reaching
+from sojourn.core.agent.memory.blocks import MissingBlock, load_block
+from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import cid_text
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.errors import Misused, Unreachable
+from sojourn.core.protocol.capsule import Places, load_capsule
+from sojourn.runtime.agent import Agent
+from sojourn.runtime.code import collect_source, load_agent
+from sojourn.runtime.retracing import Retraced, retrace
+
+__all__ = ["Replayed", "replay"]
+
+_PARTED = 1
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a replay of one version's journal, as `Retraced` has it, by the code with a digest."""
+
+    agent: str
+    version: int
+    code: str
+    result: Retraced
+
+
+class _Reader:
+    """A record of a capsule, and its blocks."""
+
+    def __init__(self, record: AgentRecord, blocks: FileBlocks) -> None:
+        self.record, self.blocks = record, blocks
+
+    async def fetch(self, digests: Sequence[bytes]) -> None:
+        """Say that a block is nowhere: a capsule has all that is to be had."""
+        raise Unreachable(f"the capsule has no block {digests[0].hex()[:16]}…")
+
+
+@click.command(cls=Command)
+@click.argument("target", metavar="AGENT|CAPSULE")
+@click.option(
+    "--until",
+    type=click.IntRange(0, 2**53),
+    help="End before the record with this index.  [default: go to the end]",
+)
+@click.option(
+    "--pdb", "with_debugger", is_flag=True, help="Stop in a debugger where the code goes on last."
+)
+@click.option(
+    "--code",
+    "agent_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Replay with the code beside this agent file, to see whether it repeats the journal.",
+)
+@json_option
+@with_home
+def replay(
+    home: Home,
+    *,
+    target: str,
+    until: int | None,
+    with_debugger: bool,
+    agent_file: Path | None,
+    as_json: bool,
+) -> int:
+    """Replay an AGENT, or the agent in a CAPSULE, here: from its newest restart point, by its verified journal.
+
+    No effect is performed, and nothing is recorded: what the journal does not answer is not begun. It ends with exit
+    code 1, and both histories, if the code does not repeat the journal. With --until it ends before that record, and
+    says what the code does there; with --pdb it stops in Python's debugger where the code takes up the last record.
+
+    The agent's code runs in this process, with your rights: replay only what you would run.
+
+    Example:
+      sojourn agent replay risk-desk --until 120 --pdb
+    """
+    if is_agent(home, target):
+        with tempfile.TemporaryDirectory(prefix="sojourn-replay-") as folder:
+            file = Path(folder) / "agent.car"
+
+            async def work() -> None:
+                async with reaching() as reach:
+                    await export_agent(reach, home, target, file)
+
+            perform(work())
+            done = _replay(file, until, agent_file, with_debugger=with_debugger)
+    else:
+        done = _replay(Path(target), until, agent_file, with_debugger=with_debugger)
+    emit(done, as_json, _render)
+    return _PARTED if done.result.parted else 0
+
+
+def _replay(
+    file: Path, until: int | None, agent_file: Path | None, *, with_debugger: bool
+) -> Replayed:
+    """Return what came of a replay of the agent in a capsule."""
+    places: Places = {}
+    try:
+        with file.open("rb") as source:
+            verified = load_capsule(source, places)
+            reader = _Reader(verified.record, FileBlocks(source, places))
+            form, code = _form(reader, agent_file)
+            debugger = AgentDebugger() if with_debugger else None
+            halt = None if debugger is None else debugger.halt
+            try:
+                result = perform(retrace(reader, form, until=until, halt=halt))
+            finally:
+                if debugger is not None:
+                    debugger.set_continue()
+    except OSError as error:
+        problem = f"the capsule {file} cannot be read: {error.strerror}"
+        raise Misused(problem, remedy="Name an agent known here, or a capsule") from None
+    return Replayed(
+        agent=cid_text(verified.record.agent_id),
+        version=verified.record.version,
+        code=cid_text(code),
+        result=result,
+    )
+
+
+def _form(reader: _Reader, agent_file: Path | None) -> tuple[type[Agent], bytes]:
+    """Return the agent's class and the digest of its code: its own, or that beside a file."""
+    if agent_file is not None:
+        entry = read_agent_file(agent_file).agent.entry
+        source = collect_source(entry, agent_file.parent)
+        return load_agent(entry, source), digest_of(source)
+    capabilities = reader.record.capabilities
+    try:
+        own = load_block(reader.blocks, capabilities.code)
+    except MissingBlock:
+        raise Unreachable("the capsule does not have the agent's code") from None
+    return load_agent(capabilities.entry, own), capabilities.code
+
+
+def _render(done: Replayed) -> None:
+    result = done.result
+    what = f"records {result.start} to {result.stop} of version {done.version}"
+    if result.parted:
+        for line in result.parted.splitlines():
+            say(clean(line))
+    elif result.is_whole:
+        say(
+            f"The code repeats {what}: {counted(result.replayed, 'record')}, and memory as it is certified."
+        )
+    else:
+        say(f"The code repeats {what}, and then:")
+    if not result.parted:
+        say(f"  {clean(result.doing)}")
+    for remark in result.remarks:
+        note(clean(remark))

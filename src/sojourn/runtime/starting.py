@@ -1,0 +1,33 @@
+"""What an agent's side is told first: who it is, its memory, and where `run` resumes."""
+
+from sojourn.core.agent.record import AgentRecord
+from sojourn.runtime.apart import is_here, of_the_agent
+from sojourn.runtime.frames import Shelf, Start
+from sojourn.runtime.records import Resume
+
+__all__ = ["start_of"]
+
+
+def start_of(record: AgentRecord, resume: Resume, length: int, *, fresh: bool) -> Start:
+    """Return the first frame for an agent at a record, whose journal has so many records."""
+    shelves = {
+        name: Shelf(
+            form=c.form,
+            root=c.root,
+            held_by=None if is_here(c, record) else c.held_by,
+            key=c.key,
+            is_erased=c.is_erased,
+            labels=c.labels,
+            residency=c.residency,
+        )
+        for name, c in of_the_agent(record.memory.compartments).items()
+    }
+    return Start(
+        agent=record.agent_id,
+        zone=record.custody.zone,
+        shelves=shelves,
+        resume=resume,
+        length=length,
+        budgets={n: b.limit - b.spent for n, b in record.eligibility.budgets.items()},
+        fresh=fresh,
+    )
