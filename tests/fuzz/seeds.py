@@ -58,6 +58,7 @@ def _memory() -> tuple[dict[bytes, bytes], dict[str, list[bytes]]]:
         wide = wide.put(f"{number % 7}/key {number}", "y" * (number * 3))
     maps += [wide, wide.put("large", b"z" * 70_000), empty_map.put("l", link_to(digest(b"q")))]
     logs += [empty_log.extend(range(n)) for n in (32, 33, 100, 1100)]
+    logs += [logs[-1].trim(n) for n in (3, 50, 700)]
     roots = {
         "mapping": [made.commit(new).root for made in maps],
         "log": [made.commit(new).root for made in logs],

@@ -407,6 +407,9 @@ def _log(data: bytes) -> bytes | None:
     if len(values) == _ITEMS_READ_MAX:
         return None
     new = NewBlocks(source)
+    if found.first:
+        whole = Log.load(found.untrimmed(new), new)
+        return _same(whole.trim(found.first).commit(new).root, data, new)
     return _same(Log.load(ZERO, source).extend(values).commit(new).root, data, new)
 
 

@@ -1,14 +1,14 @@
-"""Memory as an agent's code sees it: compartments by name, read and written at once, without waiting.
+"""Working memory: the compartments of one session by name, and what binds the code that uses them.
 
-The code works on immutable handles; writing replaces one. So a snapshot costs nothing, and blocks are made
-only when a batch is cut. What is written by `run` is not journaled: a replay writes it again.
+The code works on immutable handles (`memory`); writing replaces one. So a snapshot costs nothing, and blocks are
+made only when a batch is cut. What is written by `run` is not journaled: a replay writes it again.
 
 Whoever uses a compartment with labels or residency is marked by them until the restart point, and writes only
 where all its marks are covered (protocol §10.14).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
 from sojourn.core.agent.memory.field import Form
@@ -26,19 +26,8 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused
 from sojourn.runtime.frames import Shelf
 from sojourn.runtime.records import Roots
-from sojourn.runtime.typed import from_plain, to_plain
 
-__all__ = [
-    "Compartments",
-    "Handle",
-    "LogCompartment",
-    "MappingCompartment",
-    "Snapshot",
-    "WorkingMemory",
-    "written",
-]
-
-T = TypeVar("T")
+__all__ = ["Handle", "Snapshot", "WorkingMemory", "written"]
 
 Handle: TypeAlias = Mapping | Log
 Snapshot: TypeAlias = dict[str, bytes | Handle]
@@ -248,146 +237,3 @@ def written(handle: Handle, result: Any) -> Handle:
     for key, value in result.items():
         handle = handle.put(key, value)
     return handle
-
-
-class Compartments:
-    """`ctx.memory`: the agent's compartments, by name.
-
-    `memory[name]` gives and takes builtins (and on writing whatever `msgspec` can turn into them);
-    `memory.mapping(name, Type)` and `memory.log(name, Type)` give values back as `Type`. A compartment that
-    stayed behind in another zone raises `Denied`, which says where it is; so does one that was erased.
-    """
-
-    def __init__(self, working: WorkingMemory) -> None:
-        self._working = working
-
-    def __getitem__(self, name: str) -> Any:
-        """Return a compartment: a `LogCompartment` or a `MappingCompartment`, as it was declared."""
-        is_log = self._working.form_of(name) is Form.LOG
-        return self.log(name) if is_log else self.mapping(name)
-
-    @overload
-    def mapping(self, name: str) -> "MappingCompartment[Any]": ...
-    @overload
-    def mapping(self, name: str, form: type[T]) -> "MappingCompartment[T]": ...
-    def mapping(self, name: str, form: Any = Any) -> "MappingCompartment[Any]":
-        """Return the mapping `name`, with values of type `form`."""
-        return MappingCompartment(self._working, name, form)
-
-    @overload
-    def log(self, name: str) -> "LogCompartment[Any]": ...
-    @overload
-    def log(self, name: str, form: type[T]) -> "LogCompartment[T]": ...
-    def log(self, name: str, form: Any = Any) -> "LogCompartment[Any]":
-        """Return the log `name`, with values of type `form`."""
-        return LogCompartment(self._working, name, form)
-
-
-class _Typed(Generic[T]):
-    def __init__(self, working: WorkingMemory, name: str, form: Any) -> None:
-        self._working = working
-        self._name = name
-        self._form = form
-
-    def _read(self, plain: Any) -> T:
-        if self._form is Any:
-            return plain  # type: ignore[no-any-return]
-        value: T = from_plain(plain, self._form, what=f"a value of compartment {self._name!r}")
-        return value
-
-    def _plain(self, value: T) -> Any:
-        return to_plain(value, what=f"a value for compartment {self._name!r}")
-
-
-class MappingCompartment(_Typed[T]):
-    """A compartment of text keys and values, in the order of the keys."""
-
-    def __getitem__(self, key: str) -> T:
-        """Return the value of a key. Raises `KeyError`."""
-        found = self._handle.get(key, _ABSENT)
-        if found is _ABSENT:
-            raise KeyError(key)
-        return self._read(found)
-
-    def __setitem__(self, key: str, value: T) -> None:
-        """Set the value of a key. Raises `Misused` for what cannot be kept."""
-        self._working.replace(self._name, self._handle.put(key, self._plain(value)))
-
-    def __delitem__(self, key: str) -> None:
-        """Remove a key. Raises `KeyError`."""
-        self._working.replace(self._name, self._handle.delete(key))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._handle
-
-    def __len__(self) -> int:
-        return len(self._handle)
-
-    def __iter__(self) -> Iterator[str]:
-        return self.keys()
-
-    @overload
-    def get(self, key: str) -> T | None: ...
-    @overload
-    def get(self, key: str, default: T) -> T: ...
-    def get(self, key: str, default: T | None = None) -> T | None:
-        """Return the value of a key, or `default`."""
-        found = self._handle.get(key, _ABSENT)
-        return default if found is _ABSENT else self._read(found)
-
-    def keys(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys that start with `prefix`, as they are now, in order."""
-        return self._handle.keys(prefix)
-
-    def items(self, prefix: str = "") -> Iterator[tuple[str, T]]:
-        """Yield the (key, value) whose keys start with `prefix`, as they are now, in order."""
-        return ((key, self._read(plain)) for key, plain in self._handle.items(prefix))
-
-    @property
-    def _handle(self) -> Mapping:
-        handle = self._working.open(self._name, Form.MAPPING)
-        assert isinstance(handle, Mapping)
-        return handle
-
-
-class LogCompartment(_Typed[T], Sequence[T]):
-    """A compartment of values in the order they were appended. Nothing in it changes or goes away."""
-
-    def append(self, value: T) -> None:
-        """Append a value. Raises `Misused` for what cannot be kept."""
-        self.extend((value,))
-
-    def extend(self, values: Iterable[T]) -> None:
-        """Append values, all or none. Raises `Misused` for what cannot be kept."""
-        plain = [self._plain(value) for value in values]
-        self._working.replace(self._name, self._handle.extend(plain))
-
-    def __len__(self) -> int:
-        return len(self._handle)
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        """Return the value at an index, or the list of a slice. Raises `IndexError`."""
-        handle = self._handle
-        if isinstance(index, int):
-            return self._read(handle.get(index + len(handle) if index < 0 else index))
-        chosen = range(len(handle))[index]
-        if chosen.step == 1:
-            return [self._read(plain) for plain in handle.slice(chosen.start, chosen.stop)]
-        return [self._read(handle.get(at)) for at in chosen]
-
-    def __iter__(self) -> Iterator[T]:
-        """Yield the values that are there now."""
-        return (self._read(plain) for plain in self._handle.slice(0))
-
-    @property
-    def _handle(self) -> Log:
-        handle = self._working.open(self._name, Form.LOG)
-        assert isinstance(handle, Log)
-        return handle
-
-
-_ABSENT = object()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
-from sojourn.runtime.compartments import Compartments
+from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, WaitForTime
 from sojourn.runtime.ports import Message
 from sojourn.runtime.records import Line, Now, Sleeping, Waiting

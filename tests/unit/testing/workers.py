@@ -12,7 +12,7 @@ from sojourn import (
     UncertainOutcome,
     step,
 )
-from sojourn.runtime.compartments import LogCompartment
+from sojourn.runtime.logs import LogCompartment
 
 
 class Payer(Agent):

@@ -6,7 +6,7 @@ garbage behind. The shape of the tree is the business of `trie`, its blocks that
 change that of `change`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
@@ -58,13 +58,19 @@ class Mapping:
         held = self._find(key)
         return default if held is None else open_held(held, self._parts.source)
 
-    def keys(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys that start with `prefix`, in order, without reading large values."""
-        return (key for key, _ in self._scan(prefix))
+    def keys(self, prefix: str = "", start: str = "", stop: str | None = None) -> Iterator[str]:
+        """Yield the keys that start with `prefix`, in order, without reading large values.
 
-    def items(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        """Yield the (key, value) whose keys start with `prefix`, in order."""
-        return ((key, open_held(held, self._parts.source)) for key, held in self._scan(prefix))
+        Those from `start` on and before `stop` (None: the end). Only leaves that may hold some are read.
+        """
+        return (key for key, _ in self._scan(prefix, start, stop))
+
+    def items(
+        self, prefix: str = "", start: str = "", stop: str | None = None
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the (key, value) of the same keys, in order."""
+        source = self._parts.source
+        return ((key, open_held(held, source)) for key, held in self._scan(prefix, start, stop))
 
     def put(self, key: str, value: Any) -> "Mapping":
         """Return the mapping with `key` set. Raises `Misused` for a value that cannot be kept."""
@@ -102,11 +108,22 @@ class Mapping:
     def _changed(self, steps: list[Step], change: Change) -> "Mapping":
         return Mapping(change.apply(self._top, steps, self._parts), None, self._parts)
 
-    def _scan(self, prefix: str) -> Iterator[tuple[str, Held]]:
-        for leaf in self._parts.leaves(self._top, prefix=_checked(prefix)):
-            for key, held in zip(leaf.keys, leaf.held, strict=True):
-                if key.startswith(prefix):
-                    yield key, held
+    def _scan(self, prefix: str, start: str, stop: str | None) -> Iterator[tuple[str, Held]]:
+        if stop is not None:
+            _checked(stop)
+        leaves = self._parts.leaves(self._top, prefix=_checked(prefix), start=_checked(start))
+        return _between(leaves, prefix, start, stop)
+
+
+def _between(
+    leaves: Iterable[Leaf], prefix: str, start: str, stop: str | None
+) -> Iterator[tuple[str, Held]]:
+    for leaf in leaves:
+        for key, held in zip(leaf.keys, leaf.held, strict=True):
+            if stop is not None and key >= stop:
+                return
+            if key >= start and key.startswith(prefix):
+                yield key, held
 
 
 def _checked(key: str) -> bytes:

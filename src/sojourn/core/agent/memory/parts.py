@@ -73,8 +73,10 @@ class Parts:
             position = looks_at + 1
         return steps, part.find(key)
 
-    def leaves(self, top: Part, path: bytes = b"", prefix: bytes = b"") -> Iterator[Leaf]:
-        """Yield, in order, the leaves that may hold keys starting with `prefix`; keeps none.
+    def leaves(
+        self, top: Part, path: bytes = b"", prefix: bytes = b"", start: bytes = b""
+    ) -> Iterator[Leaf]:
+        """Yield, in order, the leaves that may hold keys starting with `prefix`, from `start` on; keeps none.
 
         `path` is what all keys of `top` start with, as far as the branches above have looked.
         """
@@ -85,7 +87,7 @@ class Parts:
                 yield part
             else:
                 here = path + part.prefix
-                todo += ((part, at, here) for at in reversed(_ranges(part, here, prefix)))
+                todo += ((part, at, here) for at in reversed(_ranges(part, here, prefix, start)))
             if not todo:
                 return
             branch, at, here = todo.pop()
@@ -130,9 +132,15 @@ def below_path(branch: Branch, at: int, path: bytes) -> bytes:
     return path + bytes([start - 1]) if start and branch.stops[at] - start == 1 else path
 
 
-def _ranges(branch: Branch, here: bytes, prefix: bytes) -> Sequence[int]:
-    """Return the ranges that may hold keys starting with `prefix`; all of them start with `here`."""
+def _ranges(branch: Branch, here: bytes, prefix: bytes, start: bytes) -> Sequence[int]:
+    """Return the ranges that may hold keys starting with `prefix`, from `start` on; all start with `here`."""
+    count, symbol = len(branch.starts), 0
+    if start.startswith(here):
+        symbol = symbol_at(start, len(here))
+    elif here < start:
+        return ()
+    after = next((at for at in range(count) if branch.stops[at] > symbol), count)
     if here.startswith(prefix):
-        return range(len(branch.starts))
-    at = branch.range_of(prefix[len(here)] + 1) if prefix.startswith(here) else None
-    return () if at is None else (at,)
+        return range(after, count)
+    found = branch.range_of(prefix[len(here)] + 1) if prefix.startswith(here) else None
+    return () if found is None or found < after else (found,)

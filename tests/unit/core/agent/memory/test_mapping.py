@@ -108,6 +108,15 @@ class AgainstADictionary(RuleBasedStateMachine):
         expected = [(key, self.model[key]) for key in sorted(self.model) if key.startswith(prefix)]
         assert list(self.mapping.items(prefix)) == expected
 
+    @rule(prefix=keys, start=keys, stop=keys | st.none())
+    def scan_a_range(self, prefix: str, start: str, stop: str | None) -> None:
+        expected = [
+            key
+            for key in sorted(self.model)
+            if key.startswith(prefix) and key >= start and (stop is None or key < stop)
+        ]
+        assert list(self.mapping.keys(prefix, start, stop)) == expected
+
     @invariant()
     def same_length(self) -> None:
         assert len(self.mapping) == len(self.model)
@@ -414,3 +423,22 @@ def test_hostile_keys_cannot_exhaust_the_stack() -> None:
 
 def _frames() -> int:
     return len(inspect.stack(context=0))
+
+
+def test_a_scan_of_a_range_reads_its_leaves_and_no_others() -> None:
+    shelf = Shelf()
+    content = {f"{number:05}": "x" * 100 for number in range(20_000)}
+    mapping = Mapping.load(filled(shelf, content).root, shelf)
+    shelf.reads.clear()
+    assert ["10000", "10001"] == list(mapping.keys(start="10000", stop="10002"))
+    assert len(shelf.reads) <= 6
+    shelf.reads.clear()
+    assert [] == list(mapping.keys("100", start="2"))
+    assert len(shelf.reads) <= 2
+
+
+@pytest.mark.parametrize("bound", ["prefix", "start", "stop"])
+def test_a_bound_that_cannot_be_is_misused_before_anything_is_read(bound: str) -> None:
+    mapping = filled(Shelf(), {"a": 1})
+    with pytest.raises(Misused, match="not a key: 3"):
+        mapping.keys(**{bound: 3})  # type: ignore[arg-type]

@@ -1,0 +1,64 @@
+"""Agents that keep much and let go of what is old: launched by the simulation's tests of memory."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sojourn import Agent, Assessment, Context, Denied, step
+
+
+class Traveller(Agent):
+    """Moves where its plan says, in front of the turns that the plan says."""
+
+    goal = ""
+
+    def rank(self, places: Sequence[Assessment]) -> Assessment | None:
+        """Choose the goal, once it can be chosen."""
+        return next((place for place in places if place.name == self.goal and place.eligible), None)
+
+    async def move(self, ctx: Context, turn: int) -> None:
+        """Be where the plan wants this turn."""
+        self.goal = ctx.memory["plan"]["moves"].get(str(turn), "")
+        while self.goal and not await self._is_there(ctx):
+            await ctx.sleep(0.2)
+
+    async def _is_there(self, ctx: Context) -> bool:
+        looked = await ctx.consider()
+        here = next(place for place in looked.places if place.current)
+        return looked.moved or here.name == self.goal
+
+
+class Diarist(Traveller):
+    """Writes a diary, trims it, and keeps an index of what is left."""
+
+    @step
+    async def see(self, turn: int) -> list[str]:
+        """See what there is to be written down; what came before is final by then."""
+        await asyncio.sleep(0.3)
+        return [f"{turn}/{number:02}" for number in range(30)]
+
+    async def run(self, ctx: Context) -> int:
+        """Write, trim, and index, turn by turn."""
+        plan = ctx.memory["plan"]
+        diary = ctx.memory.log("diary", str)
+        index = ctx.memory.mapping("index", int)
+        async for turn in ctx.turns(range(plan["turns"])):
+            await self.move(ctx, turn)
+            at = len(diary)
+            seen = await self.see(turn)
+            diary.extend(seen)
+            index.update({text: at + number for number, text in enumerate(seen)})
+            trimmed = diary.trim(keep=plan["keep"])
+            if trimmed:
+                index.clear(stop=diary[diary.first])
+            if plan["stays"]:
+                self.note(ctx, seen[0])
+        assert dict(index.items()) == {text: at for at, text in diary.entries()}
+        return diary.first
+
+    def note(self, ctx: Context, text: str) -> None:
+        """Keep a note where it must stay."""
+        try:
+            ctx.memory.log("stays", str).append(text)
+            ctx.memory.log("stays", str).trim(keep=2)
+        except Denied:
+            return

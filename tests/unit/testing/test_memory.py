@@ -1,0 +1,115 @@
+"""Memory on whole zones, in virtual time: hosts that die and agents that move while it is written and trimmed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from sojourn.core.agent.memory.blocks import NewBlocks
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.memory.proofs import prove_value, proved_value
+from sojourn.core.base.digests import ZERO
+from sojourn.testing import Faults, Keep, LaunchedAgent, Performed, World, Zone, simulate
+from tests.unit.core.agent.memory.shelf import Shelf
+from tests.unit.testing.librarians import Diarist
+
+TURNS, KEPT = 6, 40
+SEEN = [f"{turn}/{number:02}" for turn in range(TURNS) for number in range(30)]
+
+
+def kill_at(world: World, zones: Iterable[Zone], step: str, number: int, *, before: bool) -> None:
+    """Have a host die when it first performs a step with this number."""
+    killed: list[Performed] = []
+    hosts = [host for zone in zones for host in zone.hosts]
+
+    def strike(now: Performed) -> None:
+        if now.arguments[0] == number and not killed:
+            killed.append(now)
+            next(host for host in hosts if host.name == now.process).kill()
+
+    world.at_step(step, strike, before=before)
+
+
+def diarist(world: World, zone: Zone, moves: dict[str, str], **more: Any) -> LaunchedAgent:
+    plan = {"turns": TURNS, "keep": KEPT, "moves": moves, "stays": bool(more)}
+    memory = {"plan": plan, "diary": None, "index": {}, **more}
+    return world.launch(Diarist, zone, memory=memory)
+
+
+def check_diary(agent: LaunchedAgent) -> None:
+    """Check that its memory is what an undisturbed life makes of it, to the bit."""
+    first = TURNS * 30 - KEPT
+    assert first == agent.result(within=300)
+    assert SEEN[first:] == agent.memory("diary")
+    assert {text: at for at, text in enumerate(SEEN) if at >= first} == agent.memory("index")
+    alone = NewBlocks(Shelf())
+    log = Log.load(ZERO, alone).extend(SEEN).trim(first).commit(alone)
+    assert log.root == agent.record.memory.compartments["diary"].root
+
+
+def check_trims_through_a_kill(number: int, *, before: bool, moving: bool) -> None:
+    with simulate(seed=31) as world:
+        zones = [world.zone("a", anchors=1, hosts=2)]
+        if moving:
+            zones.append(world.zone("b", anchors=1, hosts=2))
+        kill_at(world, zones, "see", number, before=before)
+        agent = diarist(world, zones[0], {str(number): "b"} if moving else {})
+        check_diary(agent)
+        if moving:
+            assert "b" == agent.zone.name
+
+
+def test_section_10_25_values_are_proved_by_the_root_in_the_record_trimmed_or_not() -> None:
+    with simulate(seed=30) as world:
+        agent = diarist(world, world.zone("a"), {})
+        check_diary(agent)
+        root, last = agent.record.memory.compartments["diary"].root, TURNS * 30 - 1
+        assert "5/29" == proved_value(root, last, prove_value(root, last, agent))
+        whole = NewBlocks(agent)  # what somebody has kept from before the trim
+        Log.load(ZERO, whole).extend(SEEN).commit(whole)
+        assert "0/07" == proved_value(root, 7, prove_value(root, 7, whole))
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "moving"), [(3, False, False), (2, True, True), (4, False, True)]
+)
+def test_a_host_dies_while_a_log_is_trimmed(number: int, before: bool, moving: bool) -> None:
+    check_trims_through_a_kill(number, before=before, moving=moving)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(TURNS))
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_host_dies_anywhere_while_a_log_is_trimmed(
+    number: int, before: bool, moving: bool
+) -> None:
+    check_trims_through_a_kill(number, before=before, moving=moving)
+
+
+def test_section_10_10_a_trimmed_log_stays_behind_as_it_is() -> None:
+    with simulate(seed=32) as world:
+        home = world.zone("home", anchors=1)
+        world.zone("away", anchors=1, jurisdiction=("US",))
+        agent = diarist(world, home, {"3": "away"}, stays=Keep(values=[], residency=("EU",)))
+        check_diary(agent)
+        assert "away" == agent.zone.name
+        kept = agent.record.memory.compartments["stays"]
+        assert home.id == kept.held_by
+        assert ["1/00", "2/00"] == agent.memory("stays")
+
+
+def storm(seed: int) -> None:
+    """Let a diarist go to and fro while much goes wrong."""
+    with simulate(seed=seed, faults=Faults.storm()) as world:
+        near, _ = world.zone("near", hosts=2), world.zone("far", anchors=1, hosts=2)
+        agent = diarist(world, near, {"2": "far", "4": "near"})
+        world.run(seconds=5)
+        world.calm()
+        check_diary(agent)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_a_diary_in_many_storms(seed: int) -> None:
+    storm(seed)
