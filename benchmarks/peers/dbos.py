@@ -53,27 +53,33 @@ class Dbos:
             journal_mode = connection.execute(text("PRAGMA journal_mode")).scalar_one()
             synchronous = connection.execute(text("PRAGMA synchronous")).scalar_one()
         return Durability(
-            sqlite=sqlite3.sqlite_version,
-            journal_mode=str(journal_mode),
-            synchronous=measure.synchronous_name(int(synchronous)),
+            store=f"SQLite {sqlite3.sqlite_version}",
+            settings=measure.sqlite_settings(str(journal_mode), int(synchronous)),
             mode="every step's outcome before the next step",
         )
 
 
 @contextmanager
-def open_dbos(folder: Path) -> Iterator[Dbos]:
+def launched(database_url: str) -> Iterator[DBOS]:
     """Launch the engine on an empty database, quietly."""
     config: DBOSConfig = {
         "name": "three-steps",
-        "system_database_url": f"sqlite:///{folder / 'dbos.sqlite'}",
+        "system_database_url": database_url,
         "log_level": "ERROR",
     }
     engine = DBOS(config=config)
     DBOS.launch()
     try:
-        yield Dbos(engine)
+        yield engine
     finally:
         DBOS.destroy()
+
+
+@contextmanager
+def open_dbos(folder: Path) -> Iterator[Dbos]:
+    """Launch the engine on a SQLite file."""
+    with launched(f"sqlite:///{folder / 'dbos.sqlite'}") as engine:
+        yield Dbos(engine)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,8 @@ class LangGraph:
         (journal_mode,) = self._checkpointer.conn.execute("PRAGMA journal_mode").fetchone()
         (synchronous,) = self._checkpointer.conn.execute("PRAGMA synchronous").fetchone()
         return Durability(
-            sqlite=sqlite3.sqlite_version,
-            journal_mode=journal_mode,
-            synchronous=measure.synchronous_name(synchronous),
+            store=f"SQLite {sqlite3.sqlite_version}",
+            settings=measure.sqlite_settings(journal_mode, synchronous),
             mode="sync",
         )
 

@@ -6,19 +6,22 @@ what its author waits for, the engine's own writing included.
 """
 
 import argparse
+import asyncio
 import json
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from benchmarks.peers.servers import Absent
 
 STEPS = 3
 WARM_UP = 4
@@ -28,11 +31,13 @@ _ticks: defaultdict[int, list[float]] = defaultdict(list)
 
 
 class Durability(NamedTuple):
-    """What SQLite answers on a peer's own connection, and the peer's mode where it has several."""
+    """Where a peer writes, under which settings of that store, and the peer's own mode.
 
-    sqlite: str
-    journal_mode: str
-    synchronous: str
+    What is said is what the store answers, or what the peer's configuration forces on it.
+    """
+
+    store: str
+    settings: str
     mode: str
 
 
@@ -52,6 +57,22 @@ class Peer(Protocol):
         ...
 
 
+class AsyncPeer(Protocol):
+    """One engine, open and ready, whose clients are tasks of one event loop."""
+
+    async def run(self, number: int) -> State:
+        """Run workflow `number` to its end; return its last state."""
+        ...
+
+    async def steps_recorded(self, number: int) -> int:
+        """Return how many steps of workflow `number` the store holds."""
+        ...
+
+    def durability(self) -> Durability:
+        """Return the settings that its writes were made under."""
+        ...
+
+
 def step(state: State, index: int) -> State:
     """Return what step `index`, from 0, makes of a state: the same work for every peer."""
     _ticks[state["workflow"]].append(time.perf_counter())
@@ -63,13 +84,12 @@ def start(number: int) -> State:
     return {"workflow": number, "value": number}
 
 
-def synchronous_name(level: int) -> str:
-    """Return SQLite's word for the number that `PRAGMA synchronous` answers with."""
-    return ("OFF", "NORMAL", "FULL", "EXTRA")[level]
+def sqlite_settings(journal_mode: str, synchronous: int) -> str:
+    """Return SQLite's words for what `PRAGMA journal_mode` and `PRAGMA synchronous` answer."""
+    return f"{journal_mode} synchronous={('OFF', 'NORMAL', 'FULL', 'EXTRA')[synchronous]}"
 
 
-def _run_and_check(peer: Peer, number: int) -> None:
-    state = peer.run(number)
+def _check(number: int, state: State) -> None:
     _ticks[number].append(time.perf_counter())
     value = number
     for index in range(STEPS):
@@ -78,7 +98,7 @@ def _run_and_check(peer: Peer, number: int) -> None:
         raise RuntimeError(f"workflow {number} ended in {state}, not with value {value}")
 
 
-def _latencies_ms(numbers: range) -> list[float]:
+def _latencies_ms(numbers: Sequence[int]) -> list[float]:
     latencies = [
         (after - before) * 1000 for number in numbers for before, after in pairwise(_ticks[number])
     ]
@@ -93,28 +113,61 @@ def _percentiles(values: list[float]) -> dict[str, float]:
 
 
 def _measure(peer: Peer, numbers: range, concurrency: int) -> dict[str, object]:
+    def run_and_check(number: int) -> None:
+        _check(number, peer.run(number))
+
     with ThreadPoolExecutor(concurrency) as threads:
-        list(threads.map(lambda number: _run_and_check(peer, number), range(-WARM_UP, 0)))
+        list(threads.map(run_and_check, range(-max(WARM_UP, concurrency), 0)))
         began = time.perf_counter()
-        list(threads.map(lambda number: _run_and_check(peer, number), numbers))
+        list(threads.map(run_and_check, numbers))
         took_s = time.perf_counter() - began
-    latencies_ms = _latencies_ms(numbers)
-    for number in numbers:
-        if (recorded := peer.steps_recorded(number)) != STEPS:
-            raise RuntimeError(f"the store holds {recorded} steps of workflow {number}")
+    recorded = {number: peer.steps_recorded(number) for number in numbers}
+    return _result(recorded, took_s, peer.durability())
+
+
+async def _measure_async(peer: AsyncPeer, numbers: range, concurrency: int) -> dict[str, object]:
+    async def run_each(left: Iterator[int]) -> None:
+        for number in left:  # all take from the same
+            _check(number, await peer.run(number))
+
+    async def run_all(chosen: range) -> None:
+        left = iter(chosen)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(run_each(left))
+
+    await run_all(range(-max(WARM_UP, concurrency), 0))
+    began = time.perf_counter()
+    await run_all(numbers)
+    took_s = time.perf_counter() - began
+    recorded = {number: await peer.steps_recorded(number) for number in numbers}
+    return _result(recorded, took_s, peer.durability())
+
+
+def _result(recorded: dict[int, int], took_s: float, durability: Durability) -> dict[str, object]:
+    latencies_ms = _latencies_ms(list(recorded))
+    for number, steps in recorded.items():
+        if steps != STEPS:
+            raise RuntimeError(f"the store holds {steps} steps of workflow {number}")
     return {
         "steps": len(latencies_ms),
         "steps_per_s": round(len(latencies_ms) / took_s, 1),
         "step_latency_ms": _percentiles(latencies_ms),
-        "durability": peer.durability()._asdict(),
+        "durability": durability._asdict(),
     }
 
 
-def main(distribution: str, open_peer: Callable[[Path], AbstractContextManager[Peer]]) -> None:
+def main(
+    distribution: str,
+    open_peer: Callable[
+        [Path], AbstractContextManager[Peer] | AbstractAsyncContextManager[AsyncPeer]
+    ],
+) -> None:
     """Measure one peer as the command line says and print the result.
 
-    Arguments: the distribution that the peer is installed by, and what opens it on an empty
-    folder. Any failure ends the process with a traceback and a status other than 0.
+    Arguments: the distribution that the peer is installed by, and what opens it on an empty folder, as a
+    context manager of either kind. A peer that lacks something of this machine is `absent`, with the reason;
+    any other failure ends the process with a traceback and a status other than 0.
     """
     parser = argparse.ArgumentParser(description=f"Measure {distribution} on a durable workflow.")
     parser.add_argument("--workflows", type=int, required=True)
@@ -123,11 +176,17 @@ def main(distribution: str, open_peer: Callable[[Path], AbstractContextManager[P
     )
     parser.add_argument("--folder", type=Path, help="where its store goes (a temporary folder)")
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(dir=arguments.folder) as folder,
-        open_peer(Path(folder)) as peer,
-    ):
-        result = _measure(peer, range(arguments.workflows), arguments.concurrency)
+    numbers = range(arguments.workflows)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        opened = open_peer(Path(folder))
+        try:
+            if isinstance(opened, AbstractAsyncContextManager):
+                result = asyncio.run(_measured_async(opened, numbers, arguments.concurrency))
+            else:
+                with opened as peer:
+                    result = _measure(peer, numbers, arguments.concurrency)
+        except Absent as absent:
+            result = {"absent": str(absent)}
     result = {
         "peer": distribution,
         "version": version(distribution),
@@ -135,3 +194,10 @@ def main(distribution: str, open_peer: Callable[[Path], AbstractContextManager[P
         "concurrency": arguments.concurrency,
     } | result
     sys.stdout.write(json.dumps(result) + "\n")
+
+
+async def _measured_async(
+    opened: AbstractAsyncContextManager[AsyncPeer], numbers: range, concurrency: int
+) -> dict[str, object]:
+    async with opened as peer:
+        return await _measure_async(peer, numbers, concurrency)
