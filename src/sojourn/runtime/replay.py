@@ -55,6 +55,10 @@ class Replay:
         self._position += 1
         self.passed += 1
 
+    def give_back(self, record: bytes) -> None:
+        """Let a record follow after all: how the run ended, which the code was to come to by itself."""
+        self._segments[-1].append(record)
+
     def take(self, form: type[R], call: int) -> R:
         """Pass the next record and return it: the one that answers, or opens, this call of the code.
 

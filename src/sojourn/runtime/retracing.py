@@ -49,6 +49,8 @@ __all__ = ["Retraced", "retrace"]
 _AT_ONCE: Final = (Now, Line, Sleeping, Waiting)
 """What answers or opens a call without the code coming to rest."""
 _READ_AT_ONCE: Final = 256
+_SHOWN_CHARS_MAX: Final = 400
+"""What is shown of what the code returned."""
 
 Halt = Callable[[], None]
 """Is called where a debugger is to take over: the agent's code is what runs next."""
@@ -203,14 +205,21 @@ class _Retracing(Session):
 
     def _replay_all(self, replay: Replay) -> None:
         super()._replay_all(replay)
-        is_end = self._run.has_left_off and replay.is_at_end
-        if is_end and (self._beyond or self._is_as_it_ended()):
+        has_left_off = self._run.has_left_off and replay.is_at_end
+        if has_left_off and (self._beyond or self._is_as_it_ended()):
             self._parted = None
+        elif self._ended_by is not None and replay.is_at_end:
+            replay.give_back(self._ended_by)
+            differing = ", ".join(self._differing())
+            also = f", with another content of memory: {differing}" if differing else ""
+            self._parted = replay.mismatch(f"{self._doing()}{also}")
 
     def _is_as_it_ended(self) -> bool:
-        """Tell whether the code has left off as the journal says."""
+        """Tell whether the code has left off as the journal says, with the same memory."""
         record = decode_record(self._ended_by) if self._ended_by is not None else None
         error = self._run.error
+        if self._differing():
+            return False
         if isinstance(record, Raised) and error is not None:
             own, told = failure_of(error), record.failure
             return (own.kind, own.message) == (told.kind, told.message)
@@ -220,16 +229,19 @@ class _Retracing(Session):
             and last_record(self._run.result) == record
         )
 
+    def _differing(self) -> list[str]:
+        """Return the compartments that are not as the journal ended with them."""
+        found = self.memory.save()
+        return [name for name, root in self._committed.items() if found[name] != root]
+
     def _doing(self) -> str:
         if self._beyond:
             return self._beyond
         if self._run.has_left_off:
             error = self._run.error
-            return (
-                "run returned"
-                if error is None
-                else f"run raised {type(error).__qualname__}: {error}"
-            )
+            if error is not None:
+                return f"run raised {type(error).__qualname__}: {error}"
+            return f"run returned {self._run.result!r}"[:_SHOWN_CHARS_MAX]
         return self._calls.doing()
 
     def retraced(self, start: int, stop: int, line: _Line) -> Retraced:

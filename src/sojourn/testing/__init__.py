@@ -1,6 +1,11 @@
-"""Testing agents on whole simulated zones, in virtual time, the same in every run of a seed.
+"""Testing agents in virtual time, the same in every run of a seed: by themselves, and on whole simulated zones.
 
-    from sojourn.testing import simulate
+    from sojourn.testing import rehearse, simulate, survives_kills
+
+    def test_my_agent_pays() -> None:
+        rehearsal = rehearse(MyAgent, 3)
+        rehearsal.stand_in("pay", lambda amount: None)
+        assert rehearsal.result() == 42
 
     def test_my_agent_survives_its_host() -> None:
         with simulate(seed=7) as world:
@@ -24,45 +29,77 @@ if TYPE_CHECKING:
     from sojourn.testing.facts import Happening, Performed
     from sojourn.testing.faults import Faults
     from sojourn.testing.founding import Keep, person_key
+    from sojourn.testing.ledgers import Ledger
     from sojourn.testing.processes import AnchorProcess, HostProcess
+    from sojourn.testing.rehearsed import Place
+    from sojourn.testing.rehearsing import BornChild, Rehearsal, hang, rehearse
+    from sojourn.testing.replaying import Replayed, ReplayMismatch, replay
     from sojourn.testing.simulating import Broken, seeds, simulate
-    from sojourn.testing.world import Unmet, World
+    from sojourn.testing.surviving import NotSurvived, Survived, survives_kills, survives_moves
+    from sojourn.testing.unmet import Unmet
+    from sojourn.testing.world import World
     from sojourn.testing.zones import Zone
 
 __all__ = [
     "AnchorProcess",
     "Approvers",
+    "BornChild",
     "Broken",
     "Faults",
     "Happening",
     "HostProcess",
     "Keep",
     "LaunchedAgent",
+    "Ledger",
+    "NotSurvived",
     "Performed",
+    "Place",
+    "Rehearsal",
+    "ReplayMismatch",
+    "Replayed",
+    "Survived",
     "Unmet",
     "World",
     "Zone",
+    "hang",
     "person_key",
+    "rehearse",
+    "replay",
     "seeds",
     "simulate",
+    "survives_kills",
+    "survives_moves",
 ]
 
 _HOMES: Final = {
     "AnchorProcess": "processes",
     "Approvers": "founding",
+    "BornChild": "rehearsing",
     "Broken": "simulating",
     "Faults": "faults",
     "Happening": "facts",
     "HostProcess": "processes",
     "Keep": "founding",
     "LaunchedAgent": "agents",
+    "Ledger": "ledgers",
+    "NotSurvived": "surviving",
     "Performed": "facts",
-    "Unmet": "world",
+    "Place": "rehearsed",
+    "Rehearsal": "rehearsing",
+    "ReplayMismatch": "replaying",
+    "Replayed": "replaying",
+    "Survived": "surviving",
+    "Unmet": "unmet",
     "World": "world",
     "Zone": "zones",
+    "hang": "rehearsing",
     "person_key": "founding",
+    "rehearse": "rehearsing",
+    "replay": "replaying",
     "seeds": "simulating",
     "simulate": "simulating",
+    "survives_kills": "surviving",
+    "survives_moves": "surviving",
 }
 
 

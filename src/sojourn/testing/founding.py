@@ -54,6 +54,7 @@ __all__ = [
     "FoundedZone",
     "Keep",
     "anchor_keys",
+    "compartment",
     "endorsement",
     "found",
     "genesis",
@@ -278,7 +279,7 @@ def genesis(
         migration=None,
         governance=Governance(documents=(ruled_by,), version=1, issuer=issuer_id(signed.document)),
         memory=Memory(
-            compartments={name: _compartment(kept, blocks) for name, kept in memory.items()}
+            compartments={name: compartment(kept, blocks) for name, kept in memory.items()}
         ),
         lineage=Lineage(),
         eligibility=Eligibility(
@@ -307,7 +308,8 @@ def genesis(
     return Born(proposal, blocks)
 
 
-def _compartment(kept: Keep, blocks: NewBlocks) -> Compartment:
+def compartment(kept: Keep, blocks: NewBlocks) -> Compartment:
+    """Return a compartment with what is in it at first; what it is made of goes into `blocks`."""
     before = len(blocks.made)
     values = to_plain(kept.values, what="the first values of a compartment")
     if isinstance(values, dict):

@@ -15,7 +15,9 @@ from sojourn.substrates.local import AgentsSide, LocalSubstrate
 from sojourn.testing.agents_loop import AgentsLoop, Pool
 from sojourn.testing.life import Life
 
-__all__ = ["SimulatedSubstrate", "Watch"]
+__all__ = ["Load", "SimulatedSubstrate", "Watch", "watched"]
+
+Load = Callable[[str, Mapping[str, bytes]], type[Agent]]
 
 
 class Watch(Protocol):
@@ -39,9 +41,10 @@ class SimulatedSubstrate(LocalSubstrate):
     That keeps no agent's crash apart from the host's, which is no matter of the protocol.
     """
 
-    def __init__(self, life: Life, watch: Watch) -> None:
+    def __init__(self, life: Life, watch: Watch, load: Load = load_agent) -> None:
+        """Run agents in this life; `load` finds an agent's class."""
         super().__init__()
-        self._life, self._watch = life, watch
+        self._life, self._watch, self._load = life, watch, load
 
     async def start(
         self, source: Mapping[str, bytes], entry: str, mode: Mode, *, log: LogSink
@@ -50,18 +53,18 @@ class SimulatedSubstrate(LocalSubstrate):
         return await super().start(source, entry, "inside", log=log)
 
     def _begin_agents(self) -> AgentsSide:
-        return _Side(self._life, self._watch)
+        return _Side(self._life, self._watch, self._load)
 
 
 class _Side:
     """The loop of a host's agents, and the code that is loaded there."""
 
-    def __init__(self, life: Life, watch: Watch) -> None:
+    def __init__(self, life: Life, watch: Watch, load: Load) -> None:
         machine = life.machine
         self.loop = AgentsLoop(machine.timeline, machine.clock, life.complain)  # type: ignore[abstract]
         life.add_loop(self.loop)
         self._pool = Pool(self.loop, machine.chance.random)
-        self._watch = watch
+        self._watch, self._load_form = watch, load
         self._forms: dict[tuple[str, bytes], type[Agent]] = {}
 
     def server(self, transmit: Callable[[bytes], None], now_ms: Callable[[], int]) -> Server:
@@ -76,7 +79,7 @@ class _Side:
         key = (entry, digest_of(dict(source)))
         if key not in self._forms:
             forget_loaded()
-            self._forms[key] = watched(load_agent(entry, source), self._watch)
+            self._forms[key] = watched(self._load_form(entry, source), self._watch)
         return self._forms[key]
 
 
@@ -90,6 +93,7 @@ def watched(form: type[Agent], watch: Watch) -> type[Agent]:
 
 def _watched(step: "Step[..., Any]", watch: Watch) -> "Step[..., Any]":
     stand_in = watch.stand_in_of(step.name)
+    is_async = step.is_async or inspect.iscoroutinefunction(stand_in)
     function = step.function if stand_in is None else _of_any_agent(stand_in)
 
     @wraps(step.function)
@@ -105,12 +109,14 @@ def _watched(step: "Step[..., Any]", watch: Watch) -> "Step[..., Any]":
         arguments = (*args, *kwargs.values())
         watch.performing(agent, step, arguments)
         result = function(agent, *args, **kwargs)
-        if step.is_async and stand_in is None:
+        if inspect.isawaitable(result):
             result = await result
         watch.after_performing(agent, step, arguments)
         return result
 
-    return step.performed_by(perform_async if step.is_async else perform)
+    made = step.performed_by(perform_async if is_async else perform)
+    made.is_async = is_async
+    return made
 
 
 def _of_any_agent(stand_in: Callable[..., Any]) -> Callable[..., Any]:

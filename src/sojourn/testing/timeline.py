@@ -96,6 +96,11 @@ class Timeline:
         """The time in milliseconds."""
         return self.now_ns / NS_PER_MS
 
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing is ready and nothing is timed: nothing will happen by itself any more."""
+        return not self._waiting and all(timer.is_cancelled for _, _, timer in self._timers)
+
     def at(self, when_ns: int, action: Callable[..., object], *arguments: Any) -> Timer:
         """Do something at a time, or now if that is over."""
         timer = Timer(action, arguments)

@@ -32,16 +32,13 @@ from sojourn.testing.source import source_of
 from sojourn.testing.substrate import Watch
 from sojourn.testing.timeline import NS_PER_S, Timeline
 from sojourn.testing.trace import Trace
+from sojourn.testing.unmet import Unmet
 from sojourn.testing.watching import Watching
 from sojourn.testing.zones import Places, Zone, machines
 
-__all__ = ["Unmet", "World"]
+__all__ = ["World"]
 
 _OFFER: Final = Offer(cpu_millis=8_000, memory_mib=16_384, slots=100)
-
-
-class Unmet(AssertionError):
-    """What a test expected of the world did not come."""
 
 
 class World(Publishing):
