@@ -16,7 +16,7 @@ from sojourn.core.base.errors import Failed, Refused
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from sojourn.runtime.keyfile import Purpose
 
-__all__ = ["Launcher", "agents_in"]
+__all__ = ["Launcher", "Values", "agents_in"]
 
 Values = Mapping[str, Any] | Sequence[Any]
 """What is in a compartment at first: a table makes a mapping, a list a log."""

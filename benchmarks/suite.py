@@ -10,7 +10,10 @@ from benchmarks.measuring import Result, Scale
 
 __all__ = ["NAMES", "Benchmark", "load"]
 
-NAMES: Final = ("startup", "gate", "engine", "steps", "migration", "idle", "workflow")
+NAMES: Final = (
+    *("startup", "gate", "engine", "steps", "migration", "idle"),
+    *("workflow", "endurance"),
+)
 """Each is the name of a module beside this one that has a `BENCHMARK`."""
 
 
