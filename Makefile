@@ -7,6 +7,7 @@ BENCH  := .venv-bench
 LOCKS  := requirements
 SEEDS  ?= 20000
 WORLDS ?= 4000
+COUNT  ?= 10000
 
 # Hashes for everything, wheels only; the one exception is built first, by the backend that build.txt
 # locks, with the C compiler that is here or, if there is none, with one that is fetched for it.
@@ -15,7 +16,7 @@ LOCKED  := --require-hashes --only-binary :all:
 HERE    := --no-deps --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers bench soak fuzz mutants lock clean
+.PHONY: help setup demo test check lint types layers bench soak drill fuzz mutants lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ soak: $(VENV)/.dev ## the tests that run for minutes; and SEEDS=20000 schedules 
 	$(VENV)/bin/python -m pytest -m soak $(ARGS)
 	$(VENV)/bin/sojourn sim --profile all --seeds +$(SEEDS) --add-to docs/simulated.toml $(SIM)
 	$(VENV)/bin/python -m tests.itineraries --seeds +$(WORLDS) --add-to docs/itineraries.toml
+
+drill: $(VENV)/.dev ## COUNT=10000 workflows in zones of real processes, which a nemesis kills (ARGS="--seed 7")
+	$(VENV)/bin/python -m tests.drill --count $(COUNT) $(ARGS)
 
 fuzz: $(VENV)/.dev ## search every decoder for half an hour, led by coverage (ARGS="--minutes 600")
 	$(VENV)/bin/python -m tests.fuzz $(ARGS)

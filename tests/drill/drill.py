@@ -1,0 +1,249 @@
+"""The drill: zones of real anchors and hosts, workflows launched into them, and a nemesis among the processes."""
+
+import asyncio
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from sojourn.cli.launching import launch
+from sojourn.core.agent.eligibility import Status
+from sojourn.core.base.errors import Failed, SojournError
+from sojourn.core.protocol.exchange import Agents, AskAgents
+from sojourn.runtime.pidfile import running
+from sojourn.runtime.zone_client import ZoneClient
+from tests.drill.ledger import Account, Ledger
+from tests.system.ground import Ground, Noun, ground, until
+
+__all__ = ["Drill", "Outcome", "Stuck", "run"]
+
+ZONES = ("north", "south")
+TURNS = 2
+_HAULER = Path(__file__).with_name("hauler.py")
+_AGAIN_S = 0.3
+_LOOK_S = 0.2
+_PAGE = 1000
+_TELL_S = 10.0
+_REST_S = 180.0
+_PATIENT_STARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What is to be done: so many workflows, and a kill every so many seconds on average.
+
+    `at_once` are under way together: more would mean that what is bound anew after each kill is all that hosts do.
+    `movers` is the share of those that try to move half way; `patience_s` is how long none may end.
+    """
+
+    count: int
+    seed: int
+    every_s: float = 3.0
+    zones: int = 2
+    anchors: int = 4
+    hosts: int = 2
+    at_once: int = 48
+    movers: float = 0.25
+    patience_s: float = 300.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a drill."""
+
+    account: Account
+    kills: Counter[str] = field(default_factory=Counter)
+    took_s: float = 0.0
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        killed = " and ".join(f"{number:,} {noun}s" for noun, number in sorted(self.kills.items()))
+        return f"{self.account}; {killed or 'nothing'} killed in {self.took_s:,.0f} s"
+
+
+class Stuck(AssertionError):
+    """Some workflows got no further."""
+
+
+async def run(drill: Drill, folder: Path, tell: Callable[[str], None] = lambda _: None) -> Outcome:
+    """Carry out a drill in an empty folder. Raises `Stuck` where nothing ends for `patience_s`."""
+    names = ZONES[: drill.zones]
+    began = time.monotonic()
+    async with ground(folder) as g:
+        shutil.copy(_HAULER, g._source)
+        for name in names:
+            g.found(name, anchors=drill.anchors, hosts=drill.hosts)
+        await _up(g, names)
+        ledger, nemesis = Ledger(folder / "ledger.db"), Nemesis(g, drill, names)
+        launches = Launches(g, drill, names, ledger)
+        working = [asyncio.create_task(work) for work in (nemesis.hunt(), launches.run())]
+        try:
+            await _all_ended(drill, launches, nemesis, working, tell)
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        nemesis.repent()
+        await _all_rest(g, names, drill.count)
+        account = ledger.judge(drill.count, TURNS)
+    return Outcome(account, nemesis.kills, time.monotonic() - began)
+
+
+async def _up(g: Ground, zones: tuple[str, ...]) -> None:
+    """Start all processes; a machine that has much else to do takes longer than a person would wait."""
+    for _ in range(_PATIENT_STARTS):
+        try:
+            return await g.up(*zones)
+        except Failed:  # what has come up stays
+            continue
+    return await g.up(*zones)
+
+
+class Nemesis:
+    """Kills a process of any zone now and then, sometimes all anchors of one, and starts what it killed."""
+
+    def __init__(self, g: Ground, drill: Drill, zones: tuple[str, ...]) -> None:
+        """Choose by the drill's seed."""
+        self._ground, self._drill, self._zones = g, drill, zones
+        self._chance = random.Random(drill.seed)
+        self.kills: Counter[str] = Counter()
+
+    async def hunt(self) -> None:
+        """Kill for ever; the next, once the last are back, however slow this machine is."""
+        chance = self._chance
+        while True:
+            await asyncio.sleep(self._drill.every_s * chance.uniform(0.5, 1.5))
+            zone, noun = chance.choice(self._zones), self._noun()
+            count = self._drill.anchors if noun == "anchor" else self._drill.hosts
+            there = list(range(count)) if chance.random() < 0.1 else [chance.randrange(count)]
+            self._ground.kill(noun, zone, *there)
+            self.kills[noun] += len(there)
+            await asyncio.sleep(chance.uniform(0, self._drill.every_s / 3))
+            self._ground.start(noun, zone, *there)
+            await until(
+                partial(self._run, noun, zone, there),
+                why=f"{noun}s {there} of {zone} are back",
+                timeout_s=self._drill.patience_s,
+            )
+
+    async def _run(self, noun: Noun, zone: str, indexes: Sequence[int]) -> bool:
+        return all(running(self._ground.place(noun, zone, index).folder) for index in indexes)
+
+    def repent(self) -> None:
+        """Start whatever does not run."""
+        for zone in self._zones:
+            self._ground.start("anchor", zone, *range(self._drill.anchors))
+            self._ground.start("host", zone, *range(self._drill.hosts))
+
+    def _noun(self) -> Noun:
+        return "host" if self._chance.random() < 0.5 else "anchor"
+
+
+class Launches:
+    """Launches workflows, each into one of the zones: so many are under way at once."""
+
+    def __init__(self, g: Ground, drill: Drill, zones: tuple[str, ...], ledger: Ledger) -> None:
+        """Launch nothing yet; who moves is chosen by the drill's seed."""
+        self._ground, self._drill, self._zones, self._ledger = g, drill, zones, ledger
+        self._chance = random.Random(drill.seed + 1)
+        self._room = asyncio.Semaphore(drill.at_once)
+        self.ended: set[int] = set()
+
+    async def run(self) -> None:
+        """Launch them all, as room comes."""
+        async with asyncio.TaskGroup() as group:
+            for workflow in range(self._drill.count):
+                await self._room.acquire()
+                group.create_task(self._launch(workflow))
+
+    def look(self) -> bool:
+        """Make room for as many as have ended since the last look; tell whether any has."""
+        new = self._ledger.ended() - self.ended
+        self.ended |= new
+        for _ in new:
+            self._room.release()
+        return bool(new)
+
+    async def _launch(self, workflow: int) -> None:
+        """Launch one; a launch that fails, since anchors are down, is asked for again."""
+        zones, g = self._zones, self._ground
+        home = zones[workflow % len(zones)]
+        moves = len(zones) > 1 and self._chance.random() < self._drill.movers
+        plan = {
+            "ledger": str(self._ledger.path),
+            "workflow": workflow,
+            "turns": TURNS,
+            "goal": zones[(workflow + 1) % len(zones)] if moves else "",
+        }
+        memory = {"plan": plan, "facts": {"moved": 0}, "unsure": None}
+        prepared = g.prepare(home, "hauler:Hauler", memory)
+        while True:
+            try:
+                await launch(g.reach, g.manifests[home], prepared)
+                return
+            except SojournError:
+                await asyncio.sleep(_AGAIN_S)
+
+
+async def _all_ended(
+    drill: Drill,
+    launches: Launches,
+    nemesis: Nemesis,
+    working: Sequence["asyncio.Task[None]"],
+    tell: Callable[[str], None],
+) -> None:
+    """Wait until every workflow has closed its account."""
+    since = told = time.monotonic()
+    while len(launches.ended) < drill.count:
+        for task in working:
+            if task.done():
+                task.result()
+        now = time.monotonic()
+        if launches.look():
+            since = now
+        if now - since > drill.patience_s:
+            left = sorted(set(range(drill.count)) - launches.ended)
+            raise Stuck(f"{len(left)} workflows have not ended, none of late: {left[:20]}")
+        if now - told >= _TELL_S:
+            told = now
+            ended = len(launches.ended)
+            tell(f"{ended:,} of {drill.count:,} ended; killed {dict(nemesis.kills)}")
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _all_rest(g: Ground, zones: tuple[str, ...], count: int) -> None:
+    """Wait until the anchors say of every agent that it has come to rest in one of the zones."""
+
+    async def rest() -> bool:
+        resting = [each for name in zones for each in await _dormant(g, name)]
+        assert len(resting) == len(set(resting)), "an agent rests in two zones"
+        return len(resting) == count
+
+    await until(rest, why=f"all {count} agents rest", timeout_s=_REST_S)
+
+
+async def _dormant(g: Ground, zone: str) -> set[bytes]:
+    """Return the agents of a zone that are at rest, as the first anchor that answers knows them."""
+    client = g.reach.zone(g.manifests[zone])
+    for anchor in range(client.n):
+        try:
+            return await _listed(client, anchor)
+        except SojournError:
+            continue
+    return set()
+
+
+async def _listed(client: ZoneClient, anchor: int) -> set[bytes]:
+    found: set[bytes] = set()
+    after: bytes | None = None
+    while True:
+        reply = await client.call(anchor, AskAgents(after=after, limit=_PAGE))
+        assert isinstance(reply, Agents)
+        found |= {each.agent for each in reply.agents if each.status is Status.DORMANT}
+        if len(reply.agents) < _PAGE:
+            return found
+        after = reply.agents[-1].agent

@@ -1,0 +1,70 @@
+"""Workflows under a nemesis: effects at their ledger as often as promised, and none lost (protocol §10)."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.drill.drill import Drill, run
+from tests.drill.ledger import Ledger
+
+
+def carried_out(drill: Drill, folder: Path) -> None:
+    outcome = asyncio.run(run(drill, folder))
+    assert () == outcome.account.problems
+    assert drill.count == outcome.account.closed
+    assert outcome.kills.total() > 0
+
+
+def test_workflows_end_and_have_their_effects_as_promised(tmp_path: Path) -> None:
+    carried_out(Drill(count=12, seed=0, every_s=0.8, zones=1), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_many_workflows_in_two_zones_do(tmp_path: Path, seed: int) -> None:
+    carried_out(Drill(count=300, seed=seed), tmp_path)
+
+
+GOOD = (
+    ("INSERT INTO entered VALUES (?, 0, 0, 0, 1)", ("e0",)),
+    ("INSERT INTO entered VALUES (?, 0, 1, 1, 2)", ("e1",)),
+    ("INSERT INTO paid VALUES (?, 0, 0, 0)", ("p0",)),
+    ("INSERT INTO closed VALUES (?, 0, '[1]', 0, 1)", ("c",)),
+)
+"""A workflow of two turns: its second entry was tried twice, its second payment is in doubt."""
+
+
+@pytest.mark.parametrize(
+    ("done", "problem"),
+    [
+        ("DELETE FROM closed", "1 lost: [0]"),
+        ("INSERT INTO closed VALUES ('d', 0, '[1]', 0, 1)", "1 ended under two keys: [0]"),
+        ("DELETE FROM entered WHERE number = 1", "1 never entered: [(0, 1)]"),
+        ("INSERT INTO entered VALUES ('x', 0, 0, 0, 1)", "1 entered under two keys: [(0, 0)]"),
+        ("INSERT INTO paid VALUES ('p0', 0, 0, 0)", "1 paid twice: [(0, 0)]"),
+        ("DELETE FROM paid", "1 not paid, and nobody in doubt: [(0, 0)]"),
+        ("INSERT INTO paid VALUES ('x', 0, 2, 2)", "1 never ordered: [(0, 2)]"),
+        ("UPDATE paid SET weight = 7", "1 of a false weight: [(0, 0, 7)]"),
+    ],
+)
+def test_the_judge_sees_a_broken_promise(tmp_path: Path, done: str, problem: str) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    with sqlite3.connect(ledger.path) as connection:
+        for sql, values in GOOD:
+            connection.execute(sql, values)
+    connection.close()
+    account = ledger.judge(1, 2)
+    assert ((), 1, 2, 1, 1, 1) == (
+        account.problems,
+        account.closed,
+        account.entered,
+        account.repeated,
+        account.paid,
+        account.unsure,
+    )
+    with sqlite3.connect(ledger.path) as connection:
+        connection.execute(done)
+    connection.close()
+    assert problem in ledger.judge(1, 2).problems
