@@ -16,9 +16,11 @@ if TYPE_CHECKING:
         StepFailed,
         TerminalError,
         UncertainOutcome,
+        Undeliverable,
         UndoFailed,
+        WrongMessage,
     )
-    from sojourn.runtime.ports import Assessment
+    from sojourn.runtime.ports import Address, Assessment, Message
     from sojourn.runtime.sagas import Saga
     from sojourn.runtime.spawning import Child
     from sojourn.runtime.steps import step
@@ -26,18 +28,22 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Address",
     "Agent",
     "Assessment",
     "BudgetExhausted",
     "Child",
     "Context",
     "Denied",
+    "Message",
     "RetryableError",
     "Saga",
     "StepFailed",
     "TerminalError",
     "UncertainOutcome",
+    "Undeliverable",
     "UndoFailed",
+    "WrongMessage",
     "__version__",
     "days",
     "hours",
@@ -47,18 +53,22 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "Address": "sojourn.runtime.ports",
     "Agent": "sojourn.runtime.agent",
     "Assessment": "sojourn.runtime.ports",
     "Child": "sojourn.runtime.spawning",
     "Context": "sojourn.runtime.context",
     "BudgetExhausted": "sojourn.core.base.errors",
     "Denied": "sojourn.core.base.errors",
+    "Message": "sojourn.runtime.ports",
     "RetryableError": "sojourn.runtime.errors",
     "StepFailed": "sojourn.runtime.errors",
     "TerminalError": "sojourn.runtime.errors",
     "Saga": "sojourn.runtime.sagas",
     "UncertainOutcome": "sojourn.runtime.errors",
+    "Undeliverable": "sojourn.runtime.errors",
     "UndoFailed": "sojourn.runtime.errors",
+    "WrongMessage": "sojourn.runtime.errors",
     "step": "sojourn.runtime.steps",
 }
 

@@ -73,7 +73,8 @@ def _is_decoding(node: ast.Call) -> bool:
 SITES: Final[dict[str, tuple[str, ...]]] = {
     "anchor/folder.py:AnchorFolder.__init__:read_toml": ("anchor settings", "place"),
     "anchor/folder.py:read_public:read_toml": ("anchor public",),
-    "anchor/mail.py:Mail.read:load_row": ("stored SignedMessage",),
+    "anchor/mail.py:Mail.proofs:load_row": ("stored SignedMessage", "stored Letter"),
+    "anchor/mail.py:Mail.read:load_row": ("stored SignedMessage", "stored Letter"),
     "anchor/shelf.py:Shelf.__init__:StoredBlocks": ("document", "chapter", "parentage"),
     "anchor/shelf.py:Shelf._numbered:load_row": (
         *("stored Chapter", "stored Certified", "stored SignedOrder"),
@@ -135,6 +136,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "core/protocol/capsule.py:load_capsule:decode": ("capsule", "capsule root"),
     "core/protocol/car.py:CarReader._root:decode_block": ("CAR",),
     "core/protocol/exchange.py:decode_body:decode": ("message body",),
+    "core/protocol/letters.py:read_said:decode": ("letter",),
     "core/protocol/exchange.py:decode_reply:decode": ("reply",),
     "core/protocol/exchange.py:decode_request:decode": ("request",),
     "core/protocol/exchange.py:decode_work:decode": ("notice",),

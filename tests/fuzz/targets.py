@@ -84,6 +84,7 @@ from sojourn.core.protocol.exchange import (
 )
 from sojourn.core.protocol.gossip import News
 from sojourn.core.protocol.keeping import ErasureCertificate
+from sojourn.core.protocol.letters import Letter, Said, read_said
 from sojourn.core.protocol.parentage import Parentage, parentage_block, read_parentage
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
@@ -207,6 +208,7 @@ VALUES: Final = (
     _row(SignedHead, "head"),
     _row(SignedRevocation, "revocation"),
     _row(SignedMessage),
+    _row(Letter),
     _row(Vote, "vote"),
 )
 
@@ -237,6 +239,12 @@ def _wire_parts() -> Iterable[Target]:
         read=decode_body,
         write=encode,
         make_seeds=lambda: [*seeds.golden("encoding"), encode({"approve": True, "n": [1, 2.5]})],
+    )
+    yield Target(
+        name="letter",
+        read=read_said,
+        write=lambda said: encode(((said,), {})),
+        make_seeds=lambda: [encode(((Said(to=bytes(32), value=[2.5, b"x"], key="k"),), {}))],
     )
     yield Target(
         name="manifest",

@@ -15,6 +15,7 @@ from tests.planted import (
     leases,
     revoking,
     stepping,
+    writing,
 )
 from tests.planted.plant import Plant
 
@@ -30,6 +31,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *revoking.PLANTS,
     *delegating.PLANTS,
     *stepping.PLANTS,
+    *writing.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from sojourn.anchor.letters import check_message
 from sojourn.anchor.loose import Share
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.base.encoding import encode
@@ -20,6 +21,7 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Chapter
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare
+from sojourn.core.protocol.letters import AgentEnded, NeverHeld
 from sojourn.core.protocol.messages import Applied, AskHead, Reply
 from sojourn.core.protocol.revoked import is_stopped
 from sojourn.runtime import clock
@@ -213,15 +215,17 @@ class Answers:
 
     async def _put_message(self, put: exchange.PutMessage) -> Reply:
         """Keep a message for an agent that is here or on its way; one that went on its sender follows."""
-        anchor, agent = self._anchor, put.message.message.agent
+        anchor, agent = self._anchor, put.message.agent
         dossier = anchor.shelf.dossier(agent)
         if dossier.head is None:
-            raise Refused("this zone has never held that agent")
+            raise NeverHeld("this zone has never held that agent")
         if dossier.head.record.eligibility.status in ENDED:
-            raise Refused("that agent has ended")
-        put.message.check()
+            raise AgentEnded("that agent has ended")
         if dossier.onward is not None:
             return await anchor.decide(AskHead(agent=agent), b"")
+        lacking = await check_message(anchor, put.message)
+        if lacking is not None:
+            return lacking
         if await anchor.mail.keep(put.message):
             anchor.announce_mail(agent)
         return Applied()

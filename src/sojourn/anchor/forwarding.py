@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.core.agent.transition import TransitionKind
+from sojourn.anchor.letters import proved
+from sojourn.core.agent.memory.blocks import MissingBlock
+from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.exchange import AnyReply, PutMessage, SignedMessage
-from sojourn.core.protocol.messages import Applied, Head
+from sojourn.core.protocol.exchange import AnyMessage
+from sojourn.core.protocol.letters import Letter
+from sojourn.core.protocol.messages import Head
+from sojourn.core.protocol.whereabouts import followed
+from sojourn.runtime.posting import post
 from sojourn.runtime.zone_client import ZoneClient
 
 if TYPE_CHECKING:
@@ -80,7 +85,7 @@ class Forwarding:
             log.info("forwarded", agent=agent.hex()[:12], message=message.digest.hex()[:12])
         return True
 
-    async def _put(self, message: SignedMessage, onward: Certified) -> Certified | None:
+    async def _put(self, message: AnyMessage, onward: Certified) -> Certified | None:
         """Give a message to the zone of an admission; return None once a quorum there keeps it.
 
         Otherwise return the newest admission that its anchors prove: this one, or one further on.
@@ -89,27 +94,36 @@ class Forwarding:
         if target is None:
             return onward
         client = ZoneClient(target, self._anchor.connections)
-        took = 0
+        proof = _Proof(self._anchor)
+        if isinstance(message, Letter):
+            message, proof.chapters = proved(self._anchor, message)
+        posted = await post(client, message, proof, timeout_s=_PUT_TIMEOUT_S)
         newest = onward
+        for head in posted.heads:
+            try:
+                newest = self._newer(newest, head)
+            except Rejected as error:
+                log.warning("a false answer", zone=target.name, problem=str(error))
+        return None if posted.took >= client.quorum else newest
 
-        def take(_anchor: int, reply: AnyReply) -> bool:
-            nonlocal took, newest
-            took += isinstance(reply, Applied)
-            if isinstance(reply, Head) and reply.onward is not None:
-                newest = self._newer(newest, reply.onward)
-            return took >= client.quorum
-
-        await client.ask_each(PutMessage(message=message), take, timeout_s=_PUT_TIMEOUT_S)
-        return None if took >= client.quorum else newest
-
-    def _newer(self, known: Certified, shown: Certified) -> Certified:
+    def _newer(self, known: Certified, head: Head) -> Certified:
         """Return the later of two admissions of one agent. Raises `Rejected` for one that is none."""
-        is_later = (
-            shown.transition.kind is TransitionKind.ADMIT
-            and shown.record.agent_id == known.record.agent_id
-            and shown.record.custody.term > known.record.custody.term
-        )
-        if not is_later:
-            return known
-        shown.check(self._anchor.manifests, where="onward")
-        return shown
+        agent, zone = known.record.agent_id, known.record.custody.zone
+        shown = followed(agent, zone, head, self._anchor.manifests)
+        is_later = shown is not None and shown.record.custody.term > known.record.custody.term
+        return shown if is_later and shown is not None else known
+
+
+class _Proof:
+    """The blocks that prove a letter's sender: `chapters`, or those that came with the letter."""
+
+    def __init__(self, anchor: "Anchor") -> None:
+        self._anchor = anchor
+        self.chapters: dict[bytes, bytes] = {}
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block's bytes. Raises `MissingBlock`."""
+        data = self.chapters.get(named) or self._anchor.shelf.block(named)
+        if data is None:
+            raise MissingBlock(named)
+        return data

@@ -1,6 +1,6 @@
 """Mail: messages kept for agents until a final step has consumed them (protocol §10).
 
-message      agent, time, digest        SignedMessage
+message      agent, time, digest        SignedMessage, Letter
 
 Who waits for what is also in memory, so that asking costs no read, and a message that comes twice is kept once.
 """
@@ -11,9 +11,9 @@ from typing import Final
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import load_row, row_key
 from sojourn.core.base.encoding import encode
-from sojourn.core.base.errors import Refused
 from sojourn.core.base.limits import MESSAGES_WAITING_MAX
-from sojourn.core.protocol.exchange import SignedMessage
+from sojourn.core.protocol.exchange import AnyMessage
+from sojourn.core.protocol.letters import Crowded, Letter
 from sojourn.runtime.store import Delete, Put, Store
 
 __all__ = ["Mail"]
@@ -50,31 +50,41 @@ class Mail:
         """Tell whether a message waits for an agent."""
         return agent in self._waiting
 
-    def read(self, agent: bytes) -> tuple[SignedMessage, ...]:
+    def read(self, agent: bytes) -> tuple[AnyMessage, ...]:
         """Return waiting messages, oldest first: as many as fit one reply, at least one."""
-        found: list[SignedMessage] = []
+        found: list[AnyMessage] = []
         left, after = _READ_BYTES_MAX, agent
         while rows := self._store.scan(_TABLE, prefix=agent, after=after, limit=_PAGE):
             for _, data in rows:
                 left -= len(data)
                 if found and left < 0:
                     return tuple(found)
-                found.append(load_row(data, SignedMessage))
+                found.append(load_row(data, AnyMessage))
             after = rows[-1][0]
         return tuple(found)
 
-    async def keep(self, message: SignedMessage) -> bool:
+    def proofs(self) -> Iterable[bytes]:
+        """Yield the chapters that prove the senders of letters that wait: they may have to go on with these."""
+        after = b""
+        while rows := self._store.scan(_TABLE, after=after, limit=_PAGE):
+            for _, data in rows:
+                message = load_row(data, AnyMessage)
+                if isinstance(message, Letter):
+                    yield from message.chapters
+            after = rows[-1][0]
+
+    async def keep(self, message: AnyMessage) -> bool:
         """Keep a message durably; tell whether it is new.
 
-        Raises `Refused` if too many wait for that agent already, and `StoreFailed`.
+        Raises `Crowded` if too many wait for that agent already, and `StoreFailed`.
         """
-        agent, digest = message.message.agent, message.digest
+        agent, digest = message.agent, message.digest
         waiting = self._waiting.get(agent, {})
         if digest in waiting:
             return False
         if len(waiting) >= MESSAGES_WAITING_MAX:
-            raise Refused(f"{MESSAGES_WAITING_MAX} messages are waiting for that agent already")
-        key = row_key(agent, message.message.sent_ms) + digest
+            raise Crowded(f"{MESSAGES_WAITING_MAX} messages are waiting for that agent already")
+        key = row_key(agent, message.sent_ms) + digest
         await self._scribe.write([Put(_TABLE, key, encode(message))])
         self._note(key)
         return True

@@ -16,7 +16,7 @@ proof        culprit                    Fraud
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 import structlog
 
@@ -481,9 +481,14 @@ def row_key(agent: bytes, number: int) -> bytes:
     return agent + number.to_bytes(8, "big")
 
 
-def load_row(data: bytes, form: type[T]) -> T:
+@overload
+def load_row(data: bytes, form: type[T]) -> T: ...
+@overload
+def load_row(data: bytes, form: Any) -> Any: ...
+def load_row(data: bytes, form: Any) -> Any:
     """Return what a row of our own says. What cannot be decoded is damage, not a stranger's mistake."""
+    name = getattr(form, "__name__", "message")
     try:
-        return decode(data, form, what=form.__name__.lower(), limit=CAPSULE_BYTES_MAX)
+        return decode(data, form, what=name.lower(), limit=CAPSULE_BYTES_MAX)
     except Rejected as error:
-        raise StoreFailed(f"a stored {form.__name__} cannot be read: {error}") from None
+        raise StoreFailed(f"a stored {name} cannot be read: {error}") from None

@@ -64,6 +64,7 @@ class Tidying:
             return
         async for dossier in unhurried(self._anchor.shelf):
             loose.keep(roots_of(dossier))
+        loose.note_asked(self._anchor.mail.proofs(), clock.boot_ms())
         count = 0
         while due := loose.due(clock.boot_ms(), CHANGES_MAX):
             changes = self._anchor.shelf.collect(due)

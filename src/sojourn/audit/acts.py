@@ -243,6 +243,8 @@ def _intent(intended: Intended) -> Intent:
         residency_dropped=intended.residency_dropped,
         cost_micros=intended.cost_micros,
         tokens=intended.tokens,
+        counterpart=intended.counterpart,
+        follows=intended.follows,
     )
 
 

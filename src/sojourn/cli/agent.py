@@ -14,6 +14,7 @@ from sojourn.cli.agent_asks import approve, asks, decline
 from sojourn.cli.agent_check import check, said, said_instead
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_history import history
+from sojourn.cli.agent_letters import letters
 from sojourn.cli.agent_logs import logs, watch
 from sojourn.cli.agent_replay import replay
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
@@ -393,6 +394,7 @@ def grant(
 
 
 agent.add_command(erase)
+agent.add_command(letters)
 
 
 @agent.command("accuse")

@@ -40,6 +40,7 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.host.binding import newest_head
 from sojourn.host.inbox import Inbox
 from sojourn.host.leases import PATIENCE_LEASES
+from sojourn.host.outbox import Outbox
 from sojourn.host.petitions import Petitions
 from sojourn.host.spawning import Nursery
 from sojourn.host.travel import Departure
@@ -85,7 +86,7 @@ class AgentCustody:
         self._host, self.head = host, head
         self.fence = head.record.custody.fence
         self._lock = asyncio.Lock()
-        self._inbox = Inbox(host, self, mail)
+        self._inbox, self._outbox = Inbox(host, self, mail), Outbox(host, self)
         self._petitions = Petitions(host, self, mail)
         self._nursery = Nursery(host, self)
         self._stall = ""
@@ -113,14 +114,18 @@ class AgentCustody:
     async def commit(self, draft: ports.Draft) -> AgentRecord:
         """Make a step final and return the new record."""
         memory, blocks = await self._inbox.consumed(draft.memory, draft.inbox)
+        memory, more, delivered = await self._outbox.noted(memory)
         record = child(
             self.record,
             self.head.certificate.slot,
             memory=memory,
             eligibility=self._spent(draft),
         )
-        await self.decide(TransitionKind.STEP, record, blocks=(*draft.blocks.values(), *blocks))
+        await self.decide(
+            TransitionKind.STEP, record, blocks=(*draft.blocks.values(), *blocks, *more)
+        )
         self._inbox.forget(draft.inbox)
+        self._outbox.forget(delivered)
         return self.record
 
     async def intend(self, intent: ports.Intent, draft: ports.Draft) -> ports.Permit:
@@ -133,7 +138,8 @@ class AgentCustody:
         evidence = Evidence(intent=shown, petition=intent.petition, approvals=intent.approvals)
         permit = await self._ask_gate(evidence, record)
         blocks = tuple(draft.blocks.values())
-        await self.decide(TransitionKind.INTEND, record, blocks=blocks, evidence=evidence)
+        done = await self.decide(TransitionKind.INTEND, record, blocks=blocks, evidence=evidence)
+        self._outbox.note(shown, done)
         return permit
 
     def _shown(self, intent: ports.Intent) -> Intent:
@@ -150,6 +156,8 @@ class AgentCustody:
             cost_micros=intent.cost_micros,
             tokens=intent.tokens,
             petition=digest_of(intent.petition) if intent.petition else None,
+            counterpart=intent.counterpart,
+            follows=intent.follows,
         )
 
     def _journaled(self, draft: ports.Draft, eligibility: Eligibility) -> AgentRecord:
@@ -231,6 +239,14 @@ class AgentCustody:
     async def receive(self, index: int) -> ports.Message:
         """Wait for the message with this index and return it."""
         return await self._inbox.message(index)
+
+    async def newest_letter(self, to: bytes) -> int:
+        """Return the version that sent the newest letter to an agent which was delivered."""
+        return await self._outbox.newest(to)
+
+    async def deliver(self, parcel: ports.Parcel) -> None:
+        """Have a letter kept by the zone where its receiver is."""
+        await self._outbox.deliver(parcel)
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until wall time has reached a time."""

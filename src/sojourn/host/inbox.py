@@ -1,12 +1,19 @@
 """The inbox of one agent on this host: messages from the anchors, in order, each taken exactly once.
 
-What was consumed is remembered in the agent's own memory, by the message's digest, so that it travels with the
-agent and a message that is offered again, by whoever, is not taken again.
+What was consumed is remembered in the agent's own memory, so that it travels with the agent and a message that is
+offered again, by whoever, is not taken again: of people each message by its digest; of each agent the version that
+sent its newest letter, since letters of one agent are taken in the order in which they were sent (protocol §10.26).
 
-    offered by anchors ─► taken here, by index ─► given to the code ─► consumed by a final step ─► dropped there
+    offered by anchors ─► waits here ─► taken, by index ─► given to the code ─► consumed, finally ─► dropped there
+
+    digest              the index of a person's message that was consumed
+    "from/" agent       the version that sent the newest letter of an agent
+    "count"             how many messages were consumed
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,17 +21,19 @@ import msgspec
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import MESSAGES_WAITING_MAX
 from sojourn.core.protocol.exchange import (
+    AnyMessage,
     AnyReply,
     AskMessages,
     Consumed,
     Messages,
-    SignedMessage,
     decode_body,
 )
+from sojourn.core.protocol.letters import Letter
 from sojourn.runtime import ports
 
 if TYPE_CHECKING:
@@ -36,6 +45,7 @@ __all__ = ["Inbox"]
 _POLL_S: Final = 5.0
 """Anchors tell a host of a message at once; this is for when that notice was lost."""
 _ASK_S: Final = 2.0
+_COUNT: Final = "count"
 
 
 class Inbox:
@@ -44,7 +54,9 @@ class Inbox:
     def __init__(self, host: "Host", custody: "AgentCustody", mail: asyncio.Event) -> None:
         """Continue after what the agent in `custody` has consumed. `mail` is set when there may be more."""
         self._host, self._custody, self._mail = host, custody, mail
-        self._taken: list[SignedMessage] = []
+        self._waiting: dict[bytes, AnyMessage] = {}
+        self._taken: list[AnyMessage] = []
+        self._versions: dict[bytes, int] = {}
         self._first: int | None = None
 
     async def message(self, index: int) -> ports.Message:
@@ -53,17 +65,11 @@ class Inbox:
         Raises `Rejected` for one that is consumed: its content is gone.
         """
         while (place := index - await self._count()) >= len(self._taken):
-            if not await self._look():
+            if not self._take_next() and not await self._look():
                 await self._wait()
         if place < 0:
             raise Rejected(f"message {index} is consumed", reason="out-of-turn", where="inbox")
-        message = self._taken[place].message
-        return ports.Message(
-            index=index,
-            sender=key_text(message.sender),
-            body=decode_body(message.body),
-            sent_ms=message.sent_ms,
-        )
+        return _told(self._taken[place], index)
 
     async def _wait(self) -> None:
         try:
@@ -75,56 +81,102 @@ class Inbox:
     async def _count(self) -> int:
         """Return the index of the first message taken: how many are consumed for good."""
         if self._first is None:
-            self._first = len(await self._consumed())
+            self._first = _count_of(await self._consumed())
         return self._first
 
     async def _consumed(self) -> Mapping:
         root, blocks = self._custody.record.memory.inbox, self._host.blocks
         return await blocks.read(lambda: Mapping.load(root, blocks))
 
+    def _take_next(self) -> bool:
+        """Take the oldest message that waits and whose turn it is; tell whether there was one."""
+        for signed in sorted(self._waiting.values(), key=lambda each: (each.sent_ms, each.digest)):
+            if isinstance(signed, Letter):
+                newest = self._versions[signed.sender]
+                is_first = not any(
+                    isinstance(other, Letter)
+                    and other.sender == signed.sender
+                    and other.version < signed.version
+                    for other in self._waiting.values()
+                )
+                if newest < signed.intent.follows or not is_first:
+                    continue  # the one before it is on its way
+                self._versions[signed.sender] = signed.version
+            del self._waiting[signed.digest]
+            self._taken.append(signed)
+            return True
+        return False
+
     async def _look(self) -> bool:
         """Ask the anchors for messages; tell whether there were new ones."""
         self._mail.clear()  # whoever sets it from now on has something that this look may miss
-        if len(self._taken) >= MESSAGES_WAITING_MAX:
+        if len(self._taken) + len(self._waiting) >= MESSAGES_WAITING_MAX:
             return False
         offered = await self._offered()
         consumed = await self._consumed()
-        fresh: list[SignedMessage] = []
-        stale: list[SignedMessage] = []
+        stale: list[AnyMessage] = []
+        known = {signed.digest for signed in self._taken}
+        is_new = False
         for signed in offered.values():
-            (stale if await self._is_in(consumed, signed) else fresh).append(signed)
+            if await self._is_in(consumed, signed):
+                stale.append(signed)
+            elif signed.digest not in known and not await self._is_overtaken(consumed, signed):
+                self._waiting[signed.digest] = signed
+                is_new = True
         if stale:
             self._drop(stale)
-        known = {signed.digest for signed in self._taken}
-        fresh = [signed for signed in fresh if signed.digest not in known]
-        self._taken += sorted(fresh, key=lambda s: (s.message.sent_ms, s.digest))
-        return bool(fresh)
+        return is_new
 
-    async def _is_in(self, consumed: Mapping, signed: SignedMessage) -> bool:
-        return await self._host.blocks.read(lambda: signed.digest.hex() in consumed)
+    async def _is_in(self, consumed: Mapping, signed: AnyMessage) -> bool:
+        """Tell whether a message is consumed, or will never be: one that its sender sent later was."""
 
-    async def _offered(self) -> dict[bytes, SignedMessage]:
-        """Return messages that anchors offer and that are not taken, checked: at once if a quorum offers some."""
-        known = {signed.digest for signed in self._taken}
-        offered: dict[bytes, SignedMessage] = {}
+        def look() -> bool:
+            if not isinstance(signed, Letter):
+                return signed.digest.hex() in consumed
+            return signed.version <= _version_of(consumed, signed.sender)
+
+        return await self._host.blocks.read(look)
+
+    async def _is_overtaken(self, consumed: Mapping, signed: AnyMessage) -> bool:
+        """Tell whether a letter was overtaken by what was taken, which may not be consumed yet."""
+        if not isinstance(signed, Letter):
+            return False
+        if signed.sender not in self._versions:
+            newest = await self._host.blocks.read(lambda: _version_of(consumed, signed.sender))
+            self._versions[signed.sender] = newest
+        return signed.version <= self._versions[signed.sender]
+
+    async def _offered(self) -> dict[bytes, AnyMessage]:
+        """Return messages that anchors offer and that are not known, checked: at once if a quorum offers some.
+
+        A person's message proves itself. That a letter is its sender's an anchor has checked: one alone may make it
+        up, f+1 do not.
+        """
+        known = {signed.digest for signed in self._taken} | self._waiting.keys()
+        offered: dict[bytes, AnyMessage] = {}
+        offers: Counter[bytes] = Counter()
         answers = 0
+
+        def is_sure(signed: AnyMessage) -> bool:
+            return not isinstance(signed, Letter) or offers[signed.digest] > self._host.manifest.f
 
         def take(_anchor: int, reply: AnyReply) -> bool:
             nonlocal answers
             if isinstance(reply, Messages):
                 answers += 1
                 new = {signed.digest: signed for signed in reply.messages}
+                offers.update(new.keys())
                 for digest in new.keys() - known - offered.keys():
                     self._check(new[digest])
                     offered[digest] = new[digest]
-            return bool(offered) and answers >= self._host.zone.quorum
+            return bool(offered) and answers >= self._host.zone.quorum and _all(offered, is_sure)
 
         ask = AskMessages(agent=self._custody.agent)
         await self._host.zone.ask_each(ask, take, timeout_s=_ASK_S)
-        return offered
+        return {named: signed for named, signed in offered.items() if is_sure(signed)}
 
-    def _check(self, signed: SignedMessage) -> None:
-        if signed.message.agent != self._custody.agent:
+    def _check(self, signed: AnyMessage) -> None:
+        if signed.agent != self._custody.agent:
             raise Rejected("a message for another agent", reason="wrong-agent", where="message")
         signed.check()
 
@@ -146,8 +198,8 @@ class Inbox:
             new = NewBlocks(blocks)
             mapping = Mapping.load(memory.inbox, blocks)
             for index, signed in enumerate(done, first):
-                mapping = mapping.put(signed.digest.hex(), index)
-            root = mapping.commit(new).root
+                mapping = _remembered(mapping, signed, index)
+            root = mapping.put(_COUNT, first + len(done)).commit(new).root
             return root, tuple(new.made.values())
 
         root, made = await blocks.read(remember)
@@ -163,7 +215,41 @@ class Inbox:
         self._drop(done)
         self._mail.set()  # where not all were offered at once there may be more
 
-    def _drop(self, messages: list[SignedMessage]) -> None:
+    def _drop(self, messages: Sequence[AnyMessage]) -> None:
         """Tell the anchors that messages are consumed; one that misses it offers them again, and is told again."""
         digests = tuple(signed.digest for signed in messages)
         self._host.zone.tell_all(Consumed(agent=self._custody.agent, messages=digests))
+
+
+def _all(offered: dict[bytes, AnyMessage], is_sure: Callable[[AnyMessage], bool]) -> bool:
+    return all(is_sure(signed) for signed in offered.values())
+
+
+def _told(signed: AnyMessage, index: int) -> ports.Message:
+    """Return a message as the code gets it."""
+    if isinstance(signed, Letter):
+        said = signed.said
+        mark = ports.Postmark(
+            agent=signed.sender, zone=signed.zone, letter=signed.intent.key, key=said.key
+        )
+        sender, body = cid_text(signed.sender), said.value
+    else:
+        mark, sender = None, key_text(signed.message.sender)
+        body = decode_body(signed.message.body)
+    return ports.Message(index=index, sender=sender, body=body, sent_ms=signed.sent_ms, mark=mark)
+
+
+def _count_of(consumed: Mapping) -> int:
+    """Return how many messages were consumed: as many as there are digests, before letters were counted."""
+    return int(consumed.get(_COUNT, len(consumed)))
+
+
+def _version_of(consumed: Mapping, sender: bytes) -> int:
+    return int(consumed.get(f"from/{sender.hex()}", 0))
+
+
+def _remembered(consumed: Mapping, signed: AnyMessage, index: int) -> Mapping:
+    """Return what is remembered once a message is consumed."""
+    if not isinstance(signed, Letter):
+        return consumed.put(signed.digest.hex(), index)
+    return consumed.put(f"from/{signed.sender.hex()}", signed.version)

@@ -26,6 +26,7 @@ from sojourn.host.arrivals import Arrivals
 from sojourn.host.binding import head_to_run
 from sojourn.host.blocks import HostBlocks
 from sojourn.host.leases import Leases
+from sojourn.host.outbox import Whereabouts
 from sojourn.host.outlook import LEARN_EVERY_S, STATE_EVERY_S, Offering, Outlook
 from sojourn.host.run import AgentRun
 from sojourn.host.signer import Signer
@@ -72,7 +73,7 @@ class Host:
         self.places = KnownPlaces(self.manifest.realm, self.zone_id, keeps_expired=True)
         self.places.learn(gossip.News(manifests=(manifest,)), clock.wall_ms())
         self.outlook = Outlook(self, membership, offering)
-        self.sleepers = Sleepers()
+        self.sleepers, self.whereabouts = Sleepers(), Whereabouts()
         self.entropy = os.urandom
         self.running = 0
         self._peers: dict[bytes, ZoneClient] = {}

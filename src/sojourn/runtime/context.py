@@ -9,10 +9,11 @@ from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
 from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, WaitForTime
-from sojourn.runtime.ports import Message
+from sojourn.runtime.ports import Address, Message
 from sojourn.runtime.records import Line, Now, Sleeping, Waiting
 from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
+from sojourn.runtime.sending import SEND_S, Receiver, Sender
 from sojourn.runtime.spawning import Child, SpawnChild, Wish
 from sojourn.runtime.turns import Turns, endless
 from sojourn.runtime.typed import encode_plain, to_plain
@@ -32,11 +33,17 @@ class Context:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.memory = Compartments(session.memory)
+        self._sender = Sender(session)
 
     @property
     def agent_id(self) -> bytes:
         """The agent's identifier, 32 bytes."""
         return self._session.agent_id
+
+    @property
+    def address(self) -> Address:
+        """Where other agents can write to this one: its identifier, and the zone where it is now."""
+        return Address(agent=self._session.agent_id, zone=self._session.zone)
 
     async def restart(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Let `run` begin anew with these arguments: a restart point, so that nothing before is replayed.
@@ -136,17 +143,41 @@ class Context:
         sleeping = session.note(Sleeping, opening)
         await session.perform(WaitForTime(session, sleeping.call, sleeping.until_ms))
 
+    async def send(
+        self,
+        to: Receiver,
+        value: Any,
+        *,
+        key: str = "",
+        timeout: float = SEND_S,  # noqa: ASYNC109 (durable: it is not asyncio's to keep)
+    ) -> None:
+        """Send a value to another agent, wherever it is; return once its zone keeps the message for it.
+
+        `to` is a child, a message that an agent sent, an `Address`, or an identifier. What is sent under one `key` to
+        one agent is sent once. Messages to one agent are taken in the order in which they were sent, each once.
+
+        Like a step with an effect it is asked of the gate, as the action "message". Raises `Denied`; `Undeliverable`
+        if the receiver has ended or nobody has ever held it, or after `timeout` seconds; `Misused` for a value that
+        has no plain form or more than 64 KiB.
+        """
+        await self._sender.send(to, value, key, timeout)
+
     async def receive(
         self,
-        timeout: float | None = None,  # noqa: ASYNC109 (durable: it is not asyncio's to keep)
+        form: Any = Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
     ) -> Message | None:
         """Wait for the next message in the inbox and consume it; None when `timeout` seconds are over.
 
-        Its `body` is the value that was sent, as `sojourn agent send` takes it; `sender` the fingerprint of the
-        key that signed it.
-        One message is consumed at a time. Raises `Misused` while another `receive` is under way.
+        Its `body` is the value that was sent, as a value of type `form` if that is given; `sender` says who sent it.
+        One message is consumed at a time. Raises `WrongMessage` for a body of another type, `Misused` while another
+        `receive` is under way.
         """
         session = self._session
+        if isinstance(form, int | float):
+            problem = f"ctx.receive was given {form!r} as the type of the message"
+            raise Misused(problem, remedy=f"Write ctx.receive(timeout={form!r})")
         session.check_not_receiving()
 
         def opening(call: int) -> Waiting:
@@ -154,7 +185,7 @@ class Context:
             return Waiting(call=call, until_ms=until_ms)
 
         waiting = session.note(Waiting, opening)
-        operation = WaitForMessage(session, waiting.call, waiting.until_ms)
+        operation = WaitForMessage(session, waiting.call, waiting.until_ms, form)
         message: Message | None = await session.perform(operation)
         return message
 

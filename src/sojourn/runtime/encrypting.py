@@ -23,7 +23,7 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.spawning import Gift
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.journal import at_hand, with_roots
-from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent, Message, Permit
+from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent, Message, Parcel, Permit
 
 __all__ = ["Encrypting", "encrypt_below"]
 
@@ -181,6 +181,14 @@ class Encrypting:
     async def receive(self, index: int) -> Message:
         """Wait for a message."""
         return await self._custodian.receive(index)
+
+    async def newest_letter(self, to: bytes) -> int:
+        """Return the version of the newest letter that was delivered to an agent."""
+        return await self._custodian.newest_letter(to)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Have a letter delivered."""
+        await self._custodian.deliver(parcel)
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until a time."""

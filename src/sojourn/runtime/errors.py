@@ -12,9 +12,12 @@ and `UncertainOutcome` (it may have been done). All are raised alike the first t
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sojourn.core.base.errors import Denied, Failed, SojournError
+from sojourn.core.base.errors import Denied, Failed, Misused, SojournError
+
+if TYPE_CHECKING:
+    from sojourn.runtime.ports import Message
 
 __all__ = [
     "Erased",
@@ -25,7 +28,9 @@ __all__ = [
     "StepFailed",
     "TerminalError",
     "UncertainOutcome",
+    "Undeliverable",
     "UndoFailed",
+    "WrongMessage",
 ]
 
 
@@ -120,6 +125,23 @@ class UncertainOutcome(SojournError):
         super().__init__(problem, remedy=f"Ask the receiver about {effect_key}")
         self.step = step
         self.effect_key = effect_key
+
+
+class Undeliverable(SojournError):
+    """A message will not come to its receiver: that has ended, nobody has ever held it, or the time is up.
+
+    Once the time is up it may yet come, if some anchors of the receiver's zone keep it and no later one overtakes it.
+    """
+
+    code = "undeliverable"
+
+
+class WrongMessage(Misused):
+    """A message is not of the type that the code waited for. It is consumed; `message` has it as it came."""
+
+    def __init__(self, problem: str, message: "Message", *, remedy: str = "") -> None:
+        super().__init__(problem, remedy=remedy)
+        self.message = message
 
 
 class ReplayMismatch(SojournError):

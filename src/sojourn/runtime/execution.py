@@ -51,6 +51,7 @@ from sojourn.runtime.questions import (
     Bear,
     Block,
     Commit,
+    Deliver,
     Depart,
     Done,
     Fetch,
@@ -69,6 +70,7 @@ from sojourn.runtime.questions import (
     Withdraw,
 )
 from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
+from sojourn.runtime.sending import delivered
 from sojourn.runtime.starting import start_of
 
 __all__ = ["Ending", "Execution", "How"]
@@ -277,6 +279,7 @@ class Execution:
                 Await()
                 | Bear()
                 | Withdraw()
+                | Deliver()
                 | Perform()
                 | Fetch()
                 | Recall()
@@ -329,6 +332,8 @@ class Execution:
         match question:
             case Await() | Withdraw() | Bear():
                 answer = await self._gate.answer(question)
+            case Deliver():
+                answer = await delivered(self._custodian, question)
             case Perform():
                 self._proposer.check_may_act()
                 answer = Done()

@@ -4,7 +4,7 @@ import traceback
 from typing import Any, Final, Literal
 
 from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
-from sojourn.runtime.errors import StepFailed, UncertainOutcome
+from sojourn.runtime.errors import StepFailed, UncertainOutcome, Undeliverable
 from sojourn.runtime.records import Failure, Raised, Returned, encode_record
 from sojourn.runtime.typed import to_plain
 
@@ -81,6 +81,8 @@ def exception_of(failure: Failure, step: str, attempts: int) -> Exception:
             return BudgetExhausted(failure.message, remedy=failure.remedy)
         case "uncertain":
             return UncertainOutcome(step, failure.message)
+        case "undeliverable":
+            return Undeliverable(failure.message, remedy=failure.remedy)
         case "failed" | "timeout":
             return StepFailed(
                 step,

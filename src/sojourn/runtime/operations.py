@@ -13,6 +13,7 @@ from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, failure_of
+from sojourn.runtime.letters import read_body
 from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.questions import (
     Answer,
@@ -154,9 +155,12 @@ class WaitForMessage(Operation):
 
     is_wait = True
 
-    def __init__(self, session: "Session", call: int, until_ms: int | None) -> None:
+    def __init__(
+        self, session: "Session", call: int, until_ms: int | None, form: Any = Any
+    ) -> None:
         super().__init__(session, call)
         self.until_ms = until_ms
+        self._form = form
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -173,9 +177,16 @@ class WaitForMessage(Operation):
         if record.index is not None:
             self.session.consumed = record.index + 1
             message = Message(
-                index=record.index, sender=record.sender, body=record.body, sent_ms=record.sent_ms
+                index=record.index,
+                sender=record.sender,
+                body=record.body,
+                sent_ms=record.sent_ms,
+                mark=record.mark,
             )
-        self.future.set_result(message)
+        try:
+            self.future.set_result(message and read_body(message, self._form))
+        except Misused as error:
+            self.future.set_exception(error)
         return True
 
     def begin(self) -> None:
@@ -194,6 +205,7 @@ class WaitForMessage(Operation):
                 sender=message.sender,
                 body=message.body,
                 sent_ms=message.sent_ms,
+                mark=message.mark,
             )
         self.answer(record)
 

@@ -45,7 +45,9 @@ AS_DECLARED: Final = "Return what the step declares, or declare what it returns"
 
 
 class PerformStep(Operation):
-    """One call of a step."""
+    """One call of a step. `counterpart` is the other party of its effect, for policies."""
+
+    counterpart = ""
 
     def __init__(
         self,
@@ -202,6 +204,7 @@ class PerformStep(Operation):
         else:
             form = Ask if is_for_people else Intend
             more |= {"action": step.action, "effect": step.effect}
+            more |= {"counterpart": self.counterpart}
             more |= {"cost_micros": gated.get(COST_MICROS, 0), "tokens": gated.get(TOKENS, 0)}
         if not is_for_people:
             more["spends"] = self._held

@@ -17,12 +17,15 @@ from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.policy.request import Effect, StringSet
+from sojourn.core.protocol import messages
 from sojourn.core.protocol.assessment import Assessment, Finding
 from sojourn.core.protocol.spawning import Gift
 
 __all__ = [
+    "Address",
     "Assessment",
     "Channel",
     "Custodian",
@@ -31,22 +34,71 @@ __all__ = [
     "Intent",
     "Message",
     "Mode",
+    "Parcel",
     "Permit",
+    "Postmark",
     "Substrate",
 ]
+
+
+class Address(Value):
+    """Where an agent can be written to: its identifier, and a zone where it is or was, if one is known.
+
+    From there it is found, admission by admission (protocol §11.3). As text it is both, with "@" between.
+    """
+
+    agent: Digest
+    zone: Digest | None = None
+
+    def __str__(self) -> str:
+        """Return it as text."""
+        return cid_text(self.agent) + ("" if self.zone is None else f"@{cid_text(self.zone)}")
+
+
+class Postmark(Value):
+    """Whence an agent's message came: who sent it, from which zone, under which `key` of its own ("" is none).
+
+    `letter` is the key of the effect that sending it was.
+    """
+
+    agent: Digest
+    zone: Digest
+    letter: Name
+    key: Text = ""
 
 
 class Message(Value):
     """A message in the agent's inbox. `index` counts all messages it ever got, from 0.
 
-    `body` is the value that the sender gave: None, bool, int, float, str, bytes, lists and dicts of these.
-    `sender` is the fingerprint of the sender's key.
+    `body` is the value that the sender gave: None, bool, int, float, str, bytes, lists and dicts of these; or of the
+    type that it was asked for as. `sender` is the identifier of the agent that sent it, as text, with a `mark` that
+    was proved to be its own; or the fingerprint of a person's key.
     """
 
     index: Count
     sender: Text
     body: Any
     sent_ms: Count
+    mark: Postmark | None = None
+
+    @property
+    def address(self) -> Address | None:
+        """Where its sender can be written to; None for a person."""
+        return None if self.mark is None else Address(agent=self.mark.agent, zone=self.mark.zone)
+
+
+class Parcel(Value):
+    """A letter to deliver, whose intent is final under `key`. `spelled` are the bytes of what it says.
+
+    `zones` are where to look for the receiver first; until `until_ms` it is tried. `intent` is what anchors were
+    shown, where an earlier life had it decided.
+    """
+
+    key: Name
+    spelled: bytes
+    until_ms: Count
+    zones: tuple[Digest, ...] = ()
+    intent: messages.Intent | None = None
 
 
 class Draft(Value):
@@ -73,7 +125,7 @@ class Intent(Value):
     expects the intent to have; keys never repeat, since a version is decided once. `labels` and `residency` are
     those of the memory that the agent has used, less what a declassifying step takes off; `cost_micros` and
     `tokens` are the most that it is to cost; `petition` and `approvals` what people were asked and answered, where
-    the policies want that.
+    the policies want that. `counterpart` is the other party, and `follows` as in what anchors are shown.
     """
 
     key: Name
@@ -89,6 +141,8 @@ class Intent(Value):
     tokens: Count = 0
     petition: Petition | None = None
     approvals: tuple[SignedApproval, ...] = ()
+    counterpart: Text = ""
+    follows: Count = 0
 
 
 class Permit(Value):
@@ -176,6 +230,15 @@ class Custodian(Protocol):
 
     async def receive(self, index: int) -> Message:
         """Wait for the message with this index in the agent's inbox, and return it. It stays there."""
+
+    async def newest_letter(self, to: bytes) -> int:
+        """Return the version that sent the newest letter to an agent which was delivered; 0 if none was."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Have a letter kept by the zone where its receiver is; return once it is, however often it is asked.
+
+        Raises `Undeliverable`; `Rejected` for one that its intent does not name; `LeaseLost`.
+        """
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until `now_ms` has reached a time."""

@@ -24,6 +24,7 @@ from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.flow import Course, Flow
+from sojourn.runtime.following import addressed
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
 from sojourn.runtime.newborn import newborn, spawned_record
@@ -193,9 +194,8 @@ class Proposer:
         _check_uncounted(frame.spends)
         await self._wake_up()
         check_affordable(TransitionKind.INTEND, self._custodian.record, frame.spends)
-        intent = msgspec.structs.replace(
-            self._intent(frame), petition=frame.petition, approvals=approvals
-        )
+        intent = await addressed(self._intent(frame), self._flow.marks, self._custodian)
+        intent = msgspec.structs.replace(intent, petition=frame.petition, approvals=approvals)
         record = intended(frame.call, intent)
         rule = partial(self._custodian.intend, intent)
         permit = await self._rule(record, rule, spent=frame.spends)
@@ -287,8 +287,12 @@ class Proposer:
             residency=residency_of(used),
         )
         if isinstance(frame, Intend | Ask):
-            declared = {"cost_micros": frame.cost_micros, "tokens": frame.tokens}
-            return msgspec.structs.replace(intent, **declared)
+            return msgspec.structs.replace(
+                intent,
+                cost_micros=frame.cost_micros,
+                tokens=frame.tokens,
+                counterpart=frame.counterpart,
+            )
         kept = self._flow.check_release(frame)
         labels, residency = labels_of(kept), residency_of(kept)
         return msgspec.structs.replace(

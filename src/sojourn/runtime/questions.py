@@ -10,7 +10,7 @@ from msgspec import Meta
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, JOURNAL_RECORDS_PER_STEP_MAX
-from sojourn.runtime.ports import Assessment, Message
+from sojourn.runtime.ports import Assessment, Message, Parcel
 from sojourn.runtime.records import RECORD_BYTES_MAX, Resume, Roots
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Begotten",
     "Block",
     "Commit",
+    "Deliver",
     "Depart",
     "Done",
     "Fetch",
@@ -90,7 +91,7 @@ class Intend(Asking):
     """Ask the gate for an action; once permitted, the intent is final in the journal.
 
     `spends` is what the step takes from other budgets, with the intent or not at all. `petition` is the one that was
-    approved, if there is one.
+    approved, if there is one. `counterpart` is the other party: whom a message is for.
     """
 
     call: Count
@@ -102,6 +103,7 @@ class Intend(Asking):
     tokens: Count = 0
     spends: Spent = {}
     petition: Petition | None = None
+    counterpart: Text = ""
 
 
 class Ask(Asking):
@@ -115,6 +117,7 @@ class Ask(Asking):
     spelled: Spelled
     cost_micros: Count = 0
     tokens: Count = 0
+    counterpart: Text = ""
 
 
 class Release(Asking):
@@ -175,6 +178,12 @@ class Withdraw(Asking):
     """Say that nobody waits for the answer to this petition any more."""
 
     petition: Digest
+
+
+class Deliver(Asking):
+    """Have a letter delivered whose intent is final. Answered by `Done`, or the problem once it never will be."""
+
+    parcel: Parcel
 
 
 class Perform(Asking):
@@ -291,6 +300,7 @@ Question: TypeAlias = (
     | Bear
     | Await
     | Withdraw
+    | Deliver
     | Perform
     | Depart
     | Fetch

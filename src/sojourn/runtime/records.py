@@ -34,7 +34,7 @@ from sojourn.core.base.encoding import (
 )
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy.request import Effect, StringSet
-from sojourn.runtime.ports import Assessment
+from sojourn.runtime.ports import Assessment, Postmark
 from sojourn.runtime.typed import encode_plain, to_plain
 
 __all__ = [
@@ -84,7 +84,7 @@ SEGMENTS_MAX: Final = 32
 class Failure(Value):
     """Why a step or `run` failed. `cause` says which class `run` sees; `trace` is for people."""
 
-    cause: Literal["failed", "denied", "exhausted", "uncertain", "timeout"]
+    cause: Literal["failed", "denied", "exhausted", "uncertain", "timeout", "undeliverable"]
     kind: Name
     message: Text
     remedy: Text = ""
@@ -135,7 +135,8 @@ class Intended(Value, tag_field="kind", tag="intent"):
     So was one that declassifies: its effect is "none", and a replay that finds no outcome asks for it anew. What
     the gate was told of the memory that the code had used is kept, so that the intent can be made again from this;
     so are `cost_micros` and `tokens`, what it was declared to cost at most. `approvals` are those with which it was
-    permitted, if it had to be approved.
+    permitted, if it had to be approved. `counterpart` is the other party, and `follows`, of a message, the version
+    that sent the one before it to that party.
     """
 
     call: Count
@@ -151,6 +152,8 @@ class Intended(Value, tag_field="kind", tag="intent"):
     cost_micros: Count = 0
     tokens: Count = 0
     approvals: tuple[SignedApproval, ...] = ()
+    counterpart: Text = ""
+    follows: Count = 0
 
 
 class Spawned(Value, tag_field="kind", tag="spawned"):
@@ -274,6 +277,7 @@ class Received(Value, tag_field="kind", tag="received"):
     sender: Text = ""
     body: Any = None
     sent_ms: Count = 0
+    mark: Postmark | None = None
 
 
 class Considered(Value, tag_field="kind", tag="considered"):

@@ -100,6 +100,8 @@ def intended(call: int, intent: Intent) -> Intended:
         cost_micros=intent.cost_micros,
         tokens=intent.tokens,
         approvals=intent.approvals,
+        counterpart=intent.counterpart,
+        follows=intent.follows,
     )
 
 

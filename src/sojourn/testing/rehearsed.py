@@ -30,7 +30,7 @@ from sojourn.core.policy.decision import Ask
 from sojourn.core.protocol.asking import Unapproved, pending
 from sojourn.core.protocol.spawning import Gift, begotten
 from sojourn.runtime import clock
-from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
+from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
 from sojourn.testing.founding import Keep, compartment, person_key
 from sojourn.testing.person import approval
 
@@ -123,6 +123,7 @@ class Decided:
     children: list[AgentRecord] = field(default_factory=list)
     born: set[bytes] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
+    letters: dict[str, Parcel] = field(default_factory=dict)
     lines: list[tuple[str, str]] = field(default_factory=list)
     approver: str = ""
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
@@ -294,6 +295,7 @@ class RehearsedCustody:
             residency_dropped=intent.residency_dropped,
             cost_micros=intent.cost_micros,
             tokens=intent.tokens,
+            counterpart=intent.counterpart,
         )
 
     async def ask(self, petition: Petition, draft: Draft) -> None:
@@ -365,6 +367,15 @@ class RehearsedCustody:
         while index >= len(self._final.inbox):
             await self._watcher()
         return self._final.inbox[index]
+
+    async def newest_letter(self, to: bytes) -> int:
+        """Return 0: nobody here waits for one letter before the next."""
+        return 0
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Keep a letter as delivered, however often it is."""
+        self._final.letters.setdefault(parcel.key, parcel)
+        await self._pass("after a letter was delivered")
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until it is that time."""

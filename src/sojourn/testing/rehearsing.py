@@ -32,6 +32,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_digest
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Misused
+from sojourn.core.protocol.letters import Said, read_said
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.apart import of_the_agent, told
 from sojourn.runtime.code import entry_of, load_agent
@@ -187,6 +188,11 @@ class Rehearsal:
         """Put a message into the agent's inbox, now or in so many seconds."""
         plain = to_plain(body, what="a message")
         self._timeline.after(round(after * NS_PER_S), self._deliver, sender, plain)
+
+    @property
+    def sent(self) -> list[Said]:
+        """What the agent wrote to other agents, each letter once, in order."""
+        return [read_said(parcel.spelled) for parcel in self._decided.letters.values()]
 
     def _deliver(self, sender: str, body: Any) -> None:
         message = Message(

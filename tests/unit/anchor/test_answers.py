@@ -13,12 +13,12 @@ from sojourn.core.agent.orders import Act, Order, SignedOrder
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode_block
-from sojourn.core.base.errors import Refused
 from sojourn.core.base.limits import BODY_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.admission import ordered
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.letters import NeverHeld
 from sojourn.core.protocol.messages import (
     Applied,
     Declined,
@@ -210,7 +210,7 @@ def test_a_message_for_nobody_known_is_declined_before_its_seal_is_looked_at() -
         stranger = replace(letter(digest(b"nobody"), 1), seal=letter(digest(b"x"), 2).seal)
         reply = await v.client(house).call(0, exchange.PutMessage(message=stranger))
         assert isinstance(reply, Declined)
-        assert Refused.code == reply.reason
+        assert NeverHeld.code == reply.reason
 
     run(test)
 

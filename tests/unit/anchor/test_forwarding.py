@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.anchor import forwarding
 from sojourn.core.protocol.custody import Certified
@@ -155,5 +156,40 @@ def test_a_lie_about_where_an_agent_went_leads_nowhere() -> None:
         anchor.announce_mail(agent)
         await until(lambda: waiting(b, agent)[1:] == [[1]] * 3)
         await until(lambda: not anchor.mail.waits_for(agent))
+
+    run(test, "a", "b", "c")
+
+
+def test_section_10_7_an_admission_that_answers_no_departure_leads_nowhere() -> None:
+    """Any zone may certify that it admitted an agent which it was never given, and would take its messages."""
+
+    async def test(v: Village) -> None:
+        a, b, c = v.houses.values()
+        done = await v.move(a, b, await v.launch(a))
+        agent, anchor = done.record.agent_id, a.anchors[0]
+        await until(lambda: anchor.shelf.dossier(agent).onward is not None)
+        custody = replace(done.record.custody, zone=c.zone, term=done.record.custody.term + 1)
+        claimed = replace(done.transition, record=replace(done.record, custody=custody))
+        onward, lured = c.sample.certified(claimed), list[Any]()
+
+        async def lie(request: Any, honest: Any) -> Any:
+            return (
+                Head(certified=done, onward=onward) if isinstance(request, PutMessage) else honest
+            )
+
+        async def steal(request: Any, honest: Any) -> Any:
+            lured.extend([request] if isinstance(request, PutMessage) else [])
+            return Applied() if isinstance(request, PutMessage) else honest
+
+        await stand_in(v, b, 0, lie)
+        await v.close(b, 1)
+        for index in range(4):
+            await stand_in(v, c, index, steal)
+        await anchor.mail.keep(letter(agent, 1))
+        anchor.announce_mail(agent)
+        await until(lambda: waiting(b, agent)[-1] == [1])
+        await asyncio.sleep(0.3)
+        assert [] == lured
+        assert anchor.mail.waits_for(agent)
 
     run(test, "a", "b", "c")

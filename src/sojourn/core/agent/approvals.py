@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import APPROVERS_MAX, CLOCK_SKEW_MS, COOLING_MAX
@@ -119,6 +119,7 @@ class Petition(Value, tag_field="kind", tag="petition/1"):
     residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
+    counterpart: Text = ""
 
     @property
     def asked_of(self) -> str:

@@ -136,6 +136,7 @@ def petition_for(
         residency_dropped=intent.residency_dropped,
         cost_micros=intent.cost_micros,
         tokens=intent.tokens,
+        counterpart=intent.counterpart,
         asked_ms=asked_ms,
         expires_ms=min(max(turn.until_ms for turn in each) for each in having),
     )
@@ -176,6 +177,7 @@ def _intent(petition: Petition) -> Intent:
         residency_dropped=petition.residency_dropped,
         cost_micros=petition.cost_micros,
         tokens=petition.tokens,
+        counterpart=petition.counterpart,
     )
 
 

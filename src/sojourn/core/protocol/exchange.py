@@ -32,6 +32,7 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeyShare, SignedErasure
+from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.fraud import Fraud
@@ -43,6 +44,7 @@ __all__ = [
     "AgentSummary",
     "Agents",
     "AnchorStatus",
+    "AnyMessage",
     "AnyReply",
     "AnyRequest",
     "Approvals",
@@ -161,6 +163,16 @@ class SignedMessage(Value, tag_field="kind", tag="signed-message/1"):
         """What the receiver counts as one message."""
         return digest_of(self.message)
 
+    @property
+    def agent(self) -> bytes:
+        """The agent that it is for."""
+        return self.message.agent
+
+    @property
+    def sent_ms(self) -> int:
+        """When it was sent, as its sender says (milliseconds since 1970)."""
+        return self.message.sent_ms
+
     def check(self, *, where: str = "message") -> None:
         """Raise `Rejected` unless the sender it names sealed it, and an agent can take its body."""
         decode_body(self.message.body)
@@ -184,10 +196,14 @@ def decode_body(body: bytes) -> Any:
     return value
 
 
+AnyMessage = SignedMessage | Letter
+"""What waits for an agent: from a person, or from another agent."""
+
+
 class PutMessage(Value, tag_field="kind", tag="put-message"):
     """Keep this message until the agent's host has consumed it."""
 
-    message: SignedMessage
+    message: AnyMessage
 
 
 class AskMessages(Value, tag_field="kind", tag="ask-messages"):
@@ -199,7 +215,7 @@ class AskMessages(Value, tag_field="kind", tag="ask-messages"):
 class Messages(Value, tag_field="kind", tag="messages"):
     """These messages, oldest first."""
 
-    messages: tuple[SignedMessage, ...]
+    messages: tuple[AnyMessage, ...]
 
 
 class AskApprovals(Value, tag_field="kind", tag="ask-approvals"):

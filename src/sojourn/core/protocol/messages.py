@@ -15,7 +15,7 @@ from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, digest_of
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
     APPROVALS_MAX,
@@ -64,6 +64,8 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     `residency` those of the memory that the agent has used. What a declassifying step takes off is `dropped`.
     `cost_micros` and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the
     act. `petition` is the digest of the petition that approvers answered, where the policies ask for that.
+    `counterpart` is the other party, for a message the text of the agent written to; of a message, `follows` is the
+    version that sent the newest one to that agent before it which was delivered, 0 if there is none.
     """
 
     step: Name
@@ -78,6 +80,8 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     cost_micros: Count = 0
     tokens: Count = 0
     petition: Digest | None = None
+    counterpart: Text = ""
+    follows: Count = 0
 
     @property
     def declared(self) -> dict[str, int]:
@@ -94,6 +98,7 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
             residency=self.residency,
             residency_dropped=self.residency_dropped,
             cost_micros=self.cost_micros,
+            counterpart=self.counterpart or None,
         )
 
 

@@ -12,7 +12,7 @@ from sojourn.core.protocol.custody import Certified, check_refusal
 from sojourn.core.protocol.messages import Head
 from sojourn.core.zone.manifest import ZoneManifest
 
-__all__ = ["decided_on", "newer_head", "onward_of"]
+__all__ = ["decided_on", "followed", "newer_head", "onward_of"]
 
 Manifests = Mapping[bytes, ZoneManifest]
 
@@ -39,6 +39,21 @@ def onward_of(gone: Certified, reply: Head, manifests: Manifests) -> list[Certif
     if onward is None or onward.transition.kind is not TransitionKind.ADMIT:
         return []
     return decided_on(gone, Head(certified=onward), manifests)
+
+
+def followed(agent: bytes, zone: bytes, reply: Head, manifests: Manifests) -> Certified | None:
+    """Return where an agent was admitted that departed from `zone`, if an answer of an anchor there shows it.
+
+    What is shown beside it is not believed: anybody's zone may certify that it admitted an agent which it was never
+    given. Raises `Rejected`.
+    """
+    gone = reply.certified
+    if gone is None or reply.onward is None:
+        return None
+    if (gone.certificate.slot.group, gone.record.agent_id) != (zone, agent):
+        raise Rejected("a head of something else", reason="wrong-agent", where="certified")
+    gone.check(manifests)
+    return next(iter(onward_of(gone, reply, manifests)), None)
 
 
 def newer_head(known: Certified, reply: Head, manifests: Manifests) -> Certified:

@@ -1,0 +1,93 @@
+"""Agents that write to each other."""
+
+from typing import Any
+
+from sojourn import Address, Agent, Assessment, Context, Denied, Undeliverable, WrongMessage, step
+
+
+class Writer(Agent):
+    """Writes numbers to the agent that its plan names, and goes to the zones that it says, before each."""
+
+    @step
+    def prepare(self, number: int) -> int:
+        """Return a number, after work that may be done twice."""
+        return number
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Write all, and return what became of each."""
+        plan = ctx.memory["plan"]
+        said = ctx.memory.log("said", str)
+        async for number in ctx.turns(range(plan["count"])):
+            self.zone = plan["moves"].get(str(number), "")
+            if self.zone:
+                await ctx.consider()
+            to = Address(agent=plan["to"], zone=plan.get("zone"))
+            said.append(await self.write(ctx, to, await self.prepare(number), plan))
+        return list(said)
+
+    async def write(self, ctx: Context, to: Address, number: int, plan: dict[str, Any]) -> str:
+        """Write a number and return what became of it."""
+        try:
+            await ctx.send(to, number, key=plan.get("key", ""), timeout=plan.get("timeout", 3600))
+        except (Denied, Undeliverable) as error:
+            return type(error).__name__
+        return "sent"
+
+    def rank(self, places: tuple[Assessment, ...]) -> Assessment | None:
+        """Choose the zone that it was told of."""
+        return next((p for p in places if p.name == self.zone and p.eligible), None)
+
+
+class Reader(Agent):
+    """Takes so many messages, and goes to the zones that its plan says, before each."""
+
+    async def run(self, ctx: Context) -> list[Any]:
+        """Return who sent what, in the order in which it came."""
+        plan = ctx.memory["plan"]
+        got = ctx.memory.log("got", list)
+        async for number in ctx.turns(range(plan["count"])):
+            self.zone = plan["moves"].get(str(number), "")
+            if self.zone:
+                await ctx.consider()
+            if plan.get("pause"):
+                await ctx.sleep(plan["pause"])
+            got.append(await self.read(ctx))
+        return list(got)
+
+    async def read(self, ctx: Context) -> list[Any]:
+        """Take one message, which is to be a number."""
+        try:
+            message = await ctx.receive(int)
+        except WrongMessage as wrong:
+            return [wrong.message.sender[-4:], "wrong"]
+        assert message is not None
+        return ["" if message.mark is None else message.mark.agent.hex(), message.body]
+
+    def rank(self, places: tuple[Assessment, ...]) -> Assessment | None:
+        """Choose the zone that it was told of."""
+        return next((p for p in places if p.name == self.zone and p.eligible), None)
+
+
+class Kid(Agent):
+    """Greets whom it was told to, and waits for the answer."""
+
+    async def run(self, ctx: Context, parent: str) -> str:
+        """Greet, and return what was answered."""
+        await ctx.send(parent, "hello from a child")
+        message = await ctx.receive(str)
+        assert message is not None
+        return str(message.body)
+
+
+class Parent(Agent):
+    """Has a child, is greeted, answers the message, and waits for the last word."""
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Return what was said."""
+        child = await ctx.spawn(Kid, str(ctx.address))
+        message = await ctx.receive(str)
+        assert message is not None and message.mark is not None
+        assert child.agent_id == message.mark.agent
+        await ctx.send(message, "thanks")
+        await ctx.send(child, "nobody reads this")
+        return [message.body, "thanks"]
