@@ -127,7 +127,7 @@ class Attempts:
         try:
             result = await self._step.function(self._session.agent, *self._args, **self._kwargs)
         except asyncio.CancelledError:
-            if self._operation.future.done() or self._session.is_over:
+            if self._is_dropped:
                 raise
             self._ended(attempt, TerminalError("the step cancelled itself"))
         except BaseException as error:  # SystemExit, too, is the step's and not the host's

@@ -1,4 +1,11 @@
-"""The durable calls of a run of the code: made, under way, answered by the host's side, or given up."""
+"""The durable calls of a run of the code: made, under way, answered by the host's side, or given up.
+
+    made ─► begun ─► answered
+      └───────┴────► given up: dropped; or, once an effect may be had, carried through to its outcome
+
+What is carried through is answered like any other, in the journal, and nobody is told (protocol §10.23). No restart
+point, no move and no end comes before all of it is: a replay must know whose record each is.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +22,9 @@ class Calls:
 
     def __init__(self) -> None:
         self._open: dict[int, Operation] = {}
+        self._carried: dict[int, Operation] = {}
         self._made: list[Operation] = []
+        self.has_carried = False
         self._answers: deque[tuple[Operation, bytes]] = deque()
 
     def __bool__(self) -> bool:
@@ -29,8 +38,33 @@ class Calls:
             return await operation.future
         finally:
             if self.has(operation):  # the code has cancelled the call
-                self.close(operation)
-                operation.abandon()
+                self._give_up(operation)
+
+    def _give_up(self, operation: Operation) -> None:
+        self.close(operation)
+        if operation.is_carried_through:
+            self._carried[operation.call] = operation
+            self.has_carried = True
+        operation.abandon()
+
+    def give_up(self) -> None:
+        """Give up all that is open: the code has left off."""
+        for operation in list(self._open.values()):
+            operation.future.cancel()
+            self._give_up(operation)
+
+    def is_carried(self, operation: Operation) -> bool:
+        """Tell whether the code has given this one up, and it is carried through."""
+        return self._carried.get(operation.call) is operation
+
+    @property
+    def is_carrying(self) -> bool:
+        """Whether any is carried through."""
+        return bool(self._carried)
+
+    def settle(self, operation: Operation) -> None:
+        """Be done with one that was carried through: it has its outcome, or turned out to have no effect."""
+        self._carried.pop(operation.call, None)
 
     def has(self, operation: Operation) -> bool:
         """Tell whether the code still waits for this one."""
@@ -41,8 +75,8 @@ class Calls:
         return any(isinstance(operation, form) for operation in self._open.values())
 
     def of(self, call: int) -> Operation | None:
-        """Return the open operation of this number."""
-        return self._open.get(call)
+        """Return the operation of this number that is open, or carried through."""
+        return self._open.get(call) or self._carried.get(call)
 
     def close(self, operation: Operation) -> None:
         """Take one from those that are open: it is answered, or given up."""
@@ -52,17 +86,24 @@ class Calls:
 
     @property
     def has_made(self) -> bool:
-        """Whether the code has made calls that have not begun."""
-        return bool(self._made)
+        """Whether the code has made calls that have not begun, and may."""
+        return any(map(self._is_next, self._made))
+
+    def _is_next(self, operation: Operation) -> bool:
+        return not (operation.is_sole and self._carried)
+
+    def _is_wanted(self, operation: Operation) -> bool:
+        return self.has(operation) or self.is_carried(operation)
 
     def take_made(self, may_begin: Callable[[Operation], bool]) -> list[Operation]:
         """Return the calls made, but those given up since, and those that may not begin: they stay open."""
-        made, self._made = self._made, []
-        return [operation for operation in made if self.has(operation) and may_begin(operation)]
+        made = [operation for operation in self._made if self._is_next(operation)]
+        self._made = [operation for operation in self._made if not self._is_next(operation)]
+        return [each for each in made if self._is_wanted(each) and may_begin(each)]
 
     def make_again(self) -> None:
-        """Have all that are open begun: a replay has not answered them."""
-        self._made = list(self._open.values())
+        """Have all begun that a replay has not answered."""
+        self._made = [*self._carried.values(), *self._open.values()]
 
     # --- what has come for them ------------------------------------------------------------------------
 
@@ -78,25 +119,29 @@ class Calls:
     def next_answer(self) -> tuple[Operation, bytes] | None:
         """Take the next record and whom it is for; None if the code has given that one up."""
         operation, record = self._answers.popleft()
-        return (operation, record) if self.has(operation) else None
+        return (operation, record) if self._is_wanted(operation) else None
+
+    @property
+    def _all(self) -> list[Operation]:
+        return [*self._open.values(), *self._carried.values()]
 
     # --- all of them -----------------------------------------------------------------------------------
 
     @property
     def are_waits(self) -> bool:
         """Whether nothing is left to do for any but wait."""
-        return all(operation.is_wait for operation in self._open.values())
+        return not self._carried and all(each.is_wait for each in self._open.values())
 
     @property
     def is_one_under_way(self) -> bool:
         """Whether one has begun that has an end by itself."""
-        return any(operation.is_under_way for operation in self._open.values())
+        return any(each.is_under_way for each in self._all)
 
     def rest(self, now_ms: int) -> Rest:
         """Return until when an agent may rest that waits for these alone: what cannot wait goes on at once."""
         waits = [op for op in self._open.values() if isinstance(op, WaitForTime | WaitForMessage)]
         times = [op.until_ms for op in waits]
-        times += [now_ms for operation in self._open.values() if not operation.is_wait]
+        times += [now_ms for each in self._all if not each.is_wait]
         return Rest(
             until_ms=min((at for at in times if at is not None), default=None),
             listening=self.has_any(WaitForMessage),
@@ -104,13 +149,15 @@ class Calls:
 
     def doing(self) -> str:
         """Return for people what is open."""
-        under_way = ", ".join(operation.describe() for operation in self._open.values())
+        under_way = ", ".join(operation.describe() for operation in self._all)
         return f"{under_way} is under way" if under_way else "nothing is under way"
 
     def drop(self) -> None:
         """Give up all."""
-        for operation in self._open.values():
+        for operation in self._all:
             operation.abandon()
         self._open.clear()
+        self._carried.clear()
+        self.has_carried = False
         self._made.clear()
         self._answers.clear()

@@ -48,11 +48,13 @@ class Operation(ABC):
     """One durable call of the code, until it is answered.
 
     `is_wait`: it may take days, and the agent can rest meanwhile. `is_effect`: it leaves the zone, so that
-    what came of it must be final soon after. `more` is what it turned out to have cost, beyond what was declared.
+    what came of it must be final soon after. `is_sole`: none other may be under way beside it. `more` is what it
+    turned out to have cost, beyond what was declared.
     """
 
     is_wait = False
     is_effect = False
+    is_sole = False
     more: Mapping[str, int] = {}
 
     def __init__(self, session: "Session", call: int) -> None:
@@ -79,6 +81,11 @@ class Operation(ABC):
     def called(self) -> tuple[str, bytes] | None:
         """The name of the step or child that it calls, and the digest of the arguments; None for what is neither."""
         return None
+
+    @property
+    def is_carried_through(self) -> bool:
+        """Whether it may have an effect by now, so that it is seen to its outcome if the code gives it up."""
+        return False
 
     @abstractmethod
     def describe(self) -> str:
@@ -228,6 +235,8 @@ class Consider(Operation):
     Opened by what was considered. Where the agent then finds itself is the answer: after a move the replay
     on the new place gives it, after a refusal the one at the old.
     """
+
+    is_sole = True
 
     def __init__(self, session: "Session", call: int) -> None:
         super().__init__(session, call)

@@ -96,6 +96,12 @@ class PerformStep(Operation):
         return has_begun or (self._is_asked and not self.session.allowance.is_told)
 
     @property
+    def is_carried_through(self) -> bool:
+        """Whether its intent is final or may become so: the host's side writes it before it writes who gave up."""
+        is_ruled = self._is_permitted or self._denial is not None
+        return self.is_effect and (self._is_at_gate or is_ruled)
+
+    @property
     def called(self) -> tuple[str, bytes]:
         """The step's name, and the digest of its arguments."""
         return self._step.name, self.arguments
@@ -241,12 +247,13 @@ class PerformStep(Operation):
     def _ask_people(self) -> None:
         """Ask for an approval, unless the code has cancelled the call meanwhile."""
         shown = spelled(self._step.name, self._args, self._kwargs)
-        if len(shown) > SPELLED_BYTES_MAX:
+        if self.future.done():
+            self._let_go()
+            self.session.settle(self)
+        elif len(shown) > SPELLED_BYTES_MAX:
             problem = f"{len(shown)} bytes of arguments are more than people can be asked about"
             remedy = f"Keep large values in memory: {SPELLED_BYTES_MAX} bytes are shown"
             self._fail(refusal("denied", problem, remedy))
-        elif self.future.done():
-            self._let_go()
         else:
             self._ask_gate(self._asked, spelled=shown)
 
@@ -259,6 +266,7 @@ class PerformStep(Operation):
         self.note_spent(answer)
         if self.future.done():
             self.abandon()
+            self.session.settle(self)
         else:
             self._wait_approval()
 

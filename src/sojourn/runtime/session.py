@@ -241,6 +241,10 @@ class Session:
             self._calls.note_answer(operation, record)
             self.go_on()
 
+    def settle(self, operation: Operation) -> None:
+        """Be done with what was given up and turned out to have no effect."""
+        self._calls.settle(operation)
+
     def spend(self, amounts: Mapping[str, int]) -> BudgetExhausted | None:
         """Take amounts from the budgets, all or none; return what is lacking, if something is."""
         return self._batch.reserve(amounts)
@@ -297,7 +301,7 @@ class Session:
             if self._batch.is_final:
                 self._retire()
             return False
-        if self._has_left_off:
+        if self._has_left_off and not self._is_carrying():
             return self._conclude()
         if self._calls.has_made:
             self._begin_calls()
@@ -312,6 +316,11 @@ class Session:
     @property
     def _has_left_off(self) -> bool:
         return self._parted is not None or self._run.has_left_off
+
+    def _is_carrying(self) -> bool:
+        """Tell whether calls of code that has left off are carried through: it has not come to its end before."""
+        self._calls.give_up()
+        return self._calls.is_carrying and self._parted is None
 
     def _begin_calls(self) -> None:
         admits = self.allowance.admits
@@ -340,6 +349,9 @@ class Session:
 
     def _hand(self, operation: Operation, record: Record) -> bool:
         """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""
+        if self._calls.is_carried(operation):
+            self._calls.settle(operation)
+            return True
         if not operation.deliver(record):
             return False
         if self.is_over:  # it was a restart point behind which all begins anew
@@ -350,7 +362,7 @@ class Session:
 
     def _lie_down(self) -> bool:
         """Tell the host's side when nothing but waiting is left to do."""
-        if not self._calls:
+        if not self._calls and not self._calls.is_carrying:
             self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
         if self.allowance.is_spent:
@@ -454,15 +466,19 @@ class Session:
         self._run.unwind()
         self._calls.drop()
 
+    def _carries(self, operation: Operation | None) -> bool:
+        """Tell whether code that has left off has an operation carried through."""
+        return self._is_carrying() and operation is not None and self._calls.is_carried(operation)
+
     # --- replaying -----------------------------------------------------------------------------------
 
     def _replay_all(self, replay: Replay) -> None:
         """Hand the journal's records to the code, as far as they go together."""
-        while not self._has_left_off and self._replay is not None:
+        while self._parted is None and self._replay is not None:
             record = replay.next_record()
-            if record is None:
-                break
             operation = self._calls.of(getattr(record, "call", -1))
+            if record is None or (self._run.has_left_off and not self._carries(operation)):
+                break
             if operation is None or not operation.accepts(record):
                 called = operation.called if operation is not None else None
                 self.part(replay.mismatch(self._calls.doing(), called))
@@ -471,7 +487,8 @@ class Session:
                 self._hand(operation, record)
         if self._replay is None:
             return
-        error = replay.end(self._run, self._calls.doing(), self.memory.save(), self._committed)
+        doing, carries = self._calls.doing(), self._calls.has_carried
+        error = replay.end(self._run, doing, self.memory.save(), self._committed, carries=carries)
         if error is not None:
             self.part(error)
         if self._parted is None:

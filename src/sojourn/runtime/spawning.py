@@ -76,6 +76,11 @@ class SpawnChild(Operation):
         return self._spawned is not None or is_asked
 
     @property
+    def is_carried_through(self) -> bool:
+        """Whether it has been asked for: what comes of that is recorded."""
+        return self._is_asked or self._spawned is not None or self._denial is not None
+
+    @property
     def called(self) -> tuple[str, bytes]:
         """The child's class, and the digest of what is wished for."""
         return self._entry, self._arguments

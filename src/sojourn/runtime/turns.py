@@ -119,6 +119,8 @@ class _Reach(Operation):
     What answers it stands before the restart point, so that no replay ever needs it.
     """
 
+    is_sole = True
+
     def __init__(
         self, session: "Session", segment: int, turn: int | None, opened: frozenset[str]
     ) -> None:

@@ -143,7 +143,7 @@ GIVING_UP = """
 
 
 def test_what_is_not_answered_any_more_keeps_nobody_from_lying_down() -> None:
-    """A turn began while two calls were asked about: the first used up the time, so the host drops the second."""
+    """A turn waits for two calls that were given up: the first used up the time, so the host drops the second."""
     zone = zone_with(wall_ms=500)
 
     async def act(stage: Stage) -> tuple[Ending | None, Ending | None]:
@@ -160,5 +160,5 @@ def test_what_is_not_answered_any_more_keeps_nobody_from_lying_down() -> None:
     first, second = on_stage(act, zone=zone)
     assert first is not None and second is not None
     assert (How.RESTING, "dormant, wall_ms used up") == (first.how, first.text)
-    assert (How.RETURNED, [1]) == (second.how, second.result), second.text
+    assert (How.RETURNED, [0, 1]) == (second.how, second.result), second.text
     assert [] == outside.effects
