@@ -122,6 +122,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "cli/options.py:_Moment.convert:datetime.fromisoformat": ("date",),
     "core/agent/memory/blocks.py:links:decode_block": ("block links",),
     "core/agent/memory/blocks.py:load_block:decode_block": ("mapping", "log", "chunks"),
+    "core/agent/memory/chunks.py:weigh_chunks:decode_block": ("chunks",),
     "core/agent/memory/values.py:open_held:decode_block": ("mapping", "log"),
     "core/agent/memory/encryption.py:parse_encrypted:decode_block": ("encrypted block",),
     "core/base/digests.py:parse_cid_text:base64.b32decode": ("identifier",),

@@ -32,7 +32,7 @@ from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
-from sojourn.core.agent.memory.chunks import Chunks, write
+from sojourn.core.agent.memory.chunks import Chunks, weigh_chunks, write
 from sojourn.core.agent.memory.encryption import EncryptedBlock, parse_encrypted
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
@@ -424,6 +424,7 @@ def _log(data: bytes) -> bytes | None:
 def _chunks(data: bytes) -> bytes | None:
     source = seeds.Shelf(data)
     found = Chunks.load(digest(data), source)
+    weigh_chunks(data)
     content = found.read(0, LIMIT)
     if len(content) != len(found):
         return None

@@ -53,11 +53,12 @@ class Batch:
         self._records: list[bytes] = []
         self._size = 0
         self._spent: dict[str, int] = {}
-        self._sent: set[bytes] = set()
+        self._sent = memory.sent
         self._early: list[bytes] = []
         self._under_way = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
+        self._waiting: list[Callable[[], None]] = []
 
     @property
     def is_final(self) -> bool:
@@ -89,6 +90,13 @@ class Batch:
         self._allowance.use_up(amounts)
         for name, amount in amounts.items():
             self._spent[name] = self._spent.get(name, 0) + amount
+
+    def when_final(self, then: Callable[[], None]) -> None:
+        """Call back once all that was sent is final, which may be at once."""
+        if self._under_way:
+            self._waiting.append(then)
+        else:
+            then()
 
     @property
     def has_room(self) -> bool:
@@ -191,6 +199,9 @@ class Batch:
         self._under_way -= 1
         if isinstance(answer, Done) and answer.is_spent:
             self._allowance.note_spent()
+        waiting, self._waiting = ([], self._waiting) if self._under_way else (self._waiting, [])
+        for then in waiting:
+            then()
         self._on_change()
 
     def _time_is_up(self) -> None:

@@ -10,7 +10,7 @@ where all its marks are covered (protocol §10.14).
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
+from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks, links
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
@@ -41,7 +41,8 @@ class WorkingMemory:
     compartments that were used since the restart point, which a replay will therefore use again; `lost` says that
     one which was erased was to be used. `marks` are what binds the code by now: those of the run's arguments
     (`given`), of what was used, and what it has kept from before the restart point. `on_touch` is called before a
-    compartment is used that adds to them.
+    compartment is used that adds to them. `sent` are the new blocks on their way to become final; whoever makes some
+    that may soon be nobody's says so by `is_untidy`.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class WorkingMemory:
         self.opened: set[str] = set()
         self.lost: Denied | None = None
         self.new = NewBlocks(source)
+        self.sent: set[bytes] = set()
+        self.is_untidy = False
 
     def snapshot(self) -> Snapshot:
         """Return the state now."""
@@ -85,7 +88,11 @@ class WorkingMemory:
             for name, state in snapshot.items():
                 if not isinstance(state, bytes):
                     snapshot[name] = self._saved(name, state).root
-        return {name: self._save_one(name, state) for name, state in self._state.items()}
+        roots = {name: self._save_one(name, state) for name, state in self._state.items()}
+        if self.is_untidy:
+            past = (state for each in snapshots for state in each.values())
+            self._tidy([*roots.values(), *(root for root in past if isinstance(root, bytes))])
+        return roots
 
     def _saved(self, name: str, handle: Handle) -> Handle:
         saved = handle.commit(self.new)
@@ -95,6 +102,34 @@ class WorkingMemory:
 
     def _save_one(self, name: str, state: bytes | Handle) -> bytes:
         return state if isinstance(state, bytes) else self._saved(name, state).root
+
+    def take_made_anew(self) -> list[bytes]:
+        """Return the blocks that a replay has made again of the state now, parents first, and keep none.
+
+        What it made on the way and then replaced is nobody's by now: it was stored when it was made first.
+        """
+        found = self._made_below(self._roots())
+        self.new.forget(list(self.new.made))
+        return found
+
+    def _roots(self) -> list[bytes]:
+        states = self._state.values()
+        return [state if isinstance(state, bytes) else state.root for state in states]
+
+    def _made_below(self, roots: Iterable[bytes]) -> list[bytes]:
+        made, found, todo = self.new.made, dict[bytes, None](), list(roots)
+        while todo:
+            named = todo.pop()
+            if named in made and named not in found:
+                found[named] = None
+                todo += links(made[named])
+        return list(found)
+
+    def _tidy(self, roots: Iterable[bytes]) -> None:
+        """Drop the new blocks that nothing names any more: what a blob was before it grew."""
+        kept = self.sent.union(self._made_below(roots))
+        self.new.forget([named for named in self.new.made if named not in kept])
+        self.is_untidy = False
 
     def open(self, name: str, form: Form) -> Handle:
         """Return the handle of a compartment. Raises `Misused` or `Denied`; see `form_of` and `_touch`."""
@@ -133,9 +168,13 @@ class WorkingMemory:
 
         Raises `Denied` if `run` is marked by more than the compartment is.
         """
+        self.check_writable(name)
+        self._state[name] = handle
+
+    def check_writable(self, name: str) -> None:
+        """Raise `Denied` if `run` is marked by more than a compartment is: before blocks for it are made."""
         if self.marks:
             self.check_covered(name, self.marks)
-        self._state[name] = handle
 
     def check_covered(self, name: str, marks: Marks) -> None:
         """Raise `Denied` unless a compartment may hold data with these marks; see `form_of` too."""

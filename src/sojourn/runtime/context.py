@@ -32,7 +32,7 @@ class Context:
 
     def __init__(self, session: "Session") -> None:
         self._session = session
-        self.memory = Compartments(session.memory)
+        self.memory = Compartments(session)
         self._sender = Sender(session)
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Final
 
 from sojourn.core.agent.memory.blocks import BlockSource, links
+from sojourn.core.agent.memory.chunks import weigh_chunks
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
@@ -126,9 +127,15 @@ def _weigh_replaced(root: bytes, shared: set[bytes], source: BlockSource) -> int
     total, todo, seen = 0, [root], shared | {ZERO}
     while todo:
         named = todo.pop()
-        if named not in seen:
-            seen.add(named)
-            data = source.get(named)
-            total += len(data)
+        if named in seen:
+            continue
+        seen.add(named)
+        data = source.get(named)
+        total += len(data)
+        chunks = weigh_chunks(data)
+        if chunks is None:
             todo += links(data)
+        else:  # a gigabyte is not read to say how large it was
+            total += sum(size for chunk, size in chunks.items() if chunk not in seen)
+            seen.update(chunks)
     return total

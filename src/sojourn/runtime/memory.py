@@ -4,12 +4,15 @@ A compartment is a mapping (`mappings`) or a log (`logs`), as it was declared wh
 iterates sees what was there when it began.
 """
 
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sojourn.core.agent.memory.field import Form
-from sojourn.runtime.compartments import WorkingMemory
+from sojourn.runtime.blobs import BlobCompartment, Settle
 from sojourn.runtime.logs import LogCompartment
 from sojourn.runtime.mappings import MappingCompartment
+
+if TYPE_CHECKING:
+    from sojourn.runtime.session import Session
 
 __all__ = ["Compartments"]
 
@@ -24,8 +27,9 @@ class Compartments:
     stayed behind in another zone raises `Denied`, which says where it is; so does one that was erased.
     """
 
-    def __init__(self, working: WorkingMemory) -> None:
-        self._working = working
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._working = session.memory
 
     def __getitem__(self, name: str) -> Any:
         """Return a compartment: a `LogCompartment` or a `MappingCompartment`, as it was declared."""
@@ -47,3 +51,11 @@ class Compartments:
     def log(self, name: str, form: Any = Any) -> "LogCompartment[Any]":
         """Return the log `name`, with values of type `form`."""
         return LogCompartment(self._working, name, form)
+
+    def blobs(self, name: str) -> BlobCompartment:
+        """Return the blobs of the mapping `name`: large values, written and read piece by piece."""
+        return BlobCompartment(self._working, name, self._settle)
+
+    async def _settle(self) -> None:
+        """Wait until all that was written so far is final."""
+        await self._session.perform(Settle(self._session, self._session.next_call()))

@@ -249,9 +249,11 @@ class Session:
         """Take amounts from the budgets, all or none; return what is lacking, if something is."""
         return self._batch.reserve(amounts)
 
-    def flush(self) -> None:
-        """Send what is not final yet to become so."""
+    def flush(self, then: Callable[[], None] | None = None) -> None:
+        """Send what is not final yet to become so, and call back at rest once it is."""
         self._batch.flush()
+        if then is not None:
+            self._batch.when_final(then)
 
     def _touch(self, name: str) -> None:
         """Tell the host's side that the code will be bound by more from now on."""
@@ -492,8 +494,6 @@ class Session:
         if error is not None:
             self.part(error)
         if self._parted is None:
-            made_anew = list(self.memory.new.made)
-            self._source.recall(made_anew[::-1])
-            self.memory.new.forget(made_anew)
+            self._source.recall(self.memory.take_made_anew())
         self._calls.make_again()
         self._replay = None

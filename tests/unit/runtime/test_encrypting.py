@@ -19,14 +19,14 @@ from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.sharing import commit, scalar
-from sojourn.runtime import encrypting
+from sojourn.runtime import blobs, encrypting
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.encrypting import Encrypting
 from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.journal import Journal, first_resume
 from sojourn.runtime.ports import Custodian, Draft, Intent, Permit
 from tests.unit.runtime.custody import FakeCustodian, Zone, first_record, place
-from tests.unit.runtime.executing import Stage, on_stage, roots
+from tests.unit.runtime.executing import Stage, desk, on_stage, roots
 from tests.unit.runtime.test_resuming import ENTRY, EVERYTHING, programs
 
 SECRETS = [scalar(bytes([i]) * 64) for i in (1, 2)]
@@ -446,3 +446,46 @@ def test_section_10_20_who_asks_people_has_its_journal_translated() -> None:
 
     on_stage(act, zone=made)
     assert [] == canaries(made)
+
+
+STREAMER = """
+class Desk(Agent):
+    async def run(self, ctx):
+        blobs = ctx.memory.blobs("book")
+        secret = b"yranac-etimarflow"[::-1]
+
+        async def pieces():
+            for number in range(11):
+                await ctx.sleep(1)
+                yield (secret + bytes([number])) * 6_000
+
+        await blobs.stream("large", pieces())
+        for number in range(3):
+            blobs.append("small", secret * 10_000)
+            await ctx.sleep(1)
+        log = ctx.memory["risk"]
+        log.extend(secret * 10 for _ in range(100))
+        await ctx.sleep(1)
+        log.trim(keep=20)
+        return [len(blobs["large"]), blobs["small"].read(170_000 * 2) == secret * 10_000]
+"""
+
+
+def test_blobs_and_trims_are_encrypted_and_come_to_the_same_ciphertext(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blobs, "STREAM_BYTES", 300_000)
+
+    def streamed(crashes: Iterable[int], made: Zone) -> tuple[Ending, Zone]:
+        async def act(stage: Stage) -> Ending:
+            return await stage.execute_through(crashes, "desk:Desk", source=desk(STREAMER))
+
+        return on_stage(act, zone=made), made
+
+    undisturbed, made = streamed([], zone())
+    assert [18 * 6_000 * 11, True] == undisturbed.result
+    assert not any(CANARY.encode() in data for data in made.stored.values())
+    assert 20 == len(contents(made, "risk")) and {"large", "small"} == contents(made, "book").keys()
+    for point in range(2, made.points, 9):
+        disturbed, other = streamed([point], zone())
+        assert (undisturbed, roots(made)) == (disturbed, roots(other)), point

@@ -1,7 +1,7 @@
 """Agents that keep much and let go of what is old: launched by the simulation's tests of memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from sojourn import Agent, Assessment, Context, Denied, step
 
@@ -60,5 +60,44 @@ class Diarist(Traveller):
         try:
             ctx.memory.log("stays", str).append(text)
             ctx.memory.log("stays", str).trim(keep=2)
+        except Denied:
+            return
+
+
+class Archivist(Traveller):
+    """Streams what it fetches into one blob, and appends to another, turn by turn."""
+
+    @step
+    async def fetch(self, number: int) -> bytes:
+        """Fetch a part; what came before is final by then."""
+        await asyncio.sleep(0.3)
+        return bytes([number]) * 200_000
+
+    async def run(self, ctx: Context) -> list[int]:
+        """Stream all parts at once; then append them once more, each in a turn of its own."""
+        plan = ctx.memory["plan"]
+        files = ctx.memory.blobs("files")
+
+        async def parts() -> AsyncIterator[bytes]:
+            for number in range(plan["parts"]):
+                await self.move(ctx, number)
+                part = await self.fetch(number)
+                yield part
+
+        if "streamed" not in ctx.memory["plan"]:
+            await files.stream("streamed", parts(), media="application/x-parts")
+            ctx.memory["plan"]["streamed"] = True
+        async for number in ctx.turns(range(plan["parts"])):
+            await self.move(ctx, 100 + number)
+            part = await self.fetch(100 + number)
+            files.append("appended", part)
+            if "shelf" in plan:
+                self.shelve(ctx, plan["shelf"], part)
+        return [len(files["streamed"]), len(files["appended"])]
+
+    def shelve(self, ctx: Context, name: str, part: bytes) -> None:
+        """Keep a part where it must stay."""
+        try:
+            ctx.memory.blobs(name).append("kept", part)
         except Denied:
             return

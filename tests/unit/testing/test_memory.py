@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from sojourn.core.agent.memory.blobs import BlobEntry, parse_blob
 from sojourn.core.agent.memory.blocks import NewBlocks
+from sojourn.core.agent.memory.chunks import write
 from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.memory.proofs import prove_value, proved_value
 from sojourn.core.base.digests import ZERO
+from sojourn.runtime import blobs
 from sojourn.testing import Faults, Keep, LaunchedAgent, Performed, World, Zone, simulate
 from tests.unit.core.agent.memory.shelf import Shelf
-from tests.unit.testing.librarians import Diarist
+from tests.unit.testing.librarians import Archivist, Diarist
 
 TURNS, KEPT = 6, 40
 SEEN = [f"{turn}/{number:02}" for turn in range(TURNS) for number in range(30)]
@@ -97,6 +101,89 @@ def test_section_10_10_a_trimmed_log_stays_behind_as_it_is() -> None:
         kept = agent.record.memory.compartments["stays"]
         assert home.id == kept.held_by
         assert ["1/00", "2/00"] == agent.memory("stays")
+
+
+# Blobs
+
+PARTS = 4
+
+
+@pytest.fixture
+def short_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a stream wait until it is final after every other part."""
+    monkeypatch.setattr(blobs, "STREAM_BYTES", 300_000)
+
+
+needs_short_stream = pytest.mark.usefixtures("short_stream")
+
+
+def archivist(world: World, zone: Zone, moves: dict[str, str]) -> LaunchedAgent:
+    plan = {"parts": PARTS, "moves": moves}
+    return world.launch(Archivist, zone, memory={"plan": plan, "files": {}})
+
+
+def check_files(agent: LaunchedAgent) -> None:
+    """Check that both blobs are what an undisturbed life makes of them, to the bit."""
+    assert [PARTS * 200_000, PARTS * 200_000] == agent.result(within=300)
+    streamed = b"".join(bytes([number]) * 200_000 for number in range(PARTS))
+    appended = b"".join(bytes([100 + number]) * 200_000 for number in range(PARTS))
+    new = NewBlocks(Shelf())
+    alone = Mapping.load(ZERO, new)
+    for key, data, media in (
+        ("streamed", streamed, "application/x-parts"),
+        ("appended", appended, ""),
+    ):
+        alone = alone.put(key, BlobEntry(len(data), media, write(data, new)).to_plain())
+    assert alone.commit(new).root == agent.record.memory.compartments["files"].root
+    held = Mapping.load(agent.record.memory.compartments["files"].root, agent)
+    assert streamed == parse_blob(held.get("streamed")).open(agent).read()
+
+
+def check_files_through_a_kill(number: int, *, before: bool, moving: bool) -> None:
+    with simulate(seed=33) as world:
+        zones = [world.zone("a", anchors=1, hosts=2)]
+        if moving:
+            zones.append(world.zone("b", anchors=1, hosts=2))
+        kill_at(world, zones, "fetch", number, before=before)
+        agent = archivist(world, zones[0], {str(number): "b"} if moving else {})
+        check_files(agent)
+        if moving and number < PARTS:
+            assert "b" == agent.zone.name
+
+
+@needs_short_stream
+@pytest.mark.parametrize(
+    ("number", "before", "moving"), [(3, False, False), (2, True, True), (103, True, False)]
+)
+def test_a_host_dies_while_a_blob_is_written(number: int, before: bool, moving: bool) -> None:
+    check_files_through_a_kill(number, before=before, moving=moving)
+
+
+@pytest.mark.soak
+@needs_short_stream
+@pytest.mark.parametrize("number", [*range(PARTS), *range(100, 100 + PARTS)])
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_host_dies_anywhere_while_a_blob_is_written(
+    number: int, before: bool, moving: bool
+) -> None:
+    check_files_through_a_kill(number, before=before, moving=moving)
+
+
+@needs_short_stream
+def test_section_10_10_a_blob_that_may_not_travel_stays_behind_and_grows_no_more() -> None:
+    with simulate(seed=34) as world:
+        home = world.zone("home", anchors=1)
+        world.zone("away", anchors=1, jurisdiction=("US",))
+        plan = {"parts": PARTS, "moves": {"102": "away"}, "shelf": "shelf"}
+        memory = {"plan": plan, "files": {}, "shelf": Keep(values={}, residency=("EU",))}
+        agent = world.launch(Archivist, home, memory=memory)
+        check_files(agent)
+        assert "away" == agent.zone.name
+        kept = agent.record.memory.compartments["shelf"]
+        blob = parse_blob(Mapping.load(kept.root, agent).get("kept"))
+        assert (home.id, 400_000) == (kept.held_by, blob.length)
+        assert bytes([100]) * 200_000 + bytes([101]) * 200_000 == blob.open(agent).read()
 
 
 def storm(seed: int) -> None:

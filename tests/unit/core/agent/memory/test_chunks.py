@@ -1,5 +1,6 @@
 """Large byte strings: cut at fixed offsets, read in part, every block checked."""
 
+import itertools
 import random
 from typing import Any
 
@@ -9,8 +10,16 @@ from hypothesis import strategies as st
 
 from sojourn.core.agent.memory import chunks
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
-from sojourn.core.agent.memory.chunks import INDEX_LINKS_MAX, LENGTH_MAX, Chunks, span, write
+from sojourn.core.agent.memory.chunks import (
+    INDEX_LINKS_MAX,
+    LENGTH_MAX,
+    Chunks,
+    Cutter,
+    span,
+    write,
+)
 from sojourn.core.base.digests import digest, link_to
+from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import CHUNK_BYTES
 from tests.unit.core.agent.memory.shelf import Shelf
@@ -184,3 +193,63 @@ def test_a_hostile_block_is_rejected_by_name(case: str, reason: str) -> None:
         Chunks.load(root, shelf).read()
     assert caught.value.reason == reason
     assert caught.value.where.startswith("block b")
+
+
+# Cut piece by piece
+
+EDGES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES, 16 * MIB - 1]
+EDGES += [16 * MIB, 16 * MIB + 1, 33 * MIB + 5]
+
+
+def some(length: int) -> bytes:
+    """Return bytes, no two chunks of which are the same."""
+    return (random.Random(7).randbytes(99_991) * (length // 99_991 + 1))[:length]
+
+
+@pytest.mark.parametrize("length", EDGES)
+def test_pieces_come_to_what_is_written_at_once(length: int) -> None:
+    data = some(length)
+    new = NewBlocks(Shelf())
+    cutter, at = Cutter(), 0
+    for size in itertools.cycle((1, 70_000, 500_000, 65_536, 10)):
+        if at >= length:
+            break
+        cutter.feed(data[at : at + size])
+        at += size
+        if size == 10:
+            cutter.finish(new)
+    assert cutter.finish(new) == write(data, NewBlocks(Shelf()))
+    assert cutter.made == {} and cutter.length == length
+
+
+@pytest.mark.parametrize("length", EDGES)
+@pytest.mark.parametrize("more", [0, 3 * CHUNK_BYTES + 7])
+def test_cutting_goes_on_behind_what_is_there(length: int, more: int) -> None:
+    data = some(length + more)
+    shelf = Shelf()
+    root, _ = written(shelf, data[:length])
+    shelf.reads.clear()
+    cutter = Cutter.after(root, shelf)
+    assert len(shelf.reads) <= 6, "the indexes on the right edge, and the last chunk"
+    cutter.feed(data[length:])
+    new = NewBlocks(shelf)
+    assert cutter.finish(new) == write(data, NewBlocks(Shelf()))
+    assert sum(map(len, new.made.values())) < more + 2 * CHUNK_BYTES
+
+
+def test_what_would_be_too_long_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "LENGTH_MAX", 10)
+    cutter = Cutter()
+    cutter.feed(b"0123456789")
+    with pytest.raises(Misused, match="11 bytes are more than the 10"):
+        cutter.feed(b"x")
+    assert Chunks.load(cutter.finish(new := NewBlocks(Shelf())), new).read() == b"0123456789"
+
+
+@pytest.mark.parametrize("length", [1, 23, 24, 255, 256, 65_535, 65_536, 200_000])
+def test_chunks_are_weighed_unread(length: int) -> None:
+    shelf = Shelf()
+    root, made = written(shelf, random.Random(1).randbytes(length))
+    weighed = chunks.weigh_chunks(shelf.blocks[root])
+    assert weighed == {named: len(data) for named, data in made.items() if named != root}
+    assert chunks.weigh_chunks(encode_block(["log/1", 1, [], []])) is None
