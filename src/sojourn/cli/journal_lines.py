@@ -27,6 +27,7 @@ from sojourn.runtime.records import (
     Considered,
     Denial,
     Failure,
+    Found,
     Intended,
     Line,
     Now,
@@ -36,6 +37,7 @@ from sojourn.runtime.records import (
     Received,
     Record,
     Returned,
+    Seeking,
     Settled,
     Sleeping,
     Spawned,
@@ -193,6 +195,17 @@ def _place(place: Assessment) -> str:
     return f"{place.name}{here} ({' '.join(verdict.split())})"
 
 
+def _seeking(record: Seeking) -> str:
+    sought = record.sought
+    least = {name: getattr(sought, name) for name in ("slots", "cpu_millis", "memory_mib", "gpus")}
+    wanted = [f"{name} {amount}" for name, amount in least.items() if amount]
+    if sought.price_micros_below is not None:
+        wanted.append(f"below {price_text(sought.price_micros_below)}")
+    wanted += sought.models
+    what = f"waits for {sought.zone or 'any place'} with {', '.join(wanted) or 'anything'}"
+    return what + (f" until {when(record.until_ms)}" if record.until_ms else "")
+
+
 def _settled(record: Settled) -> str:
     if record.moved:
         return f"moved to zone …{short(record.zone)}"
@@ -217,6 +230,8 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Woke: lambda _: "woke",
     Waiting: lambda r: "waits for a message" + (f" until {when(r.until_ms)}" if r.until_ms else ""),
     Received: _received,
+    Seeking: _seeking,
+    Found: lambda r: f"found {_place(r.place)}" if r.place else "no such place came in time",
     Considered: _considered,
     Settled: _settled,
     Returned: lambda r: f"finished with {_value(r.result)}",

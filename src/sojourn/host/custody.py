@@ -42,10 +42,12 @@ from sojourn.host.inbox import Inbox
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.host.outbox import Outbox
 from sojourn.host.petitions import Petitions
+from sojourn.host.sleepers import LOOK_S_MAX
 from sojourn.host.spawning import Nursery
 from sojourn.host.travel import Departure
 from sojourn.runtime import clock, ports
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
+from sojourn.runtime.sought import Sought
 from sojourn.runtime.zone_client import Overtaken, Stalled
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class AgentCustody:
         self._stall = ""
         self._sealed: list[bytes] = []
         self._began_ms = 0
+        self._woken_ms = 0
         self.is_withheld = False
         self.blocks = host.blocks
 
@@ -236,6 +239,10 @@ class AgentCustody:
         check_affordable(TransitionKind.DEPART, self.record)
         await Departure(self._host, self, zone).go()
 
+    async def seek(self, sought: Sought) -> Assessment:
+        """Wait until a known place is as sought, and return it."""
+        return await self._host.outlook.seek(self, sought)
+
     async def receive(self, index: int) -> ports.Message:
         """Wait for the message with this index and return it."""
         return await self._inbox.message(index)
@@ -251,7 +258,8 @@ class AgentCustody:
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until wall time has reached a time."""
         while (left_ms := at_ms - clock.wall_ms()) > 0:
-            await asyncio.sleep(min(left_ms / 1000, 3600))
+            await asyncio.sleep(min(left_ms / 1000, LOOK_S_MAX))
+        self._woken_ms = max(self._woken_ms, at_ms)
 
     def lease_valid(self) -> bool:
         """Tell whether this host may act at this very moment."""
@@ -309,12 +317,22 @@ class AgentCustody:
             self._began_ms = clock.boot_ms()
             self._sealed.clear()  # what was given up before is not what is wanted now
             while True:
+                self._check_clock()
                 proposal = await self._host.signer.proposal(kind, self.head, record, evidence)
                 self._sealed.append(proposal.transition.digest)
                 done = await self._attempts(proposal, blocks if is_small else ())
                 if done is not None:
                     self.head = done
                     return done
+
+    def _check_clock(self) -> None:
+        """Raise `LeaseLost` if it is not yet the time, any more, at which the agent was woken (protocol §10.25).
+
+        The clock was set back: what was woken too early is dropped, and the agent sleeps on.
+        """
+        early_ms = self._woken_ms - clock.wall_ms()
+        if early_ms > 0:
+            raise LeaseLost(f"the clock went back: it was woken {early_ms} ms too early")
 
     async def _attempts(self, proposal: Proposal, blocks: tuple[bytes, ...]) -> Certified | None:
         """Propose until decided; return None when the proposal has grown old and must be sealed anew."""

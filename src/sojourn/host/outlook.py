@@ -1,5 +1,6 @@
 """The outlook of a host: what it offers, what it knows of places, and how an agent here would judge them."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -19,8 +20,10 @@ from sojourn.core.protocol import gossip
 from sojourn.core.protocol.assessment import Assessment, assess
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
 from sojourn.runtime import clock
+from sojourn.runtime.sought import Sought
 
 if TYPE_CHECKING:
+    from sojourn.host.custody import AgentCustody
     from sojourn.host.server import Host
 
 __all__ = ["LEARN_EVERY_S", "STATE_EVERY_S", "Offering", "Outlook"]
@@ -53,6 +56,7 @@ class Outlook:
         self._stated: Offering | None = None
         self._stated_ms = 0
         self._anchor = 0
+        self._news = asyncio.Event()
 
     # --- stating --------------------------------------------------------------------------------------
 
@@ -93,6 +97,7 @@ class Outlook:
         seal = Seal(signer=host.key.public, signature=host.key.sign(covered))
         news = gossip.News(envelopes=(SignedEnvelope(envelope=envelope, seal=seal),))
         host.places.learn(news, now_ms)
+        self._tell_news()
         host.zone.tell_all(gossip.Tell(news=news), timeout_s=_CALL_S)
         self._stated, self._stated_ms = offering, clock.boot_ms()
 
@@ -108,8 +113,34 @@ class Outlook:
             reply = await host.zone.call(self._anchor, ask, timeout_s=_CALL_S)
             if isinstance(reply, gossip.Exchanged):
                 host.places.learn(reply.news, clock.wall_ms(), None)
+                self._tell_news()
         except SojournError as error:
             log.debug("nothing learned", anchor=self._anchor, problem=str(error))
+
+    def _tell_news(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def seek(self, custody: "AgentCustody", sought: Sought) -> Assessment:
+        """Wait until a known place is as an agent sought, in its own judgement; return the cheapest that is."""
+        while True:
+            news = self._news
+            found = await self._found(custody.record, sought)
+            if found is not None:
+                return found
+            await news.wait()
+
+    async def _found(self, record: AgentRecord, sought: Sought) -> Assessment | None:
+        fitting = list(self._host.watch.fitting(sought))
+        prices: dict[bytes, int] = {}
+        for each in fitting:
+            prices[each.zone] = min(each.price_micros, prices.get(each.zone, each.price_micros))
+        if prices:
+            judged = [p for p in await self.assess(record) if p.zone in prices and sought.admits(p)]
+            if judged:
+                return min(judged, key=lambda place: (prices[place.zone], place.name, place.zone))
+        self._host.watch.note_seen(record.agent_id, sought, fitting)
+        return None
 
     # --- judging --------------------------------------------------------------------------------------
 

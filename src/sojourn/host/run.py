@@ -103,6 +103,8 @@ class AgentRun:
         while self._is_ours() and self._has_work():
             began_ms, version = clock.boot_ms(), self.custody.record.version
             ending = await self._execute_once()
+            sought = ending.sought if ending is not None else ()
+            self._host.watch.rest(self.custody.agent, sought)
             if ending is not None and ending.how is How.ANEW:
                 if self.custody.record.version > version:
                     continue
@@ -142,7 +144,8 @@ class AgentRun:
         eligibility = self.custody.record.eligibility
         if not eligibility.is_acting:
             return False
-        if eligibility.status is not Status.DORMANT:
+        is_due = eligibility.status is not Status.DORMANT
+        if is_due or self._host.watch.has_news(self.custody.agent):
             return True
         now_ms = clock.wall_ms()
         return any(

@@ -28,6 +28,7 @@ from sojourn.host.blocks import HostBlocks
 from sojourn.host.leases import Leases
 from sojourn.host.outbox import Whereabouts
 from sojourn.host.outlook import LEARN_EVERY_S, STATE_EVERY_S, Offering, Outlook
+from sojourn.host.place_watch import PlaceWatch
 from sojourn.host.run import AgentRun
 from sojourn.host.signer import Signer
 from sojourn.host.sleepers import Sleepers
@@ -74,6 +75,7 @@ class Host:
         self.places.learn(gossip.News(manifests=(manifest,)), clock.wall_ms())
         self.outlook = Outlook(self, membership, offering)
         self.sleepers, self.whereabouts = Sleepers(), Whereabouts()
+        self.watch = PlaceWatch(self.places)
         self.entropy = os.urandom
         self.running = 0
         self._peers: dict[bytes, ZoneClient] = {}
@@ -104,7 +106,7 @@ class Host:
         """State what is offered, then ask for work; returns at once."""
         self._begin(self.leases.run)
         self._begin(self._repeat, self.outlook.state, STATE_EVERY_S)
-        self._begin(self._repeat, self.outlook.learn, LEARN_EVERY_S)
+        self._begin(self._repeat, self._learn, LEARN_EVERY_S)
         self._begin(self._keep_asking)
         self._begin(self._keep_waking)
 
@@ -236,6 +238,13 @@ class Host:
             ]
             pause_s = _ASK_SOON_S if any(new) else _ASK_AGAIN_S
             await asyncio.sleep(pause_s if replies else _RETRY_S)
+
+    async def _learn(self) -> None:
+        """Learn of places, and see to the agents at rest that wait for such."""
+        await self.outlook.learn()
+        for agent in self.watch.with_news():
+            if agent not in self._mail:
+                self._see_to(agent, exchange.WorkItem())
 
     async def _keep_waking(self) -> None:
         """See to agents whose time to wake has come, for ever: one timer for all that sleep."""

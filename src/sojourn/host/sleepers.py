@@ -7,10 +7,10 @@ from typing import Final
 from sojourn.core.agent.record import AgentRecord
 from sojourn.runtime import clock
 
-__all__ = ["Sleepers"]
+__all__ = ["LOOK_S_MAX", "Sleepers"]
 
-_LOOK_S_MAX: Final = 3600.0
-"""Wall time may be set meanwhile."""
+LOOK_S_MAX: Final = 60.0
+"""Wall time may be set meanwhile: who sleeps wakes so much late at most."""
 _STALE_MAX: Final = 64
 
 
@@ -51,7 +51,7 @@ class Sleepers:
             woken = self._take_due()
             if woken:
                 return woken
-            wait_s = _LOOK_S_MAX
+            wait_s = LOOK_S_MAX
             if self._heap:
                 wait_s = min((self._heap[0][0] - clock.wall_ms()) / 1000, wait_s)
             try:

@@ -9,12 +9,17 @@ point, no move and no end comes before all of it is: a replay must know whose re
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
-from sojourn.runtime.questions import Rest
+from sojourn.runtime.questions import SOUGHT_MAX, Rest
+from sojourn.runtime.seeking import LOOK_AGAIN_MS, WaitForPlace
+from sojourn.runtime.timing import TimeLimit
 
 __all__ = ["Calls"]
+
+MOVING: Final = "ctx.consider"
+_WAITS: Final = (WaitForTime, WaitForMessage, WaitForPlace)
 
 
 class Calls:
@@ -32,15 +37,20 @@ class Calls:
 
     async def perform(self, operation: Operation) -> Any:
         """Have an operation begun with the next ones, and wait for its result."""
-        self._open[operation.call] = operation
-        self._made.append(operation)
+        self.open(operation)
         try:
             return await operation.future
         finally:
             if self.has(operation):  # the code has cancelled the call
-                self._give_up(operation)
+                self.let_go(operation)
 
-    def _give_up(self, operation: Operation) -> None:
+    def open(self, operation: Operation) -> None:
+        """Have an operation begun with the next ones."""
+        self._open[operation.call] = operation
+        self._made.append(operation)
+
+    def let_go(self, operation: Operation) -> None:
+        """Give up one that is open: it is not answered, but may have to be carried through."""
         self.close(operation)
         if operation.is_carried_through:
             self._carried[operation.call] = operation
@@ -51,7 +61,7 @@ class Calls:
         """Give up all that is open: the code has left off."""
         for operation in list(self._open.values()):
             operation.future.cancel()
-            self._give_up(operation)
+            self.let_go(operation)
 
     def is_carried(self, operation: Operation) -> bool:
         """Tell whether the code has given this one up, and it is carried through."""
@@ -139,13 +149,23 @@ class Calls:
 
     def rest(self, now_ms: int) -> Rest:
         """Return until when an agent may rest that waits for these alone: what cannot wait goes on at once."""
-        waits = [op for op in self._open.values() if isinstance(op, WaitForTime | WaitForMessage)]
+        waits = [op for op in self._open.values() if isinstance(op, _WAITS)]
         times = [op.until_ms for op in waits]
         times += [now_ms for each in self._all if not each.is_wait]
+        sought = {op.sought: None for op in waits if isinstance(op, WaitForPlace)}
+        if sought:
+            times.append(now_ms + LOOK_AGAIN_MS)
         return Rest(
             until_ms=min((at for at in times if at is not None), default=None),
             listening=self.has_any(WaitForMessage),
+            sought=tuple(sought)[:SOUGHT_MAX],
         )
+
+    def keep_from(self, what: str) -> bool:
+        """Tell whether some are under way beside which the code may not do this: it may move under a time limit."""
+        if what != MOVING:
+            return bool(self._open)
+        return any(not isinstance(operation, TimeLimit) for operation in self._open.values())
 
     def doing(self) -> str:
         """Return for people what is open."""

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
+from sojourn.runtime.durations import milliseconds_of
 from sojourn.runtime.memory import Compartments
-from sojourn.runtime.operations import Consider, Consideration, WaitForMessage, WaitForTime
+from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
-from sojourn.runtime.records import Line, Now, Sleeping, Waiting
+from sojourn.runtime.records import Line, Now, Waiting
 from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
 from sojourn.runtime.sending import SEND_S, Receiver, Sender
 from sojourn.runtime.spawning import Child, SpawnChild, Wish
+from sojourn.runtime.timers import Timers
 from sojourn.runtime.turns import Turns, endless
 from sojourn.runtime.typed import encode_plain, to_plain
 
@@ -27,7 +29,7 @@ __all__ = ["Context"]
 T = TypeVar("T")
 
 
-class Context:
+class Context(Timers):
     """An agent's link to its journal, its memory and its host. To be used in `run` alone."""
 
     def __init__(self, session: "Session") -> None:
@@ -128,21 +130,6 @@ class Context:
         """
         return Saga(self._session)
 
-    async def sleep(self, seconds: float = 0.0, *, until: datetime | None = None) -> None:
-        """Sleep for so many seconds, or until a time (with a time zone). The agent needs no host meanwhile.
-
-        Raises `Misused` for a time without zone.
-        """
-        session = self._session
-        until_ms = _milliseconds(until) if until is not None else None
-
-        def opening(call: int) -> Sleeping:
-            at_ms = session.now_ms() + round(seconds * 1000) if until_ms is None else until_ms
-            return Sleeping(call=call, until_ms=max(0, at_ms))
-
-        sleeping = session.note(Sleeping, opening)
-        await session.perform(WaitForTime(session, sleeping.call, sleeping.until_ms))
-
     async def send(
         self,
         to: Receiver,
@@ -179,9 +166,10 @@ class Context:
             problem = f"ctx.receive was given {form!r} as the type of the message"
             raise Misused(problem, remedy=f"Write ctx.receive(timeout={form!r})")
         session.check_not_receiving()
+        for_ms = None if timeout is None else milliseconds_of(timeout, what="ctx.receive")
 
         def opening(call: int) -> Waiting:
-            until_ms = None if timeout is None else session.now_ms() + round(timeout * 1000)
+            until_ms = None if for_ms is None else session.now_ms() + for_ms
             return Waiting(call=call, until_ms=until_ms)
 
         waiting = session.note(Waiting, opening)
@@ -214,12 +202,3 @@ class Context:
     def _draw(self) -> bytes:
         self._session.next_call()
         return self._session.course.draw()
-
-
-def _milliseconds(at: datetime) -> int:
-    if at.tzinfo is None:
-        raise Misused(
-            f"ctx.sleep was asked to sleep until {at.isoformat()}, a time without zone",
-            remedy="Give it one: datetime(..., tzinfo=UTC), or ctx.now() + timedelta(...)",
-        )
-    return round(at.timestamp() * 1000)

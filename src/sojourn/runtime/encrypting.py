@@ -24,6 +24,7 @@ from sojourn.core.protocol.spawning import Gift
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.journal import at_hand, with_roots
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent, Message, Parcel, Permit
+from sojourn.runtime.sought import Sought
 
 __all__ = ["Encrypting", "encrypt_below"]
 
@@ -177,6 +178,10 @@ class Encrypting:
     async def depart(self, zone: bytes) -> None:
         """Move the agent."""
         await self._custodian.depart(zone)
+
+    async def seek(self, sought: Sought) -> Assessment:
+        """Wait for a place."""
+        return await self._custodian.seek(sought)
 
     async def receive(self, index: int) -> Message:
         """Wait for a message."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from sojourn.core.base.encoding import Value
 from sojourn.runtime.frames import Anew, Diverged
+from sojourn.runtime.sought import Sought
 
 __all__ = ["Ending", "How", "stopped"]
 
@@ -26,7 +27,8 @@ class Ending(Value):
     """The end of an execution.
 
     `returned` (with what `run` returned, as builtins) and `raised` are final and recorded. A `resting` agent
-    is dormant, and its wake triggers say when to execute it again; a `departed` one is another zone's.
+    is dormant, and its wake triggers say when to execute it again, as does news
+    of a place that it `sought`; a `departed` one is another zone's.
     `diverged` (the code does not repeat its journal; nothing is recorded) needs a person. After `lease-lost`
     another host may act. `broken` means that the agent's side is gone, its process killed perhaps: execute
     the agent again. So too after `anew`, at once: it goes on from a restart point behind which less binds it.
@@ -35,6 +37,7 @@ class Ending(Value):
     how: How
     text: str = ""
     result: Any = None
+    sought: tuple[Sought, ...] = ()
 
 
 def stopped(last: Anew | Diverged | None) -> Ending:

@@ -27,6 +27,7 @@ from sojourn.runtime.frames import (
     Anew,
     Broke,
     Diverged,
+    Forget,
     FromAgent,
     FromHost,
     Go,
@@ -41,7 +42,7 @@ from sojourn.runtime.frames import (
 from sojourn.runtime.gating import Gate, problem_of
 from sojourn.runtime.holdings import Holdings
 from sojourn.runtime.journal import Journal, at_hand, first_resume
-from sojourn.runtime.ports import Channel, Custodian, Message
+from sojourn.runtime.ports import Channel, Custodian
 from sojourn.runtime.proposing import Proposer
 from sojourn.runtime.questions import (
     Answer,
@@ -57,13 +58,13 @@ from sojourn.runtime.questions import (
     Fetch,
     Intend,
     Listen,
-    Mail,
     Perform,
     Places,
     Question,
     Recall,
     Release,
     Rest,
+    Seek,
     Sleep,
     Spawn,
     Survey,
@@ -72,6 +73,7 @@ from sojourn.runtime.questions import (
 from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
 from sojourn.runtime.sending import delivered
 from sojourn.runtime.starting import start_of
+from sojourn.runtime.waits import Waits
 
 __all__ = ["Ending", "Execution", "How"]
 
@@ -134,6 +136,7 @@ class Execution:
         self._queue: asyncio.Queue[_Proposal] = asyncio.Queue()
         self._group: asyncio.TaskGroup
         self._questions: set[asyncio.Task[None]] = set()
+        self._waits = Waits(custodian)
         self._over: asyncio.Future[Ending]
         self._gate: Gate
         self._remarks = 0
@@ -285,9 +288,12 @@ class Execution:
                 | Recall()
                 | Sleep()
                 | Listen()
+                | Seek()
                 | Survey()
             ):
                 self._ask(frame)
+            case Forget():
+                self._waits.forget(frame.asked)
             case _:
                 kind = type(frame).__name__
                 raise Rejected(f"{kind} came out of turn", reason="out-of-turn", where="frame")
@@ -310,6 +316,7 @@ class Execution:
             raise Rejected(problem, reason="too-many", where="frame")
         task = self._spawn(self._answer, question)
         self._questions.add(task)
+        self._waits.begin(question, task)
         task.add_done_callback(self._questions.discard)
 
     def _stir(self) -> None:
@@ -343,17 +350,13 @@ class Execution:
                 answer = Block(data=await self._serve_block(question.digest))
             case Recall():
                 answer = await self._recall(question.digests)
-            case Sleep():
-                await self._custodian.sleep_until(question.until_ms)
-                answer = Done()
-            case Listen():
-                answer = Mail(message=await self._listen(question))
+            case Sleep() | Listen() | Seek():
+                answer = await self._waits.answer(question)
+                self._stir()
             case Survey():
                 places = await self._custodian.places()
                 self._proposer.note_places(places)
                 answer = Places(places=places)
-        if isinstance(question, Sleep | Listen):
-            self._stir()
         await self._reply(question, answer)
 
     async def _recall(self, digests: tuple[bytes, ...]) -> Done:
@@ -367,20 +370,6 @@ class Execution:
         data = await at_hand(self._custodian, partial(self._custodian.blocks.get, named))
         self._holdings.serve(named, data)
         return data
-
-    async def _listen(self, question: Listen) -> Message | None:
-        """Return the message asked for, or None when the time is up."""
-        if question.until_ms is None:
-            return await self._custodian.receive(question.index)
-        message = asyncio.ensure_future(self._custodian.receive(question.index))
-        time = asyncio.ensure_future(self._custodian.sleep_until(question.until_ms))
-        try:
-            await asyncio.wait((message, time), return_when=asyncio.FIRST_COMPLETED)
-            return message.result() if message.done() else None
-        finally:
-            for task in (message, time):
-                task.cancel()
-            await asyncio.gather(message, time, return_exceptions=True)
 
     # --- proposals, in order -------------------------------------------------------------------------
 
@@ -409,7 +398,7 @@ class Execution:
                 await self._depart(proposal)
             case Rest() if proposal is self._rest:
                 await self._proposer.rest(proposal)
-                self._end(Ending(how=How.RESTING))
+                self._end(Ending(how=How.RESTING, sought=proposal.sought))
             case Broke():
                 await self._fail(proposal.failure)
             case Anew() if self._proposer.is_holding:  # it goes on from there when it may

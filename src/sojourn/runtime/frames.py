@@ -28,6 +28,7 @@ __all__ = [
     "Anew",
     "Broke",
     "Diverged",
+    "Forget",
     "FromAgent",
     "FromHost",
     "Go",
@@ -152,6 +153,12 @@ class Anew(Frame):
     """
 
 
+class Forget(Frame):
+    """To the host: nobody waits any more for what was asked by this number, a `Sleep`, a `Listen` or a `Seek`."""
+
+    asked: Count
+
+
 class Remark(Frame):
     """To the host: a warning about the agent's code, for the log."""
 
@@ -178,7 +185,7 @@ class Reply(Frame):
 
 
 FromAgent: TypeAlias = (
-    Question | Keep | Touch | Anew | Remark | Diverged | Broke | Rest | Loaded | Unfit
+    Question | Keep | Touch | Forget | Anew | Remark | Diverged | Broke | Rest | Loaded | Unfit
 )
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 

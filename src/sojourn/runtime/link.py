@@ -14,7 +14,14 @@ from concurrent.futures import Future
 from typing import Final
 
 from sojourn.core.base.errors import Unreachable
-from sojourn.runtime.frames import FromAgent, FromHost, Reply, decode_from_host, encode_frame
+from sojourn.runtime.frames import (
+    Forget,
+    FromAgent,
+    FromHost,
+    Reply,
+    decode_from_host,
+    encode_frame,
+)
 from sojourn.runtime.questions import RECALL_MAX, Answer, Block, Fetch, Question, Recall
 
 __all__ = ["FetchedBlocks", "Link", "Wait"]
@@ -55,11 +62,20 @@ class Link:
         if not self._closed:
             self._transmit(encode_frame(frame))
 
-    def ask(self, form: type[Question], on_answer: OnAnswer, **fields: object) -> None:
-        """Send a question of this form; `on_answer` gets the answer, on the loop, unless the line closes."""
+    def ask(self, form: type[Question], on_answer: OnAnswer, **fields: object) -> int:
+        """Send a question of this form and return its number.
+
+        `on_answer` gets the answer, on the loop, unless the line closes or the question is forgotten.
+        """
         number = next(self._numbers)
         self._asked[number] = on_answer
         self.send(form(ask=number, **fields))  # type: ignore[arg-type]
+        return number
+
+    def forget(self, asked: int) -> None:
+        """Want no answer any more to a question that waits."""
+        if self._asked.pop(asked, None) is not None:
+            self.send(Forget(asked=asked))
 
     def wait_answer(self, form: type[Question], **fields: object) -> Answer:
         """Send a question and wait for its answer, holding up the thread. Raises `Unreachable`."""
@@ -96,8 +112,9 @@ class Link:
 
     def _handle(self, frame: FromHost) -> None:
         if isinstance(frame, Reply):
-            if not self._closed:
-                self._asked.pop(frame.ask)(frame.answer)
+            on_answer = self._asked.pop(frame.ask, None)  # None if it was forgotten on its way
+            if on_answer is not None and not self._closed:
+                on_answer(frame.answer)
         else:
             self._on_frame(frame)
 

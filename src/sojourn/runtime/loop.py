@@ -16,6 +16,7 @@ from contextvars import Context
 from typing import Any, Final, NoReturn, TypeVar
 
 from sojourn.core.base.errors import Misused
+from sojourn.runtime.conditions import Conditions
 
 __all__ = ["AgentLoop", "new_loop"]
 
@@ -30,6 +31,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._ready: deque[asyncio.Handle] = deque()
+        self.conditions = Conditions()
         # In the order they began, so that they are cancelled in the same order everywhere.
         self._tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], None] = (
             weakref.WeakKeyDictionary()
@@ -52,7 +54,7 @@ class AgentLoop(asyncio.AbstractEventLoop):
     def _run_ready(self) -> None:
         ready = self._ready
         for _ in range(CALLBACKS_MAX):
-            if not ready:
+            if not ready and not (self.conditions.look() and ready):
                 return
             handle = ready.popleft()
             if not handle.cancelled():
@@ -118,7 +120,7 @@ def _refuse(name: str) -> Callable[..., NoReturn]:
     def refuse(*args: object, **kwargs: object) -> NoReturn:
         raise Misused(
             f"run asked its event loop for {name}, which a replay could not repeat",
-            remedy="Put I/O, threads and timeouts into a step; wait with ctx.sleep and ctx.receive",
+            remedy="Put I/O, threads and timeouts into a step; wait by ctx.sleep, ctx.receive and ctx.timeout",
         )
 
     return refuse

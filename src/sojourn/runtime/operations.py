@@ -135,6 +135,7 @@ class WaitForTime(Operation):
     def __init__(self, session: "Session", call: int, until_ms: int) -> None:
         super().__init__(session, call)
         self.until_ms = until_ms
+        self._asked: int | None = None
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -151,7 +152,11 @@ class WaitForTime(Operation):
 
     def begin(self) -> None:
         """Ask to be woken."""
-        self.session.ask(Sleep, self._woken, until_ms=self.until_ms)
+        self._asked = self.session.ask(Sleep, self._woken, until_ms=self.until_ms)
+
+    def abandon(self) -> None:
+        """Let the host's side forget it."""
+        self.session.forget(self._asked)
 
     def _woken(self, answer: Answer) -> None:
         self.answer(Woke(call=self.call))
@@ -168,6 +173,7 @@ class WaitForMessage(Operation):
         super().__init__(session, call)
         self.until_ms = until_ms
         self._form = form
+        self._asked: int | None = None
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -198,7 +204,13 @@ class WaitForMessage(Operation):
 
     def begin(self) -> None:
         """Ask for the first message that is not consumed."""
-        self.session.ask(Listen, self._heard, index=self.session.consumed, until_ms=self.until_ms)
+        self._asked = self.session.ask(
+            Listen, self._heard, index=self.session.consumed, until_ms=self.until_ms
+        )
+
+    def abandon(self) -> None:
+        """Let the host's side forget it."""
+        self.session.forget(self._asked)
 
     def _heard(self, answer: Answer) -> None:
         assert isinstance(answer, Mail)

@@ -23,6 +23,7 @@ from sojourn.core.policy.request import Effect, StringSet
 from sojourn.core.protocol import messages
 from sojourn.core.protocol.assessment import Assessment, Finding
 from sojourn.core.protocol.spawning import Gift
+from sojourn.runtime.sought import Sought
 
 __all__ = [
     "Address",
@@ -227,6 +228,9 @@ class Custodian(Protocol):
 
         Raises `Refused` or `Denied`, with why, if the agent stays; `LeaseLost`.
         """
+
+    async def seek(self, sought: Sought) -> Assessment:
+        """Wait until a known place is as sought, in the agent's judgement; return the cheapest that is."""
 
     async def receive(self, index: int) -> Message:
         """Wait for the message with this index in the agent's inbox, and return it. It stays there."""

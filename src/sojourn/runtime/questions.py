@@ -12,9 +12,11 @@ from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.base.limits import BLOCK_BYTES_MAX, JOURNAL_RECORDS_PER_STEP_MAX
 from sojourn.runtime.ports import Assessment, Message, Parcel
 from sojourn.runtime.records import RECORD_BYTES_MAX, Resume, Roots
+from sojourn.runtime.sought import Sought
 
 __all__ = [
     "RECALL_MAX",
+    "SOUGHT_MAX",
     "SPELLED_BYTES_MAX",
     "Answer",
     "Ask",
@@ -41,6 +43,7 @@ __all__ = [
     "Recall",
     "Release",
     "Rest",
+    "Seek",
     "Sleep",
     "Spawn",
     "Survey",
@@ -48,6 +51,8 @@ __all__ = [
     "Withdraw",
 ]
 
+SOUGHT_MAX: Final = 16
+"""Places that a resting agent waits for; of further ones it hears when it looks again by itself."""
 RECALL_MAX: Final = 4096
 """Blocks named in one question."""
 SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
@@ -62,10 +67,11 @@ class Frame(Value, tag_field="kind", tag=True):
 
 
 class Rest(Frame):
-    """To the host: nothing runs until a time (None: no time), or a message if it is `listening`."""
+    """To the host: nothing runs until a time (None: no time), a message if it is `listening`, or a place `sought`."""
 
     until_ms: Count | None
     listening: bool
+    sought: Annotated[tuple[Sought, ...], Meta(max_length=SOUGHT_MAX)] = ()
 
 
 class Asking(Frame):
@@ -221,6 +227,13 @@ class Listen(Asking):
     until_ms: Count | None
 
 
+class Seek(Asking):
+    """Ask for a place that is as sought, or for none once it is that time: answered by `Places`."""
+
+    sought: Sought
+    until_ms: Count | None
+
+
 class Survey(Asking):
     """Ask for the agent's judgement of all places known."""
 
@@ -307,5 +320,6 @@ Question: TypeAlias = (
     | Recall
     | Sleep
     | Listen
+    | Seek
     | Survey
 )

@@ -6,7 +6,7 @@ A call is answered by one record, or opened by one and answered by a later one:
 
     now, log                    at once
     outcome                     a step; with an effect, after its `intent` or once `denied`, perhaps first `asked`
-    sleeping → woke             waiting → received
+    sleeping → woke             waiting → received              seeking → found
     outcome                     a child; after it was `spawned`, or `denied`
     considered → settled        began, turn, returned, raised: of the run itself
     apart                       stands for any of these, which may not be everywhere
@@ -35,6 +35,7 @@ from sojourn.core.base.encoding import (
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy.request import Effect, StringSet
 from sojourn.runtime.ports import Assessment, Postmark
+from sojourn.runtime.sought import Sought
 from sojourn.runtime.typed import encode_plain, to_plain
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Considered",
     "Denial",
     "Failure",
+    "Found",
     "Intended",
     "Line",
     "Now",
@@ -59,6 +61,7 @@ __all__ = [
     "Resume",
     "Returned",
     "Roots",
+    "Seeking",
     "Segment",
     "Settled",
     "Sleeping",
@@ -280,6 +283,21 @@ class Received(Value, tag_field="kind", tag="received"):
     mark: Postmark | None = None
 
 
+class Seeking(Value, tag_field="kind", tag="seeking"):
+    """The code waits for a place, until a time if that is not None."""
+
+    call: Count
+    sought: Sought
+    until_ms: Count | None
+
+
+class Found(Value, tag_field="kind", tag="found"):
+    """A place is as the code sought it, as the host judged it then; None if the time was up."""
+
+    call: Count
+    place: Assessment | None
+
+
 class Considered(Value, tag_field="kind", tag="considered"):
     """The agent judged the places it knows and chose one, or none: a line of its itinerary."""
 
@@ -335,6 +353,8 @@ Record: TypeAlias = (
     | Woke
     | Waiting
     | Received
+    | Seeking
+    | Found
     | Considered
     | Settled
     | Returned

@@ -93,7 +93,7 @@ class Session:
         self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
         self._replay = None if start.fresh else Replay(history)
         self._run = idle_run()
-        self._calls = Calls()
+        self.calls = self._calls = Calls()
         self.loops, self.sagas = Loops(), Sagas()
         self._parted: ReplayMismatch | None = None
         self._ended: Literal["returned", "raised"] | None = None
@@ -161,7 +161,7 @@ class Session:
     def next_sole_call(self, what: str) -> int:
         """Do the same for a call beside which no other may be under way. Raises `Misused` if one is."""
         self._check_call()
-        if self._calls:
+        if self._calls.keep_from(what):
             raise Misused(f"{what} came while {self._calls.doing()}", remedy="Await that first")
         return self.course.next_call()
 
@@ -222,14 +222,19 @@ class Session:
 
     # --- for operations, at rest or on the loop ------------------------------------------------------
 
-    def ask(self, form: type[Question], on_answer: Callable[[Any], None], **fields: Any) -> None:
-        """Ask the host's side; the answer comes unless the session is over by then."""
+    def ask(self, form: type[Question], on_answer: Callable[[Any], None], **fields: Any) -> int:
+        """Ask the host's side; return the question's number. The answer comes unless the session is over by then."""
 
         def hand_on(answer: Answer) -> None:
             if not self.is_over:
                 on_answer(answer)
 
-        self._link.ask(form, hand_on, **fields)
+        return self._link.ask(form, hand_on, **fields)
+
+    def forget(self, asked: int | None) -> None:
+        """Want no answer any more to a question that waits, if it was asked."""
+        if asked is not None and not self.is_over:
+            self._link.forget(asked)
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
         """Call back on the loop, from any thread; not at all if it is closed by then."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
-from sojourn.core.agent.capabilities import Capabilities, Requirements
+from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
 from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.lineage import Lineage
@@ -28,6 +28,7 @@ from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
+from sojourn.runtime.sought import Sought
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
 
@@ -322,6 +323,14 @@ class FakeCustodian:
         if self.refuses or zone not in {place.zone for place in self.zone.places}:
             raise Refused(self.refuses or "no such place is known")
         await self._at_point(lambda: self.zone.move(zone))
+
+    async def seek(self, sought: Sought) -> Assessment:
+        def fitting() -> list[Assessment]:
+            places = (p for p in self.zone.places if p.price_micros is not None)
+            return [p for p in places if sought.fits(p.name, Offer(slots=1), p.price_micros or 0)]
+
+        await self.zone.until(lambda: bool(fitting()))
+        return fitting()[0]
 
     async def receive(self, index: int) -> Message:
         await self.zone.until(lambda: index < len(self.zone.inbox))

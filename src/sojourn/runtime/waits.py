@@ -1,0 +1,72 @@
+"""What an agent's side waits for, at the host's: a time, a message, a place; until it is forgotten."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from sojourn.runtime.ports import Custodian
+from sojourn.runtime.questions import Answer, Done, Listen, Mail, Places, Seek, Sleep
+
+if TYPE_CHECKING:
+    from sojourn.runtime.questions import Question
+
+__all__ = ["Waits"]
+
+T = TypeVar("T")
+Waited: TypeAlias = Sleep | Listen | Seek
+
+
+class Waits:
+    """The waits of one execution, by the number of the question."""
+
+    def __init__(self, custodian: Custodian) -> None:
+        self._custodian = custodian
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+
+    @staticmethod
+    def is_one(question: "Question") -> bool:
+        """Tell whether a question is a wait."""
+        return isinstance(question, Waited)
+
+    def begin(self, question: "Question", task: asyncio.Task[None]) -> None:
+        """Note the task that answers a question, if that waits."""
+        if self.is_one(question):
+            self._under_way[question.ask] = task
+
+    def forget(self, asked: int) -> None:
+        """Answer this question no more; nothing happens if it is being answered, or was no wait."""
+        task = self._under_way.pop(asked, None)
+        if task is not None:
+            task.cancel()
+
+    async def answer(self, question: Waited) -> Answer:
+        """Wait for what is asked, and return it; from then on it is too late to forget it."""
+        custodian = self._custodian
+        answer: Answer
+        match question:
+            case Sleep():
+                await custodian.sleep_until(question.until_ms)
+                answer = Done()
+            case Listen():
+                receiving = custodian.receive(question.index)
+                answer = Mail(message=await self._until(receiving, question.until_ms))
+            case Seek():
+                seeking = custodian.seek(question.sought)
+                found = await self._until(seeking, question.until_ms)
+                answer = Places(places=() if found is None else (found,))
+        self._under_way.pop(question.ask, None)
+        return answer
+
+    async def _until(self, coming: Awaitable[T], until_ms: int | None) -> T | None:
+        """Return what comes, or None when the time is up."""
+        if until_ms is None:
+            return await coming
+        awaited = asyncio.ensure_future(coming)
+        time = asyncio.ensure_future(self._custodian.sleep_until(until_ms))
+        try:
+            await asyncio.wait((awaited, time), return_when=asyncio.FIRST_COMPLETED)
+            return awaited.result() if awaited.done() else None
+        finally:
+            for task in (awaited, time):
+                task.cancel()
+            await asyncio.gather(awaited, time, return_exceptions=True)
