@@ -25,7 +25,7 @@ def milliseconds_of(seconds: Any, *, what: str) -> int:
         problem = f"{what} was given {seconds!r} seconds"
         remedy = f"Give it a number of seconds, {SECONDS_MAX} (a thousand years) at most"
         raise Misused(problem, remedy=remedy)
-    return max(0, round(max(seconds, -1.0) * 1000))
+    return max(0, round(max(float(seconds), -1.0) * 1000))
 
 
 def milliseconds_until(at: Any, *, what: str) -> int:
