@@ -326,7 +326,7 @@ class AgentCustody:
                     return done
 
     def _check_clock(self) -> None:
-        """Raise `LeaseLost` if it is not yet the time, any more, at which the agent was woken (protocol §10.25).
+        """Raise `LeaseLost` if it is not yet the time, any more, at which the agent was woken (protocol §10.27).
 
         The clock was set back: what was woken too early is dropped, and the agent sleeps on.
         """
@@ -339,7 +339,7 @@ class AgentCustody:
         host, transition = self._host, proposal.transition
         slot = slot_for(self.head, transition, host.manifest)
         pause_s = _RETRY_S
-        while clock.wall_ms() - transition.at_ms < CLOCK_SKEW_MS // 2:
+        while abs(clock.wall_ms() - transition.at_ms) < CLOCK_SKEW_MS // 2:  # it may be set back
             if not self.lease_valid():
                 raise LeaseLost("the lease ran out before the step was final")
             proposer = Proposer(proposal, slot, host.manifest, parent=self.head, blocks=blocks)

@@ -14,7 +14,7 @@ import msgspec
 
 from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
-from sojourn.core.agent.capabilities import Capabilities, Requirements
+from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
 from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.lineage import Lineage
@@ -31,12 +31,16 @@ from sojourn.core.protocol.asking import Unapproved, pending
 from sojourn.core.protocol.spawning import Gift, begotten
 from sojourn.runtime import clock
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
+from sojourn.runtime.sought import Sought
 from sojourn.testing.founding import Keep, compartment, person_key
 from sojourn.testing.person import approval
 
 __all__ = ["Decided", "Place", "RehearsedCustody", "Stored", "first_record"]
 
 _RULES: Final = digest(b"the rules of a rehearsal")
+
+
+OFFERED: Final = Offer(slots=8, cpu_millis=8_000, memory_mib=65_536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Place:
     `price` is what it costs per hour, in currency units; None: nobody there offers anything. The gate there denies
     the actions in `denies` (with why, if it is a mapping), and permits those in `asks` only once approved, within
     `asks_for` seconds. `ineligible` says why policies, capabilities or trust forbid the place; `refuses` why it
-    takes nobody in who comes. `stays` names compartments that may not be there.
+    takes nobody in who comes. `stays` names compartments that may not be there. `offer` is what is free there.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Place:
     ineligible: str = ""
     refuses: str = ""
     stays: tuple[str, ...] = ()
+    offer: Offer = OFFERED
 
     @property
     def zone(self) -> bytes:
@@ -361,6 +366,18 @@ class RehearsedCustody:
             raise Refused(place.refuses if place else "no such place is known")
         check_affordable(TransitionKind.DEPART, self.record)
         await self._become(f"the move to {place.name}", lambda: self._final.move(place))
+
+    async def seek(self, sought: Sought) -> Assessment:
+        """Wait for a place."""
+        while True:
+            fitting = [place for place in await self.places() if self._fits(place, sought)]
+            if fitting:
+                return min(fitting, key=lambda place: (place.price_micros or 0, place.name))
+            await self._watcher()
+
+    def _fits(self, place: Assessment, sought: Sought) -> bool:
+        offer, price = self._final.places[place.zone].offer, place.price_micros
+        return price is not None and sought.fits(place.name, offer, price) and sought.admits(place)
 
     async def receive(self, index: int) -> Message:
         """Wait for a message."""

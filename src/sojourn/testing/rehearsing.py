@@ -155,7 +155,7 @@ class Rehearsal:
         self._machine = Machine("host", self._timeline, f"{seed}")
         self._life: Life | None = None
         self._ending: Ending | None = None
-        self._wants_message = False
+        self._wants_message = self._wants_place = False
         self._alarm: Timer | None = None
         self._has_begun = False
         self._error: BaseException | None = None
@@ -210,6 +210,9 @@ class Rehearsal:
             known = ", ".join(each.name for each in self._decided.places.values())
             raise Misused(f"no place is called {place!r}", remedy=f"There are {known}")
         self._decided.places[zone] = replace(self._decided.places[zone], **changes)
+        self._decided.stir()
+        if self._wants_place and self._life is None:
+            self._begin()
 
     def grant(self, **budgets: int) -> None:
         """Raise limits of the agent's budgets, as its officers may. One that had nothing left goes on."""
@@ -315,7 +318,7 @@ class Rehearsal:
 
     def _begin(self) -> None:
         """Let a host have the agent and execute it."""
-        self._wants_message = False
+        self._wants_message = self._wants_place = False
         if self._alarm is not None:
             self._alarm.cancel()
         life = self._life = Life(self._machine, self._complain)
@@ -341,6 +344,7 @@ class Rehearsal:
         if ending.how in _GOES_ON:
             self._begin()
         elif ending.how is How.RESTING:
+            self._wants_place = bool(ending.sought)
             self._rest()
         elif ending.how is How.DIVERGED:
             self._error = ReplayMismatch(ending.text)

@@ -20,6 +20,7 @@ from tests.unit.testing.actors import (
     Petitioner,
     Sleeper,
 )
+from tests.unit.testing.watchmen import Bargainer
 
 MEMORY: dict[str, Any] = {"book": {}, "unsure": None}
 
@@ -52,6 +53,14 @@ def test_a_sleep_of_years_is_over_at_once_and_costs_no_host() -> None:
     assert "for a message" in rehearsal.describe()
     rehearsal.send({"wake": "up"})
     assert [3652, {"wake": "up"}] == rehearsal.result()
+
+
+def test_a_place_may_become_cheap_while_the_agent_rests() -> None:
+    rehearsal = rehearse(Bargainer, places=(Place("home"), Place("away", price=0.9)))
+    rehearsal.run(seconds=5000)
+    assert Status.DORMANT is rehearsal.status
+    rehearsal.change("away", price=0.3)
+    assert ["away", "moved"] == rehearsal.result()
 
 
 def test_a_message_may_come_later() -> None:
