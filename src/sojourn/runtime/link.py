@@ -72,9 +72,9 @@ class Link:
         self.send(form(ask=number, **fields))  # type: ignore[arg-type]
         return number
 
-    def forget(self, asked: int) -> None:
-        """Want no answer any more to a question that waits."""
-        if self._asked.pop(asked, None) is not None:
+    def forget(self, asked: int | None) -> None:
+        """Want no answer any more to a question that waits, if it was asked."""
+        if asked is not None and self._asked.pop(asked, None) is not None:
             self.send(Forget(asked=asked))
 
     def wait_answer(self, form: type[Question], **fields: object) -> Answer:

@@ -79,6 +79,7 @@ class Session:
         self.course = Course(start)
         self._form = form
         self._link = link
+        self.forget = link.forget
         source = FetchedBlocks(link)
         self._source = source
         self.memory = WorkingMemory(
@@ -230,11 +231,6 @@ class Session:
                 on_answer(answer)
 
         return self._link.ask(form, hand_on, **fields)
-
-    def forget(self, asked: int | None) -> None:
-        """Want no answer any more to a question that waits, if it was asked."""
-        if asked is not None and not self.is_over:
-            self._link.forget(asked)
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
         """Call back on the loop, from any thread; not at all if it is closed by then."""
