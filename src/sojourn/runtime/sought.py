@@ -1,6 +1,6 @@
 """What place an agent waits for, as data: its price and what it has to give, held against what hosts state."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -8,9 +8,12 @@ from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.protocol.assessment import Assessment
 
-__all__ = ["Sought"]
+__all__ = ["MODELS_MAX", "NAME_CHARS_MAX", "Sought"]
 
-ZoneName = Annotated[str, Meta(max_length=128)]
+NAME_CHARS_MAX: Final = 128
+MODELS_MAX: Final = 32
+
+ZoneName = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
 
 
 class Sought(Value):
@@ -26,7 +29,7 @@ class Sought(Value):
     cpu_millis: Count = 0
     memory_mib: Count = 0
     gpus: Count = 0
-    models: Annotated[tuple[Name, ...], Meta(max_length=32)] = ()
+    models: Annotated[tuple[Name, ...], Meta(max_length=MODELS_MAX)] = ()
     is_any: bool = False
 
     def fits(self, zone: str, offer: Offer, price_micros: int) -> bool:

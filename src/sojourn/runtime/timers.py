@@ -4,15 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.cron import Cron, Missed, Schedule
 from sojourn.runtime.operations import WaitForTime
 from sojourn.runtime.ports import Assessment
 from sojourn.runtime.records import Seeking, Sleeping
 from sojourn.runtime.seeking import WaitForPlace
-from sojourn.runtime.sought import Sought
+from sojourn.runtime.sought import MODELS_MAX, NAME_CHARS_MAX, Sought
 from sojourn.runtime.timing import Timeout, deadline
 
 if TYPE_CHECKING:
@@ -140,5 +138,13 @@ class Timers:
 
 
 def _check(sought: Sought) -> None:
-    """Raise `ValueError` for values that are not of their types."""
-    msgspec.convert(msgspec.to_builtins(sought), Sought)
+    """Raise `ValueError` for what is not of its type, or below 0: a line to the host would refuse it."""
+    amounts = (sought.slots, sought.cpu_millis, sought.memory_mib, sought.gpus)
+    for amount in (*amounts, sought.price_micros_below or 0):
+        if type(amount) is not int or not 0 <= amount < 2**63:
+            raise ValueError(f"{amount!r} is no amount")
+    for name in (sought.zone, *sought.models):
+        if type(name) is not str or len(name) > NAME_CHARS_MAX:
+            raise ValueError(f"{name!r:.80} is no name")
+    if len(sought.models) > MODELS_MAX or not all(sought.models):
+        raise ValueError(f"{len(sought.models)} models, some without a name perhaps")
