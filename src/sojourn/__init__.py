@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from sojourn.runtime.ports import Address, Assessment, Message
     from sojourn.runtime.sagas import Saga
+    from sojourn.runtime.secrecy import secret
     from sojourn.runtime.spawning import Child
     from sojourn.runtime.steps import step
 
@@ -49,6 +50,7 @@ __all__ = [
     "hours",
     "minutes",
     "seconds",
+    "secret",
     "step",
 ]
 
@@ -69,6 +71,7 @@ _HOMES: Final = {
     "Undeliverable": "sojourn.runtime.errors",
     "UndoFailed": "sojourn.runtime.errors",
     "WrongMessage": "sojourn.runtime.errors",
+    "secret": "sojourn.runtime.secrecy",
     "step": "sojourn.runtime.steps",
 }
 

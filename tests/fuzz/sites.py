@@ -149,6 +149,8 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "demo/schedule.py:_Reader._tables:tomllib.loads": ("schedule",),
     "host/folder.py:read_membership:decode": ("membership",),
     "host/offer.py:OfferFile._read:read_toml": ("offer",),
+    "host/provider.py:_section:msgspec.convert": ("secrets",),
+    "host/provider.py:secrets_in:read_toml": ("secrets",),
     "host/outlook.py:_document:decode": ("document",),
     "host/run.py:source_of:decode_block": ("code block",),
     "runtime/code.py:_imported:ast.parse": ("agent source",),

@@ -92,6 +92,7 @@ from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
 from sojourn.demo.schedule import parse_schedule
 from sojourn.host.offer import OfferSettings
+from sojourn.host.provider import _Section, secrets_in
 from sojourn.host.run import source_of
 from sojourn.runtime.code import _imported
 from sojourn.runtime.files import read_toml, to_toml
@@ -124,7 +125,7 @@ from sojourn.transports.frames import NOTICE, REQUEST, Frame, FrameReader, Unfit
 from sojourn.transports.identity import Credentials, check_certificate
 from tests import samples
 from tests.conformance import journey
-from tests.fuzz import seeds
+from tests.fuzz import seeds, texts
 from tests.fuzz.target import Finding, Target
 from tests.fuzz.texts import AGENT_FILE, APPROVERS_FILE, CEDAR, CORPUS_TEST, SCHEDULES
 
@@ -700,8 +701,8 @@ def _audited(data: bytes) -> Any:
 _HEX: Final = samples.key("someone").public.hex()
 
 PEOPLE: Final = (
-    _toml("offer", OfferSettings, "cpu_millis = 1\nmemory_mib = 2\nslots = 3\nprice_micros = 4\n"
-          'models = ["m"]\npackages = "all"\n'),
+    _toml("offer", OfferSettings, texts.OFFER),
+    _person("secrets", lambda data: sorted(secrets_in(_file(data))), texts.SECRETS_FILE, form=dict[str, _Section]),
     _toml("anchor settings", Settings, 'operator = "o"\nlisten = "[::1]:7400"\nreached = "h:1"\n'),
     _toml("anchor public", _Public, to_toml({"operator": "o", "reached": "h:1", "identity": _HEX,
                                              "vote": _HEX, "format": "sojourn-anchor/1"})),
@@ -716,8 +717,7 @@ PEOPLE: Final = (
     _person("place", lambda data: parse_place(data.decode(), what="x"), "10.0.0.7:7400", "[::1]:1"),
     _person("public key", lambda data: parse_public_key(data.decode(), what="x"), _HEX),
     _person("agent source", lambda data: list(_imported(data, "a.py")), "import a.b\nfrom c import d\n"),
-    _person("agent steps", _steps,
-            "class A:\n @step(effect='once', action='pay')\n async def f(self): pass\n"),
+    _person("agent steps", _steps, "class A:\n @step(effect='once', action='pay')\n async def f(self): 1\n"),
     _person("agent check", _checked, AGENT_CHECKED),
     _person("message to send", _message, '{"approve": true}', "[1, 2.5, null]"),
     _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),

@@ -16,6 +16,7 @@ DOTTED: Final = {"dots", "dotted numbers"}
 OWN_FILES: Final = {
     *("offer", "anchor settings", "anchor public", "address book", "agent file", "schedule"),
     "file of approvers",
+    "secrets",
 }
 """The standard library walks a dotted key of TOML anew for each dot. These files are a person's own."""
 SYNTAX_TREES: Final = {"agent check", "agent source", "agent steps"}

@@ -4,7 +4,15 @@ from typing import Final
 
 from tests import samples
 
-__all__ = ["AGENT_FILE", "APPROVERS_FILE", "CEDAR", "CORPUS_TEST", "SCHEDULES"]
+__all__ = [
+    "AGENT_FILE",
+    "APPROVERS_FILE",
+    "CEDAR",
+    "CORPUS_TEST",
+    "OFFER",
+    "SCHEDULES",
+    "SECRETS_FILE",
+]
 
 AGENT_FILE: Final = """\
 [agent]
@@ -77,3 +85,22 @@ anchor = 0
         '[[change]]\nafter_windows = 1\nzone = "b"\nprice_usd_hour = 0.2\ncapacity = 1\n'
     ),
 )
+
+OFFER: Final = """\
+cpu_millis = 1
+memory_mib = 2
+slots = 3
+price_micros = 4
+models = ["m"]
+packages = "all"
+"""
+
+SECRETS_FILE: Final = """\
+[openai]
+environment = "OPENAI_API_KEY"
+issuers = ["b"]
+actions = ["model.call"]
+[bank]
+keyring = "bank/desk"
+everyone = true
+"""

@@ -1,10 +1,13 @@
 """Bugs in how steps are tried and undone (protocol §10): each is noticed by one test."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sojourn.runtime.attempting import Attempts
+from sojourn.runtime.entrusting import Entrusting
 from sojourn.runtime.sagas import Saga
-from tests.planted.plant import Plant, Planting, in_place_of, instead
+from sojourn.runtime.secrecy import Secrecy
+from tests.planted.plant import Plant, Planting, in_place_of, instead, nothing
 from tests.planted.vehicles import Test
 
 __all__ = ["PLANTS"]
@@ -31,9 +34,9 @@ def _tries_again(right: Any) -> Any:
     return time_is_up
 
 
-def _abreast(attempts: Attempts, key: str | None) -> None:
+def _abreast(attempts: Attempts, key: str | None, secrets: Mapping[str, str]) -> None:
     """Begin an attempt, whether or not the last one still runs."""
-    attempts._key = key
+    attempts._key, attempts._secrets = key, secrets
     attempts.count += 1
     attempts._start()
 
@@ -78,5 +81,23 @@ PLANTS: Final = (
         "a saga calls an undo step again of which nobody knows whether it was done",
         "test_sagas.py::test_an_undo_step_that_may_have_been_done_is_not_done_again_and_is_named",
         in_place_of(Saga, "_undo_each", _insists),
+    ),
+    plant(
+        "secret-in-a-result",
+        "a result that holds a secret is recorded",
+        "test_secrets.py::test_a_result_that_holds_a_secret_is_refused",
+        in_place_of(Secrecy, "check", nothing),
+    ),
+    plant(
+        "secret-in-a-frame",
+        "the host stores whatever the agent's side sends, and looks for no secret in it",
+        "test_secrets.py::test_code_that_kept_a_secret_stores_it_nowhere",
+        in_place_of(Entrusting, "check", nothing),
+    ),
+    plant(
+        "secret-once-more",
+        "a secret is handed out for an act that is over",
+        "test_secrets.py::test_nothing_is_handed_out_but_for_an_intent_that_names_it_and_is_open",
+        in_place_of(Entrusting, "settle", nothing),
     ),
 )

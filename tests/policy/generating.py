@@ -49,6 +49,7 @@ SETS: Final = {
     "context.labels_dropped": ("pii",),
     "context.residency": ("EU", "US"),
     "context.residency_dropped": ("EU",),
+    "context.secrets": ("openai", "bank"),
 }
 LONGS: Final = {
     "principal.depth": (0, 1, 3),

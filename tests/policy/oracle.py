@@ -51,7 +51,9 @@ _SHAPES: Final = {
     "Agent": {**dict.fromkeys(("issuer", "code", "realm"), str), "depth": int},
     "Zone": _ZONE,
     "context": {
-        **dict.fromkeys(("labels", "labels_dropped", "residency", "residency_dropped"), list),
+        **dict.fromkeys(
+            ("labels", "labels_dropped", "residency", "residency_dropped", "secrets"), list
+        ),
         **dict.fromkeys(("effect", "step", "counterpart"), str),
         "cost_micros": int,
         **dict.fromkeys(("own_process", "confined", "outlives"), bool),

@@ -189,6 +189,7 @@ ZONE = {
 AGENT = {**dict.fromkeys(("issuer", "code", "realm"), "x"), "depth": 0}
 CONTEXT = {
     **{name: [] for name in ("labels", "labels_dropped", "residency", "residency_dropped")},
+    "secrets": [],
     "effect": "none",
     "step": "",
     "cost_micros": 5,

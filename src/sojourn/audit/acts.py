@@ -245,6 +245,7 @@ def _intent(intended: Intended) -> Intent:
         tokens=intended.tokens,
         counterpart=intended.counterpart,
         follows=intended.follows,
+        secrets=intended.secrets,
     )
 
 

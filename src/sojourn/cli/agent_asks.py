@@ -48,6 +48,7 @@ def _facts(shown: PetitionShown) -> list[tuple[str, str]]:
     facts += [("labels", ", ".join(shown.labels))] if shown.labels else []
     facts += [("cost", f"{shown.cost_micros} millionths")] if shown.cost_micros else []
     facts += [("tokens", str(shown.tokens))] if shown.tokens else []
+    facts += [("secrets", ", ".join(shown.secrets))] if shown.secrets else []
     facts += [("rule", rule) for rule in shown.rules] or [("rule", "none asks for it any more")]
     facts += [("may answer", _group(group, shown)) for group in shown.groups]
     people = {k: p for g in shown.groups for k, p in zip(g.keys, g.people, strict=True)}

@@ -74,6 +74,7 @@ class PetitionShown(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...]
     cost_micros: int
     tokens: int
+    secrets: tuple[str, ...]
     rules: tuple[str, ...]
     said: str
     groups: tuple[GroupShown, ...]
@@ -153,6 +154,7 @@ def _shown(
         labels=petition.labels,
         cost_micros=petition.cost_micros,
         tokens=petition.tokens,
+        secrets=petition.secrets,
         rules=tuple(dict.fromkeys(rules)),
         said=verdict.explain(),
         groups=tuple(_group(turn, names) for turn in turns_of(petition, governing)),

@@ -10,5 +10,5 @@ design (protocol §6).
     binding     who is bound: the newest head, and the next binding by rank;  leases  heartbeats
     run         one agent's time here;  custody  what it proposes;  inbox  its messages;  travel  moves
     outlook     what this host offers, what it knows of other places, how an agent judges them
-    blocks      memory at hand;  signer  one signature for many transitions;  folder, offer  its files
+    blocks      memory at hand;  signer  one signature for many transitions;  folder, offer, provider  its files
 """

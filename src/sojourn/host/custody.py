@@ -158,6 +158,7 @@ class AgentCustody:
             residency_dropped=intent.residency_dropped,
             cost_micros=intent.cost_micros,
             tokens=intent.tokens,
+            secrets=intent.secrets,
             petition=digest_of(intent.petition) if intent.petition else None,
             counterpart=intent.counterpart,
             follows=intent.follows,
@@ -183,6 +184,7 @@ class AgentCustody:
         assert intent is not None
         self._check_not_quarantined()
         check_affordable(TransitionKind.INTEND, record, intent.declared)
+        host.provider.check(intent.secrets, record, intent.step, intent.action)
         governing = await host.outlook.governing(record, now_ms)
         verdict = verdict_on(intent, record, governing, host.manifest, host.memo)
         answers = evidence.approvals
@@ -193,6 +195,10 @@ class AgentCustody:
         endorsements = host.places.endorsements
         permission.check_trusted(record, host.zone_id, intent.action, endorsements, now_ms)
         return _permit(verdict)
+
+    async def secrets(self, step: str, action: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the values of secrets for a step whose intent is final."""
+        return await self._host.provider.hand_out(names, self.record, step, action)
 
     async def petition(self, intent: ports.Intent) -> Petition:
         """Return what people are to be asked about an intent, as of now."""
@@ -275,6 +281,7 @@ class AgentCustody:
 
     def log(self, source: str, text: str) -> None:
         """Take a line of the agent's output."""
+        text = self._host.provider.secrecy.redacted(text)
         log.info("agent output", agent=self.agent.hex()[:12], source=source, text=text)
 
     async def check_newest(self) -> None:

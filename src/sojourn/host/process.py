@@ -4,6 +4,7 @@ It keeps nothing: at the end agents stop where they are, their leases run out, a
 this one when it is back, binds them again.
 """
 
+import sys
 import time
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -14,9 +15,11 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import key_text
 from sojourn.host.folder import HostFolder
+from sojourn.host.provider import SECRETS_NAME, SecretProvider, secrets_in
 from sojourn.host.server import Host
 from sojourn.runtime.pidfile import PidFile
 from sojourn.runtime.process import configure_log, serve_until_ended
+from sojourn.runtime.secrecy import RedactedStream
 from sojourn.runtime.transport import Connection
 from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.local import LocalSubstrate
@@ -39,6 +42,12 @@ async def run_host(path: Path) -> None:
     signed, membership = folder.enrolment()
     zone, key, offer = signed.manifest, folder.key(), folder.offer()
     name = key_text(key.public)
+    secrets = path / SECRETS_NAME
+    secrets_in(
+        secrets
+    )  # what is wrong in there is said now, and not to the first agent that needs it
+    provider = SecretProvider(lambda: secrets_in(secrets))
+    sys.stdout, sys.stderr = (RedactedStream(s, provider.secrecy) for s in (sys.stdout, sys.stderr))
     configure_log(zone=zone.name, process=f"host/{name}")
     with ExitStack() as held:
         held.callback(PidFile(path).release)
@@ -52,7 +61,7 @@ async def run_host(path: Path) -> None:
 
             pool = ConnectionPool(transport, on_notice=on_notice)
             ending.push_async_callback(pool.close)
-            host = Host(signed, key, membership, pool, substrate, offer)
+            host = Host(signed, key, membership, pool, substrate, offer, provider)
             await host.start()
             ending.push_async_callback(host.stop)
             log.info("ready", after_ms=round((time.monotonic() - began) * 1000))

@@ -29,6 +29,7 @@ from sojourn.host.leases import Leases
 from sojourn.host.outbox import Whereabouts
 from sojourn.host.outlook import LEARN_EVERY_S, STATE_EVERY_S, Offering, Outlook
 from sojourn.host.place_watch import PlaceWatch
+from sojourn.host.provider import SecretProvider
 from sojourn.host.run import AgentRun
 from sojourn.host.signer import Signer
 from sojourn.host.sleepers import Sleepers
@@ -64,8 +65,10 @@ class Host:
         connections: Connections,
         substrate: Substrate,
         offering: Callable[[], Offering],
+        provider: SecretProvider | None = None,
     ) -> None:
         """Wire a host from verified parts. `offering` is asked again for every envelope."""
+        self.provider = provider or SecretProvider()
         self.manifest, self.key = manifest.manifest, key
         self.connections, self.substrate = connections, substrate
         self.zone = ZoneClient(self.manifest, connections)

@@ -3,12 +3,12 @@
     authors' surface   agent steps context turns sagas compartments errors
     agent's side       serving session run loop operations performing attempting course replay batch arguments
     the line           frames link
-    host's side        execution proposing journal holdings
+    host's side        execution proposing journal holdings entrusting
     time               timers timing cron durations conditions sought seeking waits
     the journal        records typed models failures
     agents' code       code
     ports              ports store transport
-    processes share    clock drive files keyfile pidfile process zone_client
+    processes share    clock drive files keyfile pidfile process secrecy zone_client
 
 An agent's side runs `run` and performs its steps; the host's side has its journal and keeps the order of the
 gate. They speak in frames, the same whether a thread or a process lies between them. `session` and

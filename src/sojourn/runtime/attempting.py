@@ -10,13 +10,14 @@ itself, and is used up by that. What one that has timed out still returns is not
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sojourn.runtime.errors import RetryableError, TerminalError
+from sojourn.runtime.errors import RetryableError, SecretWithheld, TerminalError
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.records import Failure
+from sojourn.runtime.secrecy import handed
 from sojourn.runtime.steps import Step, effect_key, pulse, used
 from sojourn.runtime.typed import kind_of, to_plain
 
@@ -31,9 +32,10 @@ DOUBLINGS_MAX: Final = 64
 class _Attempt:
     """One attempt, from its beginning until its function or coroutine has ended: the pulse of its step."""
 
-    def __init__(self, attempts: "Attempts", progress: Any) -> None:
+    def __init__(self, attempts: "Attempts", progress: Any, secrets: Mapping[str, str]) -> None:
         self._attempts = attempts
         self.progress = progress
+        self.secrets = dict(secrets)
         self.task: asyncio.Task[None] | None = None
         self.has_timed_out = False
         self.heard_at = 0.0
@@ -72,23 +74,30 @@ class Attempts:
         self._on_result = on_result
         self._on_failure = on_failure
         self._key: str | None = None
+        self._secrets: Mapping[str, str] = {}
         self._current: _Attempt | None = None
         self._is_waiting = False
         self._deadline: asyncio.TimerHandle | None = None
         self._listening: asyncio.TimerHandle | None = None
         self._progress: Any = None
 
-    def begin(self, key: str | None) -> None:
-        """Begin the next attempt, under the key of its effect if it has one."""
+    def begin(self, key: str | None, secrets: Mapping[str, str]) -> None:
+        """Begin the next attempt, under the key of its effect if it has one, with the secrets it is handed."""
         if self._is_dropped:
             return
-        self._key = key
+        self._key, self._secrets = key, secrets
         self.count += 1
         if self._current is None:
             self._start()
         else:
             self._is_waiting = True
             self._watch(self._current)
+
+    def withhold(self, error: SecretWithheld) -> None:
+        """Let an attempt have failed before it began: it was not handed what it needs."""
+        if not self._is_dropped:
+            self.count += 1
+            self._raised(error)
 
     def stop(self) -> None:
         """Let the code be rid of it: no attempt follows, and the one under way is cancelled if it can be."""
@@ -115,7 +124,7 @@ class Attempts:
     # --- one attempt ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        attempt = self._current = _Attempt(self, self._progress)
+        attempt = self._current = _Attempt(self, self._progress, self._secrets)
         if self._step.is_async:
             attempt.task = self._session.outer.create_task(self._run_coroutine(attempt))
             self._watch(attempt)
@@ -148,13 +157,15 @@ class Attempts:
             self._session.call_soon(self._ended, attempt, None, result)
 
     def _enter_step(self, attempt: _Attempt) -> None:
-        """Let the step know its key, and tell what it uses and that it is alive."""
+        """Let the step know its key and its secrets, and tell what it uses and that it is alive."""
         effect_key.set(self._key)
         used.set(self.used)
         pulse.set(attempt)
+        handed.set(attempt.secrets)
 
     def _ended(self, attempt: _Attempt, error: BaseException | None, result: object = None) -> None:
         self._current = None
+        attempt.secrets.clear()  # whatever still runs of it is handed nothing more
         self._unwatch()
         if not attempt.has_timed_out:
             if error is None:

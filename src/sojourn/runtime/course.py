@@ -9,6 +9,7 @@ from sojourn.core.base.limits import RUN_RECORDS_WARN
 from sojourn.runtime.compartments import Snapshot
 from sojourn.runtime.frames import Start
 from sojourn.runtime.records import REPLAY_RECORDS_MAX, SEGMENTS_MAX, Resume, Segment
+from sojourn.runtime.secrecy import Secrecy
 
 __all__ = ["Arguments", "Course"]
 
@@ -51,6 +52,7 @@ class Course:
         self._earlier = self._count_earlier()
         self._agent = start.agent
         self._has_warned = False
+        self.secrecy = Secrecy()
         self._writings = 0
         self._writing: set[int] = set()
 
@@ -64,8 +66,9 @@ class Course:
         """How many records a resume would replay now."""
         return self._earlier + self.length - self._stretches[-1].start
 
-    def check_room(self) -> None:
-        """Raise `Misused` if the code has made too many records since its last restart point."""
+    def check_recordable(self, record: bytes) -> None:
+        """Raise `Misused` for a record with a secret in it, or too many since the last restart point."""
+        self.secrecy.check(record, "what the code would have recorded")
         if self.records_to_replay >= REPLAY_RECORDS_MAX:
             problem = f"run has made {REPLAY_RECORDS_MAX} records since its last restart point"
             raise Misused(problem, remedy=_REMEDY)

@@ -151,6 +151,10 @@ class Encrypting:
         """Bring blocks to hand, by the names that they are stored under."""
         await self._custodian.fetch(digests)
 
+    async def secrets(self, step: str, action: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the values of secrets."""
+        return await self._custodian.secrets(step, action, names)
+
     async def petition(self, intent: Intent) -> Petition:
         """Return what people are to be asked about an intent."""
         return await self._custodian.petition(intent)

@@ -25,6 +25,7 @@ __all__ = [
     "LeaseWithheld",
     "ReplayMismatch",
     "RetryableError",
+    "SecretWithheld",
     "StepFailed",
     "TerminalError",
     "UncertainOutcome",
@@ -48,6 +49,10 @@ class RetryableError(Exception):
     def __init__(self, *args: object, after_s: float = 0.0) -> None:
         super().__init__(*args)
         self.after_s = min(max(0.0, float(after_s)), AFTER_S_MAX)
+
+
+class SecretWithheld(RetryableError):
+    """A step was not handed a secret that it declares: its host does not have it now, or not for this step."""
 
 
 class TerminalError(Exception):

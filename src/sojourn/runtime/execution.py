@@ -189,6 +189,7 @@ class Execution:
         await self._send(start)
         if not fresh:
             async for segment, records in journal.history(self._custodian):
+                self._gate.entrusting.resume(records)
                 for parcel in _parcels(records):
                     await self._send(History(segment=segment, records=tuple(parcel)))
         await self._send(Go())
@@ -242,6 +243,7 @@ class Execution:
         """Take frames as they come; what is malformed or out of turn fails the agent."""
         try:
             while (data := await self._channel.receive()) is not None:
+                self._gate.entrusting.check(data)
                 self._take(decode_from_agent(data))
             self._queue.put_nowait(None)
         except Rejected as error:
@@ -343,7 +345,7 @@ class Execution:
                 answer = await delivered(self._custodian, question)
             case Perform():
                 self._proposer.check_may_act()
-                answer = Done()
+                answer = await self._gate.entrusting.hand(question.key)
             case Fetch():
                 self._holdings.check_own((question.digest,))
                 self._holdings.check_readable(question.digest, self._flow.is_readable)
@@ -408,6 +410,7 @@ class Execution:
 
     async def _commit(self, frame: Commit, kept: dict[bytes, bytes]) -> None:
         await self._proposer.commit(frame, kept)
+        self._gate.entrusting.settle(frame.records)
         await self._reply(frame, Done(is_spent=self._gate.is_spent))
         if frame.resume.ended is not None:
             self._end(await self._ending(self._proposer.journal))

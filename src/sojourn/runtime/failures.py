@@ -3,12 +3,15 @@
 import traceback
 from typing import Any, Final, Literal
 
+import msgspec
+
 from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
 from sojourn.runtime.errors import StepFailed, UncertainOutcome, Undeliverable
 from sojourn.runtime.records import Failure, Raised, Returned, encode_record
+from sojourn.runtime.secrecy import Secrecy
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["exception_of", "failure_of", "last_record", "refusal", "stuck"]
+__all__ = ["exception_of", "failure_of", "last_record", "redacted", "refusal", "stuck"]
 
 FRAMES_MAX: Final = 12
 TRACE_CHARS_MAX: Final = 8_192
@@ -34,6 +37,13 @@ def refusal(cause: Literal["denied", "exhausted"], problem: str, remedy: str) ->
     """Return the record of what the gate denied, or what a budget did not afford."""
     kind = "BudgetExhausted" if cause == "exhausted" else "Denied"
     return Failure(cause=cause, kind=kind, message=problem, remedy=remedy)
+
+
+def redacted(failure: Failure, secrecy: Secrecy) -> Failure:
+    """Return the same failure with no secret in its texts."""
+    texts = ("kind", "message", "remedy", "trace")
+    said = {name: secrecy.redacted(getattr(failure, name)) for name in texts}
+    return msgspec.structs.replace(failure, **said | {"kind": said["kind"][:KIND_CHARS_MAX]})
 
 
 def last_record(result: Any) -> Returned | Raised:

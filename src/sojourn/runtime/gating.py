@@ -15,6 +15,7 @@ from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import BudgetExhausted, Denied, Refused
 from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.core.protocol import asking
+from sojourn.runtime.entrusting import Entrusting
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.proposing import Proposer
 from sojourn.runtime.questions import (
@@ -49,6 +50,7 @@ class Gate:
         self._custodian = custodian
         self._proposer = proposer
         self._answers: dict[bytes | None, _Answers] = {}
+        self.entrusting = Entrusting(custodian)
 
     @property
     def is_spent(self) -> bool:
@@ -68,6 +70,7 @@ class Gate:
         try:
             approvals = self._answered(named)
             key = await self._proposer.intend(frame, approvals)
+            self.entrusting.permit(frame, key)
             return Permitted(key=key, is_spent=self.is_spent)
         except asking.Unapproved:
             self._settle(named)

@@ -4,7 +4,7 @@ Where the gate permits it only together with an approval, people are asked first
 answered.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.agent.approvals import Petition
@@ -13,7 +13,8 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.runtime.attempting import Attempts
-from sojourn.runtime.failures import exception_of, failure_of, refusal
+from sojourn.runtime.errors import SecretWithheld
+from sojourn.runtime.failures import exception_of, failure_of, redacted, refusal
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.questions import (
     SPELLED_BYTES_MAX,
@@ -22,6 +23,7 @@ from sojourn.runtime.questions import (
     AskRelease,
     Await,
     Done,
+    Handed,
     Intend,
     Perform,
     Permitted,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["PerformStep"]
 
 
+NO_SECRETS: Final[Mapping[str, str]] = {}
 AS_DECLARED: Final = "Return what the step declares, or declare what it returns"
 
 
@@ -209,7 +212,7 @@ class PerformStep(Operation):
             more |= {"labels": step.declassifies, "into": step.into}
         else:
             form = Ask if is_for_people else Intend
-            more |= {"action": step.action, "effect": step.effect}
+            more |= {"action": step.action, "effect": step.effect, "secrets": step.secrets}
             more |= {"counterpart": self.counterpart}
             more |= {"cost_micros": gated.get(COST_MICROS, 0), "tokens": gated.get(TOKENS, 0)}
         if not is_for_people:
@@ -287,14 +290,21 @@ class PerformStep(Operation):
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""
-        self.session.ask(Perform, self._live)
+        self.session.ask(Perform, self._live, key=self._key if self._step.secrets else "")
 
     def _live(self, answer: Answer) -> None:
-        assert isinstance(answer, Done)
-        self._attempt()
+        if isinstance(answer, Problem):
+            problem = f"{answer.problem}. {answer.remedy}".removesuffix(". ")
+            self._attempts.withhold(SecretWithheld(problem))
+        elif isinstance(answer, Handed):
+            self.session.course.secrecy.add(answer.secrets)
+            self._attempt(answer.secrets)
+        else:
+            assert isinstance(answer, Done)
+            self._attempt()
 
-    def _attempt(self) -> None:
-        self._attempts.begin(self._key if self.is_effect else None)
+    def _attempt(self, secrets: Mapping[str, str] = NO_SECRETS) -> None:
+        self._attempts.begin(self._key if self.is_effect else None, secrets)
 
     @property
     def _gated(self) -> dict[str, int]:
@@ -312,6 +322,7 @@ class PerformStep(Operation):
             form = self._step.result_form
             from_plain(plain, form, what=what, remedy=AS_DECLARED)  # as a replay will
             record = encode_record(self._outcome(result=plain), what=what)
+            self.session.course.secrecy.check(record, what)
         except Misused as error:
             self._fail(failure_of(error))
         else:
@@ -325,7 +336,7 @@ class PerformStep(Operation):
 
     def _fail(self, failure: Failure) -> None:
         self._let_go()
-        self.answer(self._outcome(failure=failure))
+        self.answer(self._outcome(failure=redacted(failure, self.session.course.secrecy)))
 
     def _outcome(self, *, result: Any = None, failure: Failure | None = None) -> Outcome:
         declared = self._declared

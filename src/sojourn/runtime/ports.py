@@ -125,8 +125,9 @@ class Intent(Value):
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
     expects the intent to have; keys never repeat, since a version is decided once. `labels` and `residency` are
     those of the memory that the agent has used, less what a declassifying step takes off; `cost_micros` and
-    `tokens` are the most that it is to cost; `petition` and `approvals` what people were asked and answered, where
-    the policies want that. `counterpart` is the other party, and `follows` as in what anchors are shown.
+    `tokens` are the most that it is to cost; `secrets` the names of what it is handed; `petition` and `approvals`
+    what people were asked and answered, where the policies want that. `counterpart` is the other party, and `follows`
+    as in what anchors are shown.
     """
 
     key: Name
@@ -140,6 +141,7 @@ class Intent(Value):
     residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
+    secrets: StringSet = ()
     petition: Petition | None = None
     approvals: tuple[SignedApproval, ...] = ()
     counterpart: Text = ""
@@ -181,6 +183,12 @@ class Custodian(Protocol):
         Of memory, `draft` changes the journal alone. Cancelling the wait does not recall it. Raises `Denied`, and
         then nothing has changed: `BudgetExhausted` where the agent cannot pay for it, `Unapproved` where people have
         to be asked; `LeaseLost`.
+        """
+
+    async def secrets(self, step: str, action: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the values of secrets, by name, for a step of the agent whose intent is final.
+
+        Raises `Denied` for what this step may not have here, `Misused` where a value cannot be had.
         """
 
     async def petition(self, intent: Intent) -> Petition:

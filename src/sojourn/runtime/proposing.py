@@ -292,6 +292,7 @@ class Proposer:
                 cost_micros=frame.cost_micros,
                 tokens=frame.tokens,
                 counterpart=frame.counterpart,
+                secrets=frame.secrets,
             )
         kept = self._flow.check_release(frame)
         labels, residency = labels_of(kept), residency_of(kept)

@@ -9,7 +9,11 @@ from msgspec import Meta
 
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
-from sojourn.core.base.limits import BLOCK_BYTES_MAX, JOURNAL_RECORDS_PER_STEP_MAX
+from sojourn.core.base.limits import (
+    BLOCK_BYTES_MAX,
+    JOURNAL_RECORDS_PER_STEP_MAX,
+    SECRETS_MAX,
+)
 from sojourn.runtime.ports import Assessment, Message, Parcel
 from sojourn.runtime.records import RECORD_BYTES_MAX, Resume, Roots
 from sojourn.runtime.sought import Sought
@@ -31,6 +35,7 @@ __all__ = [
     "Done",
     "Fetch",
     "Frame",
+    "Handed",
     "Intend",
     "Listen",
     "Mail",
@@ -59,6 +64,7 @@ SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
 """The arguments of an action that people are asked about: they are shown all of it."""
 Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
 Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
+Secrets: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SECRETS_MAX)]
 Spent: TypeAlias = Annotated[dict[Name, Count], Meta(max_length=32)]
 
 
@@ -107,6 +113,7 @@ class Intend(Asking):
     effect: Literal["idempotent", "once"]
     cost_micros: Count = 0
     tokens: Count = 0
+    secrets: Secrets = ()
     spends: Spent = {}
     petition: Petition | None = None
     counterpart: Text = ""
@@ -124,6 +131,7 @@ class Ask(Asking):
     cost_micros: Count = 0
     tokens: Count = 0
     counterpart: Text = ""
+    secrets: Secrets = ()
 
 
 class Release(Asking):
@@ -193,7 +201,12 @@ class Deliver(Asking):
 
 
 class Perform(Asking):
-    """Ask whether the lease is live, right before a step with an effect (protocol §10)."""
+    """Ask whether the lease is live, right before a step with an effect (protocol §10).
+
+    With the key of its intent, where that names secrets: then it is answered by `Handed`, or the problem.
+    """
+
+    key: Text = ""
 
 
 class Depart(Asking):
@@ -262,6 +275,12 @@ class Permitted(Frame):
     is_spent: bool = False
 
 
+class Handed(Frame):
+    """The lease is live, and these are the values of the secrets that the intent names."""
+
+    secrets: dict[Name, Text]
+
+
 class Begotten(Frame):
     """The SPAWN of a child is final, with its genesis: `Bear` it. `given` is what its parent has spent by that."""
 
@@ -299,7 +318,7 @@ class Problem(Frame):
 
 
 Answer: TypeAlias = (
-    Done | Permitted | Unapproved | Petitioned | Begotten | Block | Mail | Places | Problem
+    Done | Permitted | Unapproved | Petitioned | Handed | Begotten | Block | Mail | Places | Problem
 )
 
 

@@ -137,9 +137,9 @@ class Intended(Value, tag_field="kind", tag="intent"):
 
     So was one that declassifies: its effect is "none", and a replay that finds no outcome asks for it anew. What
     the gate was told of the memory that the code had used is kept, so that the intent can be made again from this;
-    so are `cost_micros` and `tokens`, what it was declared to cost at most. `approvals` are those with which it was
-    permitted, if it had to be approved. `counterpart` is the other party, and `follows`, of a message, the version
-    that sent the one before it to that party.
+    so are `cost_micros` and `tokens`, what it was declared to cost at most, and the names of the `secrets` that it is
+    handed. `approvals` are those with which it was permitted, if it had to be approved. `counterpart` is the other
+    party, and `follows`, of a message, the version that sent the one before it to that party.
     """
 
     call: Count
@@ -154,6 +154,7 @@ class Intended(Value, tag_field="kind", tag="intent"):
     residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
+    secrets: StringSet = ()
     approvals: tuple[SignedApproval, ...] = ()
     counterpart: Text = ""
     follows: Count = 0

@@ -392,7 +392,7 @@ class Session:
 
         Raises `Misused` if the code makes too many.
         """
-        self.course.check_room()
+        self.course.check_recordable(data)
         self._batch.add(data)
         warning = self.course.count_record()
         if warning:

@@ -14,7 +14,7 @@ import math
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
-from functools import cached_property
+from functools import cached_property, partial
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -30,6 +30,8 @@ from typing import (
 
 from sojourn.core.agent.budgets import COUNTED
 from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import SECRETS_MAX
+from sojourn.runtime.secrecy import NAME
 
 if TYPE_CHECKING:
     from sojourn.runtime.agent import Agent
@@ -87,6 +89,7 @@ class Step(Generic[P, R]):
         spends: Mapping[str, int],
         declassifies: Sequence[str],
         into: str,
+        secrets: Sequence[str] = (),
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -101,6 +104,7 @@ class Step(Generic[P, R]):
         self.spends = dict(spends)
         self.declassifies = tuple(sorted(set(declassifies)))
         self.into = into
+        self.secrets = tuple(sorted(set(secrets)))
         self.is_async = inspect.iscoroutinefunction(function)
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
@@ -150,6 +154,9 @@ class Step(Generic[P, R]):
         return result
 
 
+_STEP: Final[Any] = Step
+
+
 class _Declare(Protocol):
     """What `@step(...)` returns: a decorator for a method of either kind."""
 
@@ -179,6 +186,7 @@ def step(
     spends: Mapping[str, int] | None = None,
     declassifies: Sequence[str] = (),
     into: str = "",
+    secrets: Sequence[str] = (),
 ) -> _Declare: ...
 def step(
     function: Callable[..., Any] | None = None,
@@ -195,6 +203,7 @@ def step(
     spends: Mapping[str, int] | None = None,
     declassifies: Sequence[str] = (),
     into: str = "",
+    secrets: Sequence[str] = (),
 ) -> Any:
     """Declare a method of an agent as a step. The method may be a function or a coroutine function.
 
@@ -222,31 +231,32 @@ def step(
     entered into a mapping. It must cover all that `run` has used by then, but for the labels that the step
     `declassifies`: those its result no longer deserves. That has to be permitted, as "declassify".
 
+    `secrets` are names of what the host hands to it once that is permitted, an effect: `sojourn.secret(name)`.
+
     Raises `Misused` for a declaration that makes no sense.
     """
-
-    def declare(function: Callable[..., Any]) -> Step[..., Any]:
-        return Step(
-            function,
-            effect=effect,
-            action=action,
-            attempts=attempts,
-            backoff_s=backoff_s,
-            backoff_s_max=backoff_s_max,
-            timeout_s=timeout_s,
-            heartbeat_s=heartbeat_s,
-            retry_on=retry_on,
-            spends=spends or {},
-            declassifies=declassifies,
-            into=into,
-        )
-
+    declare = partial(
+        _STEP,
+        effect=effect,
+        action=action,
+        attempts=attempts,
+        backoff_s=backoff_s,
+        backoff_s_max=backoff_s_max,
+        timeout_s=timeout_s,
+        heartbeat_s=heartbeat_s,
+        retry_on=retry_on,
+        spends=spends or {},
+        declassifies=declassifies,
+        into=into,
+        secrets=secrets,
+    )
     _check_declaration(effect, action, attempts)
     _check_retrying(retry_on)
     _check_pauses(backoff_s=backoff_s, backoff_s_max=backoff_s_max)
     _check_times(timeout_s=timeout_s, heartbeat_s=heartbeat_s)
     _check_declassifying(effect, declassifies, into)
     _check_spends(spends or {})
+    _check_secrets(effect, secrets)
     return declare if function is None else declare(function)
 
 
@@ -294,6 +304,26 @@ def _check_times(**times: float | None) -> None:
         if value is not None and not (value > 0 and math.isfinite(value)):
             problem = f"a step is declared with {name}={value!r}"
             raise Misused(problem, remedy="Say how many seconds an attempt has, or leave it out")
+
+
+def _check_secrets(effect: Effect, secrets: Sequence[str]) -> None:
+    if isinstance(secrets, str):
+        problem = (
+            f"a step is declared with secrets={secrets!r}, which is one text and no list of names"
+        )
+        raise Misused(problem, remedy=f"Write secrets=({secrets!r},)")
+    for name in secrets:
+        if not NAME.fullmatch(str(name)):
+            problem = f"a step is declared with secret {name!r}"
+            raise Misused(problem, remedy="Use lower case letters, digits, '-' and '_', at most 64")
+    if len(secrets) > SECRETS_MAX:
+        problem = f"a step is declared with {len(secrets)} secrets, more than {SECRETS_MAX}"
+        raise Misused(problem, remedy="Part the step")
+    if secrets and effect == "none":
+        raise Misused(
+            f"a step without effect is declared with secrets {', '.join(secrets)}",
+            remedy='Say what it does with them outside: effect="idempotent", action="bank.read"',
+        )
 
 
 def _check_declassifying(effect: Effect, declassifies: Sequence[str], into: str) -> None:

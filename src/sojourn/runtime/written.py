@@ -99,6 +99,7 @@ def intended(call: int, intent: Intent) -> Intended:
         residency_dropped=intent.residency_dropped,
         cost_micros=intent.cost_micros,
         tokens=intent.tokens,
+        secrets=intent.secrets,
         approvals=intent.approvals,
         counterpart=intent.counterpart,
         follows=intent.follows,

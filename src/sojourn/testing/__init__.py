@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sojourn.testing.facts import Happening, Performed
     from sojourn.testing.faults import Faults
     from sojourn.testing.founding import Keep, person_key
+    from sojourn.testing.given import given_secrets
     from sojourn.testing.ledgers import Ledger
     from sojourn.testing.processes import AnchorProcess, HostProcess
     from sojourn.testing.rehearsed import Place
@@ -61,6 +62,7 @@ __all__ = [
     "Unmet",
     "World",
     "Zone",
+    "given_secrets",
     "hang",
     "person_key",
     "rehearse",
@@ -92,6 +94,7 @@ _HOMES: Final = {
     "Unmet": "unmet",
     "World": "world",
     "Zone": "zones",
+    "given_secrets": "given",
     "hang": "rehearsing",
     "person_key": "founding",
     "rehearse": "rehearsing",

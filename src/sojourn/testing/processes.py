@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from sojourn.anchor.server import Anchor
@@ -15,6 +16,7 @@ from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+from sojourn.host.provider import Entry, Rule, SecretProvider
 from sojourn.host.server import Host
 from sojourn.runtime.store import Store
 from sojourn.runtime.transport import Connection, PeerIdentity
@@ -264,6 +266,7 @@ class HostProcess(Process):
         self.offer, self.price_micros = offer, manifest.attributes.price_micros or 0
         self.key = zone.hosts[index]
         self.host: Host | None = None
+        self.secrets: dict[str, str] = {}
         self._zone = zone
 
     async def _live(self, life: Life) -> None:
@@ -278,7 +281,10 @@ class HostProcess(Process):
             pool = ConnectionPool(transport, on_notice=on_notice, jitter=self.chance)
             ending.push_async_callback(pool.close)
             membership = self._zone.memberships[self.key.public]
-            host = Host(self._zone.signed, self.key, membership, pool, substrate, self._offering)
+            host = Host(
+                *(self._zone.signed, self.key, membership, pool, substrate, self._offering),
+                provider=SecretProvider(self._provided),
+            )
             host.entropy = self.chance.randbytes
             self.host = host
             await host.start()
@@ -287,6 +293,12 @@ class HostProcess(Process):
 
     def _offering(self) -> tuple[Offer, int]:
         return self.offer, self.price_micros
+
+    def _provided(self) -> dict[str, Entry]:
+        async def read(name: str) -> str:
+            return self.secrets[name]
+
+        return {name: Entry(Rule(everyone=True), partial(read, name)) for name in self.secrets}
 
     def _left_behind(self) -> None:
         self.host = None

@@ -51,6 +51,7 @@ class Place:
     the actions in `denies` (with why, if it is a mapping), and permits those in `asks` only once approved, within
     `asks_for` seconds. `ineligible` says why policies, capabilities or trust forbid the place; `refuses` why it
     takes nobody in who comes. `stays` names compartments that may not be there. `offer` is what is free there.
+    `secrets` are what steps are handed.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Place:
     refuses: str = ""
     stays: tuple[str, ...] = ()
     offer: Offer = OFFERED
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def zone(self) -> bytes:
@@ -266,6 +268,7 @@ class RehearsedCustody:
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
         check_affordable(TransitionKind.INTEND, self.record, declared)
         place = self._check_permitted(intent.action)
+        self._check_has(intent.secrets)
         if intent.action in place.asks and not intent.approvals:
             raise Unapproved(f"{intent.action} wants an approval in {place.name}")
         what = f"the intent of {intent.step}"
@@ -278,6 +281,18 @@ class RehearsedCustody:
         if why is not None:
             raise Denied(why, remedy="This place was rehearsed so: see Place(denies=...)")
         return place
+
+    def _check_has(self, names: Sequence[str]) -> None:
+        place = self._final.place
+        lacking = [name for name in names if name not in place.secrets]
+        if lacking:
+            remedy = f"Rehearse it with Place(secrets={{{lacking[0]!r}: ...}})"
+            raise Denied(f"{place.name} has no secret {lacking[0]!r}", remedy=remedy)
+
+    async def secrets(self, step: str, action: str, names: Sequence[str]) -> dict[str, str]:
+        """Return what the place has."""
+        self._check_has(names)
+        return {name: self._final.place.secrets[name] for name in names}
 
     async def petition(self, intent: Intent) -> Petition:
         """Return what people are to be asked."""
@@ -301,6 +316,7 @@ class RehearsedCustody:
             cost_micros=intent.cost_micros,
             tokens=intent.tokens,
             counterpart=intent.counterpart,
+            secrets=intent.secrets,
         )
 
     async def ask(self, petition: Petition, draft: Draft) -> None:

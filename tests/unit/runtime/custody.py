@@ -6,7 +6,7 @@ stores a block stores all it links to, that a step leaves alone what is not its 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -235,6 +235,7 @@ class FakeCustodian:
     lease_lost_at    the lease is lost from this point on; it is for the execution to notice
     refuses          the target refuses whoever comes
     is_cold          it has no block at hand, and fetches each one
+    given            the secrets that it hands out, by name
     """
 
     def __init__(
@@ -246,12 +247,15 @@ class FakeCustodian:
         lease_lost_at: int | None = None,
         refuses: str = "",
         is_cold: bool = False,
+        given: Mapping[str, str] | None = None,
     ) -> None:
         self.zone = zone
         self.crash_at = crash_at
         self.denied = denied
         self.lease_lost_at = lease_lost_at
         self.refuses = refuses
+        self.given = dict(given or {})
+        self.handed: list[tuple[str, str, tuple[str, ...]]] = []
         self.lines: list[tuple[str, str]] = []
         self.fetched: list[bytes] = []
         self._local = Blocks({} if is_cold else zone.stored)
@@ -285,6 +289,13 @@ class FakeCustodian:
         await self._at_point(lambda: self.zone.intend(intent, draft))
         return Permit(policies=("Permitted by test.",))
 
+    async def secrets(self, step: str, action: str, names: Sequence[str]) -> dict[str, str]:
+        self.handed.append((step, action, tuple(names)))
+        for name in names:
+            if name not in self.given:
+                raise Denied(f"this host has no secret {name!r}", remedy="Add it")
+        return {name: self.given[name] for name in names}
+
     async def petition(self, intent: Intent) -> Petition:
         return Petition(
             agent=self.zone.record.agent_id,
@@ -302,6 +313,7 @@ class FakeCustodian:
             residency_dropped=intent.residency_dropped,
             cost_micros=intent.cost_micros,
             tokens=intent.tokens,
+            secrets=intent.secrets,
             asked_ms=self.zone.now_ms,
             expires_ms=self.zone.now_ms + 1000,
         )

@@ -120,6 +120,7 @@ class Petition(Value, tag_field="kind", tag="petition/1"):
     cost_micros: Count = 0
     tokens: Count = 0
     counterpart: Text = ""
+    secrets: StringSet = ()
 
     @property
     def asked_of(self) -> str:

@@ -213,5 +213,10 @@ APPROVALS_MAX: Final = APPROVERS_MAX * (COOLING_MAX + 1)
 APPROVER_GROUPS_MAX: Final = 32
 PETITIONS_MAX: Final = 16
 """Actions of one agent that wait for an approval at a time: they stand in its record."""
+SECRETS_MAX: Final = 16
+"""Secrets that one step is handed."""
+SECRET_CHARS_MIN: Final = 8
+"""What is shorter stands in too much that is no secret to be kept out of it."""
+SECRET_CHARS_MAX: Final = 16_384
 MESSAGES_WAITING_MAX: Final = 1_000
 """Messages an anchor keeps for one agent until its host consumes them."""

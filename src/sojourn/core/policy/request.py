@@ -96,10 +96,11 @@ class RequestContext(Value):
     confined: bool = False
     counterpart: str | None = None
     outlives: bool = False
+    secrets: StringSet = ()
 
     def __post_init__(self) -> None:
         """Sort the sets."""
-        _sort(self, ("labels", "labels_dropped", "residency", "residency_dropped"))
+        _sort(self, ("labels", "labels_dropped", "residency", "residency_dropped", "secrets"))
 
 
 RequestKey = tuple[bytes, str, bytes, bytes | None, RequestContext]

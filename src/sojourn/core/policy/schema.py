@@ -97,6 +97,8 @@ type Circumstances = {
                                    //   programs, other processes and new privileges
   counterpart?: String,            // the other party: the agent written to or spawned, the receiver
                                    //   of an effect; absent if there is none
+  secrets: Set<String>,            // the names of the secrets that the action is handed, such as
+                                   //   ["openai"]; empty if it needs none
   outlives: Bool,                  // for "spawn": the child may go on when its parent has retired
   origin?: Zone,                   // for "travel": the zone it would leave
 };

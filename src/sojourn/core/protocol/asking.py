@@ -137,6 +137,7 @@ def petition_for(
         cost_micros=intent.cost_micros,
         tokens=intent.tokens,
         counterpart=intent.counterpart,
+        secrets=intent.secrets,
         asked_ms=asked_ms,
         expires_ms=min(max(turn.until_ms for turn in each) for each in having),
     )
@@ -178,6 +179,7 @@ def _intent(petition: Petition) -> Intent:
         cost_micros=petition.cost_micros,
         tokens=petition.tokens,
         counterpart=petition.counterpart,
+        secrets=petition.secrets,
     )
 
 

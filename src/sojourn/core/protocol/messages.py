@@ -63,9 +63,10 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments; `labels` and
     `residency` those of the memory that the agent has used. What a declassifying step takes off is `dropped`.
     `cost_micros` and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the
-    act. `petition` is the digest of the petition that approvers answered, where the policies ask for that.
-    `counterpart` is the other party, for a message the text of the agent written to; of a message, `follows` is the
-    version that sent the newest one to that agent before it which was delivered, 0 if there is none.
+    act. `secrets` are the names of what it is handed (§10.28). `petition` is the digest of the petition that
+    approvers answered, where the policies ask for that. `counterpart` is the other party, for a message the text of
+    the agent written to; of a message, `follows` is the version that sent the newest one to that agent before it
+    which was delivered, 0 if there is none.
     """
 
     step: Name
@@ -79,6 +80,7 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
     residency_dropped: StringSet = ()
     cost_micros: Count = 0
     tokens: Count = 0
+    secrets: StringSet = ()
     petition: Digest | None = None
     counterpart: Text = ""
     follows: Count = 0
@@ -99,6 +101,7 @@ class Intent(Value, tag_field="kind", tag="intent/1"):
             residency_dropped=self.residency_dropped,
             cost_micros=self.cost_micros,
             counterpart=self.counterpart or None,
+            secrets=self.secrets,
         )
 
 

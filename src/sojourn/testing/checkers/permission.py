@@ -39,12 +39,7 @@ def _ask(
         case TransitionKind.INTEND if proposal is not None and proposal.evidence.intent:
             intent = proposal.evidence.intent
             action = intent.action
-            context = RequestContext(
-                effect=intent.effect,
-                step=intent.step,
-                labels=intent.labels,
-                cost_micros=intent.cost_micros,
-            )
+            context = intent.circumstances()
         case TransitionKind.DEPART if record.migration is not None:
             action, place, origin = "travel", decisions.manifests[record.migration.to_zone], here
             context = permission.travel_context(record, place)

@@ -37,6 +37,7 @@ def test_every_part_changes_the_digest_and_the_key() -> None:
         "confined": True,
         "counterpart": "agent-2",
         "outlives": True,
+        "secrets": ("a",),
     }
     assert {*RequestContext.__struct_fields__} == {*circumstances}
     changed = [
