@@ -33,6 +33,9 @@ _ALIKE: Final = frozenset(
 )
 """What comes out alike in any order, if the items do. (A sum of floats may not, in its last digits.)"""
 
+_CHOOSING: Final = frozenset(("builtins.max", "builtins.min"))
+"""What takes the first of those that are equal by a key."""
+
 
 def unordered_uses(frame: Frame) -> Iterator[Finding]:
     """Yield where a function puts what has no order into one."""
@@ -67,6 +70,8 @@ def _called(frame: Frame, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
     name = path.rpartition(".")[2]
     if path in _ORDERING_TOO or (path in _ORDERING and not _is_alike(frame, call)):
         yield from ((each, f"{name} of") for each in call.args)
+    if path in _CHOOSING and any(keyword.arg == "key" for keyword in call.keywords):
+        yield from ((each, f"{name} by a key of") for each in call.args)
     if path == f"{CONTEXT}.turns":
         yield from ((each, "turns over") for each in call.args)
     match call.func:

@@ -142,6 +142,8 @@ ORDERED = [
     "str({'a', 'b'})",
     "import functools\nfunctools.reduce(max, {'a', 'b'})",
     "for task in asyncio.as_completed([]): await task",
+    "max({'a', 'b'}, key=len)",
+    "min({'a', 'b'}, key=lambda name: len(name))",
 ]
 
 IN_ORDER = [

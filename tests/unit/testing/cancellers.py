@@ -79,6 +79,27 @@ class Group(Agent):
         return told
 
 
+class Racer(Agent):
+    """Races a step against a long sleep and a message, often, as the how-to says."""
+
+    @step
+    async def tick(self, number: int) -> int:
+        return number
+
+    async def run(self, ctx: Context, rounds: int) -> int:
+        for number in range(rounds):
+            sleeping = asyncio.create_task(ctx.sleep(10**8))
+            hearing = asyncio.create_task(ctx.receive(timeout=10**9))
+            ticking = asyncio.create_task(self.tick(number))
+            await asyncio.wait([sleeping, hearing, ticking], return_when=asyncio.FIRST_COMPLETED)
+            sleeping.cancel()
+            hearing.cancel()
+            await asyncio.gather(sleeping, hearing, return_exceptions=True)
+        message = await ctx.receive()
+        assert message is not None
+        return rounds + int(message.body)
+
+
 class Family(Agent):
     """Gives up to have a child."""
 

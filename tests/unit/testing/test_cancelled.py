@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sojourn.core.agent.eligibility import Status
 from sojourn.runtime.records import (
     Began,
     Considered,
@@ -19,7 +20,7 @@ from sojourn.runtime.records import (
     Woke,
 )
 from sojourn.testing import Place, Rehearsal, hang, rehearse, survives_kills, survives_moves
-from tests.unit.testing.cancellers import Family, Group, Impatient
+from tests.unit.testing.cancellers import Family, Group, Impatient, Racer
 
 PLACES = [Place("home", price=2.0), Place("near", price=1.0)]
 THENS = ["return", "raise", "restart", "turn", "consider", "sleep"]
@@ -121,6 +122,17 @@ def test_a_step_that_cancels_itself_after_it_was_given_up_ends_all_the_same() ->
     rehearsal.stand_in("pay", give_in)
     assert ["given up"] == rehearsal.result()
     check_carried(rehearsal)
+
+
+def test_waits_that_were_given_up_are_forgotten_and_take_no_message() -> None:
+    rehearsal = rehearse(Racer, 300).run()
+    assert not rehearsal.has_ended, "it waits for a message"
+    assert Status.DORMANT is rehearsal.status
+    (wake,) = rehearsal.record.eligibility.wake
+    assert (None, True) == (wake.at_ms, wake.on_message)
+    rehearsal.send(5)
+    assert 305 == rehearsal.result()
+    survives_kills(Racer, 3, prepare=lambda it: it.send(5, after=60))
 
 
 def test_a_child_that_was_asked_for_is_born_though_nobody_waits_for_it() -> None:
