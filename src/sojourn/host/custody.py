@@ -127,7 +127,7 @@ class AgentCustody:
         await self.decide(
             TransitionKind.STEP, record, blocks=(*draft.blocks.values(), *blocks, *more)
         )
-        self._inbox.forget(draft.inbox)
+        self._inbox.forget(draft.inbox, draft.answered)
         self._outbox.forget(delivered)
         return self.record
 
@@ -249,9 +249,13 @@ class AgentCustody:
         """Wait until a known place is as sought, and return it."""
         return await self._host.outlook.seek(self, sought)
 
-    async def receive(self, index: int) -> ports.Message:
-        """Wait for the message with this index and return it."""
-        return await self._inbox.message(index)
+    async def receive(self, index: int, answers: str = "") -> ports.Message:
+        """Wait for the message with this index, or the answer to a letter, and return it."""
+        return await (self._inbox.answer(answers) if answers else self._inbox.message(index))
+
+    async def waits(self) -> str:
+        """Return who waits for whom."""
+        return await self._inbox.waits()
 
     async def newest_letter(self, to: bytes) -> int:
         """Return the version that sent the newest letter to an agent which was delivered."""

@@ -13,7 +13,7 @@ sent its newest letter, since letters of one agent are taken in the order in whi
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,7 +24,7 @@ from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
-from sojourn.core.base.limits import MESSAGES_WAITING_MAX
+from sojourn.core.base.limits import CLOCK_SKEW_MS, MESSAGES_WAITING_MAX
 from sojourn.core.protocol.exchange import (
     AnyMessage,
     AnyReply,
@@ -34,7 +34,7 @@ from sojourn.core.protocol.exchange import (
     decode_body,
 )
 from sojourn.core.protocol.letters import Letter
-from sojourn.runtime import ports
+from sojourn.runtime import clock, ports
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody
@@ -56,6 +56,7 @@ class Inbox:
         self._host, self._custody, self._mail = host, custody, mail
         self._waiting: dict[bytes, AnyMessage] = {}
         self._taken: list[AnyMessage] = []
+        self._answers: dict[bytes, Letter] = {}
         self._versions: dict[bytes, int] = {}
         self._first: int | None = None
 
@@ -70,6 +71,26 @@ class Inbox:
         if place < 0:
             raise Rejected(f"message {index} is consumed", reason="out-of-turn", where="inbox")
         return _told(self._taken[place], index)
+
+    async def answer(self, letter: str) -> ports.Message:
+        """Wait for the answer to a letter, by that one's effect key; the same key gives the same answer."""
+        while True:
+            for signed in self._answers.values():
+                if signed.said.answers == letter:
+                    return _told(signed, 0)
+            if not await self._look():
+                await self._wait()
+
+    async def waits(self) -> str:
+        """Return who waits for whom, if a letter that waits here asks on behalf of this agent: "" if none does."""
+        await self._look()
+        me = self._custody.agent
+        for signed in self._waiting.values():
+            if isinstance(signed, Letter) and me in signed.said.waiting:
+                behind = signed.said.waiting
+                way = (*behind[behind.index(me) :], signed.sender)
+                return " waits for ".join(map(cid_text, way))
+        return ""
 
     async def _wait(self) -> None:
         try:
@@ -110,7 +131,7 @@ class Inbox:
     async def _look(self) -> bool:
         """Ask the anchors for messages; tell whether there were new ones."""
         self._mail.clear()  # whoever sets it from now on has something that this look may miss
-        if len(self._taken) + len(self._waiting) >= MESSAGES_WAITING_MAX:
+        if len(self._taken) + len(self._waiting) + len(self._answers) >= MESSAGES_WAITING_MAX:
             return False
         offered = await self._offered()
         consumed = await self._consumed()
@@ -118,7 +139,13 @@ class Inbox:
         known = {signed.digest for signed in self._taken}
         is_new = False
         for signed in offered.values():
-            if await self._is_in(consumed, signed):
+            if isinstance(signed, Letter) and signed.said.answers:
+                if signed.said.asks + CLOCK_SKEW_MS < clock.wall_ms():
+                    stale.append(signed)  # nobody waits for it any more
+                else:
+                    self._answers[signed.digest] = signed
+                    is_new = True
+            elif await self._is_in(consumed, signed):
                 stale.append(signed)
             elif signed.digest not in known and not await self._is_overtaken(consumed, signed):
                 self._waiting[signed.digest] = signed
@@ -152,7 +179,8 @@ class Inbox:
         A person's message proves itself. That a letter is its sender's an anchor has checked: one alone may make it
         up, f+1 do not.
         """
-        known = {signed.digest for signed in self._taken} | self._waiting.keys()
+        known = {signed.digest for signed in self._taken}
+        known |= self._waiting.keys() | self._answers.keys()
         offered: dict[bytes, AnyMessage] = {}
         offers: Counter[bytes] = Counter()
         answers = 0
@@ -205,8 +233,13 @@ class Inbox:
         root, made = await blocks.read(remember)
         return msgspec.structs.replace(memory, inbox=root), made
 
-    def forget(self, before: int) -> None:
-        """Let go of the messages before an index, which are part of final memory now."""
+    def forget(self, before: int, answered: Collection[str] = ()) -> None:
+        """Let go of the messages before an index, and answers to letters, which are part of final memory now."""
+        taken = [s for s in self._answers.values() if s.said.answers in answered]
+        for signed in taken:
+            del self._answers[signed.digest]
+        if taken:
+            self._drop(taken)
         if self._first is None or before <= self._first:
             return
         count = before - self._first
@@ -230,7 +263,13 @@ def _told(signed: AnyMessage, index: int) -> ports.Message:
     if isinstance(signed, Letter):
         said = signed.said
         mark = ports.Postmark(
-            agent=signed.sender, zone=signed.zone, letter=signed.intent.key, key=said.key
+            agent=signed.sender,
+            zone=signed.zone,
+            letter=signed.intent.key,
+            key=said.key,
+            asks=said.asks,
+            waiting=said.waiting,
+            answers=said.answers,
         )
         sender, body = cid_text(signed.sender), said.value
     else:

@@ -147,7 +147,8 @@ class Outbox:
                 raise Undeliverable(problem, remedy=remedy)
             await asyncio.sleep(min(pause_s, (parcel.until_ms - now_ms) / 1000))
             pause_s = min(2 * pause_s, _RETRY_S_MAX)
-        for name in (letter.agent.hex(), named):
+        is_answer = bool(letter.said.answers)  # answers come in no order: nothing follows them
+        for name in ("" if is_answer else letter.agent.hex(), named):
             if name:
                 self._delivered[name] = max(letter.version, self._delivered.get(name, 0))
         self._sent.pop(parcel.key, None)

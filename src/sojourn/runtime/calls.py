@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from sojourn.runtime.operations import Operation, WaitForMessage, WaitForTime
+from sojourn.runtime.operations import Operation, WaitForMail, WaitForTime
 from sojourn.runtime.questions import SOUGHT_MAX, Rest
 from sojourn.runtime.seeking import LOOK_AGAIN_MS, WaitForPlace
 from sojourn.runtime.timing import TimeLimit
@@ -19,7 +19,7 @@ from sojourn.runtime.timing import TimeLimit
 __all__ = ["Calls"]
 
 MOVING: Final = "ctx.consider"
-_WAITS: Final = (WaitForTime, WaitForMessage, WaitForPlace)
+_WAITS: Final = (WaitForTime, WaitForMail, WaitForPlace)
 
 
 class Calls:
@@ -80,7 +80,7 @@ class Calls:
         """Tell whether the code still waits for this one."""
         return self._open.get(operation.call) is operation
 
-    def has_any(self, form: type[Operation]) -> bool:
+    def has_any(self, form: type[object]) -> bool:
         """Tell whether the code waits for one of this form."""
         return any(isinstance(operation, form) for operation in self._open.values())
 
@@ -157,7 +157,7 @@ class Calls:
             times.append(now_ms + LOOK_AGAIN_MS)
         return Rest(
             until_ms=min((at for at in times if at is not None), default=None),
-            listening=self.has_any(WaitForMessage),
+            listening=self.has_any(WaitForMail),
             sought=tuple(sought)[:SOUGHT_MAX],
         )
 

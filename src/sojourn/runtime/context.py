@@ -14,7 +14,7 @@ from sojourn.runtime.ports import Address, Message
 from sojourn.runtime.records import Line, Now, Waiting
 from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
-from sojourn.runtime.sending import SEND_S, Receiver, Sender
+from sojourn.runtime.sending import REQUEST_S, SEND_S, Receiver, Sender
 from sojourn.runtime.spawning import Child, SpawnChild, Wish
 from sojourn.runtime.timers import Timers
 from sojourn.runtime.turns import Turns, endless
@@ -149,6 +149,39 @@ class Context(Timers):
         """
         await self._sender.send(to, value, key, timeout)
 
+    async def request(
+        self,
+        to: Receiver,
+        value: Any,
+        form: Any = Any,
+        *,
+        timeout: float = REQUEST_S,  # noqa: ASYNC109
+    ) -> Any:
+        """Send a value to another agent, wait for its answer, and return that, of type `form`.
+
+        It is found and asked like `send`; the other one answers by `ctx.reply`. Raises `Unanswered` when `timeout`
+        seconds are over, which says so where agents wait for each other; `WrongMessage` for an answer of another
+        type; and what `send` raises.
+        """
+        return await self._sender.request(to, value, form, timeout)
+
+    async def reply(self, message: Message, value: Any) -> None:
+        """Answer a message that another agent sent by `ctx.request`. Raises as `send`."""
+        await self._sender.reply(message, value)
+
+    async def broadcast(
+        self,
+        to: Iterable[Receiver],
+        value: Any,
+        *,
+        timeout: float = SEND_S,  # noqa: ASYNC109
+    ) -> list[Receiver]:
+        """Send a value to many agents, such as all children, side by side; return those whom it will not reach.
+
+        Raises `Denied` if it may not be sent to one of them; the others get it all the same.
+        """
+        return await self._sender.broadcast(list(to), value, timeout)
+
     async def receive(
         self,
         form: Any = Any,
@@ -175,6 +208,7 @@ class Context(Timers):
         waiting = session.note(Waiting, opening)
         operation = WaitForMessage(session, waiting.call, waiting.until_ms, form)
         message: Message | None = await session.perform(operation)
+        self._sender.note(message)
         return message
 
     def now(self) -> datetime:

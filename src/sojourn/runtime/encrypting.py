@@ -187,9 +187,13 @@ class Encrypting:
         """Wait for a place."""
         return await self._custodian.seek(sought)
 
-    async def receive(self, index: int) -> Message:
+    async def receive(self, index: int, answers: str = "") -> Message:
         """Wait for a message."""
-        return await self._custodian.receive(index)
+        return await self._custodian.receive(index, answers)
+
+    async def waits(self) -> str:
+        """Return who waits for whom."""
+        return await self._custodian.waits()
 
     async def newest_letter(self, to: bytes) -> int:
         """Return the version of the newest letter that was delivered to an agent."""

@@ -28,6 +28,7 @@ __all__ = [
     "SecretWithheld",
     "StepFailed",
     "TerminalError",
+    "Unanswered",
     "UncertainOutcome",
     "Undeliverable",
     "UndoFailed",
@@ -139,6 +140,23 @@ class Undeliverable(SojournError):
     """
 
     code = "undeliverable"
+
+
+class Unanswered(SojournError):
+    """Another agent has not answered in time. It may yet do what it was asked.
+
+    `letter` is the effect key of the request. If it `is_cycle`, that agent waits for an answer of this one, perhaps
+    through others, which this one did not receive.
+    """
+
+    code = "unanswered"
+
+    def __init__(
+        self, problem: str, *, letter: str, is_cycle: bool = False, remedy: str = ""
+    ) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.letter = letter
+        self.is_cycle = is_cycle
 
 
 class WrongMessage(Misused):

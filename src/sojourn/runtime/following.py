@@ -1,5 +1,7 @@
 """What the host's side adds to the intent of a message; code that is bound to a place sends none."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from sojourn.core.agent.memory.marks import Marks, described, home_of
@@ -7,8 +9,15 @@ from sojourn.core.base.digests import parse_cid_text
 from sojourn.core.base.errors import Denied
 from sojourn.core.protocol.letters import MESSAGE
 from sojourn.runtime.ports import Custodian, Intent
+from sojourn.runtime.records import Received, Record
 
-__all__ = ["addressed"]
+__all__ = ["addressed", "answered_in"]
+
+
+def answered_in(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the letters whose answers have reached the code, by their effect keys, as records say."""
+    received = (record for record in records if isinstance(record, Received))
+    return tuple(each.mark.answers for each in received if each.mark and each.mark.answers)
 
 
 async def addressed(intent: Intent, marks: Marks, custodian: Custodian) -> Intent:

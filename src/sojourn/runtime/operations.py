@@ -13,7 +13,7 @@ from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, failure_of
-from sojourn.runtime.letters import read_body
+from sojourn.runtime.letters import read_body, unanswered
 from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.questions import (
     Answer,
@@ -41,7 +41,15 @@ from sojourn.runtime.records import (
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["Consider", "Consideration", "Operation", "WaitForMessage", "WaitForTime"]
+__all__ = [
+    "Consider",
+    "Consideration",
+    "Operation",
+    "WaitForAnswer",
+    "WaitForMail",
+    "WaitForMessage",
+    "WaitForTime",
+]
 
 
 class Operation(ABC):
@@ -162,8 +170,8 @@ class WaitForTime(Operation):
         self.answer(Woke(call=self.call))
 
 
-class WaitForMessage(Operation):
-    """`ctx.receive`. Opened by the record that the call itself made."""
+class WaitForMail(Operation):
+    """Waiting for what the inbox brings. Opened by the record that the call itself made."""
 
     is_wait = True
 
@@ -175,38 +183,23 @@ class WaitForMessage(Operation):
         self._form = form
         self._asked: int | None = None
 
-    def describe(self) -> str:
-        """Return a line for people."""
-        return f"call {self.call}: receive"
-
     def accepts(self, record: Record) -> bool:
         """Tell whether it is a message, or the end of the wait."""
         return isinstance(record, Received)
 
-    def deliver(self, record: Record) -> bool:
-        """Give the code the message; from here on it is consumed."""
-        assert isinstance(record, Received)
-        message = None
-        if record.index is not None:
-            self.session.consumed = record.index + 1
-            message = Message(
-                index=record.index,
-                sender=record.sender,
-                body=record.body,
-                sent_ms=record.sent_ms,
-                mark=record.mark,
-            )
+    def _give(self, record: Received) -> None:
+        """Give the code the message in a record, of the type that it asks for."""
+        message = Message(
+            index=record.index or 0,
+            sender=record.sender,
+            body=record.body,
+            sent_ms=record.sent_ms,
+            mark=record.mark,
+        )
         try:
-            self.future.set_result(message and read_body(message, self._form))
+            self.future.set_result(read_body(message, self._form))
         except Misused as error:
             self.future.set_exception(error)
-        return True
-
-    def begin(self) -> None:
-        """Ask for the first message that is not consumed."""
-        self._asked = self.session.ask(
-            Listen, self._heard, index=self.session.consumed, until_ms=self.until_ms
-        )
 
     def abandon(self) -> None:
         """Let the host's side forget it."""
@@ -216,17 +209,69 @@ class WaitForMessage(Operation):
         assert isinstance(answer, Mail)
         message = answer.message
         if message is None:
-            record = Received(call=self.call, index=None)
+            record = Received(call=self.call, index=None, waits=answer.waits)
         else:
+            is_answer = message.mark is not None and bool(message.mark.answers)
             record = Received(
                 call=self.call,
-                index=message.index,
+                index=None if is_answer else message.index,
                 sender=message.sender,
                 body=message.body,
                 sent_ms=message.sent_ms,
                 mark=message.mark,
             )
         self.answer(record)
+
+
+class WaitForMessage(WaitForMail):
+    """`ctx.receive`."""
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        return f"call {self.call}: receive"
+
+    def deliver(self, record: Record) -> bool:
+        """Give the code the message; from here on it is consumed."""
+        assert isinstance(record, Received)
+        if record.index is None:
+            self.future.set_result(None)
+        else:
+            self.session.consumed = record.index + 1
+            self._give(record)
+        return True
+
+    def begin(self) -> None:
+        """Ask for the first message that is not consumed."""
+        self._asked = self.session.ask(
+            Listen, self._heard, index=self.session.consumed, until_ms=self.until_ms
+        )
+
+
+class WaitForAnswer(WaitForMail):
+    """`ctx.request`, once it is sent: `letter` is its effect key."""
+
+    def __init__(
+        self, session: "Session", call: int, until_ms: int, letter: str, form: Any = Any
+    ) -> None:
+        super().__init__(session, call, until_ms, form)
+        self._letter = letter
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        return f"call {self.call}: wait for the answer to {self._letter}"
+
+    def deliver(self, record: Record) -> bool:
+        """Give the code the answer, or raise that there is none."""
+        assert isinstance(record, Received)
+        if record.mark is None:
+            self.future.set_exception(unanswered(self._letter, record.waits))
+        else:
+            self._give(record)
+        return True
+
+    def begin(self) -> None:
+        """Ask for the answer."""
+        self.session.ask(Listen, self._heard, index=0, until_ms=self.until_ms, answers=self._letter)
 
 
 class Consideration(Value):

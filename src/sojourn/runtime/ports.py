@@ -59,13 +59,17 @@ class Address(Value):
 class Postmark(Value):
     """Whence an agent's message came: who sent it, from which zone, under which `key` of its own ("" is none).
 
-    `letter` is the key of the effect that sending it was.
+    `letter` is the key of the effect that sending it was. One that `asks` waits for an answer until then; of agents
+    that wait for one another, `waiting` are those behind it. An answer names the letter that it `answers`.
     """
 
     agent: Digest
     zone: Digest
     letter: Name
     key: Text = ""
+    asks: Count = 0
+    waiting: tuple[Digest, ...] = ()
+    answers: Text = ""
 
 
 class Message(Value):
@@ -106,7 +110,8 @@ class Draft(Value):
     """What one transition would change (protocol §2, row "step"), for the custodian to propose.
 
     `blocks` are new, children before parents. `records` counts the journal records that came with it, `spent`
-    what they cost by budget, and every message before `inbox` is consumed. `status` None leaves it as it is;
+    what they cost by budget, and every message before `inbox` is consumed, with the answers to
+    the letters in `answered`. `status` None leaves it as it is;
     otherwise `wake` comes with it.
     """
 
@@ -115,6 +120,7 @@ class Draft(Value):
     records: Count
     spent: dict[Name, Count] = {}
     inbox: Count = 0
+    answered: tuple[Text, ...] = ()
     status: Status | None = None
     wake: tuple[Wake, ...] = ()
 
@@ -240,8 +246,14 @@ class Custodian(Protocol):
     async def seek(self, sought: Sought) -> Assessment:
         """Wait until a known place is as sought, in the agent's judgement; return the cheapest that is."""
 
-    async def receive(self, index: int) -> Message:
-        """Wait for the message with this index in the agent's inbox, and return it. It stays there."""
+    async def receive(self, index: int, answers: str = "") -> Message:
+        """Wait for the message with this index in the agent's inbox, and return it. It stays there.
+
+        Or for the answer to a letter, by that one's effect key: answers have no index, and come in no order.
+        """
+
+    async def waits(self) -> str:
+        """Return who waits for whom, if an agent that this one waits for asks this one, which does not receive it."""
 
     async def newest_letter(self, to: bytes) -> int:
         """Return the version that sent the newest letter to an agent which was delivered; 0 if none was."""

@@ -24,7 +24,7 @@ from sojourn.core.base.errors import Denied, Rejected
 from sojourn.runtime.apart import of_the_agent, put_apart
 from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.flow import Course, Flow
-from sojourn.runtime.following import addressed
+from sojourn.runtime.following import addressed, answered_in
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
 from sojourn.runtime.newborn import newborn, spawned_record
@@ -125,6 +125,7 @@ class Proposer:
             blocks=kept,
             spent={**frame.spent, STEPS: _steps(record for record, _ in parsed)},
             wake=() if frame.rest is None else (_wake(frame.rest),),
+            answered=answered_in(record for record, _ in parsed),
         )
         self._flow.settle(frame, course)
 
@@ -152,6 +153,7 @@ class Proposer:
         blocks: Mapping[bytes, bytes] | None = None,
         spent: Mapping[str, int] | None = None,
         wake: tuple[Wake, ...] = (),
+        answered: tuple[str, ...] = (),
     ) -> None:
         """Make plain records final, apart from the journal if they may not be wherever that is."""
         record = self._custodian.record
@@ -168,6 +170,7 @@ class Proposer:
             records=len(entries),
             spent=spent,
             wake=wake,
+            answered=answered,
         )
 
     def _joined(
@@ -351,6 +354,7 @@ class Proposer:
         records: int = 0,
         spent: Mapping[str, int] | None = None,
         wake: tuple[Wake, ...] = (),
+        answered: tuple[str, ...] = (),
         unlinked: Collection[str] = (),
     ) -> None:
         """Make a step final, and its journal with it."""
@@ -365,6 +369,7 @@ class Proposer:
                     spent=dict(spent or {}),
                     status=status,
                     wake=wake,
+                    answered=answered,
                 )
             )
         finally:

@@ -234,10 +234,14 @@ class Sleep(Asking):
 
 
 class Listen(Asking):
-    """Ask for the message with this index, or for None once it is that time."""
+    """Ask for the message with this index, or for None once it is that time.
+
+    Or for the answer to a letter, by its effect key: what `answers` it.
+    """
 
     index: Count
     until_ms: Count | None
+    answers: Text = ""
 
 
 class Seek(Asking):
@@ -297,9 +301,10 @@ class Block(Frame):
 
 
 class Mail(Frame):
-    """The message asked for, or None because the time is up."""
+    """The message asked for, or None because the time is up: then perhaps who waits for whom."""
 
     message: Message | None
+    waits: Text = ""
 
 
 class Places(Frame):

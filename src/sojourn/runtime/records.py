@@ -274,7 +274,10 @@ class Waiting(Value, tag_field="kind", tag="waiting"):
 
 
 class Received(Value, tag_field="kind", tag="received"):
-    """A message reached the code: its number in the inbox, or None if the time was up."""
+    """A message reached the code: its number in the inbox, or None if the time was up.
+
+    An answer to a letter has no number, and a `mark`. Where none came, `waits` may say who waits for whom.
+    """
 
     call: Count
     index: Count | None
@@ -282,6 +285,7 @@ class Received(Value, tag_field="kind", tag="received"):
     body: Any = None
     sent_ms: Count = 0
     mark: Postmark | None = None
+    waits: Text = ""
 
 
 class Seeking(Value, tag_field="kind", tag="seeking"):

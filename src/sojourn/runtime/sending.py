@@ -16,14 +16,15 @@ from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.digests import ZERO, cid_text, parse_cid_text
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.core.base.limits import BODY_BYTES_MAX
+from sojourn.core.base.limits import BODY_BYTES_MAX, WAITING_MAX
 from sojourn.core.protocol import messages
 from sojourn.core.protocol.letters import MESSAGE, Said, read_said
 from sojourn.runtime.errors import Undeliverable
+from sojourn.runtime.operations import WaitForAnswer
 from sojourn.runtime.performing import PerformStep, spelled
 from sojourn.runtime.ports import Address, Custodian, Message, Parcel
 from sojourn.runtime.questions import Answer, Deliver, Done, Problem
-from sojourn.runtime.records import Failure, Intended, Record
+from sojourn.runtime.records import Failure, Intended, Record, Waiting
 from sojourn.runtime.spawning import Child
 from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import kind_of, to_plain
@@ -31,13 +32,19 @@ from sojourn.runtime.typed import kind_of, to_plain
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["SEND_S", "Receiver", "Sender", "address_of", "delivered"]
+__all__ = ["REQUEST_S", "SEND_S", "Receiver", "Sender", "address_of", "delivered"]
 
 Receiver: TypeAlias = Address | Child | Message | bytes | str
 """Whom an agent can write to: a child, who sent a message, or an identifier; text may name a zone after an "@"."""
 
 SEND_S: Final = 86_400.0
 """How long a letter is tried to be delivered if the code does not say."""
+
+
+REQUEST_S: Final = 3_600.0
+"""How long an answer is waited for if the code does not say."""
+MOMENT_S: Final = 10.0
+"""How long an answer is tried at least, though nobody may wait for it any more."""
 
 
 async def send(agent: Any, said: Said) -> None:
@@ -63,14 +70,63 @@ class Sender:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._turns: dict[bytes, asyncio.Lock] = {}
+        self._asked: dict[str, tuple[bytes, ...]] = {}
 
-    async def send(self, to: Receiver, value: Any, key: str, seconds: float) -> None:
-        """Send a value. Raises `Undeliverable`, `Denied`; `Misused` for what cannot be sent, or to nobody."""
+    async def send(self, to: Receiver, value: Any, key: str, seconds: float, **more: Any) -> str:
+        """Send a value; return the effect key of the letter. `more` is what else is said of it.
+
+        Raises `Undeliverable`, `Denied`; `Misused` for what cannot be sent, or to nobody.
+        """
         self._session.check_in_run()
-        address, said = address_of(to), _said(to, value, key, seconds)
+        address, said = address_of(to), _said(to, value, key, seconds, **more)
         async with self._turns.setdefault(address.agent, asyncio.Lock()):
             call = self._session.next_call()
-            await self._session.perform(SendLetter(self._session, call, said, address, seconds))
+            sending = SendLetter(self._session, call, said, address, seconds)
+            letter: str = await self._session.perform(sending)
+            return letter
+
+    async def request(self, to: Receiver, value: Any, form: Any, seconds: float) -> Any:
+        """Send a value and wait for the answer, of type `form`. Raises as `send`; `Unanswered`, `WrongMessage`."""
+        session = self._session
+        session.check_in_run()
+        asked = session.note(
+            Waiting,
+            lambda call: Waiting(call=call, until_ms=session.now_ms() + round(seconds * 1000)),
+        )
+        assert asked.until_ms is not None
+        letter = await self.send(
+            to, value, "", seconds, asks=asked.until_ms, waiting=self._waiting()
+        )
+        waiting = WaitForAnswer(session, asked.call, asked.until_ms, letter, form)
+        return (await session.perform(waiting)).body
+
+    async def reply(self, message: Message, value: Any) -> None:
+        """Answer a request. Raises as `send`; `Misused` for a message that asked nothing."""
+        mark = message.mark
+        if mark is None or not mark.asks:
+            problem = f"message {message.index} from {message.sender[-16:]} asks for no answer"
+            raise Misused(problem, remedy="Write to its sender with ctx.send(message, ...)")
+        self._asked.pop(mark.letter, None)
+        left_s = max((mark.asks - self._session.now_ms()) / 1000, MOMENT_S)
+        await self.send(message, value, "", left_s, asks=mark.asks, answers=mark.letter)
+
+    async def broadcast(self, to: list[Receiver], value: Any, seconds: float) -> list[Receiver]:
+        """Send a value to many; return those whom it will not reach. Raises as `send` but for these."""
+        sending = (self.send(each, value, "", seconds) for each in to)
+        sent = await asyncio.gather(*sending, return_exceptions=True)
+        for each in sent:
+            if isinstance(each, BaseException) and not isinstance(each, Undeliverable):
+                raise each
+        return [each for each, done in zip(to, sent, strict=True) if not isinstance(done, str)]
+
+    def note(self, message: Message | None) -> None:
+        """Take note of a request that the code has received: who waits for it waits for what this one asks."""
+        if message is not None and message.mark is not None and message.mark.asks:
+            self._asked[message.mark.letter] = (*message.mark.waiting, message.mark.agent)
+
+    def _waiting(self) -> tuple[bytes, ...]:
+        """Return who waits for this agent, by the newest request that it has not answered: first to last."""
+        return next(reversed(self._asked.values()), ())[-WAITING_MAX:]
 
 
 def address_of(to: Receiver) -> Address:
@@ -97,14 +153,14 @@ def address_of(to: Receiver) -> Address:
     )
 
 
-def _said(to: Receiver, value: Any, key: str, seconds: float) -> Said:
+def _said(to: Receiver, value: Any, key: str, seconds: float, **more: Any) -> Said:
     """Return what is said, as plain values. Raises `Misused` for what no message can carry."""
     what = f"what ctx.send was given ({kind_of(value)})"
     given: object = key
     if not isinstance(given, str) or not seconds > 0:
         problem = f"ctx.send was given key={key!r:.80} and timeout={seconds!r}"
         raise Misused(problem, remedy="A key is text, and a timeout so many seconds, more than 0")
-    said = Said(to=address_of(to).agent, value=to_plain(value, what=what), key=key)
+    said = Said(to=address_of(to).agent, value=to_plain(value, what=what), key=key, **more)
     try:
         read_said(spelled(_SEND.name, (said,), {}))
     except Rejected as error:
@@ -143,8 +199,8 @@ class SendLetter(PerformStep):
         if self.session.is_over:
             self._attempts.stop()
 
-    async def _send(self, agent: Any, said: Said) -> None:
-        """Have it delivered by the host. Raises `Undeliverable`."""
+    async def _send(self, agent: Any, said: Said) -> str:
+        """Have it delivered by the host, and return its effect key. Raises `Undeliverable`."""
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def hand_on(answer: Answer) -> None:
@@ -164,6 +220,7 @@ class SendLetter(PerformStep):
         answer = await answered
         if isinstance(answer, Problem):
             raise Undeliverable(answer.problem, remedy=answer.remedy)
+        return key
 
     def _fail(self, failure: Failure) -> None:
         is_lost = failure.kind == Undeliverable.__name__ and failure.cause == "failed"

@@ -48,8 +48,10 @@ class Waits:
                 await custodian.sleep_until(question.until_ms)
                 answer = Done()
             case Listen():
-                receiving = custodian.receive(question.index)
-                answer = Mail(message=await self._until(receiving, question.until_ms))
+                receiving = custodian.receive(question.index, question.answers)
+                message = await self._until(receiving, question.until_ms)
+                waits = await custodian.waits() if question.answers and message is None else ""
+                answer = Mail(message=message, waits=waits)
             case Seek():
                 seeking = custodian.seek(question.sought)
                 found = await self._until(seeking, question.until_ms)

@@ -32,6 +32,7 @@ from sojourn.core.protocol.spawning import Gift, begotten
 from sojourn.runtime import clock
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
 from sojourn.runtime.sought import Sought
+from sojourn.testing.corresponding import RehearsedLetters
 from sojourn.testing.founding import Keep, compartment, person_key
 from sojourn.testing.person import approval
 
@@ -131,6 +132,7 @@ class Decided:
     born: set[bytes] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     letters: dict[str, Parcel] = field(default_factory=dict)
+    answering: Callable[[Any], Any] | None = None
     lines: list[tuple[str, str]] = field(default_factory=list)
     approver: str = ""
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
@@ -232,7 +234,7 @@ class Decided:
         self.stir()
 
 
-class RehearsedCustody:
+class RehearsedCustody(RehearsedLetters):
     """A `Custodian`: one host's custody of the agent, as long as that lives.
 
     `pass_point` is awaited at every point, and does not return if the host is killed there.
@@ -395,20 +397,13 @@ class RehearsedCustody:
         offer, price = self._final.places[place.zone].offer, place.price_micros
         return price is not None and sought.fits(place.name, offer, price) and sought.admits(place)
 
-    async def receive(self, index: int) -> Message:
-        """Wait for a message."""
+    async def receive(self, index: int, answers: str = "") -> Message:
+        """Wait for a message, or the answer to a letter."""
+        if answers:
+            return await self.answer_to(answers)
         while index >= len(self._final.inbox):
             await self._watcher()
         return self._final.inbox[index]
-
-    async def newest_letter(self, to: bytes) -> int:
-        """Return 0: nobody here waits for one letter before the next."""
-        return 0
-
-    async def deliver(self, parcel: Parcel) -> None:
-        """Keep a letter as delivered, however often it is."""
-        self._final.letters.setdefault(parcel.key, parcel)
-        await self._pass("after a letter was delivered")
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until it is that time."""

@@ -32,7 +32,6 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_digest
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Misused
-from sojourn.core.protocol.letters import Said, read_said
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.apart import of_the_agent, told
 from sojourn.runtime.code import entry_of, load_agent
@@ -44,6 +43,7 @@ from sojourn.runtime.records import Asked, Denial, Record, decode_record
 from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.clocks import EPOCH_MS
+from sojourn.testing.corresponding import Correspondence
 from sojourn.testing.ledgers import Ledger
 from sojourn.testing.life import Life, Machine
 from sojourn.testing.person import approval
@@ -130,7 +130,7 @@ def agent_of(
     return {}, entry_of(agent), lambda _entry, _source: agent
 
 
-class Rehearsal:
+class Rehearsal(Correspondence):
     """One agent, from its genesis on. Made by `rehearse`.
 
     Time passes only in the methods that let it: `run`, and those that expect something. What is final can be looked
@@ -188,11 +188,6 @@ class Rehearsal:
         """Put a message into the agent's inbox, now or in so many seconds."""
         plain = to_plain(body, what="a message")
         self._timeline.after(round(after * NS_PER_S), self._deliver, sender, plain)
-
-    @property
-    def sent(self) -> list[Said]:
-        """What the agent wrote to other agents, each letter once, in order."""
-        return [read_said(parcel.spelled) for parcel in self._decided.letters.values()]
 
     def _deliver(self, sender: str, body: Any) -> None:
         message = Message(

@@ -344,7 +344,7 @@ class FakeCustodian:
         await self.zone.until(lambda: bool(fitting()))
         return fitting()[0]
 
-    async def receive(self, index: int) -> Message:
+    async def receive(self, index: int, answers: str = "") -> Message:
         await self.zone.until(lambda: index < len(self.zone.inbox))
         return self.zone.inbox[index]
 

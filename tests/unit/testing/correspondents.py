@@ -1,8 +1,19 @@
 """Agents that write to each other."""
 
+import asyncio
 from typing import Any
 
-from sojourn import Address, Agent, Assessment, Context, Denied, Undeliverable, WrongMessage, step
+from sojourn import (
+    Address,
+    Agent,
+    Assessment,
+    Context,
+    Denied,
+    Unanswered,
+    Undeliverable,
+    WrongMessage,
+    step,
+)
 
 
 class Writer(Agent):
@@ -91,3 +102,100 @@ class Parent(Agent):
         await ctx.send(message, "thanks")
         await ctx.send(child, "nobody reads this")
         return [message.body, "thanks"]
+
+
+class Asker(Agent):
+    """Asks another agent to double numbers, one by one, and goes to the zones that its plan says."""
+
+    async def run(self, ctx: Context) -> list[Any]:
+        """Return the answers."""
+        plan = ctx.memory["plan"]
+        said = ctx.memory.log("said", Any)
+        async for number in ctx.turns(range(plan["count"])):
+            self.zone = plan["moves"].get(str(number), "")
+            if self.zone:
+                await ctx.consider()
+            said.append(await self.ask(ctx, Address(agent=plan["to"], zone=plan["zone"]), number))
+        return list(said)
+
+    async def ask(self, ctx: Context, to: Address, number: int) -> Any:
+        """Ask one number, in two ways at once."""
+        one, two = await asyncio.gather(
+            ctx.request(to, number, int), ctx.request(to, number + 100, int)
+        )
+        return [one, two]
+
+    def rank(self, places: tuple[Assessment, ...]) -> Assessment | None:
+        """Choose the zone that it was told of."""
+        return next((p for p in places if p.name == self.zone and p.eligible), None)
+
+
+class Doubler(Agent):
+    """Answers so many requests with twice the number, and sends a note that nobody waits for before each answer."""
+
+    async def run(self, ctx: Context) -> int:
+        """Return how many were answered."""
+        plan = ctx.memory["plan"]
+        async for number in ctx.turns(range(plan["count"])):
+            self.zone = plan["moves"].get(str(number), "")
+            if self.zone:
+                await ctx.consider()
+            message = await ctx.receive(int)
+            assert message is not None
+            await ctx.send(message, "working on it")
+            await ctx.reply(message, 2 * message.body)
+        return int(plan["count"])
+
+    def rank(self, places: tuple[Assessment, ...]) -> Assessment | None:
+        """Choose the zone that it was told of."""
+        return next((p for p in places if p.name == self.zone and p.eligible), None)
+
+
+class Selfish(Agent):
+    """Asks whom it is told to by a message, answers nobody, and returns what came of it."""
+
+    async def run(self, ctx: Context) -> str:
+        """Wait for a message that says whom to ask, and for how long."""
+        message = await ctx.receive()
+        assert message is not None
+        try:
+            await ctx.request(message.body["to"], "please", timeout=message.body["seconds"])
+        except Unanswered as error:
+            return ("cycle: " if error.is_cycle else "silence: ") + error.problem
+        return "answered"
+
+
+class Obliging(Agent):
+    """Asks another on behalf of who asks it, before it answers."""
+
+    async def run(self, ctx: Context) -> str:
+        """Take one request."""
+        plan = ctx.memory["plan"]
+        request = await ctx.receive()
+        assert request is not None
+        try:
+            await ctx.request(plan["further"], "for somebody else", timeout=120)
+        except Unanswered as error:
+            return "cycle" if error.is_cycle else "silence"
+        return "answered"
+
+
+class Herald(Agent):
+    """Has children, and tells them all the same."""
+
+    async def run(self, ctx: Context) -> list[Any]:
+        """Return who was not reached, and what the children said."""
+        children = [await ctx.spawn(Listener) for _ in range(3)]
+        lost = await ctx.broadcast([*children, bytes(32)], "the news", timeout=30)
+        heard = [await ctx.receive(str) for _ in children]
+        return [len(lost), sorted(message.body for message in heard if message is not None)]
+
+
+class Listener(Agent):
+    """Repeats what it hears to who said it."""
+
+    async def run(self, ctx: Context) -> None:
+        """Hear once."""
+        message = await ctx.receive(str)
+        assert message is not None
+        await ctx.send(message, f"heard {message.body}")

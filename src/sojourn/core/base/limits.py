@@ -53,6 +53,8 @@ LOOSE_OWN_BYTES_MAX: Final = 2 * LOOSE_BYTES_MAX
 LOOSE_SHARES_MAX: Final = 1024
 """Shares of keys of agents that are not launched yet, as blocks are counted: 33 bytes and a file each."""
 NESTING_DEPTH_MAX: Final = 64
+WAITING_MAX: Final = 64
+"""Agents that wait for one another's answers, as a request names them: a longer way is named from its end."""
 
 # --- counts ------------------------------------------------------------------------------------------
 ANCHORS_MAX: Final = 31

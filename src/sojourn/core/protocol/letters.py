@@ -18,9 +18,9 @@ from msgspec import Meta
 
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text, digest
-from sojourn.core.base.encoding import Digest, Text, Value, decode, digest_of
+from sojourn.core.base.encoding import Count, Digest, Text, Value, decode, digest_of
 from sojourn.core.base.errors import Refused, Rejected
-from sojourn.core.base.limits import BODY_BYTES_MAX, CHAPTERS_MAX
+from sojourn.core.base.limits import BODY_BYTES_MAX, CHAPTERS_MAX, WAITING_MAX
 from sojourn.core.protocol.chains import check_onward
 from sojourn.core.protocol.custody import Certified, Chapter, check_head
 from sojourn.core.protocol.dossier import View
@@ -63,11 +63,19 @@ class Crowded(Refused):
 
 
 class Said(Value):
-    """What one agent says to another. `key` is the sender's own: what comes under one is taken once; "" is none."""
+    """What one agent says to another. `key` is the sender's own: what comes under one is taken once; "" is none.
+
+    One that `asks` waits for an answer until then (milliseconds since 1970; 0 if it does not), and names the agents
+    that wait for it in turn, first to last, as far as it knows. An answer names the letter that it `answers`, by its
+    effect key, and holds as long as that one asks.
+    """
 
     to: Digest
     value: Any
     key: Text = ""
+    asks: Count = 0
+    waiting: Annotated[tuple[Digest, ...], Meta(max_length=WAITING_MAX)] = ()
+    answers: Text = ""
 
 
 class Letter(Value, dict=True, tag_field="kind", tag="letter/1"):
