@@ -4,6 +4,7 @@
     agent's side       serving session run loop operations performing attempting course replay batch arguments
     the line           frames link
     host's side        execution proposing journal holdings entrusting
+    at once            fanning
     time               timers timing cron durations conditions sought seeking waits
     the journal        records typed models failures
     agents' code       code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
 from sojourn.runtime.durations import milliseconds_of
+from sojourn.runtime.fanning import FanOut
 from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
@@ -29,7 +30,7 @@ __all__ = ["Context"]
 T = TypeVar("T")
 
 
-class Context(Timers):
+class Context(Timers, FanOut):
     """An agent's link to its journal, its memory and its host. To be used in `run` alone."""
 
     def __init__(self, session: "Session") -> None:

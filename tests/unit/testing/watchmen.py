@@ -50,6 +50,42 @@ class Watchman(Agent):
             await ctx.sleep(0.5)
 
 
+class Ringers(Agent):
+    """Ring many bells, some at a time, and race the last; between the rounds they move if that is the plan."""
+
+    goal = ""
+
+    def rank(self, places: Sequence[Assessment]) -> Assessment | None:
+        """Choose the goal, once it can be chosen."""
+        return next((place for place in places if place.name == self.goal and place.eligible), None)
+
+    @step(effect="idempotent", action="bell.ring", backoff_s=0.1)
+    async def ring(self, number: int) -> int:
+        """Ring."""
+        await asyncio.sleep(0.01)
+        return number
+
+    async def run(self, ctx: Context) -> list[int]:
+        """Ring them in two rounds."""
+        plan = ctx.memory["plan"]
+        queue = ctx.queue(2, rate=3, per=1)
+
+        async def through(number: int) -> int:
+            async with queue:
+                return await self.ring(number)
+
+        said = await ctx.map(through, range(6))
+        self.goal = plan["moves"]
+        moved = not self.goal
+        while not moved:
+            moved = (await ctx.consider()).moved
+            if not moved:
+                await ctx.sleep(0.5)
+        said += await ctx.map(self.ring, range(6, 12), at_once=3)
+        said.append(await ctx.race(ctx.sleep(5), self.ring(12)) or 0)
+        return said
+
+
 class Bargainer(Agent):
     """Waits until a place is cheap, and goes there."""
 
