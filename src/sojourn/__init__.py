@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sojourn.core.base.errors import BudgetExhausted, Denied
     from sojourn.runtime.agent import Agent
     from sojourn.runtime.context import Context
+    from sojourn.runtime.embedding import Embedder, HashingEmbedder, LocalEmbedder
     from sojourn.runtime.errors import (
         RetryableError,
         StepFailed,
@@ -37,6 +38,9 @@ __all__ = [
     "Child",
     "Context",
     "Denied",
+    "Embedder",
+    "HashingEmbedder",
+    "LocalEmbedder",
     "Message",
     "RetryableError",
     "Saga",
@@ -57,6 +61,9 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "Embedder": "sojourn.runtime.embedding",
+    "HashingEmbedder": "sojourn.runtime.embedding",
+    "LocalEmbedder": "sojourn.runtime.embedding",
     "Address": "sojourn.runtime.ports",
     "Agent": "sojourn.runtime.agent",
     "Assessment": "sojourn.runtime.ports",

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
@@ -31,11 +30,9 @@ from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
-from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks, links
-from sojourn.core.agent.memory.chunks import Chunks, weigh_chunks, write
+from sojourn.core.agent.memory import vectors
+from sojourn.core.agent.memory.blocks import MissingBlock, links
 from sojourn.core.agent.memory.encryption import EncryptedBlock, parse_encrypted
-from sojourn.core.agent.memory.log import Log
-from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.revocations import SignedRevocation
@@ -126,13 +123,13 @@ from sojourn.transports.identity import Credentials, check_certificate
 from tests import samples
 from tests.conformance import journey
 from tests.fuzz import seeds, texts
+from tests.fuzz.memory import read_chunks, read_log, read_mapping, read_vector
 from tests.fuzz.target import Finding, Target
 from tests.fuzz.texts import AGENT_FILE, APPROVERS_FILE, CEDAR, CORPUS_TEST, SCHEDULES
 
 __all__ = ["TARGETS", "by_name"]
 
 LIMIT: Final = 1 << 20
-_ITEMS_READ_MAX: Final = 2_000
 _BODY_BYTES_MAX: Final = 4096
 
 
@@ -378,6 +375,11 @@ STREAMS: Final = (
         form=FromHost,
     ),
     Target(
+        name="vector",
+        read=read_vector,
+        make_seeds=lambda: [vectors.packed([1, -2, 0.5], what="a seed"), bytes(8), b"\x00\x3c\x01"],
+    ),
+    Target(
         name="write-ahead log",
         read=_wal,
         make_seeds=lambda: [bytes.fromhex("377f0682002de21800001000") + bytes(80)],
@@ -394,48 +396,6 @@ def _frame_seeds(union: Any) -> Iterable[bytes]:
 
 
 # --- memory -------------------------------------------------------------------------------------------
-
-
-def _mapping(data: bytes) -> bytes | None:
-    """Read a mapping by its root block; build it anew from what was read: one content has one root."""
-    source = seeds.Shelf(data)
-    found = Mapping.load(digest(data), source)
-    items = list(islice(found.items(), _ITEMS_READ_MAX))
-    if len(items) == _ITEMS_READ_MAX:
-        return None
-    made, new = Mapping.load(ZERO, source), NewBlocks(source)
-    for key, value in items:
-        made = made.put(key, value)
-    return _same(made.commit(new).root, data, new)
-
-
-def _log(data: bytes) -> bytes | None:
-    source = seeds.Shelf(data)
-    found = Log.load(digest(data), source)
-    values = list(islice(found, _ITEMS_READ_MAX))
-    if len(values) == _ITEMS_READ_MAX:
-        return None
-    new = NewBlocks(source)
-    if found.first:
-        whole = Log.load(found.untrimmed(new), new)
-        return _same(whole.trim(found.first).commit(new).root, data, new)
-    return _same(Log.load(ZERO, source).extend(values).commit(new).root, data, new)
-
-
-def _chunks(data: bytes) -> bytes | None:
-    source = seeds.Shelf(data)
-    found = Chunks.load(digest(data), source)
-    weigh_chunks(data)
-    content = found.read(0, LIMIT)
-    if len(content) != len(found):
-        return None
-    new = NewBlocks(source)
-    return _same(write(content, new), data, new)
-
-
-def _same(root: bytes, data: bytes, new: NewBlocks) -> bytes:
-    """Return the bytes of the root made anew; an empty memory has none, so no block may stand for it."""
-    return new.get(root) if root != ZERO else b""
 
 
 def _memory(name: str, kind: str, read: Callable[[bytes], bytes | None]) -> Target:
@@ -476,9 +436,9 @@ def _journal_seeds() -> Iterable[bytes]:
 
 
 MEMORY: Final = (
-    _memory("mapping", "mapping", _mapping),
-    _memory("log", "log", _log),
-    _memory("chunks", "chunks", _chunks),
+    _memory("mapping", "mapping", read_mapping),
+    _memory("log", "log", read_log),
+    _memory("chunks", "chunks", read_chunks),
     Target(name="journal root", read=_journal, make_seeds=_journal_seeds),
     Target(
         name="journal record",

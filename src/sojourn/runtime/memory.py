@@ -4,12 +4,17 @@ A compartment is a mapping (`mappings`) or a log (`logs`), as it was declared wh
 iterates sees what was there when it began.
 """
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sojourn.core.agent.memory.field import Form
 from sojourn.runtime.blobs import BlobCompartment, Settle
+from sojourn.runtime.embedding import Embedder, HashingEmbedder, embedded, embedding_step
 from sojourn.runtime.logs import LogCompartment
 from sojourn.runtime.mappings import MappingCompartment
+from sojourn.runtime.recall import Recall
+from sojourn.runtime.windows import Count, Summarize, Window, bytes_in, summarized, window_of
 
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
@@ -55,6 +60,61 @@ class Compartments:
     def blobs(self, name: str) -> BlobCompartment:
         """Return the blobs of the mapping `name`: large values, written and read piece by piece."""
         return BlobCompartment(self._working, name, self._settle)
+
+    def recall(self, name: str, embedder: Embedder | None = None) -> Recall:
+        """Return the texts of the mapping `name`, to be found by what they mean, as an embedder has it.
+
+        By default that is `HashingEmbedder`, which has it by the words.
+        The compartment remembers by which model they were embedded: another is refused.
+        """
+        chosen = embedder if embedder is not None else HashingEmbedder()
+        return Recall(self._working, name, chosen, partial(self._embed, chosen))
+
+    def window(
+        self,
+        name: str,
+        limit: int,
+        *,
+        count: Count = bytes_in,
+        pinned: Iterable[int] = (),
+        form: Any = Any,
+    ) -> Window[Any]:
+        """Return the newest values of the log `name` that fit into `limit`, and the `pinned` ones, by index.
+
+        `count` says what a value takes, such as tokens; bytes by default. Raises `Misused` if the pinned do not fit.
+        """
+        return window_of(self.log(name, form), limit, count, pinned)
+
+    async def summarized_window(
+        self,
+        name: str,
+        limit: int,
+        *,
+        summarize: Summarize,
+        into: str,
+        summary_limit: int | None = None,
+        count: Count = bytes_in,
+        pinned: Iterable[int] = (),
+        form: Any = Any,
+    ) -> Window[Any]:
+        """Return a window with a summary of what it leaves out, of at most `summary_limit` (a quarter) of the limit.
+
+        `summarize(summary, values)` is awaited with the summary so far and what it does not cover yet; what it
+        returns is kept in the mapping `into`, under the log's name. Raises `Misused` as `window`, and for a summary
+        that is too large.
+        """
+        room = limit // 4 if summary_limit is None else summary_limit
+        summary = (self.mapping(into), name, room, summarize)
+        return await summarized(self.log(name, form), limit, count, pinned, summary)
+
+    async def _embed(self, embedder: Embedder, texts: Sequence[str], is_query: bool) -> list[bytes]:
+        """Make vectors, in a step where they are not the same everywhere."""
+        if embedder.is_exact:
+            return embedded(embedder, texts, is_query=is_query)
+        made: list[bytes] = await self._session.perform_step(
+            embedding_step(embedder), (list(texts), is_query), {}
+        )
+        return made
 
     async def _settle(self) -> None:
         """Wait until all that was written so far is final."""

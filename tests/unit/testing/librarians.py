@@ -101,3 +101,52 @@ class Archivist(Traveller):
             ctx.memory.blobs(name).append("kept", part)
         except Denied:
             return
+
+
+class Drifting:
+    """A model whose vectors are a little different each time, as on other machines."""
+
+    model, dimensions, is_exact = "drifting/1", 16, False
+    calls = 0
+
+    def embed(self, texts: Sequence[str], *, is_query: bool) -> list[list[float]]:
+        """Return vectors by the first letters."""
+        Drifting.calls += 1
+        drift = Drifting.calls / 1e3
+        return [
+            [drift, *(float(text.startswith(letter)) for letter in "abcdefghijklmno")]
+            for text in texts
+        ]
+
+
+class Reader(Traveller):
+    """Keeps what it reads, asks for it again, and sums up what a window leaves out."""
+
+    @step
+    async def read(self, turn: int) -> str:
+        """Read; what came before is final by then."""
+        await asyncio.sleep(0.3)
+        return f"{'abcdefghijklmno'[turn]} is what was read in turn {turn}"
+
+    @step
+    async def sum_up(self, before: str, texts: list[str]) -> str:
+        """Sum up: which turns were seen."""
+        await asyncio.sleep(0.3)
+        return before + "".join(text[0] for text in texts)
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Read, turn by turn, and look back each time."""
+        recall = ctx.memory.recall("notes", Drifting())
+        log = ctx.memory.log("read", str)
+        found = []
+        async for turn in ctx.turns(range(ctx.memory["plan"]["turns"])):
+            await self.move(ctx, turn)
+            text = await self.read(turn)
+            log.append(text)
+            await recall.add(f"{turn:02}", text, {"turn": turn})
+            hits = await recall.search("a question", 1)
+            window = await ctx.memory.summarized_window(
+                "read", 100, summarize=self.sum_up, into="summaries"
+            )
+            found = [hits[0].key, window.summary, str(len(window.values))]
+        return found

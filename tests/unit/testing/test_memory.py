@@ -15,14 +15,16 @@ from sojourn.core.base.digests import ZERO
 from sojourn.runtime import blobs
 from sojourn.testing import Faults, Keep, LaunchedAgent, Performed, World, Zone, simulate
 from tests.unit.core.agent.memory.shelf import Shelf
-from tests.unit.testing.librarians import Archivist, Diarist
+from tests.unit.testing.librarians import Archivist, Diarist, Reader
 
 TURNS, KEPT = 6, 40
 SEEN = [f"{turn}/{number:02}" for turn in range(TURNS) for number in range(30)]
 
 
-def kill_at(world: World, zones: Iterable[Zone], step: str, number: int, *, before: bool) -> None:
-    """Have a host die when it first performs a step with this number."""
+def kill_at(
+    world: World, zones: Iterable[Zone], step: str, number: object, *, before: bool
+) -> None:
+    """Have a host die when it first performs a step with this argument; return when it did."""
     killed: list[Performed] = []
     hosts = [host for zone in zones for host in zone.hosts]
 
@@ -32,6 +34,7 @@ def kill_at(world: World, zones: Iterable[Zone], step: str, number: int, *, befo
             next(host for host in hosts if host.name == now.process).kill()
 
     world.at_step(step, strike, before=before)
+    return killed
 
 
 def diarist(world: World, zone: Zone, moves: dict[str, str], **more: Any) -> LaunchedAgent:
@@ -56,9 +59,10 @@ def check_trims_through_a_kill(number: int, *, before: bool, moving: bool) -> No
         zones = [world.zone("a", anchors=1, hosts=2)]
         if moving:
             zones.append(world.zone("b", anchors=1, hosts=2))
-        kill_at(world, zones, "see", number, before=before)
+        killed = kill_at(world, zones, "see", number, before=before)
         agent = diarist(world, zones[0], {str(number): "b"} if moving else {})
         check_diary(agent)
+        assert killed
         if moving:
             assert "b" == agent.zone.name
 
@@ -144,9 +148,10 @@ def check_files_through_a_kill(number: int, *, before: bool, moving: bool) -> No
         zones = [world.zone("a", anchors=1, hosts=2)]
         if moving:
             zones.append(world.zone("b", anchors=1, hosts=2))
-        kill_at(world, zones, "fetch", number, before=before)
+        killed = kill_at(world, zones, "fetch", number, before=before)
         agent = archivist(world, zones[0], {str(number): "b"} if moving else {})
         check_files(agent)
+        assert killed
         if moving and number < PARTS:
             assert "b" == agent.zone.name
 
@@ -184,6 +189,47 @@ def test_section_10_10_a_blob_that_may_not_travel_stays_behind_and_grows_no_more
         blob = parse_blob(Mapping.load(kept.root, agent).get("kept"))
         assert (home.id, 400_000) == (kept.held_by, blob.length)
         assert bytes([100]) * 200_000 + bytes([101]) * 200_000 == blob.open(agent).read()
+
+
+# Recall and windows
+
+
+def check_reading_through_a_kill(step: str, number: object, *, before: bool, moving: bool) -> None:
+    with simulate(seed=35) as world:
+        zones = [world.zone("a", anchors=1, hosts=2)]
+        if moving:
+            zones.append(world.zone("b", anchors=1, hosts=2))
+        killed = kill_at(world, zones, step, number, before=before)
+        plan = {"turns": 7, "moves": {"3": "b"} if moving else {}}
+        memory = {"plan": plan, "notes": {}, "read": None, "summaries": {}}
+        agent = world.launch(Reader, zones[0], memory=memory)
+        assert ["00", "abcde", "2"] == agent.result(within=300)
+        assert killed
+        notes = agent.memory("notes")
+        assert ["recall/1", "drifting/1", 16] == notes.pop("model") and 14 == len(notes)
+        assert {"read": {"before": 5, "text": "abcde"}} == agent.memory("summaries")
+
+
+READING = [("read", number) for number in range(7)]
+READING += [("sum_up", "abcd"[:length]) for length in range(5)]
+
+
+@pytest.mark.parametrize(("step", "number"), [READING[3], READING[9]])
+@pytest.mark.parametrize("moving", [False, True])
+def test_section_10_30_a_host_dies_while_texts_are_recalled(
+    step: str, number: object, moving: bool
+) -> None:
+    check_reading_through_a_kill(step, number, before=not moving, moving=moving)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("step", "number"), READING)
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("moving", [False, True])
+def test_section_10_30_a_host_dies_anywhere_while_texts_are_recalled(
+    step: str, number: object, before: bool, moving: bool
+) -> None:
+    check_reading_through_a_kill(step, number, before=before, moving=moving)
 
 
 def storm(seed: int) -> None:

@@ -1,0 +1,68 @@
+"""Reading what memory is made of, and making it again: one content has one root."""
+
+from itertools import islice
+from typing import Any, Final
+
+from sojourn.core.agent.memory import vectors
+from sojourn.core.agent.memory.blocks import NewBlocks
+from sojourn.core.agent.memory.chunks import Chunks, weigh_chunks, write
+from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.memory.mapping import Mapping
+from sojourn.core.base.digests import ZERO, digest
+from tests.fuzz import seeds
+from tests.fuzz.target import Finding
+
+__all__ = ["read_chunks", "read_log", "read_mapping", "read_vector"]
+
+LIMIT: Final = 1 << 20
+_ITEMS_READ_MAX: Final = 2_000
+
+
+def read_mapping(data: bytes) -> bytes | None:
+    """Read a mapping by its root block; build it anew from what was read: one content has one root."""
+    source = seeds.Shelf(data)
+    found = Mapping.load(digest(data), source)
+    items = list(islice(found.items(), _ITEMS_READ_MAX))
+    if len(items) == _ITEMS_READ_MAX:
+        return None
+    made, new = Mapping.load(ZERO, source), NewBlocks(source)
+    for key, value in items:
+        made = made.put(key, value)
+    return _same(made.commit(new).root, data, new)
+
+
+def read_log(data: bytes) -> bytes | None:
+    source = seeds.Shelf(data)
+    found = Log.load(digest(data), source)
+    values = list(islice(found, _ITEMS_READ_MAX))
+    if len(values) == _ITEMS_READ_MAX:
+        return None
+    new = NewBlocks(source)
+    if found.first:
+        whole = Log.load(found.untrimmed(new), new)
+        return _same(whole.trim(found.first).commit(new).root, data, new)
+    return _same(Log.load(ZERO, source).extend(values).commit(new).root, data, new)
+
+
+def read_chunks(data: bytes) -> bytes | None:
+    source = seeds.Shelf(data)
+    found = Chunks.load(digest(data), source)
+    weigh_chunks(data)
+    content = found.read(0, LIMIT)
+    if len(content) != len(found):
+        return None
+    new = NewBlocks(source)
+    return _same(write(content, new), data, new)
+
+
+def _same(root: bytes, data: bytes, new: NewBlocks) -> bytes:
+    """Return the bytes of the root made anew; an empty memory has none, so no block may stand for it."""
+    return new.get(root) if root != ZERO else b""
+
+
+def read_vector(data: bytes) -> Any:
+    """Compare a vector with itself, by numpy and without."""
+    found = vectors.scores(data if len(data) % 2 == 0 else data[1:], [data])
+    if found != [sum(number * number for number in vectors._unpacked(data))]:
+        raise Finding("numpy adds up to something else")
+    return found
