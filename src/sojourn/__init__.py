@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sojourn.runtime.context import Context
     from sojourn.runtime.embedding import Embedder, HashingEmbedder, LocalEmbedder
     from sojourn.runtime.errors import (
+        NoAnswer,
         RetryableError,
         StepFailed,
         TerminalError,
@@ -42,6 +43,7 @@ __all__ = [
     "HashingEmbedder",
     "LocalEmbedder",
     "Message",
+    "NoAnswer",
     "RetryableError",
     "Saga",
     "StepFailed",
@@ -76,8 +78,9 @@ _HOMES: Final = {
     "StepFailed": "sojourn.runtime.errors",
     "TerminalError": "sojourn.runtime.errors",
     "Saga": "sojourn.runtime.sagas",
-    "UncertainOutcome": "sojourn.runtime.errors",
+    "NoAnswer": "sojourn.runtime.errors",
     "Unanswered": "sojourn.runtime.errors",
+    "UncertainOutcome": "sojourn.runtime.errors",
     "Undeliverable": "sojourn.runtime.errors",
     "UndoFailed": "sojourn.runtime.errors",
     "WrongMessage": "sojourn.runtime.errors",

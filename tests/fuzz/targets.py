@@ -30,6 +30,7 @@ from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
+from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.core.agent.memory import vectors
 from sojourn.core.agent.memory.blocks import MissingBlock, links
 from sojourn.core.agent.memory.encryption import EncryptedBlock, parse_encrypted
@@ -123,6 +124,7 @@ from sojourn.transports.identity import Credentials, check_certificate
 from tests import samples
 from tests.conformance import journey
 from tests.fuzz import seeds, texts
+from tests.fuzz.answers import TYPED, message, typed
 from tests.fuzz.memory import read_chunks, read_log, read_mapping, read_vector
 from tests.fuzz.target import Finding, Target
 from tests.fuzz.texts import AGENT_FILE, APPROVERS_FILE, CEDAR, CORPUS_TEST, SCHEDULES
@@ -205,8 +207,7 @@ VALUES: Final = (
     _row(Fraud),
     _row(SignedHead, "head"),
     _row(SignedRevocation, "revocation"),
-    _row(SignedMessage),
-    _row(Letter),
+    *map(_row, (SignedMessage, Letter, SignedAnswer)),
     _row(Vote, "vote"),
 )
 
@@ -554,15 +555,6 @@ def _agent_file(data: bytes) -> Any:
     return file
 
 
-def _message(data: bytes) -> Any:
-    """Take a message from the command line as far as the body that is signed."""
-    try:
-        value = json.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise Misused("no JSON") from error
-    return decode_body(encode_plain(to_plain(value, what="a message"), what="a message"))
-
-
 class _Given(msgspec.Struct):
     a: date | None = None
     b: set[int] | None = None
@@ -679,7 +671,8 @@ PEOPLE: Final = (
     _person("agent source", lambda data: list(_imported(data, "a.py")), "import a.b\nfrom c import d\n"),
     _person("agent steps", _steps, "class A:\n @step(effect='once', action='pay')\n async def f(self): 1\n"),
     _person("agent check", _checked, AGENT_CHECKED),
-    _person("message to send", _message, '{"approve": true}', "[1, 2.5, null]"),
+    _person("message to send", message, '{"approve": true}', "[1, 2.5, null]"),
+    _person("answer to give", typed, *TYPED),
     _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),
     _person("threshold", lambda data: _thresholds((data.decode(),)), "amend=2", "retire=1"),
     _person("tolerated", lambda data: _tolerated(data.decode()), "auto", "1"),

@@ -132,7 +132,8 @@ class Answers:
         if head is None or head.record.custody.zone != self._anchor.zone_id:
             return None
         eligibility = head.record.eligibility
-        bound, has_mail = head.record.custody.host, self._anchor.mail.waits_for(dossier.agent)
+        bound = head.record.custody.host
+        has_mail = self._anchor.mail.wakes(dossier.agent, eligibility)
         if not eligibility.is_acting or is_stopped(dossier, host, self._anchor.view()):
             return None
         if bound not in (None, host) and not (

@@ -14,7 +14,7 @@ from sojourn.anchor.letters import proved
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.exchange import AnyMessage
+from sojourn.core.protocol.exchange import Mailed
 from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Head
 from sojourn.core.protocol.whereabouts import followed
@@ -85,7 +85,7 @@ class Forwarding:
             log.info("forwarded", agent=agent.hex()[:12], message=message.digest.hex()[:12])
         return True
 
-    async def _put(self, message: AnyMessage, onward: Certified) -> Certified | None:
+    async def _put(self, message: Mailed, onward: Certified) -> Certified | None:
         """Give a message to the zone of an admission; return None once a quorum there keeps it.
 
         Otherwise return the newest admission that its anchors prove: this one, or one further on.

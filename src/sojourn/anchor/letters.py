@@ -8,7 +8,7 @@ import msgspec
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.custody import zones_in
-from sojourn.core.protocol.exchange import AnyMessage
+from sojourn.core.protocol.exchange import Mailed
 from sojourn.core.protocol.letters import Letter, check_letter
 from sojourn.core.protocol.messages import Need
 from sojourn.core.protocol.missing import Missing
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check_message", "proved"]
 
 
-async def check_message(anchor: "Anchor", message: AnyMessage) -> Need | None:
+async def check_message(anchor: "Anchor", message: Mailed) -> Need | None:
     """Check who sent a message; return what is needed for that, if something is. Raises `Rejected`.
 
     A sender's long life is checked part by part: others come between.

@@ -1,24 +1,30 @@
-"""Mail: messages kept for agents until a final step has consumed them (protocol §10).
+"""Mail: messages kept for agents until a final step has consumed them, and answers to what they ask (protocol §10).
 
 message      agent, time, digest        SignedMessage, Letter
+answer       agent, time, digest        SignedAnswer
 
 Who waits for what is also in memory, so that asking costs no read, and a message that comes twice is kept once.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import load_row, row_key
+from sojourn.core.agent.eligibility import Eligibility, Status
+from sojourn.core.agent.inquiries import SignedAnswer
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.limits import MESSAGES_WAITING_MAX
-from sojourn.core.protocol.exchange import AnyMessage
+from sojourn.core.protocol.exchange import AnyMessage, Mailed
 from sojourn.core.protocol.letters import Crowded, Letter
 from sojourn.runtime.store import Delete, Put, Store
 
 __all__ = ["Mail"]
 
-_TABLE: Final = "message"
+_FORMS: Final[dict[str, Any]] = {"answer": SignedAnswer, "message": AnyMessage}
+"""What stands in each table. Answers are read first: a long queue of messages keeps none away."""
 _DIGEST_BYTES: Final = 32
 _PAGE: Final = 32
 """Messages read at once: 2 MiB at most."""
@@ -31,16 +37,17 @@ class Mail:
     def __init__(self, store: Store, scribe: Scribe) -> None:
         """Find what waits in the store."""
         self._store, self._scribe = store, scribe
-        self._waiting: dict[bytes, dict[bytes, bytes]] = {}
-        after = b""
-        while rows := store.scan(_TABLE, after=after, limit=_PAGE):
-            for key, _ in rows:
-                self._note(key)
-            after = rows[-1][0]
+        self._waiting: dict[bytes, dict[bytes, tuple[str, bytes]]] = {}
+        for table in _FORMS:
+            after = b""
+            while rows := store.scan(table, after=after, limit=_PAGE):
+                for key, _ in rows:
+                    self._note(table, key)
+                after = rows[-1][0]
 
-    def _note(self, key: bytes) -> None:
+    def _note(self, table: str, key: bytes) -> None:
         agent, digest = key[:_DIGEST_BYTES], key[-_DIGEST_BYTES:]
-        self._waiting.setdefault(agent, {})[digest] = key
+        self._waiting.setdefault(agent, {})[digest] = (table, key)
 
     def agents(self) -> Iterable[bytes]:
         """Return the agents that messages wait for."""
@@ -50,30 +57,50 @@ class Mail:
         """Tell whether a message waits for an agent."""
         return agent in self._waiting
 
-    def read(self, agent: bytes) -> tuple[AnyMessage, ...]:
-        """Return waiting messages, oldest first: as many as fit one reply, at least one."""
-        found: list[AnyMessage] = []
-        left, after = _READ_BYTES_MAX, agent
-        while rows := self._store.scan(_TABLE, prefix=agent, after=after, limit=_PAGE):
-            for _, data in rows:
-                left -= len(data)
-                if found and left < 0:
-                    return tuple(found)
-                found.append(load_row(data, AnyMessage))
-            after = rows[-1][0]
+    def wakes(self, agent: bytes, eligibility: Eligibility) -> bool:
+        """Tell whether something waits for an agent that it has to see to, or that wakes it if it is dormant."""
+        waiting = self._waiting.get(agent)
+        if not waiting or eligibility.status is not Status.DORMANT:
+            return bool(waiting)
+        wanted = {"message"} if any(wake.on_message for wake in eligibility.wake) else set()
+        wanted |= {"answer"} if any(wake.on_answer for wake in eligibility.wake) else set()
+        return any(table in wanted for table, _ in waiting.values())
+
+    def is_news_to(self, record: AgentRecord) -> bool:
+        """Tell whether the host of an agent has to hear of what has come: one that sleeps on is left alone."""
+        eligibility = record.eligibility
+        is_asleep = eligibility.status is Status.DORMANT
+        return not is_asleep or self.wakes(record.agent_id, eligibility)
+
+    def read(self, agent: bytes) -> tuple[Mailed, ...]:
+        """Return what waits, answers first, each kind oldest first: as much as fits one reply, at least one."""
+        found: list[Mailed] = []
+        left = _READ_BYTES_MAX
+        for data, form in chain.from_iterable(self._rows(agent, table) for table in _FORMS):
+            left -= len(data)
+            if found and left < 0:
+                break
+            found.append(load_row(data, form))
         return tuple(found)
+
+    def _rows(self, agent: bytes, table: str) -> Iterable[tuple[bytes, Any]]:
+        after = agent
+        while rows := self._store.scan(table, prefix=agent, after=after, limit=_PAGE):
+            for _, data in rows:
+                yield data, _FORMS[table]
+            after = rows[-1][0]
 
     def proofs(self) -> Iterable[bytes]:
         """Yield the chapters that prove the senders of letters that wait: they may have to go on with these."""
         after = b""
-        while rows := self._store.scan(_TABLE, after=after, limit=_PAGE):
+        while rows := self._store.scan("message", after=after, limit=_PAGE):
             for _, data in rows:
                 message = load_row(data, AnyMessage)
                 if isinstance(message, Letter):
                     yield from message.chapters
             after = rows[-1][0]
 
-    async def keep(self, message: AnyMessage) -> bool:
+    async def keep(self, message: Mailed) -> bool:
         """Keep a message durably; tell whether it is new.
 
         Raises `Crowded` if too many wait for that agent already, and `StoreFailed`.
@@ -84,9 +111,10 @@ class Mail:
             return False
         if len(waiting) >= MESSAGES_WAITING_MAX:
             raise Crowded(f"{MESSAGES_WAITING_MAX} messages are waiting for that agent already")
+        table = "answer" if isinstance(message, SignedAnswer) else "message"
         key = row_key(agent, message.sent_ms) + digest
-        await self._scribe.write([Put(_TABLE, key, encode(message))])
-        self._note(key)
+        await self._scribe.write([Put(table, key, encode(message))])
+        self._note(table, key)
         return True
 
     async def drop(self, agent: bytes, digests: Sequence[bytes]) -> None:
@@ -95,7 +123,7 @@ class Mail:
         keys = [waiting[digest] for digest in digests if digest in waiting]
         if not keys:
             return
-        await self._scribe.write([Delete(_TABLE, key) for key in keys])
+        await self._scribe.write([Delete(table, key) for table, key in keys])
         waiting = self._waiting.get(agent, {})  # another may have come or gone meanwhile
         for digest in digests:
             waiting.pop(digest, None)

@@ -393,7 +393,7 @@ class Anchor:
         dossier = self.shelf.dossier(agent)
         if dossier.onward is not None:
             self.forwarding.begin(agent)
-        elif dossier.head is not None:
+        elif dossier.head is not None and self.mail.is_news_to(dossier.head.record):
             bound = dossier.head.record.custody.host
             told = [bound] if bound and self.hosts.is_connected(bound) else self.live_hosts()
             self.hosts.offer(told, exchange.WorkItem(head=dossier.head, has_mail=True))

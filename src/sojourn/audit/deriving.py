@@ -9,6 +9,7 @@ from sojourn.audit.denials import denial_lines
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.family import family_lines
 from sojourn.audit.findings import finding_lines
+from sojourn.audit.inquiries import inquiry_lines
 from sojourn.audit.registers import (
     host_lines,
     provider_lines,
@@ -30,11 +31,12 @@ def derive(evidence: Evidence, drill: Drill | None = None) -> Report:
     zones = tuple(zone_lines(evidence))
     actions = tuple(action_lines(evidence))
     orders = tuple(order_lines(evidence))
+    inquiries = tuple(inquiry_lines(evidence))
     capsule = _capsule(evidence)
     return Report(
         agent=_agent(evidence),
         capsule=capsule,
-        findings=tuple(finding_lines(capsule, coverage, holdings, actions, orders)),
+        findings=tuple(finding_lines(capsule, coverage, holdings, actions, orders, inquiries)),
         coverage=coverage,
         stays=tuple(stay_lines(evidence)),
         labels=tuple(label_lines(holdings)),
@@ -42,6 +44,7 @@ def derive(evidence: Evidence, drill: Drill | None = None) -> Report:
         rules=tuple(rule_lines(evidence)),
         actions=actions,
         denials=tuple(denial_lines(evidence)),
+        inquiries=inquiries,
         orders=orders,
         family=tuple(family_lines(evidence)),
         zones=zones,
@@ -95,6 +98,7 @@ _PROVED: Final = (
     ),
     "each policy document and the launch: by its officers' seals; who signed an order, where it is shown",
     "each ancestor of a child: that its zone had it in custody, and had it spawn this one, from the launch on",
+    "each answer that a person gave to a question of the agent's code: by that person's seal, where the line says so",
     "each zone's own statements of its provider, place, law and policy: that its anchors all sealed them",
 )
 

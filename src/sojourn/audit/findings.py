@@ -9,6 +9,7 @@ from sojourn.audit.report import (
     CoverageLine,
     FindingLine,
     HoldingLine,
+    InquiryLine,
     OrderLine,
 )
 
@@ -21,12 +22,14 @@ def finding_lines(
     holdings: tuple[HoldingLine, ...],
     actions: tuple[ActionLine, ...],
     orders: tuple[OrderLine, ...],
+    inquiries: tuple[InquiryLine, ...],
 ) -> Iterator[FindingLine]:
     """Yield one finding for each kind that there is, naming the lines that it is about, the gravest first."""
     denied = [each.line for each in actions if each.permits is False]
     outside = [each.line for each in holdings if not each.is_within]
     word = [each.line for each in actions if each.attested == "host"]
     gaps = [each.line for each in coverage if not each.is_whole]
+    unsealed = [each.line for each in inquiries if each.is_sealed is False]
     unsigned = [each.line for each in orders if not each.signed_by]
     cut = [capsule.line] if capsule.journal_problem else []
     kinds = (
@@ -35,6 +38,7 @@ def finding_lines(
         (cut, "says that the journal cannot be read to its end"),
         (gaps, "leave versions out: export with --history, while the zones it was in answer"),
         (word, "rest on the host's word that it was this action: no transition shown attests it"),
+        (unsealed, "were answered by nobody who may have: the seal, or the say, is missing"),
         (unsigned, "were carried out, and who signed them is not shown"),
     )
     number = 0

@@ -148,6 +148,11 @@ def _acts(report: Report) -> Iterator[Markup]:
     )
     yield tables.denials(report.denials)
     yield _section(
+        "What it asked people",
+        "By its own code; an answer is its person's where their seal is on it, as each line was checked for.",
+    )
+    yield tables.inquiries(report.inquiries)
+    yield _section(
         "What its officers ordered", "An order is carried out wherever the agent is, once."
     )
     yield tables.orders(report.orders)

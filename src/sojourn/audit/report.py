@@ -24,6 +24,7 @@ __all__ = [
     "FindingLine",
     "HoldingLine",
     "HostLine",
+    "InquiryLine",
     "LabelLine",
     "OrderLine",
     "Proof",
@@ -263,6 +264,25 @@ class DenialLine(Value):
     proof: Proof
 
 
+class InquiryLine(Value):
+    """What the agent's code asked people, and what came of it, as the journal tells: the host's word.
+
+    An answer is its person's own where it `is_sealed`: the key with the fingerprint `answered_by` sealed just that,
+    to just this question, and had a say in it then. `answer` is JSON.
+    """
+
+    line: str
+    question: str
+    asked_of: str
+    asked_ms: int
+    outcome: Literal["answered", "unanswered", "withdrawn", "open"]
+    proof: Proof
+    answer: str = ""
+    answered_by: str = ""
+    answered_ms: int | None = None
+    is_sealed: bool | None = None
+
+
 class OrderLine(Value):
     """An order of officers that was carried out. `signed_by` is empty if the capsule does not show the order.
 
@@ -386,6 +406,7 @@ class Report(Value, tag_field="format", tag=FORMAT):
     rules: tuple[RuleLine, ...]
     actions: tuple[ActionLine, ...]
     denials: tuple[DenialLine, ...]
+    inquiries: tuple[InquiryLine, ...]
     orders: tuple[OrderLine, ...]
     family: tuple[FamilyLine, ...]
     zones: tuple[ZoneLine, ...]

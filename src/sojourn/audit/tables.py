@@ -10,6 +10,7 @@ from sojourn.audit.report import (
     FamilyLine,
     HoldingLine,
     HostLine,
+    InquiryLine,
     LabelLine,
     OrderLine,
     Proof,
@@ -31,6 +32,7 @@ __all__ = [
     "family",
     "holdings",
     "hosts",
+    "inquiries",
     "labels",
     "orders",
     "proofs",
@@ -233,6 +235,25 @@ def denials(lines: Iterable[DenialLine]) -> Markup:
 
 def _times(count: int) -> Markup:
     return element("span", f" {count:,} times" if count > 1 else "", class_="note")
+
+
+def inquiries(lines: Iterable[InquiryLine]) -> Markup:
+    """Return what was asked of people."""
+    columns = ("asked", "question", "of", "outcome", "answer", "by", "at", "proof")
+    rows = (
+        (
+            _time(each.asked_ms),
+            element("td", each.question, class_="long"),
+            each.asked_of,
+            _tag(each.outcome, "no") if each.is_sealed is False else each.outcome,
+            _reason(each.answer or "–"),
+            each.answered_by or "–",
+            _time(each.answered_ms),
+            _proof(each.line, each.proof),
+        )
+        for each in lines
+    )
+    return _table(columns, rows)
 
 
 def orders(lines: Iterable[OrderLine]) -> Markup:

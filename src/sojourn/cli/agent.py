@@ -10,7 +10,7 @@ import msgspec
 from sojourn.checking.findings import Finding
 from sojourn.cli import address_book
 from sojourn.cli.accusing import Accused, accuse
-from sojourn.cli.agent_asks import approve, asks, decline
+from sojourn.cli.agent_asks import answer_question, approve, asks, decline
 from sojourn.cli.agent_check import check, said, said_instead
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_history import history
@@ -57,7 +57,7 @@ def agent() -> None:
     """
 
 
-for _command in (asks, approve, check, decline, watch, logs, history, replay):
+for _command in (asks, answer_question, approve, check, decline, watch, logs, history, replay):
     agent.add_command(_command)
 
 

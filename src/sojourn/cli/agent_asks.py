@@ -1,17 +1,21 @@
-"""`sojourn agent asks`, `approve` and `decline`: what an agent may do only together with an approval."""
+"""`sojourn agent asks`, `approve`, `decline` and `answer`: what an agent waits for people to say."""
 
 import json
 
 import click
 
+from sojourn.cli.expected import told_expected
 from sojourn.cli.home import Home
+from sojourn.cli.inquiries import InquiryShown, PeopleShown, Replied, read_inquiries
+from sojourn.cli.inquiries import answer as give_answer
 from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import clean, emit, say, when
 from sojourn.cli.petitions import Answered, GroupShown, PetitionShown, answer, read_petitions
 from sojourn.cli.reach import perform, reaching
+from sojourn.core.base.errors import Misused
 from sojourn.runtime.keyfile import Purpose
 
-__all__ = ["approve", "asks", "decline"]
+__all__ = ["answer_question", "approve", "asks", "decline"]
 
 
 @click.command()
@@ -19,28 +23,93 @@ __all__ = ["approve", "asks", "decline"]
 @json_option
 @with_home
 def asks(home: Home, *, name: str, as_json: bool) -> None:
-    """Show what the agent NAME waits for an approval of: what it would do, by which rule, and who may approve.
+    """Show what the agent NAME waits for people to say: what it would do, by which rule, and who may approve.
 
-    What is shown was checked: the petition against its certified record, the arguments against the petition.
+    And what its own code asks, what answer it expects and who may give it. What is shown was checked: the petition
+    against its certified record, the arguments against the petition, the question against its certified journal.
 
     Example:
       sojourn agent asks risk-desk
     """
 
-    async def work() -> list[PetitionShown]:
+    async def work() -> list[PetitionShown | InquiryShown]:
         async with reaching() as reach:
-            return await read_petitions(reach, home, name)
+            petitions = await read_petitions(reach, home, name)
+            return [*petitions, *await read_inquiries(reach, home, name)]
 
     emit(perform(work()), as_json, lambda found: _render(name, found))
 
 
-def _render(name: str, found: list[PetitionShown]) -> None:
+def _render(name: str, found: list[PetitionShown | InquiryShown]) -> None:
     if not found:
-        say(f"{name} waits for no approval.")
+        say(f"{name} asks nobody anything.")
     for shown in found:
+        if isinstance(shown, InquiryShown):
+            _render_inquiry(shown)
+            continue
         say(f"{shown.petition[:12]}  {shown.action} ({shown.effect}), step {shown.step}")
         for field, text in _facts(shown):
             say(f"  {field:<10} {clean(text)}")
+
+
+def _render_inquiry(shown: InquiryShown) -> None:
+    say(f"{shown.inquiry[:12]}  {clean(shown.question)}")
+    facts = [("expects", _told(shown.expects))]
+    facts += [("may answer", _people(people, shown)) for people in shown.people]
+    names = {k: p for each in shown.people for k, p in zip(each.keys, each.people, strict=True)}
+    for each in shown.answers:
+        value = json.dumps(each.value, ensure_ascii=False)
+        facts.append(("answered", f"{value} by {names.get(each.by, each.by)}, not taken yet"))
+    end = "as long as it takes" if shown.expires_ms is None else f"{when(shown.expires_ms)} UTC"
+    for field, text in [*facts, ("until", end)]:
+        say(f"  {field:<10} {clean(text)}")
+
+
+def _told(schema: str) -> str:
+    """Return in words what a question expects, or that its agent says nothing that can be told."""
+    try:
+        return told_expected(schema)
+    except Misused as error:
+        return error.problem
+
+
+def _people(people: PeopleShown, shown: InquiryShown) -> str:
+    since = "" if people.from_ms == shown.asked_ms else f", from {when(people.from_ms)} UTC"
+    group = f"{people.group}: " if people.group else ""
+    return f"{group}any of {', '.join(people.people)}{since}"
+
+
+@click.command("answer")
+@click.argument("agent", metavar="NAME")
+@click.argument("value")
+@click.option("--question", help="Which, by its first digits.  [default: the only one]")
+@click.option("--key", help="The person's key that signs it.  [default: the only one here]")
+@json_option
+@with_home
+def answer_question(
+    home: Home, *, agent: str, value: str, question: str | None, key: str | None, as_json: bool
+) -> None:
+    r"""Answer what the code of the agent NAME asks, as a person who may: VALUE, as JSON or as plain text.
+
+    It is checked against what the question expects, signed, kept by the anchors of the zone where the agent is, and
+    wakes it. The first answer of somebody who may is the answer.
+
+    \b
+    Example:
+      sojourn agent answer risk-desk yes --key alice
+      sojourn agent answer risk-desk '{"what": "gold", "count": 3}' --question 3fa9c1
+    """
+    person = home.key(key, Purpose.PERSON)
+
+    async def work() -> Replied:
+        async with reaching() as reach:
+            return await give_answer(reach, home, agent, value, question, person)
+
+    def render(done: Replied) -> None:
+        told = clean(json.dumps(done.value, ensure_ascii=False))
+        say(f"{agent} is answered {told}: {done.anchors} anchors of {done.zone} keep that")
+
+    emit(perform(work()), as_json, render)
 
 
 def _facts(shown: PetitionShown) -> list[tuple[str, str]]:

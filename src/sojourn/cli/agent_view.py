@@ -118,6 +118,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     budgets: dict[str, BudgetShown]
     wake: tuple[Any, ...]
     petitions: dict[str, int]
+    is_asking: bool = False
     issuers: tuple[str, ...]
     minimum: dict[str, int]
     events: dict[str, EventsShown]
@@ -165,6 +166,7 @@ def agent_shown(
         lineage_count=record.lineage.count,
         lineage_root=record.lineage.root.hex(),
         budgets=budgets_shown(record),
+        is_asking=any(wake.on_answer for wake in record.eligibility.wake),
         petitions={p.petition.hex(): p.expires_ms for p in record.eligibility.petitions},
         wake=tuple(msgspec.to_builtins(record.eligibility.wake)),
         issuers=tuple(issuer.name for issuer in record.trust.issuers),
@@ -253,7 +255,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         + "".join(against),
         "capabilities": f"{shown.entry}; requires "
         + (", ".join(f"{name} {_value(value)}" for name, value in lacks.items()) or "nothing"),
-        **({"asks": _asks(shown)} if shown.petitions else {}),
+        **({"asks": _asks(shown)} if shown.petitions or shown.is_asking else {}),
         **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),
     }
 
@@ -272,6 +274,8 @@ def _family(shown: AgentShown) -> dict[str, str]:
 
 
 def _asks(shown: AgentShown) -> str:
+    if shown.is_asking:
+        return f"rests until somebody answers: see `sojourn agent asks {shown.name}`"
     return f"waits for {counted(len(shown.petitions), 'approval')}: see `sojourn agent asks {shown.name}`"
 
 

@@ -12,7 +12,7 @@ __all__ = ["render_audited", "render_held"]
 
 
 def render_audited(report: Report) -> None:
-    """Print what a report says, in short: places, data, acts, denials and orders, each with its proof."""
+    """Print what a report says, in short: places, data, acts, denials, answers and orders, each with its proof."""
     agent = report.agent
     say(f"agent {agent.agent}")
     say(
@@ -44,6 +44,7 @@ def _tables(report: Report) -> Iterator[_Table]:
     yield _labels(report)
     yield _actions(report)
     yield _denials(report)
+    yield _inquiries(report)
     yield _orders(report)
 
 
@@ -92,6 +93,22 @@ def _denials(report: Report) -> _Table:
         for each in report.denials
     ]
     return "denied", ("in", "at", "why", "proof"), rows
+
+
+def _inquiries(report: Report) -> _Table:
+    rows = [
+        (
+            brief(each.question),
+            each.asked_of,
+            each.outcome,
+            brief(each.answer) or "–",
+            each.answered_by or "–",
+            when(each.answered_ms),
+            proof_text(each.proof),
+        )
+        for each in report.inquiries
+    ]
+    return "asked", ("of", "outcome", "answer", "by", "at", "proof"), rows
 
 
 def _orders(report: Report) -> _Table:

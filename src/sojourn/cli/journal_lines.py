@@ -10,6 +10,7 @@ import msgspec
 from sojourn.cli.output import clean, when
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.cli.zone_view import price_text
+from sojourn.core.agent.inquiries import asked_of, decode_value
 from sojourn.core.agent.memory.blocks import BlockSource, load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.record import AgentRecord
@@ -20,6 +21,7 @@ from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.runtime.apart import told
 from sojourn.runtime.records import (
+    Answered,
     Apart,
     Asked,
     Barred,
@@ -28,6 +30,7 @@ from sojourn.runtime.records import (
     Denial,
     Failure,
     Found,
+    Inquired,
     Intended,
     Line,
     Now,
@@ -43,11 +46,19 @@ from sojourn.runtime.records import (
     Spawned,
     Turn,
     Waiting,
+    Withdrawn,
     Woke,
     decode_record,
 )
 
-__all__ = ["JournalLine", "journal_length", "journal_lines", "newest_records", "spoken"]
+__all__ = [
+    "JournalLine",
+    "journal_length",
+    "journal_lines",
+    "journal_records",
+    "newest_records",
+    "spoken",
+]
 
 _SHOWN_CHARS_MAX: Final = 160
 _READ_AT_ONCE: Final = 256
@@ -97,6 +108,18 @@ async def newest_records(blocks: RemoteBlocks, root: bytes) -> AsyncIterator[Rec
 async def journal_length(blocks: RemoteBlocks, root: bytes) -> int:
     """Return how many records the journal with this root has. Raises as `journal_lines`."""
     return 0 if root == ZERO else len(await _log_of(blocks, root))
+
+
+async def journal_records(blocks: RemoteBlocks, record: AgentRecord) -> AsyncIterator[Record]:
+    """Yield an agent's records, newest first, those kept apart too, if they are here. Raises as `journal_lines`."""
+    root = record.memory.journal
+    if root == ZERO:
+        return
+    log = await _log_of(blocks, root)
+    for stop in range(len(log), 0, -_READ_AT_ONCE):
+        at = max(0, stop - _READ_AT_ONCE)
+        for value in reversed(await blocks.read(partial(_values, log, at, stop, record, blocks))):
+            yield decode_record(encode_block(value))
 
 
 async def _log_of(blocks: RemoteBlocks, root: bytes) -> Log:
@@ -177,6 +200,23 @@ def _received(record: Received) -> str:
     return f"message {record.index} from {record.sender}: {_value(record.body)}"
 
 
+def _inquired(record: Inquired) -> str:
+    inquiry = record.inquiry
+    until = "" if inquiry.expires_ms is None else f" until {when(inquiry.expires_ms)}"
+    named = digest_of(inquiry).hex()[:12]
+    return f"asks {asked_of(inquiry)}{until}: {inquiry.question} (inquiry {named})"
+
+
+def _answered(record: Answered) -> str:
+    if record.failure is not None:
+        return f"could not ask: {record.failure.message}"
+    if record.answer is None:
+        return "nobody answered in time"
+    answer = record.answer.answer
+    value = decode_value(answer.body, where="answer.body")
+    return f"was answered {_value(value)} by {key_text(answer.by)}"
+
+
 def _considered(record: Considered) -> str:
     chosen = next((place.name for place in record.places if place.zone == record.chosen), None)
     places = "; ".join(_place(place) for place in record.places)
@@ -232,6 +272,9 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Received: _received,
     Seeking: _seeking,
     Found: lambda r: f"found {_place(r.place)}" if r.place else "no such place came in time",
+    Inquired: _inquired,
+    Answered: _answered,
+    Withdrawn: lambda r: f"asks no more (inquiry {r.inquiry.hex()[:12]})",
     Considered: _considered,
     Settled: _settled,
     Returned: lambda r: f"finished with {_value(r.result)}",

@@ -17,6 +17,7 @@ from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.exchange import (
     AgentMessage,
     AnyReply,
+    Mailed,
     PutMessage,
     SignedMessage,
     decode_body,
@@ -24,7 +25,7 @@ from sojourn.core.protocol.exchange import (
 from sojourn.core.protocol.messages import Applied, Declined, Head
 from sojourn.runtime import clock
 
-__all__ = ["Sent", "message_to", "send"]
+__all__ = ["Sent", "message_to", "put_mail", "send"]
 
 _TRIES: Final = 5
 """An agent that moves meanwhile is looked for again."""
@@ -49,18 +50,24 @@ async def send(reach: Reach, home: Home, name: str, sender: KeyPair, body: Any) 
     """
     found = await find_named(reach, home, name)
     message = message_to(found.record.agent_id, sender, body)
+    zone, took = await put_mail(reach, home, name, message)
+    return Sent(
+        agent=cid_text(message.agent),
+        message=message.digest.hex(),
+        sender=sender.public.hex(),
+        zone=zone,
+        anchors=took,
+        sent_ms=message.sent_ms,
+    )
+
+
+async def put_mail(reach: Reach, home: Home, name: str, mailed: Mailed) -> tuple[str, int]:
+    """Put what waits for an agent to its anchors; return the zone's name and how many keep it. Raises as `send`."""
     for _ in range(_TRIES):
-        took = await _put(reach, found, message)
-        if took is not None:
-            return Sent(
-                agent=cid_text(message.message.agent),
-                message=message.digest.hex(),
-                sender=sender.public.hex(),
-                zone=found.zone.name,
-                anchors=took,
-                sent_ms=message.message.sent_ms,
-            )
         found = await find_named(reach, home, name)
+        took = await _put(reach, found, mailed)
+        if took is not None:
+            return found.zone.name, took
     problem = f"{name} is between zones"
     raise Unreachable(problem, remedy="Send it again when it has arrived")
 
@@ -86,7 +93,7 @@ def message_to(agent: bytes, sender: KeyPair, body: Any) -> SignedMessage:
     return SignedMessage(message=message, seal=seal)
 
 
-async def _put(reach: Reach, found: Found, message: SignedMessage) -> int | None:
+async def _put(reach: Reach, found: Found, message: Mailed) -> int | None:
     """Return how many anchors keep the message; None if the agent has gone on."""
     client = reach.zone(found.zone)
     calls = (client.call(anchor, PutMessage(message=message)) for anchor in range(client.n))

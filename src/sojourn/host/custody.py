@@ -6,15 +6,16 @@ execution with it: nothing that was not final ever had an effect (protocol §6).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
-from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
 from sojourn.core.agent.budgets import check_affordable, spend
-from sojourn.core.agent.eligibility import Eligibility
+from sojourn.core.agent.eligibility import Eligibility, Status
+from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_unhindered
@@ -39,6 +40,7 @@ from sojourn.core.protocol.spawning import Gift
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.binding import newest_head
 from sojourn.host.inbox import Inbox
+from sojourn.host.inquiries import Inquiries
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.host.outbox import Outbox
 from sojourn.host.petitions import Petitions
@@ -88,7 +90,9 @@ class AgentCustody:
         self._host, self.head = host, head
         self.fence = head.record.custody.fence
         self._lock = asyncio.Lock()
-        self._inbox, self._outbox = Inbox(host, self, mail), Outbox(host, self)
+        self._inquiries = Inquiries(host, self, mail)
+        self._inbox = Inbox(host, self, mail, self._inquiries)
+        self._outbox = Outbox(host, self)
         self._petitions = Petitions(host, self, mail)
         self._nursery = Nursery(host, self)
         self._stall = ""
@@ -129,6 +133,8 @@ class AgentCustody:
         )
         self._inbox.forget(draft.inbox, draft.answered)
         self._outbox.forget(delivered)
+        if draft.status is Status.DORMANT and not self.record.eligibility.is_exhausted:
+            self._inquiries.tidy()
         return self.record
 
     async def intend(self, intent: ports.Intent, draft: ports.Draft) -> ports.Permit:
@@ -221,6 +227,19 @@ class AgentCustody:
     def withdraw(self, petition: bytes) -> None:
         """Let a petition be dropped from the record with the next step."""
         self._petitions.drop(petition)
+
+    async def approvers(self) -> Sequence[Mapping[str, Approvers]]:
+        """Return the groups of approvers that each document declares which rules the agent."""
+        governing = await self._host.outlook.governing(self.record, clock.wall_ms())
+        return [document.approvers for document in governing.documents]
+
+    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+        """Wait for an answer to what the agent asks people; None when the time is up."""
+        return await self._inquiries.hear(inquiry, unfit, self._inbox)
+
+    def settle(self, inquiries: Collection[bytes]) -> None:
+        """Let go of what was answered to inquiries of which it is final what came of them."""
+        self._inquiries.settle(inquiries)
 
     async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
         """Return the genesis of the child that the agent is to have next."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.memory.mapping import Mapping
@@ -30,10 +31,12 @@ from sojourn.core.protocol.exchange import (
     AnyReply,
     AskMessages,
     Consumed,
+    Mailed,
     Messages,
     decode_body,
 )
 from sojourn.core.protocol.letters import Letter
+from sojourn.host.inquiries import Inquiries
 from sojourn.runtime import clock, ports
 
 if TYPE_CHECKING:
@@ -51,9 +54,15 @@ _COUNT: Final = "count"
 class Inbox:
     """The messages of one agent, by the order in which it takes them."""
 
-    def __init__(self, host: "Host", custody: "AgentCustody", mail: asyncio.Event) -> None:
-        """Continue after what the agent in `custody` has consumed. `mail` is set when there may be more."""
+    def __init__(
+        self, host: "Host", custody: "AgentCustody", mail: asyncio.Event, inquiries: Inquiries
+    ) -> None:
+        """Continue after what the agent in `custody` has consumed. `mail` is set when there may be more.
+
+        `inquiries` get the answers that come with them.
+        """
         self._host, self._custody, self._mail = host, custody, mail
+        self._inquiries = inquiries
         self._waiting: dict[bytes, AnyMessage] = {}
         self._taken: list[AnyMessage] = []
         self._answers: dict[bytes, Letter] = {}
@@ -66,7 +75,7 @@ class Inbox:
         Raises `Rejected` for one that is consumed: its content is gone.
         """
         while (place := index - await self._count()) >= len(self._taken):
-            if not self._take_next() and not await self._look():
+            if not self._take_next() and not await self.look():
                 await self._wait()
         if place < 0:
             raise Rejected(f"message {index} is consumed", reason="out-of-turn", where="inbox")
@@ -78,12 +87,12 @@ class Inbox:
             for signed in self._answers.values():
                 if signed.said.answers == letter:
                     return _told(signed, 0)
-            if not await self._look():
+            if not await self.look():
                 await self._wait()
 
     async def waits(self) -> str:
         """Return who waits for whom, if a letter that waits here asks on behalf of this agent: "" if none does."""
-        await self._look()
+        await self.look()
         me = self._custody.agent
         for signed in self._waiting.values():
             if isinstance(signed, Letter) and me in signed.said.waiting:
@@ -128,12 +137,12 @@ class Inbox:
             return True
         return False
 
-    async def _look(self) -> bool:
-        """Ask the anchors for messages; tell whether there were new ones."""
+    async def look(self) -> bool:
+        """Ask the anchors for messages and answers; tell whether there were new messages."""
         self._mail.clear()  # whoever sets it from now on has something that this look may miss
+        offered = await self._offered()
         if len(self._taken) + len(self._waiting) + len(self._answers) >= MESSAGES_WAITING_MAX:
             return False
-        offered = await self._offered()
         consumed = await self._consumed()
         stale: list[AnyMessage] = []
         known = {signed.digest for signed in self._taken}
@@ -183,6 +192,7 @@ class Inbox:
         known |= self._waiting.keys() | self._answers.keys()
         offered: dict[bytes, AnyMessage] = {}
         offers: Counter[bytes] = Counter()
+        given: dict[bytes, SignedAnswer] = {}
         answers = 0
 
         def is_sure(signed: AnyMessage) -> bool:
@@ -192,18 +202,24 @@ class Inbox:
             nonlocal answers
             if isinstance(reply, Messages):
                 answers += 1
-                new = {signed.digest: signed for signed in reply.messages}
-                offers.update(new.keys())
-                for digest in new.keys() - known - offered.keys():
-                    self._check(new[digest])
-                    offered[digest] = new[digest]
-            return bool(offered) and answers >= self._host.zone.quorum and _all(offered, is_sure)
+                for signed in reply.messages:
+                    if isinstance(signed, SignedAnswer):
+                        self._check(signed)
+                        given[signed.digest] = signed
+                        continue
+                    offers[signed.digest] += 1
+                    if signed.digest not in known and signed.digest not in offered:
+                        self._check(signed)
+                        offered[signed.digest] = signed
+            is_some = bool(offered or given) and _all(offered, is_sure)
+            return is_some and answers >= self._host.zone.quorum
 
         ask = AskMessages(agent=self._custody.agent)
         await self._host.zone.ask_each(ask, take, timeout_s=_ASK_S)
+        self._inquiries.take(list(given.values()))
         return {named: signed for named, signed in offered.items() if is_sure(signed)}
 
-    def _check(self, signed: AnyMessage) -> None:
+    def _check(self, signed: Mailed) -> None:
         if signed.agent != self._custody.agent:
             raise Rejected("a message for another agent", reason="wrong-agent", where="message")
         signed.check()

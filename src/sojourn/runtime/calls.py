@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from sojourn.runtime.inquiring import AskPeople
 from sojourn.runtime.operations import Operation, WaitForMail, WaitForTime
 from sojourn.runtime.questions import SOUGHT_MAX, Rest
 from sojourn.runtime.seeking import LOOK_AGAIN_MS, WaitForPlace
@@ -19,7 +20,7 @@ from sojourn.runtime.timing import TimeLimit
 __all__ = ["Calls"]
 
 MOVING: Final = "ctx.consider"
-_WAITS: Final = (WaitForTime, WaitForMail, WaitForPlace)
+_WAITS: Final = (WaitForTime, WaitForMail, WaitForPlace, AskPeople)
 
 
 class Calls:
@@ -83,6 +84,10 @@ class Calls:
     def has_any(self, form: type[object]) -> bool:
         """Tell whether the code waits for one of this form."""
         return any(isinstance(operation, form) for operation in self._open.values())
+
+    def count(self, form: type[Operation]) -> int:
+        """Return how many of this form the code waits for."""
+        return sum(isinstance(operation, form) for operation in self._open.values())
 
     def of(self, call: int) -> Operation | None:
         """Return the operation of this number that is open, or carried through."""
@@ -159,13 +164,19 @@ class Calls:
             until_ms=min((at for at in times if at is not None), default=None),
             listening=self.has_any(WaitForMail),
             sought=tuple(sought)[:SOUGHT_MAX],
+            inquiring=self.has_any(AskPeople),
         )
 
     def keep_from(self, what: str) -> bool:
-        """Tell whether some are under way beside which the code may not do this: it may move under a time limit."""
+        """Tell whether some are under way beside which the code may not do this.
+
+        It may move under a time limit, and while people think.
+        """
         if what != MOVING:
             return bool(self._open)
-        return any(not isinstance(operation, TimeLimit) for operation in self._open.values())
+        return any(
+            not isinstance(operation, TimeLimit | AskPeople) for operation in self._open.values()
+        )
 
     def doing(self) -> str:
         """Return for people what is open."""

@@ -1,14 +1,15 @@
 """What `run` gets as `ctx`: memory, restart points, places, time, chance, messages and the log."""
 
 import uuid
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar, overload
 
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
 from sojourn.runtime.durations import milliseconds_of
 from sojourn.runtime.fanning import FanOut
+from sojourn.runtime.inquiring import ask
 from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Context"]
 
 T = TypeVar("T")
+Asked: TypeAlias = str | Sequence[str]
+"""Groups of approvers by name, or public keys in hexadecimal."""
 
 
 class Context(Timers, FanOut):
@@ -79,7 +82,8 @@ class Context(Timers, FanOut):
     async def consider(self) -> Consideration:
         """Judge the places known, let the agent's `rank` choose, and move there if it chooses another.
 
-        What was considered is journaled. Returns where the agent then is; if it moved, from there.
+        What was considered is journaled. Returns where the agent then is; if it moved, from there. No other
+        call may be under way but time limits and questions to people.
         """
         session = self._session
         call = session.next_sole_call("ctx.consider")
@@ -183,6 +187,56 @@ class Context(Timers, FanOut):
         """
         return await self._sender.broadcast(list(to), value, timeout)
 
+    @overload
+    async def ask(self, question: str, *, of: Asked, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
+    @overload
+    async def ask(
+        self,
+        question: str,
+        expects: type[T],
+        *,
+        of: Asked,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> T: ...
+    @overload
+    async def ask(
+        self,
+        question: str,
+        *,
+        choices: Sequence[T],
+        of: Asked,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> T: ...
+    @overload
+    async def ask(
+        self,
+        question: str,
+        expects: Any,
+        *,
+        of: Asked,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Any: ...
+    async def ask(
+        self,
+        question: str,
+        expects: Any = str,
+        *,
+        of: Asked,
+        choices: Sequence[Any] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (durable: it is not asyncio's to keep)
+    ) -> Any:
+        """Ask people, and wait for the answer, however long that takes: a value of type `expects`, or of `choices`.
+
+        `of` names who may answer: groups of approvers that the agent's policies declare, with those that they
+        escalate to, or public keys in hexadecimal. The first answer that fits is the answer, whoever of them gives
+        it. People see the question with `sojourn agent asks` and answer with `sojourn agent answer`.
+
+        Raises `NoAnswer` when nobody has answered within `timeout` seconds; without one a group's own time holds,
+        and keys wait for ever. `Misused` for a group that there is not, and for what nobody can be asked for;
+        `Denied` for code that has used what may not be everywhere: the question stands in the journal.
+        """
+        return await ask(self._session, question, expects, of, choices, timeout)
+
     async def receive(
         self,
         form: Any = Any,
@@ -199,7 +253,7 @@ class Context(Timers, FanOut):
         if isinstance(form, int | float):
             problem = f"ctx.receive was given {form!r} as the type of the message"
             raise Misused(problem, remedy=f"Write ctx.receive(timeout={form!r})")
-        session.check_not_receiving()
+        WaitForMessage.check_sole(session)
         for_ms = None if timeout is None else milliseconds_of(timeout, what="ctx.receive")
 
         def opening(call: int) -> Waiting:

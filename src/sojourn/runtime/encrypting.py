@@ -8,13 +8,14 @@ translated here: blocks below an encrypted compartment are encrypted, children f
 they are stored. A block leaves in the clear only if it lies below something that is.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
 
-from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
+from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.blocks import BlockSource, links
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.record import AgentRecord
@@ -166,6 +167,18 @@ class Encrypting:
     def withdraw(self, petition: bytes) -> None:
         """Let a petition be dropped."""
         self._custodian.withdraw(petition)
+
+    async def approvers(self) -> Sequence[Mapping[str, Approvers]]:
+        """Return the groups of approvers that its documents declare."""
+        return await self._custodian.approvers()
+
+    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+        """Wait for an answer of people."""
+        return await self._custodian.hear(inquiry, unfit)
+
+    def settle(self, inquiries: Collection[bytes]) -> None:
+        """Let go of answers."""
+        self._custodian.settle(inquiries)
 
     async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
         """Return the genesis of a child; its memory is in the clear."""

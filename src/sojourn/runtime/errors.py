@@ -23,6 +23,7 @@ __all__ = [
     "Erased",
     "LeaseLost",
     "LeaseWithheld",
+    "NoAnswer",
     "ReplayMismatch",
     "RetryableError",
     "SecretWithheld",
@@ -116,6 +117,19 @@ def _told(error: BaseException) -> str:
 
 class Erased(Denied):
     """Officers had destroyed what a replay needs: the run can be gone on with by nobody, and has failed."""
+
+
+class NoAnswer(SojournError):
+    """Nobody answered what the agent asked, in time."""
+
+    code = "no-answer"
+
+    def __init__(self, question: str, asked: str) -> None:
+        super().__init__(
+            f"nobody of {asked} answered in time: {question[:200]}",
+            remedy="Ask again, ask others, or go on without an answer",
+        )
+        self.question = question
 
 
 class UncertainOutcome(SojournError):

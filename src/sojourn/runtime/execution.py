@@ -56,6 +56,8 @@ from sojourn.runtime.questions import (
     Depart,
     Done,
     Fetch,
+    Hear,
+    Inquire,
     Intend,
     Listen,
     Perform,
@@ -285,6 +287,8 @@ class Execution:
                 | Bear()
                 | Withdraw()
                 | Deliver()
+                | Inquire()
+                | Hear()
                 | Perform()
                 | Fetch()
                 | Recall()
@@ -341,6 +345,9 @@ class Execution:
         match question:
             case Await() | Withdraw() | Bear():
                 answer = await self._gate.answer(question)
+            case Inquire() | Hear():
+                answer = await self._gate.answer(question)
+                self._stir()
             case Deliver():
                 answer = await delivered(self._custodian, question)
             case Perform():

@@ -16,6 +16,7 @@ from sojourn.core.base.errors import BudgetExhausted, Denied, Refused
 from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.core.protocol import asking
 from sojourn.runtime.entrusting import Entrusting
+from sojourn.runtime.inquiring import posed
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.proposing import Proposer
 from sojourn.runtime.questions import (
@@ -26,6 +27,9 @@ from sojourn.runtime.questions import (
     Bear,
     Begotten,
     Done,
+    Hear,
+    Heard,
+    Inquire,
     Intend,
     Permitted,
     Petitioned,
@@ -94,7 +98,7 @@ class Gate:
         genesis, is_spent = encode(child), self.is_spent
         return Begotten(genesis=genesis, version=version, given=given(child), is_spent=is_spent)
 
-    async def answer(self, question: Await | Withdraw | Bear) -> Answer:
+    async def answer(self, question: Await | Withdraw | Bear | Inquire | Hear) -> Answer:
         """Answer what may take any time, and changes no journal."""
         match question:
             case Await():
@@ -104,6 +108,11 @@ class Gate:
                 return Done()
             case Bear():
                 return await self._bear(question)
+            case Inquire():
+                return await posed(question, self._custodian)
+            case Hear():
+                heard = await self._custodian.hear(question.inquiry, question.unfit)
+                return Heard(answer=heard)
 
     async def _bear(self, frame: Bear) -> Answer:
         """Have a child born whose SPAWN is final. Raises `Rejected` for what is no genesis."""

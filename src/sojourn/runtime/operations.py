@@ -175,6 +175,12 @@ class WaitForMail(Operation):
 
     is_wait = True
 
+    @classmethod
+    def check_sole(cls, session: "Session") -> None:
+        """Raise `Misused` while the code waits for a message already."""
+        if session.calls.has_any(cls):
+            raise Misused("ctx.receive came while another is under way", remedy="Await that first")
+
     def __init__(
         self, session: "Session", call: int, until_ms: int | None, form: Any = Any
     ) -> None:

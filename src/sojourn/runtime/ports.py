@@ -9,11 +9,12 @@ All times are milliseconds since 1970 unless a name says otherwise. Every method
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status, Wake
+from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
@@ -214,6 +215,15 @@ class Custodian(Protocol):
 
     def withdraw(self, petition: bytes) -> None:
         """Let a petition, by its digest, be dropped from the record with the next step."""
+
+    async def approvers(self) -> Sequence[Mapping[str, Approvers]]:
+        """Return the groups of approvers that each document declares which rules the agent, by name."""
+
+    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+        """Wait for an answer to what the agent asks people, but for these, by digest; None when the time is up."""
+
+    def settle(self, inquiries: Collection[bytes]) -> None:
+        """Let go of what was answered to inquiries, by digest, of which it is final what came of them."""
 
     async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
         """Return the genesis of the child that the agent is to have next, with what proves its family at hand.

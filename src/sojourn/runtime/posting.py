@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.limits import CALL_TIMEOUT_S
-from sojourn.core.protocol.exchange import AnyMessage, AnyReply, PutMessage
+from sojourn.core.protocol.exchange import AnyReply, Mailed, PutMessage
 from sojourn.core.protocol.messages import Applied, Declined, Head, Need
 from sojourn.runtime.drive import ended
 from sojourn.runtime.zone_client import Bring, ZoneClient
@@ -32,7 +32,7 @@ class Posted(NamedTuple):
 
 async def post(
     client: ZoneClient,
-    message: AnyMessage,
+    message: Mailed,
     blocks: BlockSource,
     bring: Bring | None = None,
     *,

@@ -26,6 +26,7 @@ from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.flow import Course, Flow
 from sojourn.runtime.following import addressed, answered_in
 from sojourn.runtime.holdings import Holdings, size_change
+from sojourn.runtime.inquiring import settled_by
 from sojourn.runtime.journal import Journal, Saved, at_hand, check_resume, plain_record
 from sojourn.runtime.newborn import newborn, spawned_record
 from sojourn.runtime.ports import Assessment, Custodian, Draft, Intent
@@ -128,6 +129,7 @@ class Proposer:
             answered=answered_in(record for record, _ in parsed),
         )
         self._flow.settle(frame, course)
+        self._custodian.settle(settled_by(record for record, _ in parsed))
 
     async def _follow(
         self, frame: Commit, records: Sequence[Record], kept: Mapping[bytes, bytes]
@@ -462,7 +464,7 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
 
 
 def _wake(rest: Rest) -> Wake:
-    return Wake(at_ms=rest.until_ms, on_message=rest.listening)
+    return Wake(at_ms=rest.until_ms, on_message=rest.listening, on_answer=rest.inquiring)
 
 
 def _steps(records: Iterable[Record]) -> int:

@@ -8,7 +8,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Meta
 
 from sojourn.core.agent.approvals import Petition
-from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
+from sojourn.core.agent.inquiries import Expected, Inquiry, SignedAnswer
+from sojourn.core.agent.inquiries import Question as Asked
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value
 from sojourn.core.base.limits import (
     BLOCK_BYTES_MAX,
     JOURNAL_RECORDS_PER_STEP_MAX,
@@ -19,9 +21,11 @@ from sojourn.runtime.records import RECORD_BYTES_MAX, Resume, Roots
 from sojourn.runtime.sought import Sought
 
 __all__ = [
+    "ASKED_MAX",
     "RECALL_MAX",
     "SOUGHT_MAX",
     "SPELLED_BYTES_MAX",
+    "UNFIT_MAX",
     "Answer",
     "Ask",
     "AskRelease",
@@ -36,6 +40,9 @@ __all__ = [
     "Fetch",
     "Frame",
     "Handed",
+    "Hear",
+    "Heard",
+    "Inquire",
     "Intend",
     "Listen",
     "Mail",
@@ -43,6 +50,7 @@ __all__ = [
     "Permitted",
     "Petitioned",
     "Places",
+    "Posed",
     "Problem",
     "Question",
     "Recall",
@@ -62,6 +70,10 @@ RECALL_MAX: Final = 4096
 """Blocks named in one question."""
 SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
 """The arguments of an action that people are asked about: they are shown all of it."""
+ASKED_MAX: Final = 16
+"""Groups and keys that one question names."""
+UNFIT_MAX: Final = 64
+"""Answers to one question that do not fit it: whoever has a say may err, and not for ever."""
 Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
 Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
 Secrets: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SECRETS_MAX)]
@@ -73,11 +85,15 @@ class Frame(Value, tag_field="kind", tag=True):
 
 
 class Rest(Frame):
-    """To the host: nothing runs until a time (None: no time), a message if it is `listening`, or a place `sought`."""
+    """To the host: nothing runs until a time (None: no time), a message if it is `listening`, or a place `sought`.
+
+    Or an answer of people, if it is `inquiring`.
+    """
 
     until_ms: Count | None
     listening: bool
     sought: Annotated[tuple[Sought, ...], Meta(max_length=SOUGHT_MAX)] = ()
+    inquiring: bool = False
 
 
 class Asking(Frame):
@@ -200,6 +216,26 @@ class Deliver(Asking):
     parcel: Parcel
 
 
+class Inquire(Asking):
+    """Ask for the inquiry that puts a question to people: groups by name, and keys. Answered by `Posed`, or why not.
+
+    `expects` is a JSON schema of the answer, `lasts_ms` how long it is open (None: as its groups say).
+    """
+
+    question: Asked
+    expects: Expected
+    groups: Annotated[tuple[Name, ...], Meta(max_length=ASKED_MAX)]
+    keys: Annotated[tuple[PublicKey, ...], Meta(max_length=ASKED_MAX)]
+    lasts_ms: Annotated[int, Meta(ge=1, le=2**53)] | None
+
+
+class Hear(Asking):
+    """Ask to be told what people answer to an inquiry, but for these answers, which do not fit."""
+
+    inquiry: Inquiry
+    unfit: Annotated[tuple[Digest, ...], Meta(max_length=UNFIT_MAX)] = ()
+
+
 class Perform(Asking):
     """Ask whether the lease is live, right before a step with an effect (protocol §10).
 
@@ -294,6 +330,18 @@ class Begotten(Frame):
     is_spent: bool = False
 
 
+class Posed(Frame):
+    """The inquiry, to be journaled before people see it."""
+
+    inquiry: Inquiry
+
+
+class Heard(Frame):
+    """What somebody answered, or None because the time is up."""
+
+    answer: SignedAnswer | None
+
+
 class Block(Frame):
     """The block asked for."""
 
@@ -323,7 +371,18 @@ class Problem(Frame):
 
 
 Answer: TypeAlias = (
-    Done | Permitted | Unapproved | Petitioned | Handed | Begotten | Block | Mail | Places | Problem
+    Done
+    | Permitted
+    | Unapproved
+    | Petitioned
+    | Handed
+    | Begotten
+    | Posed
+    | Heard
+    | Block
+    | Mail
+    | Places
+    | Problem
 )
 
 
@@ -338,6 +397,8 @@ Question: TypeAlias = (
     | Await
     | Withdraw
     | Deliver
+    | Inquire
+    | Hear
     | Perform
     | Depart
     | Fetch

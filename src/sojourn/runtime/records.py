@@ -9,6 +9,7 @@ A call is answered by one record, or opened by one and answered by a later one:
     sleeping → woke             waiting → received              seeking → found
     outcome                     a child; after it was `spawned`, or `denied`
     considered → settled        began, turn, returned, raised: of the run itself
+    inquired → answered         people; or withdrawn, at once
     apart                       stands for any of these, which may not be everywhere
     barred, parted              of the host, and no part of what is replayed
 
@@ -22,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
+from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.marks import Mark, Marks
 from sojourn.core.base.encoding import (
     Count,
@@ -42,6 +44,7 @@ __all__ = [
     "RECORD_BYTES_MAX",
     "REPLAY_RECORDS_MAX",
     "SEGMENTS_MAX",
+    "Answered",
     "Apart",
     "Asked",
     "Barred",
@@ -50,6 +53,7 @@ __all__ = [
     "Denial",
     "Failure",
     "Found",
+    "Inquired",
     "Intended",
     "Line",
     "Now",
@@ -69,6 +73,7 @@ __all__ = [
     "Turn",
     "Unshown",
     "Waiting",
+    "Withdrawn",
     "Woke",
     "decode_record",
     "describe",
@@ -303,6 +308,32 @@ class Found(Value, tag_field="kind", tag="found"):
     place: Assessment | None
 
 
+class Inquired(Value, tag_field="kind", tag="inquired"):
+    """The code asks people something, and waits for an answer."""
+
+    call: Count
+    inquiry: Inquiry
+
+
+class Answered(Value, tag_field="kind", tag="answered"):
+    """What came of an inquiry, by digest: an answer under its person's seal, or None if nobody answered in time.
+
+    With a `failure` nobody could be asked, and there is no inquiry (None).
+    """
+
+    call: Count
+    inquiry: Digest | None
+    answer: SignedAnswer | None = None
+    failure: Failure | None = None
+
+
+class Withdrawn(Value, tag_field="kind", tag="withdrawn"):
+    """The code waits no more for the answer to an inquiry, by digest."""
+
+    call: Count
+    inquiry: Digest
+
+
 class Considered(Value, tag_field="kind", tag="considered"):
     """The agent judged the places it knows and chose one, or none: a line of its itinerary."""
 
@@ -360,6 +391,9 @@ Record: TypeAlias = (
     | Received
     | Seeking
     | Found
+    | Inquired
+    | Answered
+    | Withdrawn
     | Considered
     | Settled
     | Returned

@@ -30,7 +30,7 @@ from sojourn.runtime.frames import Anew, Broke, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
-from sojourn.runtime.operations import Operation, WaitForMessage
+from sojourn.runtime.operations import Operation
 from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.questions import Answer, Question
@@ -165,11 +165,6 @@ class Session:
         if self._calls.keep_from(what):
             raise Misused(f"{what} came while {self._calls.doing()}", remedy="Await that first")
         return self.course.next_call()
-
-    def check_not_receiving(self) -> None:
-        """Raise `Misused` while the code waits for a message already."""
-        if self._calls.has_any(WaitForMessage):
-            raise Misused("ctx.receive came while another is under way", remedy="Await that first")
 
     def note(self, form: type[R], make: Callable[[int], R]) -> R:
         """Journal a call that is answered at once; `make` gives the record of this call's number."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.inquiries import Inquiry
 from sojourn.core.agent.memory.blocks import MissingBlock, load_block
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.memory.log import Log
@@ -19,6 +20,7 @@ from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.runtime.apart import told
+from sojourn.runtime.inquiring import still_open
 from sojourn.runtime.records import Asked, Raised, Record, Returned, decode_record
 from sojourn.testing.facts import Performed
 
@@ -150,6 +152,15 @@ class LaunchedAgent:
         self.wait(lambda agent: agent.petitions(), "asks", within)
         return self.petitions()[-1]
 
+    def inquiries(self) -> list[Inquiry]:
+        """Return what its code asks people and has no answer to yet, oldest first."""
+        return still_open(reversed(self.journal()))
+
+    def inquires(self, within: float = WITHIN_S) -> Inquiry:
+        """Expect its code to ask people something, and return what: the newest, if it asks several things."""
+        self.wait(lambda agent: agent.inquiries(), "asks people", within)
+        return self.inquiries()[-1]
+
     def memory(self, compartment: str) -> Any:
         """Return what is in a compartment: a list for a log, a dictionary for a mapping."""
         kept = self.record.memory.compartments[compartment]
@@ -223,6 +234,10 @@ class LaunchedAgent:
         """Decline what it asks, as the person `by`; expects it to ask."""
         petition = self.asks(within).petition
         self._world.answer(self, petition, by, is_approved=False, reason=reason, within=within)
+
+    def say(self, value: Any, by: str, within: float = WITHIN_S) -> None:
+        """Answer what its code asks, as the person `by`; expects it to ask."""
+        self._world.say(self, self.inquires(within), by, value, within)
 
     def send(self, body: Any, within: float = WITHIN_S) -> None:
         """Write to it, as a person does; returns when its zone's anchors have the message."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sojourn.core.agent.approvals import Approval, Petition, SignedApproval
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.governance import Document, SignedDocument
+from sojourn.core.agent.inquiries import Answer, Inquiry, SignedAnswer
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.orders import Order
 from sojourn.core.base.encoding import digest_of, encode, encode_block
@@ -17,7 +18,13 @@ from sojourn.core.protocol.accusing import accusing
 from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.asking import pending
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.exchange import AgentMessage, AnyReply, PutMessage, SignedMessage
+from sojourn.core.protocol.exchange import (
+    AgentMessage,
+    AnyReply,
+    Mailed,
+    PutMessage,
+    SignedMessage,
+)
 from sojourn.core.protocol.gossip import News, Tell
 from sojourn.core.protocol.messages import Applied, Declined, Proposal, PutApproval
 from sojourn.core.protocol.ordering import carrying, sealed
@@ -39,6 +46,7 @@ __all__ = [
     "message",
     "order",
     "publish",
+    "said",
     "send",
     "tell",
 ]
@@ -120,8 +128,8 @@ def message(agent: bytes, body: Any, *, nonce: bytes, now_ms: int) -> SignedMess
     )
 
 
-async def send(pool: ConnectionPool, zone: Callable[[], ZoneManifest], said: SignedMessage) -> None:
-    """Give a message to the anchors of the zone where the agent is, until more than f keep it."""
+async def send(pool: ConnectionPool, zone: Callable[[], ZoneManifest], said: Mailed) -> None:
+    """Give a message, or an answer, to the anchors of the zone where the agent is, until more than f keep it."""
     while True:
         client = ZoneClient(zone(), pool)
         took = await client.ask_all(PutMessage(message=said), Applied, timeout_s=_ASK_S)
@@ -197,6 +205,20 @@ async def answer(
         if len(never) > f:
             raise Refused(never[0])
         await asyncio.sleep(_PAUSE_S)
+
+
+def said(inquiry: Inquiry, by: str, value: Any, now_ms: int) -> SignedAnswer:
+    """Return a person's answer to what an agent asks people, sealed."""
+    pair = key(by)
+    given = Answer(
+        agent=inquiry.agent,
+        inquiry=digest_of(inquiry),
+        by=pair.public,
+        answered_ms=now_ms,
+        body=encode_block(value),
+    )
+    covered = statement(Kind.ANSWER, Role.PERSON, digest_of(given))
+    return SignedAnswer(answer=given, seal=Seal(signer=pair.public, signature=pair.sign(covered)))
 
 
 async def order(

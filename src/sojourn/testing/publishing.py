@@ -8,6 +8,7 @@ from typing import Any
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.heads import head_of
+from sojourn.core.agent.inquiries import Inquiry
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
 from sojourn.core.base.encoding import digest_of
@@ -46,6 +47,17 @@ class Publishing(ABC):
         self.perform(
             lambda: person.send(self._person.pool, lambda: agent.zone.manifest, message),
             f"write to {agent.name}",
+            within,
+        )
+
+    def say(
+        self, agent: LaunchedAgent, inquiry: Inquiry, by: str, value: Any, within: float = WITHIN_S
+    ) -> None:
+        """Answer what an agent's code asks, as the person `by`; return when enough anchors keep the answer."""
+        said = person.said(inquiry, by, value, self._person.clock.wall_ms())
+        self.perform(
+            lambda: person.send(self._person.pool, lambda: agent.zone.manifest, said),
+            f"answer {agent.name}",
             within,
         )
 

@@ -17,6 +17,7 @@ from sojourn.core.agent.budgets import charged, check_affordable, spend
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
 from sojourn.core.agent.governance import Governance
+from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.blocks import BlockSource, MissingBlock, NewBlocks, NoBlocks, links
 from sojourn.core.agent.memory.field import Memory, check_compartments
@@ -32,6 +33,7 @@ from sojourn.core.protocol.spawning import Gift, begotten
 from sojourn.runtime import clock
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
 from sojourn.runtime.sought import Sought
+from sojourn.testing.anybody import Answering
 from sojourn.testing.corresponding import RehearsedLetters
 from sojourn.testing.founding import Keep, compartment, person_key
 from sojourn.testing.person import approval
@@ -127,6 +129,7 @@ class Decided:
     consumed: int = 0
     asked: dict[bytes, Petition] = field(default_factory=dict)
     answers: dict[bytes, SignedApproval] = field(default_factory=dict)
+    said: dict[bytes, list[SignedAnswer]] = field(default_factory=dict)
     over: set[bytes] = field(default_factory=set)
     children: list[AgentRecord] = field(default_factory=list)
     born: set[bytes] = field(default_factory=set)
@@ -234,7 +237,7 @@ class Decided:
         self.stir()
 
 
-class RehearsedCustody(RehearsedLetters):
+class RehearsedCustody(Answering, RehearsedLetters):
     """A `Custodian`: one host's custody of the agent, as long as that lives.
 
     `pass_point` is awaited at every point, and does not return if the host is killed there.

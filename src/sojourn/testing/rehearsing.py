@@ -30,7 +30,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping as MemoryMapping
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_digest
-from sojourn.core.base.encoding import digest_of, encode_block
+from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.apart import of_the_agent, told
@@ -39,15 +39,15 @@ from sojourn.runtime.ending import Ending, How
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.execution import Execution
 from sojourn.runtime.ports import Message
-from sojourn.runtime.records import Asked, Denial, Record, decode_record
+from sojourn.runtime.records import Denial, Record, decode_record
 from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.clocks import EPOCH_MS
 from sojourn.testing.corresponding import Correspondence
 from sojourn.testing.ledgers import Ledger
 from sojourn.testing.life import Life, Machine
-from sojourn.testing.person import approval
 from sojourn.testing.rehearsed import Decided, Place, RehearsedCustody, Stored, first_record
+from sojourn.testing.rehearsed_people import People
 from sojourn.testing.source import source_of
 from sojourn.testing.substrate import Load, SimulatedSubstrate
 from sojourn.testing.timeline import NS_PER_MS, NS_PER_S, Timeline, Timer
@@ -130,7 +130,7 @@ def agent_of(
     return {}, entry_of(agent), lambda _entry, _source: agent
 
 
-class Rehearsal(Correspondence):
+class Rehearsal(People, Correspondence):
     """One agent, from its genesis on. Made by `rehearse`.
 
     Time passes only in the methods that let it: `run`, and those that expect something. What is final can be looked
@@ -155,7 +155,7 @@ class Rehearsal(Correspondence):
         self._machine = Machine("host", self._timeline, f"{seed}")
         self._life: Life | None = None
         self._ending: Ending | None = None
-        self._wants_message = self._wants_place = False
+        self._wants_message = self._wants_place = self._wants_answer = False
         self._alarm: Timer | None = None
         self._has_begun = False
         self._error: BaseException | None = None
@@ -195,8 +195,8 @@ class Rehearsal(Correspondence):
         )
         self._decided.inbox.append(message)
         self._decided.stir()
-        if self._wants_message and self._life is None:
-            self._begin()
+        if self._wants_message:
+            self._wake()
 
     def change(self, place: str, **changes: Any) -> None:
         """Let a place be another from now on: `rehearsal.change("elsewhere", price=0.5)`."""
@@ -224,39 +224,6 @@ class Rehearsal(Correspondence):
         if self._ending is not None and not self.has_ended:
             self._ending = None
             self._begin()
-
-    # --- people ---------------------------------------------------------------------------------------
-
-    def always_approve(self, by: str = "ann") -> None:
-        """Let a person approve whatever is asked, at once."""
-        self._decided.approver = by
-        self._decided.stir()
-
-    def asks(self) -> Asked:
-        """Expect the agent to wait for an approval, and return what for, its arguments spelled out: the newest."""
-        self._until(lambda: bool(self._waiting()), "asks for an approval")
-        newest = self._waiting()[-1]
-        asked = (each for each in self.journal() if isinstance(each, Asked))
-        return next(each for each in asked if digest_of(each.petition) == newest)
-
-    def approve(self, by: str = "ann") -> None:
-        """Approve what the agent asks; expects it to ask."""
-        self._answer(by, is_approved=True, reason="")
-
-    def decline(self, reason: str = "", by: str = "ann") -> None:
-        """Decline what the agent asks; expects it to ask."""
-        self._answer(by, is_approved=False, reason=reason)
-
-    def _answer(self, by: str, *, is_approved: bool, reason: str) -> None:
-        petition = self.asks().petition
-        said = approval(petition, by, self._wall_ms(), is_approved=is_approved, reason=reason)
-        self._decided.answers[digest_of(petition)] = said
-        self._decided.stir()
-
-    def _waiting(self) -> list[bytes]:
-        decided = self._decided
-        waits = [each.petition for each in decided.record.eligibility.petitions]
-        return [each for each in waits if each not in decided.answers and each not in decided.over]
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -311,9 +278,13 @@ class Rehearsal(Correspondence):
 
     # --- lives ----------------------------------------------------------------------------------------
 
+    def _wake(self) -> None:
+        if self._life is None:
+            self._begin()
+
     def _begin(self) -> None:
         """Let a host have the agent and execute it."""
-        self._wants_message = self._wants_place = False
+        self._wants_message = self._wants_place = self._wants_answer = False
         if self._alarm is not None:
             self._alarm.cancel()
         life = self._life = Life(self._machine, self._complain)
@@ -353,8 +324,10 @@ class Rehearsal(Correspondence):
             return
         decided = self._decided
         self._wants_message = any(wake.on_message for wake in eligibility.wake)
+        self._wants_answer = any(wake.on_answer for wake in eligibility.wake)
         times = [wake.at_ms for wake in eligibility.wake if wake.at_ms is not None]
-        if self._wants_message and len(decided.inbox) > decided.consumed:
+        has_message = self._wants_message and len(decided.inbox) > decided.consumed
+        if has_message or (self._wants_answer and self._has_answer()):
             self._begin()
         elif times:
             at_ns = (min(times) - EPOCH_MS) * NS_PER_MS
@@ -488,6 +461,7 @@ class Rehearsal(Correspondence):
             assert self._ending is not None
             return f"at its end: it {self._ending.how}"
         waits = ", for a message" if self._wants_message else ""
+        waits += ", for an answer" if self._wants_answer else ""
         asks = f", for {len(self._waiting())} approvals" if self._waiting() else ""
         newest = self.points[-1] if self.points else "its genesis"
         state = self.record.eligibility.describe()

@@ -5,10 +5,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.inquiries import Answer, SignedAnswer
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value, digest_of, encode
 from sojourn.core.base.limits import MESSAGE_BYTES_MAX
+from sojourn.core.base.seals import Kind as SealKind
+from sojourn.core.base.seals import Role
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.anchor import agent_of
 from sojourn.core.protocol.binding import Claim, Heartbeat
@@ -29,7 +32,7 @@ from tests.conformance import journey
 from tests.conformance.golden import Case, Json, Kind
 from tests.conformance.journey import AGENT, AWAY, CHAPTERS, HOME, STEP, STEPPED, VISA
 from tests.conformance.spoiled import fields_of, with_fields, written_map
-from tests.samples import ISSUER, document, envelope, successor
+from tests.samples import ISSUER, document, envelope, seal, successor
 
 SLOT: Final = STEPPED.certificate.slot
 PROPOSE: Final = Propose(slot=SLOT, round=0, proposal=STEP, blocks=(b"\xa0",))
@@ -76,6 +79,12 @@ def _others() -> Iterator[tuple[str, Value]]:
     yield "which blocks are missing", exchange.AskMissing(digests=(digest(b"\xa0"),))
     yield "blocks to send", exchange.AskBlocks(digests=(digest(b"\xa0"),))
     yield "the past", exchange.AskPast(agent=AGENT, from_version=1, limit=10)
+    person = ISSUER
+    said = Answer(
+        agent=AGENT, inquiry=digest(b"?"), by=person.public, answered_ms=5, body=encode("yes")
+    )
+    sealing = seal(person, SealKind.ANSWER, Role.PERSON, digest_of(said))
+    yield "an answer", exchange.PutMessage(message=SignedAnswer(answer=said, seal=sealing))
     yield "work", exchange.AskWork(host=host)
     yield "agents", exchange.AskAgents()
     yield "how it is", exchange.AskStatus()

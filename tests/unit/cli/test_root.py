@@ -34,7 +34,10 @@ ALL = dict(commands(root))
 
 def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
     expected = {
-        *(f"agent {c}" for c in ("approve", "asks", "check", "decline", "history", "replay")),
+        *(
+            f"agent {c}"
+            for c in ("answer", "approve", "asks", "check", "decline", "history", "replay")
+        ),
         *(f"agent {c}" for c in ("amend", "export", "launch", "letters", "list", "logs", "send")),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
         *("agent accuse", "agent erase", "agent forgive", "agent grant"),

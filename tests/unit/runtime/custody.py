@@ -6,17 +6,18 @@ stores a block stores all it links to, that a step leaves alone what is not its 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
-from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
+from sojourn.core.agent.approvals import Approvers, Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
 from sojourn.core.agent.governance import Governance
+from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.blocks import BlockSource, MissingBlock, links
 from sojourn.core.agent.memory.field import Compartment, Form, Memory, check_compartments
@@ -97,6 +98,8 @@ class Zone:
     petitions: list[Petition] = field(default_factory=list)
     withdrawn: list[bytes] = field(default_factory=list)
     waiting: int = 0
+    answers: list[SignedAnswer] = field(default_factory=list)
+    settled: list[bytes] = field(default_factory=list)
     has_said: bool = False
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
     ciphers: dict[bytes, BlockCipher] = field(default_factory=dict)
@@ -327,6 +330,16 @@ class FakeCustodian:
     def withdraw(self, petition: bytes) -> None:
         self.zone.withdrawn.append(petition)
         self.zone.stir()
+
+    async def approvers(self) -> Sequence[Mapping[str, Approvers]]:
+        return [{"desk": Approvers(keys=(digest(b"ann"),), lasts_ms=60_000)}]
+
+    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+        await self.zone.until(lambda: any(a.digest not in unfit for a in self.zone.answers))
+        return next(a for a in self.zone.answers if a.digest not in unfit)
+
+    def settle(self, inquiries: Collection[bytes]) -> None:
+        self.zone.settled += inquiries
 
     async def places(self) -> tuple[Assessment, ...]:
         return self.zone.places

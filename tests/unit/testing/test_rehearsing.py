@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sojourn import RetryableError
+from sojourn import Agent, Context, NoAnswer, RetryableError, days
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.errors import Misused
-from sojourn.testing import Place, Rehearsal, ReplayMismatch, Unmet, hang, rehearse
+from sojourn.testing import Place, Rehearsal, ReplayMismatch, Unmet, hang, person_key, rehearse
 from tests.unit.testing.actors import (
     Desk,
     Fickle,
@@ -235,3 +235,39 @@ def test_what_came_otherwise_than_expected_is_shown() -> None:
     ):
         rehearsal.result()
     assert "is no int" in rehearsal.failure()
+
+
+class Asker(Agent):
+    """Asks people two things."""
+
+    async def run(self, ctx: Context) -> list[object]:
+        """Ask."""
+        how = await ctx.ask("How?", choices=["fast", "slow"], of="desk", timeout=days(3))
+        try:
+            return [how, await ctx.ask("Really?", bool, of=[person_key("eve").hex()], timeout=60)]
+        except NoAnswer:
+            return [how, "nobody said"]
+
+
+def test_it_answers_what_code_asks_at_every_point() -> None:
+    points = range(len(answered().points))
+    for kill_at in points:
+        told = answered(kill_at=kill_at)
+        assert ["slow", True] == told.result(), kill_at
+
+
+def answered(**when: int) -> Rehearsal:
+    rehearsal = rehearse(Asker, **when)
+    assert "How?" == rehearsal.inquires().question
+    rehearsal.run(3600)
+    rehearsal.say("warp")
+    rehearsal.say("slow", by="ben")
+    rehearsal.run(1)
+    rehearsal.say(True, by="eve")
+    return rehearsal.run()
+
+
+def test_nobody_answers_in_a_rehearsal() -> None:
+    rehearsal = rehearse(Asker)
+    rehearsal.say("fast")
+    assert ["fast", "nobody said"] == rehearsal.run().result()

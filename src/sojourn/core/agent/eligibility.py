@@ -50,10 +50,11 @@ RUNNING: Final = ("steps", "wall_ms")
 
 
 class Wake(Value):
-    """One trigger that makes a dormant agent active: a time, or any message."""
+    """One trigger that makes a dormant agent active: a time, any message, or an answer to what it asks people."""
 
     at_ms: Count | None = None
     on_message: bool = False
+    on_answer: bool = False
 
 
 class Budget(Value):

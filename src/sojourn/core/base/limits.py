@@ -220,5 +220,10 @@ SECRETS_MAX: Final = 16
 SECRET_CHARS_MIN: Final = 8
 """What is shorter stands in too much that is no secret to be kept out of it."""
 SECRET_CHARS_MAX: Final = 16_384
+INQUIRIES_MAX: Final = 16
+"""Questions of one agent's code that are open at a time: people read them."""
+QUESTION_CHARS_MAX: Final = 8_192
+EXPECTED_CHARS_MAX: Final = 16 * 1024
+"""The JSON schema of the answer to a question."""
 MESSAGES_WAITING_MAX: Final = 1_000
 """Messages an anchor keeps for one agent until its host consumes them."""

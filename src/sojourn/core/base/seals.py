@@ -33,6 +33,7 @@ class Kind(StrEnum):
     ENDORSEMENT = "endorsement"
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"
+    ANSWER = "answer"
     CODE = "code"
     ERASURE = "erasure"
     BATCH = "batch"

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.inquiries import SignedAnswer, decode_value
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.base.encoding import (
     Count,
@@ -18,13 +19,11 @@ from sojourn.core.base.encoding import (
     Value,
     decode,
     digest_of,
-    encode_block,
 )
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
     BLOCK_BYTES_MAX,
-    BODY_BYTES_MAX,
     MESSAGE_BYTES_MAX,
 )
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
@@ -60,6 +59,7 @@ __all__ = [
     "AskWork",
     "Blocks",
     "Consumed",
+    "Mailed",
     "Messages",
     "Missing",
     "Past",
@@ -187,23 +187,19 @@ def decode_body(body: bytes) -> Any:
     Raises `Rejected` for one that is too long, is no value without links, or is nested so deeply that no record
     of a journal holds it: an agent that was given it could not go on.
     """
-    where = "message.body"
-    value = decode(body, Any, what=where, limit=BODY_BYTES_MAX)
-    try:
-        encode_block([value])
-    except Rejected as error:
-        raise Rejected(error.problem, reason=error.reason, where=where) from None
-    return value
+    return decode_value(body, where="message.body")
 
 
 AnyMessage = SignedMessage | Letter
-"""What waits for an agent: from a person, or from another agent."""
+"""A message that waits for an agent: from a person, or from another agent."""
+Mailed = AnyMessage | SignedAnswer
+"""All that waits for an agent at its anchors: messages, and answers to what it asks people."""
 
 
 class PutMessage(Value, tag_field="kind", tag="put-message"):
-    """Keep this message until the agent's host has consumed it."""
+    """Keep this message, or answer, until the agent's host has consumed it."""
 
-    message: AnyMessage
+    message: Mailed
 
 
 class AskMessages(Value, tag_field="kind", tag="ask-messages"):
@@ -213,9 +209,9 @@ class AskMessages(Value, tag_field="kind", tag="ask-messages"):
 
 
 class Messages(Value, tag_field="kind", tag="messages"):
-    """These messages, oldest first."""
+    """These, oldest first, the answers before the messages."""
 
-    messages: tuple[AnyMessage, ...]
+    messages: tuple[Mailed, ...]
 
 
 class AskApprovals(Value, tag_field="kind", tag="ask-approvals"):
