@@ -104,6 +104,8 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "cli/agent.py:send_message:json.loads": ("message to send",),
     "cli/agent_file.py:outside_steps:ast.parse": ("agent steps",),
     "cli/agent_file.py:read_agent_file:read_toml": ("agent file",),
+    "cli/memory_lines.py:_parse:msgspec.json.decode": ("memory line",),
+    "cli/memory_lines.py:from_json:base64.b64decode": ("memory line",),
     "cli/approvers_file.py:read_sections:read_toml": ("file of approvers", "agent file"),
     "cli/documents.py:read_signed:decode": ("signed policy",),
     "cli/documents.py:sign_document:decode": ("document",),

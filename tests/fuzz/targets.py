@@ -23,6 +23,7 @@ from sojourn.checking.source_check import check_source
 from sojourn.cli.address_book import AgentEntry
 from sojourn.cli.agent_file import AgentFile, outside_steps, read_agent_file
 from sojourn.cli.approvers_file import _ApproversFile, _length_ms, read_sections
+from sojourn.cli.memory_lines import parse_line
 from sojourn.cli.options import MOMENT, milliseconds
 from sojourn.cli.policy import _thresholds
 from sojourn.cli.policy_corpus import read_test, read_text
@@ -660,6 +661,13 @@ PEOPLE: Final = (
                                              "vote": _HEX, "format": "sojourn-anchor/1"})),
     _toml("address book", AgentEntry, to_toml({"agent": cid_text(ZERO), "zone": cid_text(ZERO)})),
     _person("file of approvers", _approvers_file, APPROVERS_FILE, form=_ApproversFile),
+    _person(
+        "memory line",
+        parse_line,
+        '{"key":"a","value":[1,{"/":{"bytes":"eA=="}},{"/":{"entries":[["/",null]]}}]}',
+        '{"key":"b","blob":"x.blobs/1.bin","media":"a/b","bytes":3,"sha256":"00"}',
+        '{"index":7,"value":1.5}',
+    ),
     _person("agent file", _agent_file, AGENT_FILE, form=AgentFile),
     _person("schedule", lambda data: parse_schedule(data.decode(), name="x"), *SCHEDULES),
     _person("policy scanner", _scanned, *CEDAR),

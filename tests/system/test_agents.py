@@ -51,6 +51,15 @@ def test_an_agent_is_launched_runs_and_tells_what_it_did(agents: Person) -> None
     assert (exported["blocks"], []) == (verified["blocks"], verified["left_behind"])
     assert "exists already" in agents("agent", "export", "counter", "c.car").line()
 
+    take = ("agent", "memory", "export", "counter", "sums", "--to", "sums.jsonl")
+    told = agents.good(*take, "--json").json
+    lines = (agents.folder / "sums.jsonl").read_text().splitlines()
+    assert ("sums", len(lines) - 1) == (told["compartment"], told["values"])
+    assert "exists already" in agents(*take).line()
+    again = ("agent", "launch", "counter.toml", "--zone", "home", "--name", "again")
+    agents.good(*again, "--memory", "sums=sums.jsonl")
+    until(lambda: finished(agents, "again"), "its end")
+
     retired = agents.good("agent", "retire", "counter", "--reason", "done", "--json").json
     assert ("retired", False) == (retired["status"], retired["before"])
     assert "retired already" in agents.good("agent", "retire", "counter").text
@@ -225,6 +234,14 @@ def test_wrong_wishes_about_agents_are_one_line_each(agents: Person) -> None:
         (("agent", "send", "one", "{"), 2, "is no JSON"),
         (("agent", "send", "one", "1"), 2, "needs a key for person"),
         (("agent", "export", "one", "no/such/folder/x.car"), 2, "cannot be written"),
+        (("agent", "memory", "export", "one", "no", "--to", "x"), 2, "no compartment 'no'"),
+        (("agent", "memory", "export", "one", "sums", "--to", "no/x"), 2, "cannot be written"),
+        (("agent", "memory", "export", "one", "sums"), 2, "Missing option '--to'"),
+        (
+            ("agent", "launch", "counter.toml", "--zone", "home", "--name", "b", "--memory", "x"),
+            2,
+            "names no compartment and file",
+        ),
         (("capsule", "verify", "none.car"), 2, "cannot be read"),
         (("capsule", "verify", "counter.toml"), 4, "malformed: the capsule header"),
     ]

@@ -16,6 +16,7 @@ from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_history import history
 from sojourn.cli.agent_letters import letters
 from sojourn.cli.agent_logs import logs, watch
+from sojourn.cli.agent_memory import memory as memory_commands
 from sojourn.cli.agent_replay import replay
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
@@ -88,10 +89,23 @@ class Launched(msgspec.Struct, frozen=True, kw_only=True):
     multiple=True,
     help="An officer's key that signs; may be repeated.  [default: the only one here]",
 )
+@click.option(
+    "--memory",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Begin a compartment with what `agent memory export` wrote; may be repeated.",
+)
 @json_option
 @with_home
 def launch_agent(
-    home: Home, *, file: Path, zone: str, name: str | None, keys: tuple[str, ...], as_json: bool
+    home: Home,
+    *,
+    file: Path,
+    zone: str,
+    name: str | None,
+    keys: tuple[str, ...],
+    memory: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Launch the agent that FILE describes.
 
@@ -122,6 +136,7 @@ def launch_agent(
       residency = ["EU"]
       encrypted = true                      # it stays in this zone, and can be erased
       values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
+      # or: file = "positions.jsonl"        # what `agent memory export` wrote
 
       [budgets]                             # limits; without one, no limit
       steps = 100000                        # counted: steps, calls (acts outside), hops,
@@ -141,7 +156,7 @@ def launch_agent(
     local = check_name(name or read_agent_file(file).agent.name or _name_of(file), what="an agent")
     address_book.check_free(home, local)
     manifest = home.manifest(zone).manifest
-    prepared = prepare_launch(home, file, manifest, named_officers(home, keys))
+    prepared = prepare_launch(home, file, manifest, named_officers(home, keys), memory)
 
     async def work() -> tuple[Certified, Assessment | None]:
         async with reaching() as reach:
@@ -395,6 +410,7 @@ def grant(
 
 agent.add_command(erase)
 agent.add_command(letters)
+agent.add_command(memory_commands)
 
 
 @agent.command("accuse")

@@ -98,7 +98,8 @@ class MemorySection(Value):
     """`[memory.<name>]`: a compartment, and what is in it at first.
 
     `form` is "mapping" or "log"; if it is left out, a table of values makes a mapping, all else a log. `encrypted` is
-    true for a key of its own, or the name of a key: compartments that have one in common are erased together.
+    true for a key of its own, or the name of a key: compartments that have one in common are erased together. `file`
+    names, from the agent's file, what `sojourn agent memory export` wrote.
     """
 
     form: Form | None = None
@@ -106,6 +107,7 @@ class MemorySection(Value):
     residency: tuple[Name, ...] = ()
     values: dict[str, Any] | list[Any] | None = None
     encrypted: bool | Name = False
+    file: str | None = None
 
     @property
     def chosen_form(self) -> Form:
@@ -144,6 +146,9 @@ def read_agent_file(path: Path) -> AgentFile:
             problem = f"{path}: compartment {name!r} is named like a journal that is kept apart"
             raise Misused(problem, remedy=f"Give it a name that does not begin with {JOURNALS!r}")
         _check_values(path, name, section)
+        if section.file is not None and section.values is not None:
+            problem = f"{path}: compartment {name!r} has both values and a file"
+            raise Misused(problem, remedy="Leave one of them out")
     return file
 
 

@@ -24,6 +24,7 @@ from sojourn.cli.approvers_file import declared_approvers
 from sojourn.cli.dealing import Dealt, Keyring, encrypt, give_shares
 from sojourn.cli.documents import SIGNED_SUFFIX, read_founding, sign_document
 from sojourn.cli.home import Home
+from sojourn.cli.memory_import import import_memory, with_files
 from sojourn.cli.options import milliseconds
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.reach import Reach
@@ -101,14 +102,19 @@ class Launch:
 
 
 def prepare_launch(
-    home: Home, path: Path, zone: ZoneManifest, officers: Sequence[Officer]
+    home: Home,
+    path: Path,
+    zone: ZoneManifest,
+    officers: Sequence[Officer],
+    memory: Sequence[str] = (),
 ) -> Launch:
     """Return the genesis of the agent in a file, to be born in `zone`, signed by `officers`.
 
-    The first officer is its author and publisher. Raises `Misused` for whatever in the file, the policies or
-    the code is wrong.
+    The first officer is its author and publisher. `memory` names files that compartments begin with, in place of
+    what the agent's file says (`with_files`). Raises `Misused` for whatever in the file, the policies or the code is
+    wrong.
     """
-    file = read_agent_file(path)
+    file = with_files(read_agent_file(path), memory)
     source = collect_source(file.agent.entry, path.parent)
     outside = outside_steps(source)
     now_ms = clock.wall_ms()
@@ -127,7 +133,7 @@ def prepare_launch(
             version=1,
             issuer=issuer_id(signed[0].document),
         ),
-        memory=_memory(file, blocks, keys),
+        memory=_memory(file, blocks, keys, path.parent),
         lineage=Lineage(),
         eligibility=Eligibility(
             status=Status.ACTIVE,
@@ -287,24 +293,26 @@ def _begins(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _memory(file: AgentFile, blocks: NewBlocks, keys: Keyring) -> Memory:
+def _memory(file: AgentFile, blocks: NewBlocks, keys: Keyring, folder: Path) -> Memory:
     compartments = {}
     for name, section in file.memory.items():
         if not section.encrypted:
-            compartments[name] = _compartment(name, section, blocks)
+            compartments[name] = _compartment(name, section, blocks, folder)
             continue
         plain = NewBlocks(NoBlocks())
-        made = _compartment(name, section, plain)
+        made = _compartment(name, section, plain, folder)
         dealt = keys.key(name if section.encrypted is True else section.encrypted)
         root = encrypt(dealt, made.root, plain, blocks)
         compartments[name] = replace(made, root=root, encryption=dealt.encryption)
     return Memory(compartments=compartments)
 
 
-def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compartment:
-    before = len(blocks.made)
+def _compartment(name: str, section: MemorySection, blocks: NewBlocks, folder: Path) -> Compartment:
+    before, form = len(blocks.made), section.chosen_form
     values = to_plain(section.values, what=f"the values of compartment {name!r}")
-    if section.chosen_form is Form.MAPPING:
+    if section.file is not None:
+        form, root = import_memory(name, section, folder / section.file, blocks)
+    elif section.chosen_form is Form.MAPPING:
         mapping = Mapping.load(ZERO, blocks)
         for key, value in (values or {}).items():
             mapping = mapping.put(key, value)
@@ -312,7 +320,7 @@ def _compartment(name: str, section: MemorySection, blocks: NewBlocks) -> Compar
     else:
         root = Log.load(ZERO, blocks).extend(values or ()).commit(blocks).root
     return Compartment(
-        form=section.chosen_form,
+        form=form,
         root=root,
         labels=section.labels,
         residency=section.residency,

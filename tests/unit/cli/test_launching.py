@@ -275,3 +275,32 @@ def show_launched(findings: tuple[Finding, ...]) -> None:
 def test_code_that_a_check_cannot_read_is_launched_all_the_same(home: Home, file: Path) -> None:
     (file.parent / "desk.py").write_text(f"{CODE}\nDesk = type('Desk', (Desk,), {{}})\n")
     assert () == prepare(home, file).findings
+
+
+def test_a_compartment_begins_with_a_file_that_was_exported(home: Home, file: Path) -> None:
+    lines = '{"sojourn_memory":1,"form":"mapping","labels":["pii"]}\n{"key":"a","value":{"/":{"bytes":"eA=="}}}\n'
+    (file.parent / "old.jsonl").write_text(lines)
+    whole = file.read_text()
+    file.write_text(whole + '\n[memory.old]\nlabels = ["pii"]\nfile = "old.jsonl"\n')
+    launch = prepare(home, file)
+    old = launch.record.memory.compartments["old"]
+    assert {"a": b"x"} == dict(Mapping.load(old.root, launch.blocks).items())
+    assert (Form.MAPPING, ("pii",)) == (old.form, old.labels) and old.size > 0
+    file.write_text(whole + '\n[memory.old]\nvalues = [1]\nfile = "old.jsonl"\n')
+    with pytest.raises(Misused, match="compartment 'old' has both values and a file"):
+        prepare(home, file)
+
+
+def test_a_compartment_begins_with_a_file_that_the_command_names(home: Home, file: Path) -> None:
+    zone = Village().found("a", 1).manifest
+    officers = [Officer("acme", home.key("acme", Purpose.OFFICER))]
+    lines = '{"sojourn_memory":1,"form":"log"}\n{"index":4,"value":"four"}\n'
+    (file.parent / "old.jsonl").write_text(lines)
+    given = [f"{name}={file.parent / 'old.jsonl'}" for name in ("past", "new")]
+    launch = prepare_launch(home, file, zone, officers, given)
+    for name in ("past", "new"):
+        root = launch.record.memory.compartments[name].root
+        assert ["four"] == list(Log.load(root, launch.blocks))
+    for wrong in ("past", "=x", "past="):
+        with pytest.raises(Misused, match="names no compartment and file"):
+            prepare_launch(home, file, zone, officers, [wrong])
