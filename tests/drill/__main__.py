@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.drill.drill import Drill, run
+from tests.drill.drill import ZONES, Drill, run
 
 
 def main() -> int:
@@ -24,12 +24,21 @@ def main() -> int:
     parser.add_argument(
         "--every", type=float, default=3.0, help="seconds between kills, on average"
     )
+    parser.add_argument("--zones", type=int, default=len(ZONES), choices=(1, 2), help="how many")
+    parser.add_argument("--at-once", type=int, default=48, help="workflows under way together")
     parser.add_argument(
         "--patience", type=float, default=300.0, help="seconds in which one must end"
     )
     parser.add_argument("--folder", type=Path, help="where zones and ledger go")
     options = parser.parse_args()
-    drill = Drill(options.count, options.seed, every_s=options.every, patience_s=options.patience)
+    drill = Drill(
+        options.count,
+        options.seed,
+        every_s=options.every,
+        zones=options.zones,
+        at_once=options.at_once,
+        patience_s=options.patience,
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # either ends the processes, too
     folder = Path(tempfile.mkdtemp(prefix="sojourn-drill-", dir=options.folder))
     try:

@@ -19,7 +19,7 @@ from sojourn.runtime.zone_client import ZoneClient
 from tests.drill.ledger import Account, Ledger
 from tests.system.ground import Ground, Noun, ground, until
 
-__all__ = ["Drill", "Outcome", "Stuck", "run"]
+__all__ = ["ZONES", "Drill", "Outcome", "Stuck", "run"]
 
 ZONES = ("north", "south")
 TURNS = 2
