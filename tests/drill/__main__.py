@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from tests.drill.drill import ZONES, Drill, run
+from tests.system.ground import LEASE_MS
 
 
 def main() -> int:
@@ -26,6 +27,7 @@ def main() -> int:
     )
     parser.add_argument("--zones", type=int, default=len(ZONES), choices=(1, 2), help="how many")
     parser.add_argument("--at-once", type=int, default=48, help="workflows under way together")
+    parser.add_argument("--lease-ms", type=int, default=LEASE_MS, help="longer where all is slow")
     parser.add_argument(
         "--patience", type=float, default=300.0, help="seconds in which one must end"
     )
@@ -37,6 +39,7 @@ def main() -> int:
         every_s=options.every,
         zones=options.zones,
         at_once=options.at_once,
+        lease_ms=options.lease_ms,
         patience_s=options.patience,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # either ends the processes, too

@@ -17,7 +17,7 @@ from sojourn.core.protocol.exchange import Agents, AskAgents
 from sojourn.runtime.pidfile import running
 from sojourn.runtime.zone_client import ZoneClient
 from tests.drill.ledger import Account, Ledger
-from tests.system.ground import Ground, Noun, ground, until
+from tests.system.ground import LEASE_MS, Ground, Noun, ground, until
 
 __all__ = ["ZONES", "Drill", "Outcome", "Stuck", "run"]
 
@@ -48,6 +48,7 @@ class Drill:
     hosts: int = 2
     at_once: int = 48
     movers: float = 0.25
+    lease_ms: int = LEASE_MS
     patience_s: float = 300.0
 
 
@@ -76,7 +77,7 @@ async def run(drill: Drill, folder: Path, tell: Callable[[str], None] = lambda _
     async with ground(folder) as g:
         shutil.copy(_HAULER, g._source)
         for name in names:
-            g.found(name, anchors=drill.anchors, hosts=drill.hosts)
+            g.found(name, anchors=drill.anchors, hosts=drill.hosts, lease_ms=drill.lease_ms)
         await _up(g, names)
         ledger, nemesis = Ledger(folder / "ledger.db"), Nemesis(g, drill, names)
         launches = Launches(g, drill, names, ledger)

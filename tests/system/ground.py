@@ -35,7 +35,7 @@ from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
 from sojourn.runtime.pidfile import running, send_signal
 from sojourn.runtime.records import Raised, Returned
 
-__all__ = ["AGENTS", "Ground", "Memory", "agent_text", "ground", "quiet", "until"]
+__all__ = ["AGENTS", "LEASE_MS", "Ground", "Memory", "agent_text", "ground", "quiet", "until"]
 
 AGENTS: Final = Path(__file__).parent / "agents"
 ISSUER: Final = "issuer"
