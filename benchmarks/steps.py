@@ -4,7 +4,7 @@ Every agent does workflows of three effect-free steps. Steps run ahead of finali
 protocol (64 records or 250 ms), so one transition makes many of them final; with a window of 1 each step is a
 transition of its own, and the code waits for the one before the last. The latency of a step runs from its
 start to the start of the next, as its author sees it. The time counts from the start until all agents are at
-rest, which they are only when everything they did is final.
+rest, which they are only when everything they did is final; each does three windows at least.
 """
 
 import asyncio
@@ -33,7 +33,9 @@ STEPS: Final = 3
 
 _AGENTS: Final = (1, 16, 256)
 _LOOK_S: Final = 0.02
-_PATIENCE_S: Final = 120.0
+_PATIENCE_S: Final = 600.0
+_BATCHES: Final = 3
+"""Each agent does so many full windows at least: the first and the last, which are not full, decide no figure."""
 _UNITS: Final = {
     "final steps": "1/s",
     "final transitions": "1/s",
@@ -88,7 +90,7 @@ async def _repetitions(course: Course, scale: Scale, field: "_Field") -> list[Ma
         workflows = 1 + course.window // STEPS  # at least one full batch
         tried = await _Repetition(field, reach, 0, course.agents, workflows).measured()
         wanted = tried["final steps"] * scale.seconds / STEPS / course.agents
-        workflows = max(workflows, round(wanted))
+        workflows = max(_BATCHES * workflows, round(wanted))
         return [
             await _Repetition(field, reach, number, course.agents, workflows).measured()
             for number in range(1, scale.repetitions + 1)
