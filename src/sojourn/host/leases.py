@@ -18,6 +18,10 @@ __all__ = ["PATIENCE_LEASES", "Leases"]
 log = structlog.get_logger("host")
 
 _BEATS_PER_LEASE: Final = 4
+_CLAIMS_AT_ONCE: Final = 32
+"""So few claims are sent at once, each time."""
+_CLAIM_S: Final = 0.000_1
+"""What a claim costs this host and its anchors, roughly."""
 PATIENCE_LEASES: Final = 2
 """How many leases' time a claim may go without being granted, or of use: who waits longer claims another's."""
 
@@ -77,15 +81,28 @@ class Leases:
     def _interval_s(self) -> float:
         return self._zone.manifest.lease_ms / 1000 / _BEATS_PER_LEASE
 
+    @property
+    def _rest_s(self) -> float:
+        """How long new claims wait for each other behind a heartbeat: not at all, where it carries few.
+
+        Each heartbeat carries all claims. One for every claim of a host that has a thousand to make, after it was
+        down or has lost them all, would keep it and its anchors so busy that these leases ran out as well.
+        """
+        many = len(self._claims) - _CLAIMS_AT_ONCE
+        return min(many * _CLAIM_S, self._interval_s) if many > 0 else 0.0
+
     async def run(self) -> None:
-        """Send heartbeats for ever: several in each lease, and one at once for every new claim."""
+        """Send heartbeats for ever: several in each lease, and one at once for new claims."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._beat_now.clear()
                 if self._claims:
                     self._beat(group)
+                rest_s = self._rest_s
+                if rest_s:
+                    await asyncio.sleep(rest_s)
                 try:
-                    async with asyncio.timeout(self._interval_s):
+                    async with asyncio.timeout(self._interval_s - rest_s):
                         await self._beat_now.wait()
                 except TimeoutError:
                     continue

@@ -82,6 +82,37 @@ def test_claims_that_are_not_granted_do_not_multiply_heartbeats() -> None:
     asyncio.run(run())
 
 
+def test_many_claims_in_a_row_do_not_take_a_heartbeat_each() -> None:
+    """Each carries all: a host that has lost a thousand leases at once would do nothing but claim them."""
+    beats_heard: list[Heartbeat] = []
+
+    async def note(request: Any, honest: Any) -> Any:
+        beats_heard.extend([request] if isinstance(request, Heartbeat) else [])
+        return honest
+
+    async def run() -> None:
+        async with village("a", lease_ms=4_000) as v:
+            house = v.houses["a"]
+            head = await v.launch(house)
+            await stand_in(v, house, 0, note)
+            leases, beats = await beating(v, house)
+            strangers = [bytes([i]) * 32 for i in range(200)]
+            holds = []
+            for agent in strangers:
+                holds.append(asyncio.ensure_future(leases.hold(agent, (0, 1))))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            await asyncio.wait_for(leases.hold(head.record.agent_id, head.record.custody.fence), 2)
+            assert 200 < len(beats_heard[-1].claims)
+            assert len(beats_heard) <= 60
+            for hold in holds:
+                hold.cancel()
+            await asyncio.gather(*holds, return_exceptions=True)
+            await over(beats)
+
+    asyncio.run(run())
+
+
 def test_section_6_a_lease_is_over_before_the_anchors_count_it_as_over() -> None:
     async def run() -> None:
         async with village("a", lease_ms=300) as v:
