@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
@@ -112,17 +113,19 @@ def test_a_peer_that_is_absent_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_path: Path) -> None:
-    number = tmp_path / "number"
-    os.mkfifo(number)
+    held = tmp_path / "held"
+    os.mkfifo(held)
     program = f"""
-        import subprocess, sys
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        open({str(number)!r}, "w").write(str(child.pid))
-        child.wait()
+        import os, subprocess, sys
+        held = os.open({str(held)!r}, os.O_WRONLY)
+        os.write(held, b"both")
+        command = [sys.executable, "-c", "input()"]
+        subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[held]).wait()
     """
-    reader = os.open(number, os.O_RDONLY | os.O_NONBLOCK)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(ProcessFailed, match="did not end within 3 s"):
         command_output([sys.executable, "-c", textwrap.dedent(program)], timeout_s=3)
-    child = os.read(reader, 100).decode()
+    assert b"both" == os.read(reader, 100)
+    assert [reader] == select.select([reader], [], [], 30)[0]
+    assert b"" == os.read(reader, 100)  # it ends when nobody holds the other side any more
     os.close(reader)
-    assert not Path("/proc", child).exists() or "Z" in Path("/proc", child, "stat").read_text()
