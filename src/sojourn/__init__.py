@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         UncertainOutcome,
         Undeliverable,
         UndoFailed,
+        UpdateRefused,
         WrongMessage,
     )
+    from sojourn.runtime.handling import signal, update
     from sojourn.runtime.ports import Address, Assessment, Message
     from sojourn.runtime.sagas import Saga
     from sojourn.runtime.secrecy import secret
@@ -52,6 +54,7 @@ __all__ = [
     "UncertainOutcome",
     "Undeliverable",
     "UndoFailed",
+    "UpdateRefused",
     "WrongMessage",
     "__version__",
     "days",
@@ -59,7 +62,9 @@ __all__ = [
     "minutes",
     "seconds",
     "secret",
+    "signal",
     "step",
+    "update",
 ]
 
 _HOMES: Final = {
@@ -79,6 +84,9 @@ _HOMES: Final = {
     "TerminalError": "sojourn.runtime.errors",
     "Saga": "sojourn.runtime.sagas",
     "NoAnswer": "sojourn.runtime.errors",
+    "UpdateRefused": "sojourn.runtime.errors",
+    "signal": "sojourn.runtime.handling",
+    "update": "sojourn.runtime.handling",
     "Unanswered": "sojourn.runtime.errors",
     "UncertainOutcome": "sojourn.runtime.errors",
     "Undeliverable": "sojourn.runtime.errors",

@@ -6,9 +6,10 @@ from typing import Any, Final
 from sojourn.cli.expected import read_typed, told_expected
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.exchange import decode_body
+from sojourn.runtime.handling import call_in
 from sojourn.runtime.typed import encode_plain, to_plain
 
-__all__ = ["TYPED", "message", "typed"]
+__all__ = ["CALLED", "TYPED", "message", "typed"]
 
 TYPED: Final = (
     '{"type":"boolean"}\nyes',
@@ -25,10 +26,14 @@ def typed(data: bytes) -> Any:
     return read_typed(text, schema)
 
 
+CALLED: Final = '{"call": "update", "name": "add", "arguments": [[1], {"a": "b"}], "id": ""}'
+
+
 def message(data: bytes) -> Any:
     """Take a message from the command line as far as the body that is signed."""
     try:
         value = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise Misused("no JSON") from error
-    return decode_body(encode_plain(to_plain(value, what="a message"), what="a message"))
+    body = decode_body(encode_plain(to_plain(value, what="a message"), what="a message"))
+    return call_in(body) or body

@@ -125,7 +125,7 @@ from sojourn.transports.identity import Credentials, check_certificate
 from tests import samples
 from tests.conformance import journey
 from tests.fuzz import seeds, texts
-from tests.fuzz.answers import TYPED, message, typed
+from tests.fuzz.answers import CALLED, TYPED, message, typed
 from tests.fuzz.memory import read_chunks, read_log, read_mapping, read_vector
 from tests.fuzz.target import Finding, Target
 from tests.fuzz.texts import AGENT_FILE, APPROVERS_FILE, CEDAR, CORPUS_TEST, SCHEDULES
@@ -679,7 +679,7 @@ PEOPLE: Final = (
     _person("agent source", lambda data: list(_imported(data, "a.py")), "import a.b\nfrom c import d\n"),
     _person("agent steps", _steps, "class A:\n @step(effect='once', action='pay')\n async def f(self): 1\n"),
     _person("agent check", _checked, AGENT_CHECKED),
-    _person("message to send", message, '{"approve": true}', "[1, 2.5, null]"),
+    _person("message to send", message, '{"approve": true}', "[1, 2.5, null]", CALLED),
     _person("answer to give", typed, *TYPED),
     _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),
     _person("threshold", lambda data: _thresholds((data.decode(),)), "amend=2", "retire=1"),

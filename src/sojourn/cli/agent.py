@@ -11,6 +11,7 @@ from sojourn.checking.findings import Finding
 from sojourn.cli import address_book
 from sojourn.cli.accusing import Accused, accuse
 from sojourn.cli.agent_asks import answer_question, approve, asks, decline
+from sojourn.cli.agent_calls import signal, update
 from sojourn.cli.agent_check import check, said, said_instead
 from sojourn.cli.agent_file import OutsideStep, read_agent_file
 from sojourn.cli.agent_history import history
@@ -411,6 +412,8 @@ def grant(
 agent.add_command(erase)
 agent.add_command(letters)
 agent.add_command(memory_commands)
+agent.add_command(signal)
+agent.add_command(update)
 
 
 @agent.command("accuse")

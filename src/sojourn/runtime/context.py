@@ -9,7 +9,9 @@ from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
 from sojourn.runtime.durations import milliseconds_of
 from sojourn.runtime.fanning import FanOut
+from sojourn.runtime.handling import Call, Handling, result_of
 from sojourn.runtime.inquiring import ask
+from sojourn.runtime.letters import read_body
 from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
@@ -39,7 +41,7 @@ class Context(Timers, FanOut):
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.memory = Compartments(session)
-        self._sender = Sender(session)
+        self._sender, self._handling = Sender(session), Handling(session, self)
 
     @property
     def agent_id(self) -> bytes:
@@ -237,6 +239,31 @@ class Context(Timers, FanOut):
         """
         return await ask(self._session, question, expects, of, choices, timeout)
 
+    async def signal(self, to: Receiver, name: str, *args: Any, **kwargs: Any) -> None:
+        """Have another agent's `@signal` method called with these arguments. Raises as `send`."""
+        call = Call(call="signal", name=name, arguments=(args, kwargs))
+        await self._sender.send(to, call, "", SEND_S)
+
+    async def update(
+        self,
+        to: Receiver,
+        name: str,
+        *args: Any,
+        timeout: float = REQUEST_S,  # noqa: ASYNC109
+        **kwargs: Any,
+    ) -> Any:
+        """Have another agent's `@update` method called with these arguments, and return its result as builtins.
+
+        Raises `UpdateRefused` with what it raised, or if there is none; and as `request`.
+        """
+        call = Call(call="update", name=name, arguments=(args, kwargs))
+        return result_of(await self._sender.request(to, call, Any, timeout))
+
+    @property
+    def caller(self) -> Message | None:
+        """In a `@signal` or `@update` method, the message that calls it."""
+        return self._handling.caller
+
     async def receive(
         self,
         form: Any = Any,
@@ -246,8 +273,9 @@ class Context(Timers, FanOut):
         """Wait for the next message in the inbox and consume it; None when `timeout` seconds are over.
 
         Its `body` is the value that was sent, as a value of type `form` if that is given; `sender` says who sent it.
-        One message is consumed at a time. Raises `WrongMessage` for a body of another type, `Misused` while another
-        `receive` is under way.
+        Messages that call a method (`@signal`, `@update`) are given to that meanwhile, in their turn. One message
+        is consumed at a time. Raises `WrongMessage` for a body of another type, `Misused` while another `receive`
+        is under way.
         """
         session = self._session
         if isinstance(form, int | float):
@@ -260,11 +288,15 @@ class Context(Timers, FanOut):
             until_ms = None if for_ms is None else session.now_ms() + for_ms
             return Waiting(call=call, until_ms=until_ms)
 
-        waiting = session.note(Waiting, opening)
-        operation = WaitForMessage(session, waiting.call, waiting.until_ms, form)
-        message: Message | None = await session.perform(operation)
-        self._sender.note(message)
-        return message
+        until_ms: int | None = None
+        while True:
+            waiting = session.note(Waiting, opening)
+            until_ms = waiting.until_ms if until_ms is None else until_ms
+            operation = WaitForMessage(session, waiting.call, until_ms)
+            message: Message | None = await session.perform(operation)
+            self._sender.note(message)
+            if message is None or not await self._handling.take(message):
+                return message and read_body(message, form)
 
     def now(self) -> datetime:
         """Return the time (UTC, to the millisecond): the same in every replay."""

@@ -33,6 +33,7 @@ __all__ = [
     "UncertainOutcome",
     "Undeliverable",
     "UndoFailed",
+    "UpdateRefused",
     "WrongMessage",
 ]
 
@@ -171,6 +172,12 @@ class Unanswered(SojournError):
         super().__init__(problem, remedy=remedy)
         self.letter = letter
         self.is_cycle = is_cycle
+
+
+class UpdateRefused(SojournError):
+    """An agent refuses an update, and why: its method raised, or it has none of that name."""
+
+    code = "update-refused"
 
 
 class WrongMessage(Misused):

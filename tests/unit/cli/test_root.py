@@ -38,7 +38,20 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
             f"agent {c}"
             for c in ("answer", "approve", "asks", "check", "decline", "history", "replay")
         ),
-        *(f"agent {c}" for c in ("amend", "export", "launch", "letters", "list", "logs", "send")),
+        *(
+            f"agent {c}"
+            for c in (
+                "amend",
+                "export",
+                "launch",
+                "letters",
+                "list",
+                "logs",
+                "send",
+                "signal",
+                "update",
+            )
+        ),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
         *("agent accuse", "agent erase", "agent forgive", "agent grant", "agent memory export"),
         *(

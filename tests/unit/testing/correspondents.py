@@ -11,8 +11,11 @@ from sojourn import (
     Denied,
     Unanswered,
     Undeliverable,
+    UpdateRefused,
     WrongMessage,
+    signal,
     step,
+    update,
 )
 
 
@@ -199,3 +202,66 @@ class Listener(Agent):
         message = await ctx.receive(str)
         assert message is not None
         await ctx.send(message, f"heard {message.body}")
+
+
+class Till(Agent):
+    """Keeps an amount that others change by calls, and returns it when it is told to close."""
+
+    @step
+    def count(self, amount: int) -> int:
+        """Return an amount, counted."""
+        return amount
+
+    @update
+    async def add(self, ctx: Context, amount: int) -> int:
+        """Add an amount that is no less than nothing, and return what there is."""
+        if amount < 0:
+            raise ValueError(f"{amount} cannot be added")
+        purse = ctx.memory["purse"]
+        purse["amount"] = purse["amount"] + await self.count(amount)
+        return int(purse["amount"])
+
+    @signal
+    def name(self, ctx: Context, name: str) -> None:
+        """Take a name, and who gave it."""
+        assert ctx.caller is not None
+        ctx.memory["purse"]["name"] = [name, ctx.caller.mark is not None]
+
+    def secret(self, ctx: Context) -> str:
+        """Be no business of anybody's."""
+        return "secret"
+
+    async def run(self, ctx: Context) -> list[Any]:
+        """Wait until somebody says to close."""
+        self.zone = "b"
+        async for _ in ctx.turns():
+            message = await ctx.receive(str)
+            assert message is not None
+            if message.body == "close":
+                break
+            await ctx.consider()
+        purse = ctx.memory["purse"]
+        return [purse["amount"], purse["name"]]
+
+    def rank(self, places: tuple[Assessment, ...]) -> Assessment | None:
+        """Choose zone b."""
+        return next((p for p in places if p.name == "b" and p.eligible), None)
+
+
+class Customer(Agent):
+    """Calls a till, and returns what it said."""
+
+    async def run(self, ctx: Context) -> list[Any]:
+        """Pay, be refused, and say good-bye."""
+        till = ctx.memory["plan"]["till"]
+        said: list[Any] = [await ctx.update(till, "add", 5)]
+        await ctx.signal(till, "name", "Ada")
+        for name, amount in (("add", -1), ("add", "much"), ("secret", 0), ("name", 0)):
+            try:
+                said.append(await ctx.update(till, name, amount))
+            except UpdateRefused as error:
+                said.append(error.problem)
+        await ctx.send(till, "go")
+        said.append(await ctx.update(till, "add", amount=2))
+        await ctx.send(till, "close")
+        return said

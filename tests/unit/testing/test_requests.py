@@ -23,7 +23,7 @@ def pair(
     return world.launch(Asker, here, memory={"plan": told, "said": None}), doubler
 
 
-def test_section_10_27_what_is_asked_is_answered_whatever_else_comes_before() -> None:
+def test_section_10_31_what_is_asked_is_answered_whatever_else_comes_before() -> None:
     with simulate(seed=201) as world:
         asker, doubler = pair(world, world.zone("a"), world.zone("b"))
         assert ANSWERS == asker.result(within=300)
@@ -31,7 +31,7 @@ def test_section_10_27_what_is_asked_is_answered_whatever_else_comes_before() ->
 
 
 @pytest.mark.soak
-def test_section_10_27_both_move_while_they_talk() -> None:
+def test_section_10_31_both_move_while_they_talk() -> None:
     with simulate(seed=202) as world:
         a, b = world.zone("a"), world.zone("b")
         world.zone("c")
@@ -43,7 +43,7 @@ def test_section_10_27_both_move_while_they_talk() -> None:
 
 
 @pytest.mark.parametrize("who", ["asker", pytest.param("doubler", marks=pytest.mark.soak)])
-def test_section_10_27_hosts_die_between_request_and_answer(who: str) -> None:
+def test_section_10_31_hosts_die_between_request_and_answer(who: str) -> None:
     with simulate(seed=203) as world:
         a, b = world.zone("a", hosts=2), world.zone("b", hosts=2)
         asker, doubler = pair(world, a, b)
@@ -54,7 +54,7 @@ def test_section_10_27_hosts_die_between_request_and_answer(who: str) -> None:
         assert ANSWERS == asker.result(within=300)
 
 
-def test_section_10_27_agents_that_wait_for_each_other_are_told_so() -> None:
+def test_section_10_31_agents_that_wait_for_each_other_are_told_so() -> None:
     """Each asks the next one on the way round, and none receives what it is asked."""
     with simulate(seed=204) as world:
         zone = world.zone("a")
@@ -70,7 +70,7 @@ def test_section_10_27_agents_that_wait_for_each_other_are_told_so() -> None:
         )
 
 
-def test_section_10_27_silence_is_told_as_silence() -> None:
+def test_section_10_31_silence_is_told_as_silence() -> None:
     with simulate(seed=205) as world:
         zone = world.zone("a")
         first, deaf = (world.launch(Selfish, zone) for _ in range(2))
@@ -78,7 +78,7 @@ def test_section_10_27_silence_is_told_as_silence() -> None:
         assert first.result(within=100).startswith("silence: no answer came in time to ")
 
 
-def test_section_10_27_children_are_told_all_at_once() -> None:
+def test_section_10_31_children_are_told_all_at_once() -> None:
     with simulate(seed=206) as world:
         herald = world.launch(Herald, world.zone("a"))
         assert [1, ["heard the news"] * 3] == herald.result(within=300)
