@@ -18,6 +18,7 @@ from sojourn.cli.agent_history import history
 from sojourn.cli.agent_letters import letters
 from sojourn.cli.agent_logs import logs, watch
 from sojourn.cli.agent_memory import memory as memory_commands
+from sojourn.cli.agent_read import read
 from sojourn.cli.agent_replay import replay
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
@@ -59,7 +60,18 @@ def agent() -> None:
     """
 
 
-for _command in (asks, answer_question, approve, check, decline, watch, logs, history, replay):
+for _command in (
+    read,
+    asks,
+    answer_question,
+    approve,
+    check,
+    decline,
+    watch,
+    logs,
+    history,
+    replay,
+):
     agent.add_command(_command)
 
 

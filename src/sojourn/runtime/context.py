@@ -20,6 +20,7 @@ from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
 from sojourn.runtime.sending import REQUEST_S, SEND_S, Receiver, Sender
 from sojourn.runtime.spawning import Child, SpawnChild, Wish
+from sojourn.runtime.streams import Stream
 from sojourn.runtime.timers import Timers
 from sojourn.runtime.turns import Turns, endless
 from sojourn.runtime.typed import encode_plain, to_plain
@@ -126,6 +127,14 @@ class Context(Timers, FanOut):
         spelled = encode_plain(to_plain(wish, what=what), what=what)
         child: Child = await session.perform(SpawnChild(session, call, entry, spelled))
         return child
+
+    def stream(self, name: str) -> Stream:
+        """Return a stream: `async with ctx.stream("report") as out`, and in it `await out.write(text)`.
+
+        `name` is a log of the agent's memory. A piece is final with the step beside which it was written, once and in
+        order, through crashes and moves; people read it with `sojourn agent read`. The stream ends with its body.
+        """
+        return Stream(self._session, name)
 
     def saga(self) -> Saga:
         """Return a saga: `async with ctx.saga() as saga`, and in it `saga.undo(call, ...)` after each act.

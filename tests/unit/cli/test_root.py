@@ -53,7 +53,14 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
             )
         ),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
-        *("agent accuse", "agent erase", "agent forgive", "agent grant", "agent memory export"),
+        *(
+            "agent accuse",
+            "agent read",
+            "agent erase",
+            "agent forgive",
+            "agent grant",
+            "agent memory export",
+        ),
         *(
             "agent history",
             "agent replay",
