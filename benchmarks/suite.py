@@ -11,7 +11,7 @@ from benchmarks.measuring import Result, Scale
 __all__ = ["NAMES", "Benchmark", "load"]
 
 NAMES: Final = (
-    *("startup", "gate", "engine", "steps", "migration", "idle"),
+    *("startup", "gate", "engine", "steps", "migration", "idle", "sleepers"),
     *("workflow", "endurance"),
 )
 """Each is the name of a module beside this one that has a `BENCHMARK`."""

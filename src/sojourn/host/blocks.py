@@ -11,7 +11,8 @@ from sojourn.runtime.zone_client import ZoneClient
 
 __all__ = ["BlockCache", "HostBlocks"]
 
-BYTES_MAX: Final = 512 * 1024 * 1024
+BYTES_MAX: Final = 128 * 1024 * 1024
+"""A host is to have room for a hundred thousand sleepers in 512 MiB; what is dropped is fetched again."""
 _FETCH_MAX: Final = 256
 
 T = TypeVar("T")
