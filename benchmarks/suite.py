@@ -13,6 +13,7 @@ __all__ = ["NAMES", "Benchmark", "load"]
 NAMES: Final = (
     *("startup", "gate", "engine", "steps", "migration", "idle", "sleepers"),
     *("workflow", "endurance"),
+    "memory",
 )
 """Each is the name of a module beside this one that has a `BENCHMARK`."""
 

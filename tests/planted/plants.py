@@ -13,6 +13,7 @@ from tests.planted import (
     engine,
     heads,
     leases,
+    remembering,
     revoking,
     stepping,
     writing,
@@ -31,6 +32,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *revoking.PLANTS,
     *delegating.PLANTS,
     *stepping.PLANTS,
+    *remembering.PLANTS,
     *writing.PLANTS,
 )
 SEEDS_MAX: Final = 100_000

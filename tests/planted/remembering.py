@@ -1,0 +1,44 @@
+"""Bugs in memory beyond run state (protocol §10): each is noticed by one test."""
+
+from typing import Any, Final
+
+from sojourn.core.agent.memory import log
+from sojourn.core.agent.memory.log_parts import Dropped
+from sojourn.core.base.digests import link_to
+from sojourn.runtime.compartments import WorkingMemory
+from sojourn.runtime.recall import Recall
+from tests.planted.plant import Plant, Planting, in_place_of, nothing
+from tests.planted.vehicles import Test
+
+__all__ = ["PLANTS"]
+
+
+def plant(name: str, fault: str, node: str, planted: Planting) -> Plant:
+    """Return a plant that one test notices."""
+    return Plant(name, 0, fault, Test(f"tests/unit/{node}"), "fails", planted)
+
+
+def _linked(part: bytes | Dropped) -> Any:
+    return link_to(part.digest if isinstance(part, Dropped) else part)
+
+
+PLANTS: Final = (
+    plant(
+        "trimmed-and-linked",
+        "the root of a trimmed log still links to what was trimmed",
+        "core/agent/memory/test_log_trim.py::test_what_is_trimmed_is_no_longer_below_the_root",
+        in_place_of(log, "item_of", _linked),
+    ),
+    plant(
+        "sent-untidy",
+        "what a blob was on the way is sent with what it is",
+        "runtime/test_blobs.py::test_a_blob_grows_and_is_read_as_it_was_when_it_was_opened",
+        in_place_of(WorkingMemory, "_tidy", nothing),
+    ),
+    plant(
+        "any-model",
+        "vectors of different models are compared",
+        "runtime/test_recall.py::test_another_model_is_refused_and_a_rebuild_lets_it_in",
+        in_place_of(Recall, "_check_model", nothing),
+    ),
+)
