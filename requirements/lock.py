@@ -34,7 +34,14 @@ LOCKS = (
     Lock("lock", ("--group", "lock")),
     Lock("regions", ("--group", "regions"), options=("--no-deps",)),
     Lock("run", (PROJECT, "--extra", "demo"), ("build", "codec")),
-    Lock("dev", (PROJECT, "--extra", "demo", "--group", "dev"), ("build", "run")),
+    Lock(
+        "dev",
+        (
+            PROJECT,
+            *("--extra", "demo", "--extra", "keyring", "--extra", "models", "--group", "dev"),
+        ),
+        ("build", "run"),
+    ),
     Lock("bench", (PROJECT, "--extra", "uvloop", "--group", "bench"), ("build", "run")),
 )
 

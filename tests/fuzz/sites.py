@@ -175,6 +175,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "runtime/keyfile.py:_parse:tomllib.loads": ("key file", "public key file"),
     "runtime/keyfile.py:parse_public_key:bytes.fromhex": ("public key",),
     "runtime/keyfile.py:read_key:base64.b64decode": ("key file",),
+    "models/tools.py:given:msgspec.json.decode": ("tool arguments",),
     "runtime/written.py:read_spelled:decode": ("spelled arguments",),
     "runtime/written.py:read_spelled:msgspec.convert": ("spelled arguments",),
     "runtime/records.py:parse_record:decode_block": ("journal record",),

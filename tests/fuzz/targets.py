@@ -93,6 +93,7 @@ from sojourn.demo.schedule import parse_schedule
 from sojourn.host.offer import OfferSettings
 from sojourn.host.provider import _Section, secrets_in
 from sojourn.host.run import source_of
+from sojourn.models.tools import given
 from sojourn.runtime.code import _imported
 from sojourn.runtime.files import read_toml, to_toml
 from sojourn.runtime.frames import (
@@ -653,6 +654,12 @@ def _audited(data: bytes) -> Any:
 
 _HEX: Final = samples.key("someone").public.hex()
 
+
+class _Given(msgspec.Struct):
+    account: str = ""
+    counts: list[float] = []
+
+
 PEOPLE: Final = (
     _toml("offer", OfferSettings, texts.OFFER),
     _person("secrets", lambda data: sorted(secrets_in(_file(data))), texts.SECRETS_FILE, form=dict[str, _Section]),
@@ -681,6 +688,14 @@ PEOPLE: Final = (
     _person("agent check", _checked, AGENT_CHECKED),
     _person("message to send", message, '{"approve": true}', "[1, 2.5, null]", CALLED),
     _person("answer to give", typed, *TYPED),
+    Target(
+        name="tool arguments",
+        read=lambda data: given(_Given, data.decode()),
+        make_seeds=lambda: [b'{"account": "a", "counts": [1, 2.5]}', b"{}"],
+        errors=(Rejected, UnicodeDecodeError),
+        is_text=True,
+        bytes_max=2048,
+    ),
     _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),
     _person("threshold", lambda data: _thresholds((data.decode(),)), "amend=2", "retire=1"),
     _person("tolerated", lambda data: _tolerated(data.decode()), "auto", "1"),

@@ -5,6 +5,7 @@ answered.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.agent.approvals import Petition
@@ -64,6 +65,7 @@ class PerformStep(Operation):
         self.arguments = digest(spelled(step.name, args, kwargs))
         self.is_effect = step.effect != "none"
         self._step = step
+        self.counterpart = step.counterpart or self.counterpart
         self._args = args
         self._kwargs = kwargs
         self._key: str | None = None
@@ -158,7 +160,7 @@ class PerformStep(Operation):
         if self._key is not None or self._denial is not None:
             return
         gated, allowance = self._gated, self.session.allowance
-        spends = {n: amount for n, amount in self._step.spends.items() if n not in gated}
+        spends = {n: amount for n, amount in self._spends.items() if n not in gated}
         if not self.is_gated:
             self._lacking = self.session.spend(spends)
             return
@@ -306,6 +308,10 @@ class PerformStep(Operation):
     def _attempt(self, secrets: Mapping[str, str] = NO_SECRETS) -> None:
         self._attempts.begin(self._key if self.is_effect else None, secrets)
 
+    @cached_property
+    def _spends(self) -> Mapping[str, int]:
+        return self._step.spends_of(self._args, self._kwargs)
+
     @property
     def _gated(self) -> dict[str, int]:
         """What the gate is told that it costs, and is charged with the intent."""
@@ -313,7 +319,7 @@ class PerformStep(Operation):
 
     @property
     def _declared(self) -> dict[str, int]:
-        return {name: self._step.spends[name] for name in PRICED if name in self._step.spends}
+        return {name: self._spends[name] for name in PRICED if name in self._spends}
 
     def _returned(self, result: Any) -> None:
         what = f"the result of step {self._step.name!r} ({kind_of(result)})"

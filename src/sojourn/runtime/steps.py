@@ -105,10 +105,15 @@ class Step(Generic[P, R]):
         self.declassifies = tuple(sorted(set(declassifies)))
         self.into = into
         self.secrets = tuple(sorted(set(secrets)))
+        self.counterpart = ""
         self.is_async = inspect.iscoroutinefunction(function)
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
         self.__wrapped__ = function
+
+    def spends_of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, int]:
+        """Return what a call with these arguments takes of budgets: at most, where a policy may judge it."""
+        return self.spends
 
     @cached_property
     def result_form(self) -> Any:
