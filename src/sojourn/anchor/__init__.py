@@ -11,7 +11,7 @@ then send, then run. What does not: any rule of the protocol (`core.protocol`), 
     loose        blocks that no record names yet;  tidying  what is let go of, lest strangers fill the store
     hosts        who runs agents here, and which agents want whom
     caretaker    what is owed when nobody else acts;  pace  how patient it is
-    forwarding   messages for agents that went on
+    forwarding   messages for agents that went on;  letters  who sent them, if agents did
     edicts       what officers published;  proofs  which anchors are proved to have lied
     reapplying   what a target has forgotten of an agent that departed for it
     catching_up  what led to decisions that this anchor missed

@@ -8,7 +8,8 @@ design (protocol §6).
     process     folder ─► transport, substrate, host ─► signal
     server      work in, a run for each agent it is bound to; sleepers woken
     binding     who is bound: the newest head, and the next binding by rank;  leases  heartbeats
-    run         one agent's time here;  custody  what it proposes;  inbox  its messages;  travel  moves
+    run         one agent's time here;  custody  what it proposes;  travel  moves
+    inbox       its messages;  outbox  its letters to other agents, until they are kept where those are
     outlook     what this host offers, what it knows of other places, how an agent judges them
     blocks      memory at hand;  signer  one signature for many transitions;  folder, offer, provider  its files
 """

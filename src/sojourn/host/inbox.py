@@ -48,6 +48,8 @@ __all__ = ["Inbox"]
 _POLL_S: Final = 5.0
 """Anchors tell a host of a message at once; this is for when that notice was lost."""
 _ASK_S: Final = 2.0
+PATIENCE_MS: Final = 24 * 3_600_000
+"""How long a letter waits for the one before it: for ever, it would fill the room of those that come in order."""
 _COUNT: Final = "count"
 
 
@@ -120,6 +122,7 @@ class Inbox:
 
     def _take_next(self) -> bool:
         """Take the oldest message that waits and whose turn it is; tell whether there was one."""
+        now_ms = clock.wall_ms()
         for signed in sorted(self._waiting.values(), key=lambda each: (each.sent_ms, each.digest)):
             if isinstance(signed, Letter):
                 newest = self._versions[signed.sender]
@@ -129,7 +132,8 @@ class Inbox:
                     and other.version < signed.version
                     for other in self._waiting.values()
                 )
-                if newest < signed.intent.follows or not is_first:
+                is_due = newest >= signed.intent.follows or now_ms > signed.sent_ms + PATIENCE_MS
+                if not is_due or not is_first:
                     continue  # the one before it is on its way
                 self._versions[signed.sender] = signed.version
             del self._waiting[signed.digest]

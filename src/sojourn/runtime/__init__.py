@@ -5,6 +5,7 @@
     the line           frames link
     host's side        execution proposing journal holdings entrusting
     at once            fanning
+    other agents       sending following posting letters handling spawning
     time               timers timing cron durations conditions sought seeking waits
     the journal        records typed models failures
     agents' code       code

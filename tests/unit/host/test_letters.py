@@ -118,6 +118,26 @@ def test_section_10_26_a_letter_waits_for_the_one_before_it() -> None:
     run(test)
 
 
+def test_section_10_26_a_letter_waits_no_longer_than_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender whose host lies about what came before fills nobody's inbox for ever."""
+    monkeypatch.setattr(inbox_module, "PATIENCE_MS", 1_000)
+
+    async def test(s: Scene) -> None:
+        first = await s.write("lost")
+        await s.deliver(first)
+        second = await s.write("second")
+        await s.take_away(first)
+        await s.deliver(second)
+        assert "second" == await s.read(0)
+        await s.put(first)
+        await s.consume(1)
+        reading = asyncio.ensure_future(s.read(1))
+        await until(lambda: s.waiting() == [0, 0, 0, 0])
+        reading.cancel()
+
+    run(test)
+
+
 def test_section_10_26_one_letter_under_two_certificates_is_taken_once() -> None:
     """Other anchors may have signed what another host shows: it is the same decision."""
 

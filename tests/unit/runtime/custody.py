@@ -28,7 +28,8 @@ from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
 from sojourn.runtime.cipher import BlockCipher
-from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Permit
+from sojourn.runtime.errors import Undeliverable
+from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
 from sojourn.runtime.sought import Sought
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
@@ -89,6 +90,8 @@ class Zone:
     )
     stored: dict[bytes, bytes] = field(default_factory=dict)
     inbox: list[Message] = field(default_factory=list)
+    letters: dict[str, Parcel] = field(default_factory=dict)
+    undeliverable: str = ""
     now_ms: int = 1_800_000_000_000
     keys: list[str] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
@@ -360,6 +363,17 @@ class FakeCustodian:
     async def receive(self, index: int, answers: str = "") -> Message:
         await self.zone.until(lambda: index < len(self.zone.inbox))
         return self.zone.inbox[index]
+
+    async def newest_letter(self, to: bytes) -> int:
+        return 0
+
+    async def waits(self) -> str:
+        return ""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        if self.zone.undeliverable:
+            raise Undeliverable(self.zone.undeliverable, remedy="Do without")
+        self.zone.letters.setdefault(parcel.key, parcel)
 
     async def sleep_until(self, at_ms: int) -> None:
         await asyncio.sleep(0)
