@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.anchor.letters import check_message
 from sojourn.anchor.loose import Share
+from sojourn.anchor.progressing import Progressing
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused, Rejected
@@ -23,6 +24,7 @@ from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare
 from sojourn.core.protocol.letters import AgentEnded, NeverHeld
 from sojourn.core.protocol.messages import Applied, AskHead, Reply
+from sojourn.core.protocol.progress import AskProgress, PutProgress
 from sojourn.core.protocol.revoked import is_stopped
 from sojourn.runtime import clock
 from sojourn.runtime.store import CHANGES_MAX
@@ -46,6 +48,7 @@ class Answers:
 
     def __init__(self, anchor: "Anchor") -> None:
         self._anchor = anchor
+        self._progress = Progressing(anchor)
 
     async def answer(
         self, connection: Connection, request: exchange.AnyRequest, sender: bytes
@@ -243,6 +246,9 @@ class Answers:
         await self._anchor.mail.drop(done.agent, done.messages)
         return Applied()
 
+    async def _on_progress(self, said: PutProgress | AskProgress) -> exchange.AnyReply:
+        return self._progress.answer(said)
+
     # --- this anchor and the places it knows ----------------------------------------------------------
 
     async def _ask_status(self, ask: exchange.AskStatus) -> exchange.AnchorStatus:
@@ -301,6 +307,8 @@ class Answers:
         exchange.AskMessages: _ask_messages,
         exchange.AskApprovals: _ask_approvals,
         exchange.Consumed: _consumed,
+        PutProgress: _on_progress,
+        AskProgress: _on_progress,
         exchange.AskStatus: _ask_status,
         exchange.AskWatermark: _ask_watermark,
         exchange.ShowVotes: _show_votes,

@@ -37,6 +37,7 @@ from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
 from sojourn.cli.ordering import parse_grants
 from sojourn.cli.output import emit, note, say, table, when
+from sojourn.cli.progress import newest_progress
 from sojourn.cli.reach import perform, reaching
 from sojourn.cli.standing_still import stands
 from sojourn.core.agent.orders import Act
@@ -285,7 +286,8 @@ def show(home: Home, *, name: str, as_json: bool) -> None:
             shown = agent_shown(
                 found.head, documents, name=name, zone_name=home.name_of(found.zone)
             )
-            return msgspec.structs.replace(shown, stands=await stands(reach, found))
+            told = await newest_progress(reach, found)
+            return msgspec.structs.replace(shown, stands=await stands(reach, found), progress=told)
 
     emit(perform(work()), as_json, render_agent)
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from sojourn.cli.output import clean, counted, say, table, when
+from sojourn.cli.progress import ProgressShown
 from sojourn.core.agent.events import OTHERS, Events, levels_lost
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.field import Compartment
@@ -119,6 +120,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     wake: tuple[Any, ...]
     petitions: dict[str, int]
     is_asking: bool = False
+    progress: ProgressShown | None = None
     issuers: tuple[str, ...]
     minimum: dict[str, int]
     events: dict[str, EventsShown]
@@ -255,6 +257,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         + "".join(against),
         "capabilities": f"{shown.entry}; requires "
         + (", ".join(f"{name} {_value(value)}" for name, value in lacks.items()) or "nothing"),
+        **({"progress": clean(shown.progress.describe())} if shown.progress else {}),
         **({"asks": _asks(shown)} if shown.petitions or shown.is_asking else {}),
         **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),
     }

@@ -11,6 +11,8 @@ from sojourn.cli.address_book import entry_of
 from sojourn.cli.finding import Found, find, find_named
 from sojourn.cli.home import Home
 from sojourn.cli.journal_lines import JournalLine, journal_lines
+from sojourn.cli.output import clean
+from sojourn.cli.progress import ProgressShown, newest_progress
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.agent.eligibility import ENDED, Status
@@ -64,6 +66,7 @@ class Watch:
         self._blocks = RemoteBlocks()
         self._next_version = 0
         self._next_record = 0
+        self._told_ms = 0
 
     async def seen(self) -> AsyncIterator[Seen]:
         """Yield what becomes final, in order, until the agent has finished or ended.
@@ -78,10 +81,23 @@ class Watch:
             async for seen in self._news(found):
                 done = done or seen.kind in (*_FINISHED, *ENDED)
                 yield seen
+            told = await newest_progress(self._reach, found)
+            if told is not None and told.told_ms > self._told_ms and not done:
+                self._told_ms = told.told_ms
+                yield self._progress(found, told)
             if done or found.record.eligibility.status in ENDED:
                 return
             await asyncio.sleep(_LOOK_S)
             found = await self._look_again(found)
+
+    def _progress(self, found: Found, told: ProgressShown) -> Seen:
+        return Seen(
+            at_ms=told.told_ms,
+            zone_name=self._home.name_of(found.zone),
+            version=found.record.version,
+            kind="progress",
+            text=clean(told.describe()),
+        )
 
     async def _look_again(self, found: Found) -> Found:
         try:

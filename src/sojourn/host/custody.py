@@ -44,6 +44,7 @@ from sojourn.host.inquiries import Inquiries
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.host.outbox import Outbox
 from sojourn.host.petitions import Petitions
+from sojourn.host.progressing import Telling
 from sojourn.host.sleepers import LOOK_S_MAX
 from sojourn.host.spawning import Nursery
 from sojourn.host.travel import Departure
@@ -94,6 +95,7 @@ class AgentCustody:
         self._inbox = Inbox(host, self, mail, self._inquiries)
         self._outbox = Outbox(host, self)
         self._petitions = Petitions(host, self, mail)
+        self._telling = Telling(host, self)
         self._nursery = Nursery(host, self)
         self._stall = ""
         self._sealed: list[bytes] = []
@@ -236,6 +238,10 @@ class AgentCustody:
     async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
         """Wait for an answer to what the agent asks people; None when the time is up."""
         return await self._inquiries.hear(inquiry, unfit, self._inbox)
+
+    def progress(self, text: str, done: int | None, total: int | None) -> None:
+        """Tell people who watch how far the agent is."""
+        self._telling.tell(text, done, total)
 
     def settle(self, inquiries: Collection[bytes]) -> None:
         """Let go of what was answered to inquiries of which it is final what came of them."""

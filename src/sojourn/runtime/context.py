@@ -15,6 +15,7 @@ from sojourn.runtime.letters import read_body
 from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
+from sojourn.runtime.progressing import tell_progress
 from sojourn.runtime.records import Line, Now, Waiting
 from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
@@ -135,6 +136,15 @@ class Context(Timers, FanOut):
         order, through crashes and moves; people read it with `sojourn agent read`. The stream ends with its body.
         """
         return Stream(self._session, name)
+
+    def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Tell people who watch (`sojourn agent watch`, `agent show`) how far it is: so much `done` of a `total`.
+
+        The newest word counts. It is journaled nowhere, survives nothing and proves nothing; a replay tells nothing.
+        Raises `Misused` for text over 1,024 characters and for numbers that are no counts; `Denied` for code that has
+        used what may not be everywhere.
+        """
+        tell_progress(self._session, text, done, total)
 
     def saga(self) -> Saga:
         """Return a saga: `async with ctx.saga() as saga`, and in it `saga.undo(call, ...)` after each act.

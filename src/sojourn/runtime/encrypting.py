@@ -176,6 +176,10 @@ class Encrypting:
         """Wait for an answer of people."""
         return await self._custodian.hear(inquiry, unfit)
 
+    def progress(self, text: str, done: int | None, total: int | None) -> None:
+        """Tell people who watch."""
+        self._custodian.progress(text, done, total)
+
     def settle(self, inquiries: Collection[bytes]) -> None:
         """Let go of answers."""
         self._custodian.settle(inquiries)

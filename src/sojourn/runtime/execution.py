@@ -33,6 +33,7 @@ from sojourn.runtime.frames import (
     Go,
     History,
     Keep,
+    Progressed,
     Remark,
     Reply,
     Touch,
@@ -282,6 +283,8 @@ class Execution:
                 self._holdings.keep(frame.blocks)
             case Remark():
                 self._remark(frame.text)
+            case Progressed():
+                self._custodian.progress(frame.text, frame.done, frame.total)
             case (
                 Await()
                 | Bear()

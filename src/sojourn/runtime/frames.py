@@ -19,6 +19,7 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
     MESSAGE_BYTES_MAX,
 )
+from sojourn.core.protocol.progress import ProgressText
 from sojourn.runtime.questions import Answer, Frame, Question, Rest
 from sojourn.runtime.records import SEGMENTS_MAX, Failure, Resume, Roots
 
@@ -36,6 +37,7 @@ __all__ = [
     "Keep",
     "Load",
     "Loaded",
+    "Progressed",
     "Remark",
     "Reply",
     "Shelf",
@@ -165,6 +167,14 @@ class Remark(Frame):
     text: Text
 
 
+class Progressed(Frame):
+    """To the host: how far the code is, for people who watch. Nothing is journaled."""
+
+    text: ProgressText
+    done: Count | None = None
+    total: Count | None = None
+
+
 class Diverged(Frame):
     """To the host: the code does not repeat the journal; this side has stopped."""
 
@@ -185,7 +195,18 @@ class Reply(Frame):
 
 
 FromAgent: TypeAlias = (
-    Question | Keep | Touch | Forget | Anew | Remark | Diverged | Broke | Rest | Loaded | Unfit
+    Question
+    | Keep
+    | Touch
+    | Forget
+    | Anew
+    | Progressed
+    | Remark
+    | Diverged
+    | Broke
+    | Rest
+    | Loaded
+    | Unfit
 )
 FromHost: TypeAlias = Load | Start | History | Go | Reply
 

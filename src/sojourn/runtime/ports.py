@@ -222,6 +222,9 @@ class Custodian(Protocol):
     async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
         """Wait for an answer to what the agent asks people, but for these, by digest; None when the time is up."""
 
+    def progress(self, text: str, done: int | None, total: int | None) -> None:
+        """Tell people who watch how far the agent is: the newest word counts, and is kept nowhere for good."""
+
     def settle(self, inquiries: Collection[bytes]) -> None:
         """Let go of what was answered to inquiries, by digest, of which it is final what came of them."""
 

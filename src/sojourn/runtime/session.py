@@ -26,7 +26,7 @@ from sojourn.runtime.context import Context
 from sojourn.runtime.course import Course
 from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.failures import failure_of, last_record, stuck
-from sojourn.runtime.frames import Anew, Broke, Remark, Start
+from sojourn.runtime.frames import Anew, Broke, Progressed, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.loop import AgentLoop
@@ -165,6 +165,11 @@ class Session:
         if self._calls.keep_from(what):
             raise Misused(f"{what} came while {self._calls.doing()}", remedy="Await that first")
         return self.course.next_call()
+
+    def tell(self, told: Progressed) -> None:
+        """Tell people who watch; a replay tells nothing."""
+        if self._replay is None:
+            self._link.send(told)
 
     def note(self, form: type[R], make: Callable[[int], R]) -> R:
         """Journal a call that is answered at once; `make` gives the record of this call's number."""

@@ -77,6 +77,11 @@ class Answering(ABC):
                     return None
             await asyncio.wait((self._watcher(),), timeout=left_s)
 
+    def progress(self, text: str, done: int | None, total: int | None) -> None:
+        """Note it in the log."""
+        count = f" ({done} of {total})" if done is not None else ""
+        self._final.lines.append(("progress", f"{text}{count}"))
+
     def settle(self, inquiries: Collection[bytes]) -> None:
         """Let go of answers."""
         for named in inquiries:

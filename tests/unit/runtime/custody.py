@@ -341,6 +341,9 @@ class FakeCustodian:
         await self.zone.until(lambda: any(a.digest not in unfit for a in self.zone.answers))
         return next(a for a in self.zone.answers if a.digest not in unfit)
 
+    def progress(self, text: str, done: int | None, total: int | None) -> None:
+        self.lines.append(("progress", f"{text} {done}/{total}"))
+
     def settle(self, inquiries: Collection[bytes]) -> None:
         self.zone.settled += inquiries
 

@@ -220,6 +220,7 @@ SECRETS_MAX: Final = 16
 SECRET_CHARS_MIN: Final = 8
 """What is shorter stands in too much that is no secret to be kept out of it."""
 SECRET_CHARS_MAX: Final = 16_384
+PROGRESS_CHARS_MAX: Final = 1_024
 INQUIRIES_MAX: Final = 16
 """Questions of one agent's code that are open at a time: people read them."""
 QUESTION_CHARS_MAX: Final = 8_192

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     HEARTBEAT = "heartbeat"
     MESSAGE = "message"
     ANSWER = "answer"
+    PROGRESS = "progress"
     CODE = "code"
     ERASURE = "erasure"
     BATCH = "batch"

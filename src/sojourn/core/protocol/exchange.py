@@ -33,6 +33,7 @@ from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeyShare, SignedErasure
 from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
+from sojourn.core.protocol.progress import AskProgress, ProgressTold, PutProgress
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
@@ -350,6 +351,8 @@ AnyRequest = (
     | KeepShare
     | AskShare
     | AskErased
+    | PutProgress
+    | AskProgress
 )
 """Everything an anchor can be asked."""
 
@@ -369,6 +372,7 @@ AnyReply = (
     | Exchanged
     | KeyShare
     | SignedErasure
+    | ProgressTold
 )
 """Everything an anchor answers."""
 
