@@ -287,7 +287,7 @@ def genesis(
             requires=Requirements(),
             code=digest(CODE),
             entry="agent:Agent",
-            publisher=ISSUER.public,
+            publisher=by[0].public,
         ),
     )
     transition = Transition(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sojourn.core.base.errors import BudgetExhausted, Denied
+    from sojourn.runtime.adopting import upgrade
     from sojourn.runtime.agent import Agent
     from sojourn.runtime.context import Context
     from sojourn.runtime.embedding import Embedder, HashingEmbedder, LocalEmbedder
@@ -65,6 +66,7 @@ __all__ = [
     "signal",
     "step",
     "update",
+    "upgrade",
 ]
 
 _HOMES: Final = {
@@ -94,6 +96,7 @@ _HOMES: Final = {
     "WrongMessage": "sojourn.runtime.errors",
     "secret": "sojourn.runtime.secrecy",
     "step": "sojourn.runtime.steps",
+    "upgrade": "sojourn.runtime.adopting",
 }
 
 

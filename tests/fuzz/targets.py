@@ -27,6 +27,7 @@ from sojourn.cli.memory_lines import parse_line
 from sojourn.cli.options import MOMENT, milliseconds
 from sojourn.cli.policy import _thresholds
 from sojourn.cli.policy_corpus import read_test, read_text
+from sojourn.cli.releases import Release
 from sojourn.cli.zone_init import _tolerated
 from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.governance import Document, SignedDocument
@@ -90,9 +91,9 @@ from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
 from sojourn.demo.schedule import parse_schedule
+from sojourn.host.code import source_of
 from sojourn.host.offer import OfferSettings
 from sojourn.host.provider import _Section, secrets_in
-from sojourn.host.run import source_of
 from sojourn.models.tools import given
 from sojourn.runtime.code import _imported
 from sojourn.runtime.files import read_toml, to_toml
@@ -188,6 +189,7 @@ VALUES: Final = (
     _value("record", AgentRecord, "record", limit=RECORD_BYTES_MAX),
     _value("document", Document, "document", limit=DOCUMENT_BYTES_MAX),
     _value("signed policy", SignedDocument, "document"),
+    _value("code release", Release, limit=LIMIT + 16 * 1024),
     _value("signed order", SignedOrder, limit=ORDER_BYTES_MAX),
     _value("signed revocation", SignedRevocation, "revocation", limit=REVOCATION_BYTES_MAX),
     _value("mandate", Mandate, "mandate", limit=MANDATE_BYTES_MAX),
@@ -221,11 +223,7 @@ def _wire_parts() -> Iterable[Target]:
         write=encode_block,
         make_seeds=seeds.plain_blocks,
     )
-    yield Target(
-        name="block links",
-        read=links,
-        make_seeds=seeds.plain_blocks,
-    )
+    yield Target(name="block links", read=links, make_seeds=seeds.plain_blocks)
     yield Target(
         name="encrypted block",
         read=_encrypted,

@@ -141,5 +141,5 @@ def roots_of(dossier: Dossier) -> set[bytes]:
         found.update(dossier.application.chapters, dossier.application.documents)
     for record in records:
         found.update(record.governance.named, record.memory.roots(), record.proofs)
-        found.add(record.capabilities.code)
+        found.update(record.capabilities.codes)
     return found

@@ -11,6 +11,7 @@ from sojourn.core.agent.governance import issuer_id
 from sojourn.core.agent.succession import Sealed
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.seals import Seal
+from sojourn.core.protocol.custody import Certified
 
 __all__ = ["host_lines", "provider_lines", "publisher_lines", "rule_lines", "zone_lines"]
 
@@ -119,15 +120,29 @@ def host_lines(evidence: Evidence) -> Iterator[HostLine]:
 
 
 def publisher_lines(evidence: Evidence) -> Iterator[PublisherLine]:
-    """Yield the code and its publisher: no transition changes them, so the genesis says it for the whole life."""
+    """Yield the code and its publisher: as the genesis says, and each upgrade adopted, as far as it is shown.
+
+    Whoever sealed what says so is named: the officers of the launch, then those who ordered the upgrade.
+    """
     born = evidence.verified.capsule.chapters[0]
-    capabilities = born.opened.record.capabilities
-    line = "publisher-1"
-    yield PublisherLine(
+    launched_by = _signers(born.warrant.genesis if born.warrant else ())
+    has = born.opened.record.capabilities
+    yield _publisher("publisher-1", born.opened, launched_by)
+    for done in evidence.decided:
+        now = done.record.capabilities
+        if now.adopted != has.adopted and now.adopted is not UNSET:
+            sealed_by = _signers(now.adopted.seals)
+            yield _publisher(f"publisher-v{done.record.version}", done, sealed_by)
+        has = now
+
+
+def _publisher(line: str, done: Certified, sealed_by: tuple[str, ...]) -> PublisherLine:
+    capabilities = done.record.capabilities
+    return PublisherLine(
         line=line,
         code=cid_text(capabilities.code),
         entry=capabilities.entry,
         publisher=capabilities.publisher.hex(),
-        sealed_by=_signers(born.warrant.genesis if born.warrant else ()),
-        proof=proving.by_transition(line, born.opened),
+        sealed_by=sealed_by,
+        proof=proving.by_transition(line, done),
     )

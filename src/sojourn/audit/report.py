@@ -341,7 +341,7 @@ class HostLine(Value):
 
 
 class PublisherLine(Value):
-    """The code, whose it is said to be, and the officers who sealed the launch that says so."""
+    """Code that the agent had, whose it is, and the officers who sealed the launch, or the upgrade, that says so."""
 
     line: str
     code: str

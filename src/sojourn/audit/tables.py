@@ -366,7 +366,7 @@ def publishers(lines: Iterable[PublisherLine]) -> Markup:
         )
         for each in lines
     )
-    return _table(("entry", "code", "publisher", "launch sealed by", "proof"), rows)
+    return _table(("entry", "code", "publisher", "sealed by", "proof"), rows)
 
 
 def drill_places(lines: Iterable[DrillPlace]) -> Markup:

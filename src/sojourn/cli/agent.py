@@ -9,7 +9,7 @@ import msgspec
 
 from sojourn.checking.findings import Finding
 from sojourn.cli import address_book
-from sojourn.cli.accusing import Accused, accuse
+from sojourn.cli.agent_accuse import accuse_zones
 from sojourn.cli.agent_asks import answer_question, approve, asks, decline
 from sojourn.cli.agent_calls import signal, update
 from sojourn.cli.agent_check import check, said, said_instead
@@ -20,9 +20,9 @@ from sojourn.cli.agent_logs import logs, watch
 from sojourn.cli.agent_memory import memory as memory_commands
 from sojourn.cli.agent_read import read
 from sojourn.cli.agent_replay import replay
+from sojourn.cli.agent_upgrade import upgrade
 from sojourn.cli.agent_view import AgentShown, agent_shown, render_agent
 from sojourn.cli.amending import Amended, amend
-from sojourn.cli.capsule import read_capsule
 from sojourn.cli.documents import read_signed
 from sojourn.cli.erasing import erase
 from sojourn.cli.exporting import Exported, export_agent
@@ -74,6 +74,7 @@ for _command in (
     replay,
 ):
     agent.add_command(_command)
+agent.add_command(upgrade)
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ class Launched(msgspec.Struct, frozen=True, kw_only=True):
     metavar="NAME=FILE",
     help="Begin a compartment with what `agent memory export` wrote; may be repeated.",
 )
+@click.option("--release", type=_FILE, help="Code that its publisher signed, for that beside FILE.")
 @json_option
 @with_home
 def launch_agent(
@@ -119,13 +121,13 @@ def launch_agent(
     name: str | None,
     keys: tuple[str, ...],
     memory: tuple[str, ...],
+    release: Path | None,
     as_json: bool,
 ) -> None:
     """Launch the agent that FILE describes.
 
     Its policies are signed, its code and first memory are stored with the zone's anchors, and a quorum of them
-    decides its genesis by its policies and the zone's. From then on a host runs it. What `agent check` finds in its
-    code is said, and does not stop it.
+    decides its genesis by its policies and the zone's. From then on a host runs it. What `agent check` finds is said.
 
     What FILE holds:
       [agent]
@@ -170,7 +172,7 @@ def launch_agent(
     local = check_name(name or read_agent_file(file).agent.name or _name_of(file), what="an agent")
     address_book.check_free(home, local)
     manifest = home.manifest(zone).manifest
-    prepared = prepare_launch(home, file, manifest, named_officers(home, keys), memory)
+    prepared = prepare_launch(home, file, manifest, named_officers(home, keys), memory, release)
 
     async def work() -> tuple[Certified, Assessment | None]:
         async with reaching() as reach:
@@ -430,39 +432,7 @@ agent.add_command(signal)
 agent.add_command(update)
 
 
-@agent.command("accuse")
-@click.argument("name")
-@click.argument(
-    "files", metavar="CAPSULE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@click.option("--reason", default="", help="Why, for its lineage.")
-@json_option
-@with_home
-def accuse_zones(
-    home: Home, *, name: str, files: tuple[Path, ...], reason: str, as_json: bool
-) -> None:
-    """Have the agent NAME count lies of anchors that CAPSULEs prove, and trust their zones less.
-
-    Two capsules of one agent, of any agent, that contradict each other prove that anchors of a zone signed both.
-    Nobody's permission is needed: what is proved is proved.
-
-    Example:
-      sojourn agent accuse risk-desk one.car other.car
-    """
-    capsules = [read_capsule(file).capsule for file in files]
-
-    async def work() -> list[Accused]:
-        async with reaching() as reach:
-            return await accuse(reach, home, name, capsules, reason)
-
-    def render(done: list[Accused]) -> None:
-        for each in done:
-            liars = ", ".join(map(str, each.liars))
-            say(
-                f"{name} counts against {each.zone_name}, from version {each.version} on: anchors {liars} lied"
-            )
-
-    emit(perform(work()), as_json, render)
+agent.add_command(accuse_zones)
 
 
 @agent.command("amend")

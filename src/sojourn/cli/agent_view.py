@@ -84,8 +84,8 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970.
 
     `issuer` is what policies know the agent's issuer by, `issuer_name` what it calls itself. `petitions` are what it
-    waits for an approval of, by digest in hexadecimal, and until when. `stands`: why its code gets nowhere, if the
-    last record of its journal says so.
+    waits for an approval of, by digest in hexadecimal, and until when. `upgrade` is the
+    code that is to follow, `stands` why its code gets nowhere, if the last record of its journal says so.
     """
 
     name: str
@@ -105,6 +105,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     entry: str
     code: str
     publisher: str
+    upgrade: str | None
     requires: dict[str, Any]
     offers: tuple[str, ...]
     issuer: str
@@ -153,6 +154,7 @@ def agent_shown(
         entry=record.capabilities.entry,
         code=cid_text(record.capabilities.code),
         publisher=record.capabilities.publisher.hex(),
+        upgrade=next((cid_text(code) for code in record.capabilities.codes[1:]), None),
         requires=msgspec.to_builtins(record.capabilities.requires),
         offers=record.capabilities.offers,
         issuer=cid_text(record.governance.issuer),
@@ -258,6 +260,9 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         "capabilities": f"{shown.entry}; requires "
         + (", ".join(f"{name} {_value(value)}" for name, value in lacks.items()) or "nothing"),
         **({"progress": clean(shown.progress.describe())} if shown.progress else {}),
+        **(
+            {"upgrade": f"at its next restart point: code {shown.upgrade}"} if shown.upgrade else {}
+        ),
         **({"asks": _asks(shown)} if shown.petitions or shown.is_asking else {}),
         **({"leaving for": shown.leaving_for} if shown.leaving_for else {}),
     }

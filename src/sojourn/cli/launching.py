@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from sojourn.checking.findings import Finding
@@ -28,6 +29,7 @@ from sojourn.cli.memory_import import import_memory, with_files
 from sojourn.cli.options import milliseconds
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.reach import Reach
+from sojourn.cli.releases import Release, code_block, read_release
 from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status
@@ -47,10 +49,10 @@ from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.agent.trust import Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO
-from sojourn.core.base.encoding import decode, encode, encode_block
+from sojourn.core.base.encoding import decode, encode
 from sojourn.core.base.errors import Misused, Refused, Rejected, SojournError
 from sojourn.core.base.keys import KeyPair, key_text
-from sojourn.core.base.limits import BLOCK_BYTES_MAX, RECORD_BYTES_MAX
+from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.assessment import Assessment, assess
@@ -107,15 +109,17 @@ def prepare_launch(
     zone: ZoneManifest,
     officers: Sequence[Officer],
     memory: Sequence[str] = (),
+    release_file: Path | None = None,
 ) -> Launch:
     """Return the genesis of the agent in a file, to be born in `zone`, signed by `officers`.
 
-    The first officer is its author and publisher. `memory` names files that compartments begin with, in place of
-    what the agent's file says (`with_files`). Raises `Misused` for whatever in the file, the policies or the code is
-    wrong.
+    The first officer is its author, and its publisher unless `release_file` names a release. `memory` names files
+    that compartments begin with, in place of what the agent's file says (`with_files`). Raises `Misused` for whatever
+    in the file, the policies or the code is wrong.
     """
     file = with_files(read_agent_file(path), memory)
-    source = collect_source(file.agent.entry, path.parent)
+    release = None if release_file is None else read_release(release_file)
+    source = _source(file, path, release)
     outside = outside_steps(source)
     now_ms = clock.wall_ms()
     approvers = declared_approvers(home, file.approvers)
@@ -142,10 +146,11 @@ def prepare_launch(
         trust=_trust(home, file, officers[0]),
         capabilities=Capabilities(
             requires=file.capabilities.requires.requirements(),
-            code=blocks.add(_code(source)),
+            code=blocks.add(code_block(source)),
             entry=file.agent.entry,
-            publisher=officers[0].key.public,
+            publisher=officers[0].key.public if release is None else release.vouched.signer,
             offers=file.capabilities.offers,
+            vouched=UNSET if release is None else release.vouched,
         ),
     )
     _check_bounds(record)
@@ -175,12 +180,14 @@ def _check_bounds(record: AgentRecord) -> None:
         raise Misused(problem, remedy="Correct the agent's file") from None
 
 
-def _code(source: dict[str, bytes]) -> bytes:
-    code = encode_block(source)
-    if len(code) > BLOCK_BYTES_MAX:
-        problem = f"the agent's code has {len(code)} bytes, more than {BLOCK_BYTES_MAX}"
-        raise Misused(problem, remedy="Require large parts as packages")
-    return code
+def _source(file: AgentFile, path: Path, release: Release | None) -> dict[str, bytes]:
+    """Return the code that lies beside an agent's file, or that of a release with the entry that the file names."""
+    if release is None:
+        return collect_source(file.agent.entry, path.parent)
+    if release.entry != file.agent.entry:
+        problem = f"the release is of {release.entry}, and {path} names {file.agent.entry}"
+        raise Misused(problem, remedy="Give both the same entry, and sign the release again")
+    return release.source
 
 
 # --- governance --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ _GROUPS: Final = {
     "anchor": "Make and run one anchor of a zone.",
     "audit": "Report what an agent did, for an auditor; check such a report offline.",
     "capsule": "Verify and show exported agents, with no network.",
+    "code": "Sign code, as its publisher.",
     "demo": "An agent crosses trust zones on real data, on this machine.",
     "host": "Make and run one host of a zone.",
     "keys": "Make and show keys of officers, publishers and persons.",

@@ -18,7 +18,7 @@ from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.base.digests import short
+from sojourn.core.base.digests import cid_text, short
 from sojourn.core.base.errors import Rejected, Unreachable
 from sojourn.core.base.keys import key_text
 from sojourn.core.protocol.custody import Certified
@@ -30,6 +30,7 @@ _LOOK_S: Final = 0.5
 _PAGE: Final = 512
 _STEPS: Final = (
     TransitionKind.STEP,
+    TransitionKind.ADOPT,
     TransitionKind.INTEND,
     TransitionKind.ASK,
     TransitionKind.SPAWN,
@@ -250,6 +251,10 @@ _TOLD: Final[dict[TransitionKind, Callable[[AgentRecord], str]]] = {
     TransitionKind.RETIRE: lambda _: "was retired",
     TransitionKind.REVOKE: lambda _: "was revoked",
     TransitionKind.FORGIVE: lambda r: f"forgave; still counted: {_counted(r) or 'nothing'}",
+    TransitionKind.ADOPT: lambda r: f"has code {cid_text(r.capabilities.code)} from here on",
+    TransitionKind.UPGRADE: lambda r: (
+        f"is to have code {', '.join(map(cid_text, r.capabilities.codes[1:]))}"
+    ),
     TransitionKind.GRANT: lambda _: "was granted more of its budgets",
     TransitionKind.ERASE: lambda r: f"lost for good what was encrypted: {_erased(r)}",
 }

@@ -124,15 +124,15 @@ class AgentCustody:
         """Make a step final and return the new record."""
         memory, blocks = await self._inbox.consumed(draft.memory, draft.inbox)
         memory, more, delivered = await self._outbox.noted(memory)
+        kind = TransitionKind.STEP if draft.capabilities is None else TransitionKind.ADOPT
         record = child(
             self.record,
             self.head.certificate.slot,
             memory=memory,
             eligibility=self._spent(draft),
+            capabilities=draft.capabilities or self.record.capabilities,
         )
-        await self.decide(
-            TransitionKind.STEP, record, blocks=(*draft.blocks.values(), *blocks, *more)
-        )
+        await self.decide(kind, record, blocks=(*draft.blocks.values(), *blocks, *more))
         self._inbox.forget(draft.inbox, draft.answered)
         self._outbox.forget(delivered)
         if draft.status is Status.DORMANT and not self.record.eligibility.is_exhausted:

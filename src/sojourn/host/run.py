@@ -8,23 +8,23 @@ hold the lease ─► may it execute here? ─► execute ─┬─ returned, ra
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.base.encoding import decode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
-from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import bind_anew, newest_head
+from sojourn.host.code import source_of
 from sojourn.host.custody import AgentCustody
 from sojourn.host.keys import decrypted
+from sojourn.host.upgrading import is_to_upgrade, try_upgrade
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
@@ -40,7 +40,7 @@ from sojourn.runtime.written import barred_by, parted_by
 if TYPE_CHECKING:
     from sojourn.host.server import Host
 
-__all__ = ["AgentRun", "source_of"]
+__all__ = ["AgentRun"]
 
 log = structlog.get_logger("host")
 
@@ -48,15 +48,6 @@ _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.5
 _LOOK_AGAIN_S_MAX: Final = 30.0
-
-
-def source_of(code: bytes) -> Mapping[str, bytes]:
-    """Return the source files in a code block, by path. Raises `Rejected`."""
-    plain = decode_block(code, what="code", limit=BLOCK_BYTES_MAX)
-    is_source = isinstance(plain, dict) and all(isinstance(v, bytes) for v in plain.values())
-    if not is_source:
-        raise Rejected("a code block maps paths to bytes", reason="malformed", where="code")
-    return dict(plain)
 
 
 def _mode(circumstances: RequestContext) -> Mode:
@@ -269,6 +260,8 @@ class AgentRun:
     async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
         capabilities = record.capabilities
         custodian = await decrypted(self._host, self.custody)
+        if await is_to_upgrade(custodian):
+            return await try_upgrade(self._host, self.custody, custodian, self._ask_mode)
         await self._host.blocks.fetch([capabilities.code])
         source = source_of(self._host.blocks.get(capabilities.code))
         channel = await self._host.substrate.start(

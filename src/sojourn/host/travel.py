@@ -116,7 +116,7 @@ class Departure:
         }
         memory = msgspec.structs.replace(record.memory, compartments=compartments)
         roots = travelling_roots(memory, target.zone_id)
-        return (*record.governance.named, record.capabilities.code, *record.proofs, *roots)
+        return (*record.governance.named, *record.capabilities.codes, *record.proofs, *roots)
 
     async def _copy_ahead(self, client: ZoneClient, along: Sequence[bytes]) -> None:
         """Store what the target lacks with each of its anchors; a quorum of them is enough."""

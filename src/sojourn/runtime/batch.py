@@ -112,14 +112,14 @@ class Batch:
             self._timer = self._link.outer.call_later(RUN_AHEAD_MS / 1000, self._time_is_up)
         return False
 
-    def flush(self, rest: Rest | None = None) -> None:
+    def flush(self, rest: Rest | None = None, *, anyway: bool = False) -> None:
         """Send what is collected, even while an earlier batch is under way. To be called at rest.
 
-        With `rest` the agent lies down by the same transition, whether or not anything is collected.
+        With `rest` the agent lies down by the same transition, whether or not anything is collected; `anyway`, too.
 
         Raises `Misused` if the code wrote too much memory at once.
         """
-        if not self._records and not self._spent and rest is None:
+        if not self._records and not self._spent and rest is None and not anyway:
             return
         self.cancel_timer()
         self._allowance.cut()

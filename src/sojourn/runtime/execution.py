@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.runtime.apart import of_the_agent
@@ -119,7 +120,8 @@ class Execution:
     """Executes one agent on one channel, once.
 
     `arguments` are those of `run` for an agent that has no journal yet: plain values. An agent that only waits
-    is let to rest after `rest_after_s`.
+    is let to rest after `rest_after_s`. `adopts` are its capabilities with the code that is tried here, if that is
+    not its own yet: with its first step the agent adopts it, and if it fails before, nothing has changed.
     """
 
     def __init__(
@@ -129,11 +131,13 @@ class Execution:
         *,
         arguments: Arguments = ((), {}),
         rest_after_s: float = REST_AFTER_S,
+        adopts: Capabilities | None = None,
     ) -> None:
         self._custodian = custodian
         self._channel = channel
         self._arguments = arguments
         self._rest_after_s = rest_after_s
+        self._adopts = adopts
         self._proposer: Proposer
         self._holdings: Holdings
         self._queue: asyncio.Queue[_Proposal] = asyncio.Queue()
@@ -170,6 +174,7 @@ class Execution:
         self._holdings = Holdings(self._roots(journal.resume))
         self._flow = Flow(self._custodian.record, journal.resume)
         self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
+        self._proposer.adopts = self._adopts
         self._gate = Gate(self._custodian, self._proposer)
         try:
             await self._start(journal, fresh=is_fresh)
@@ -188,7 +193,8 @@ class Execution:
     async def _start(self, journal: Journal, *, fresh: bool) -> None:
         """Tell the agent's side who it is and where to resume."""
         record = self._custodian.record
-        start = start_of(record, journal.resume, len(journal), fresh=fresh)
+        adopts = self._adopts is not None
+        start = start_of(record, journal.resume, len(journal), fresh=fresh, adopts=adopts)
         await self._send(start)
         if not fresh:
             async for segment, records in journal.history(self._custodian):
@@ -444,8 +450,12 @@ class Execution:
             self._end(Ending(how=How.DEPARTED))
 
     async def _fail(self, failure: Failure) -> None:
-        await self._proposer.fail(failure)
-        self._end(await self._ending(self._proposer.journal))
+        if self._proposer.adopts is not None:  # the agent has its old code to go on with
+            text = f"{failure.kind}: {failure.message}"
+            self._end(Ending(how=How.DIVERGED, text=text))
+        else:
+            await self._proposer.fail(failure)
+            self._end(await self._ending(self._proposer.journal))
 
     async def _reply(self, question: Question, answer: Answer) -> None:
         await self._send(Reply(ask=question.ask, answer=answer))

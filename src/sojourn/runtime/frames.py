@@ -105,7 +105,8 @@ class Start(Frame):
     """To the agent: who it is, its memory, and where `run` resumes. `History` frames and `Go` follow.
 
     `length` counts the journal's records so far; `budgets` says what is left of each. A `fresh` agent has no
-    journal yet.
+    journal yet. `replaces` is the code in whose place the code here is tried; one that `leaves` stops at the next
+    restart point, where other code is to follow.
     """
 
     agent: Digest
@@ -115,6 +116,8 @@ class Start(Frame):
     length: Count
     budgets: dict[Name, Count]
     fresh: bool
+    replaces: Digest | None = None
+    leaves: bool = False
 
 
 class History(Frame):

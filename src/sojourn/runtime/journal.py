@@ -28,7 +28,6 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.runtime.apart import of_the_agent, opened
 from sojourn.runtime.course import Arguments
-from sojourn.runtime.errors import Erased
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.records import (
     REPLAY_RECORDS_MAX,
@@ -159,14 +158,28 @@ class Journal:
         record, blocks = reader.record, reader.blocks
         return [(index, encode_block(opened(entry, record, blocks))) for index, entry in shown]
 
-    async def is_blank(self, custodian: Reader) -> bool:
-        """Tell whether the agent never ran: it has no records but of what kept it from running."""
-        if len(self) and await at_hand(custodian, self.last_unshown) is None:
+    async def is_at_restart_point(self, reader: Reader) -> bool:
+        """Tell whether a replay would hand the code nothing behind the newest restart point, and it has not ended."""
+        start = self.resume.segments[-1].start
+        if self.resume.ended is not None or len(self) - start > READ_AT_ONCE:
             return False
-        try:
-            return not [records async for _, records in self.history(custodian) if records]
-        except Erased:
+        entries = await at_hand(reader, lambda: list(self._log.slice(start, len(self))))
+        return all(map(is_unshown, entries))
+
+    async def is_blank(self, reader: Reader) -> bool:
+        """Tell whether the agent never ran: it has no records but of what kept it from running.
+
+        One that ran and is at a restart point has nothing to replay, either, but has begun.
+        """
+        first, *others = self.resume.segments
+        if first.start or others:
             return False
+        for at in range(0, len(self), READ_AT_ONCE):
+            upto = min(at + READ_AT_ONCE, len(self))
+            read = partial(self._log.slice, at, upto)
+            if not all(map(is_unshown, await at_hand(reader, lambda read=read: list(read())))):  # type: ignore[misc]
+                return False
+        return True
 
     def last_unshown(self) -> Unshown | None:
         """Return the last record if it says why the agent's code got nowhere. May raise `MissingBlock`."""

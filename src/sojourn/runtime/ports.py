@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
+from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.blocks import BlockSource
@@ -111,9 +112,9 @@ class Draft(Value):
     """What one transition would change (protocol §2, row "step"), for the custodian to propose.
 
     `blocks` are new, children before parents. `records` counts the journal records that came with it, `spent`
-    what they cost by budget, and every message before `inbox` is consumed, with the answers to
-    the letters in `answered`. `status` None leaves it as it is;
-    otherwise `wake` comes with it.
+    what they cost by budget, and every message before `inbox` is consumed, with the answers to the letters in
+    `answered`. `status` None leaves it as it is; otherwise `wake` comes with it. `capabilities` are what becomes of
+    an upgrade with it, where there is one: the transition is an adoption then (protocol §8.16).
     """
 
     memory: Memory
@@ -124,6 +125,7 @@ class Draft(Value):
     answered: tuple[Text, ...] = ()
     status: Status | None = None
     wake: tuple[Wake, ...] = ()
+    capabilities: Capabilities | None = None
 
 
 class Intent(Value):

@@ -13,6 +13,7 @@ import msgspec
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COUNTED, STEPS, check_affordable
+from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.memory.blocks import BlockSource, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
@@ -63,7 +64,7 @@ _LINK: Final = b"\xd8\x2a"
 class Proposer:
     """Proposes one agent's transitions. `journal` is the final one; `holdings` says what is the agent's.
 
-    `flow` says by what it is bound.
+    `flow` says by what it is bound. `adopts` is what becomes of an upgrade with the next step.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Proposer:
         self._flow = flow
         self._custodian = custodian
         self._staying: dict[bytes, Collection[str]] = {}
+        self.adopts: Capabilities | None = None
         self._held: list[tuple[Commit, Mapping[bytes, bytes]]] = []
 
     def check_lease(self) -> None:
@@ -315,6 +317,11 @@ class Proposer:
         if last is None or not noted.repeats(last):
             await self._propose(self.journal.append([plain_record(noted)]), None, records=1)
 
+    async def give_up(self, noted: Unshown, kept: Capabilities) -> None:
+        """Make final that an upgrade is not adopted, and why; `kept` are the capabilities that the agent keeps."""
+        self.adopts = kept
+        await self._propose(self.journal.append([plain_record(noted)]), None, records=1)
+
     def note_places(self, places: Sequence[Assessment]) -> None:
         """Remember which compartments would stay behind when the agent leaves for these places."""
         self._staying = {place.zone: place.stays for place in places}
@@ -372,11 +379,12 @@ class Proposer:
                     status=status,
                     wake=wake,
                     answered=answered,
+                    capabilities=self.adopts,
                 )
             )
         finally:
             saved.forget()
-        self.journal = saved.journal
+        self.journal, self.adopts = saved.journal, None
 
     def _draft(
         self,

@@ -223,8 +223,9 @@ class Barred(Value, tag_field="kind", tag="barred"):
 class Parted(Value, tag_field="kind", tag="parted"):
     """The code that was executed did not repeat the journal: `text` shows both histories where they part.
 
-    The host writes it, once for a difference that lasts, and no code is shown it: what the code did was dropped.
-    `code` is the digest of that code; the rest is as in `Barred`.
+    Or it was tried for an upgrade and failed, and `text` says how. The host writes it, once for a difference that
+    lasts, and no code is shown it: what the code did was dropped. `code` is the digest of that code; the rest is as
+    in `Barred`.
     """
 
     at_ms: Count

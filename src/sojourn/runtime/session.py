@@ -11,15 +11,16 @@ rest, and a replay that ends with other memory than the journal's is found out. 
 not answer, because they were under way when it ended, are begun when the replay is over.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 from sojourn.core.base.errors import BudgetExhausted, Misused, Unreachable
+from sojourn.runtime.adopting import Adoption, check_goes_on
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.allowance import Allowance
 from sojourn.runtime.arguments import bind
 from sojourn.runtime.batch import Batch
+from sojourn.runtime.call_checks import CallChecks
 from sojourn.runtime.calls import Calls
 from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.context import Context
@@ -29,7 +30,6 @@ from sojourn.runtime.failures import failure_of, last_record, stuck
 from sojourn.runtime.frames import Anew, Broke, Progressed, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
-from sojourn.runtime.loop import AgentLoop
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
@@ -54,7 +54,7 @@ __all__ = ["Session"]
 R = TypeVar("R", bound=Record)
 
 
-class Session:
+class Session(CallChecks):
     """One agent's code, from `begin` until it has ended or `stop` is called.
 
     Lives on the agents' loop, `outer`; steps that are functions run in the threads of `functions`.
@@ -93,7 +93,7 @@ class Session:
         self.allowance = Allowance(start.budgets)
         self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
         self._replay = None if start.fresh else Replay(history)
-        self._run = idle_run()
+        self._run, self.adoption = idle_run(), Adoption(form, start)
         self.calls = self._calls = Calls()
         self.loops, self.sagas = Loops(), Sagas()
         self._parted: ReplayMismatch | None = None
@@ -106,65 +106,37 @@ class Session:
     def begin(self) -> None:
         """Run the code, or replay it as far as the journal goes and then run it."""
         try:
-            if self._replay is None:
+            if self.adoption.changes_memory:
+                self._replay, self._run = None, self.adoption.run(self)
+                self._run.drive()
+                arguments = self.adoption.arguments(self._run, self.course.arguments)
+                self._begin_run(arguments, anew=not self.adoption.is_fresh)
+            elif self._replay is None:
                 self._begin_run(self.course.arguments, anew=False)
             else:
                 replay = self._replay
                 self.enter_segment(0)
                 self._make_run()
                 self._replay_all(replay)
+            self._adopt()
         except Misused as error:
             self.break_off(error)
         except Unreachable:
             self._retire()
         self.go_on()
 
+    def _adopt(self) -> None:
+        """Have the host take this code for the agent's own, once it has shown that it goes on from here."""
+        if self.adoption.is_tried and self._parted is None and not self.is_over:
+            check_goes_on(self._run)
+            self._batch.flush(anyway=True)
+
     def stop(self) -> None:
         """Drop the code where it is. What is not final by now is lost, by design (protocol §6)."""
         if not self.is_over:
             self._retire()
 
-    @property
-    def loop(self) -> AgentLoop:
-        """The loop of the code."""
-        return self._run.loop
-
     # --- for the code, in a drive --------------------------------------------------------------------
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the code is merely being unwound: what it still does changes nothing."""
-        return self.is_over or self._run.is_unwinding
-
-    def check_in_run(self) -> None:
-        """Raise `Misused` anywhere but in `run` and what it calls; cancel code that is stopped."""
-        if self.is_stopped:
-            raise asyncio.CancelledError
-        if not self.loop.is_running():
-            raise Misused(
-                "ctx, memory and steps were used outside run",
-                remedy="A step and rank work on their arguments alone: use these in run",
-            )
-
-    def _check_call(self) -> None:
-        self.check_in_run()
-        if self.loops.is_iterating:
-            raise Misused(
-                "what ctx.turns iterates over called a step or ctx",
-                remedy="Iterate over what is known when the loop begins, and call steps in its turns",
-            )
-
-    def next_call(self) -> int:
-        """Return the number of the call that the code makes now. Raises `Misused` where it may not."""
-        self._check_call()
-        return self.course.next_call()
-
-    def next_sole_call(self, what: str) -> int:
-        """Do the same for a call beside which no other may be under way. Raises `Misused` if one is."""
-        self._check_call()
-        if self._calls.keep_from(what):
-            raise Misused(f"{what} came while {self._calls.doing()}", remedy="Await that first")
-        return self.course.next_call()
 
     def tell(self, told: Progressed) -> None:
         """Tell people who watch; a replay tells nothing."""
@@ -412,7 +384,7 @@ class Session:
         memory = self.memory
         forgets = anew and memory.begin_run(carrying=any(began.arguments))
         self.course.begin_run(began.arguments, memory.snapshot(), anew=anew)
-        if forgets:
+        if forgets or (anew and self.adoption.is_due):
             self.begin_anew()
         else:
             self._make_run()

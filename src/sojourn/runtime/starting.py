@@ -1,5 +1,7 @@
 """What an agent's side is told first: who it is, its memory, and where `run` resumes."""
 
+from msgspec import UNSET
+
 from sojourn.core.agent.record import AgentRecord
 from sojourn.runtime.apart import is_here, of_the_agent
 from sojourn.runtime.frames import Shelf, Start
@@ -8,8 +10,14 @@ from sojourn.runtime.records import Resume
 __all__ = ["start_of"]
 
 
-def start_of(record: AgentRecord, resume: Resume, length: int, *, fresh: bool) -> Start:
-    """Return the first frame for an agent at a record, whose journal has so many records."""
+def start_of(
+    record: AgentRecord, resume: Resume, length: int, *, fresh: bool, adopts: bool = False
+) -> Start:
+    """Return the first frame for an agent at a record, whose journal has so many records.
+
+    With `adopts` its code is tried that officers ordered to follow.
+    """
+    capabilities = record.capabilities
     shelves = {
         name: Shelf(
             form=c.form,
@@ -30,4 +38,6 @@ def start_of(record: AgentRecord, resume: Resume, length: int, *, fresh: bool) -
         length=length,
         budgets={n: b.limit - b.spent for n, b in record.eligibility.budgets.items()},
         fresh=fresh,
+        replaces=capabilities.code if adopts else None,
+        leaves=capabilities.upgrade is not UNSET and not adopts,
     )

@@ -144,7 +144,7 @@ class _Reach(Operation):
         session, memory = self.session, self.session.memory
         forgets = memory.begin_turn(self._opened)
         session.course.begin_turn(self._segment, self._turn, memory.snapshot())
-        if forgets:
+        if forgets or session.adoption.is_due:
             session.begin_anew()
         else:
             self.future.set_result(None)

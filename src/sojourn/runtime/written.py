@@ -31,6 +31,7 @@ __all__ = [
     "denial_of",
     "effect_of",
     "intended",
+    "not_adopted",
     "parted_by",
     "read_spelled",
 ]
@@ -44,6 +45,10 @@ OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Parted, Spawned, Apart)
 _BOUND: Final = (
     "the code does not repeat what the journal says it did. Where they part is said in the log of its host alone: "
     "the code has used what may not be everywhere"
+)
+_BOUND_UPGRADE: Final = (
+    "the new code failed, and the agent keeps what it has. Why is said in the log of its host alone: the agent has "
+    "what may not be everywhere"
 )
 REASON_CHARS_MAX: Final = 16_384
 """Of why the gate denied an effect: all rules of both parties that decided, and the values that they saw."""
@@ -133,6 +138,23 @@ def barred_by(denied: Denied, custodian: Custodian) -> Barred:
         version=record.version,
         reason=denied.problem[:REASON_CHARS_MAX],
         remedy=denied.remedy[:REASON_CHARS_MAX],
+    )
+
+
+def not_adopted(text: str, code: bytes, custodian: Custodian, *, has_run: bool) -> Parted:
+    """Return the record that code was tried for an upgrade, and why the agent keeps what it has.
+
+    Of code that `has_run`, on memory some of which is bound, nothing is kept but that it failed.
+    """
+    record = custodian.record
+    is_bound = any(c.labels or c.residency for c in record.memory.compartments.values())
+    problem = _BOUND_UPGRADE if has_run and is_bound else text[:REASON_CHARS_MAX]
+    return Parted(
+        at_ms=custodian.now_ms(),
+        zone=record.custody.zone,
+        version=record.version,
+        code=code,
+        text=problem,
     )
 
 

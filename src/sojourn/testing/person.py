@@ -222,15 +222,22 @@ def said(inquiry: Inquiry, by: str, value: Any, now_ms: int) -> SignedAnswer:
 
 
 async def order(
-    pool: ConnectionPool, look: Callable[[], tuple[ZoneManifest, Certified]], given: Order
+    pool: ConnectionPool,
+    look: Callable[[], tuple[ZoneManifest, Certified]],
+    given: Order,
+    shown: Sequence[bytes] = (),
 ) -> Certified:
-    """Carry an order of the agent's issuer to where it is, after whatever it does next, until it is carried out."""
+    """Carry an order of the agent's issuer to where it is, after whatever it does next, until it is carried out.
+
+    Blocks `shown` ride along.
+    """
     signed = sealed(given, [ISSUER])
     return await _carry(
         pool,
         look,
         lambda head: carrying(signed, head, key("person"), at_ms=given.issued_ms),
         lambda head: head.record.governance.last_ordered_ms(given.matter) >= given.issued_ms,
+        shown,
     )
 
 

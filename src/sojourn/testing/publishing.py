@@ -2,22 +2,28 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from sojourn.core.agent.approvals import Petition
+from sojourn.core.agent.capabilities import Upgrade
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.heads import head_of
 from sojourn.core.agent.inquiries import Inquiry
 from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.revocations import About, Reach, Revocation, sealed_by
-from sojourn.core.base.encoding import digest_of
+from sojourn.core.agent.upgrading import vouched_by
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
+from sojourn.runtime.agent import Agent
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.founding import ISSUER, anchor_keys, successor
 from sojourn.testing.processes import AnchorProcess, Client
+from sojourn.testing.source import source_of
 from sojourn.testing.zones import Zone
 
 __all__ = ["Publishing"]
@@ -89,6 +95,44 @@ class Publishing(ABC):
             f"{given.act} {agent.name}",
             within,
         )
+
+    def upgrade(
+        self,
+        agent: LaunchedAgent,
+        code: type[Agent] | str,
+        *,
+        folder: Path | None = None,
+        within: float = WITHIN_S,
+    ) -> bytes:
+        """Order that an agent has other code from its next restart point on; return the digest of that code.
+
+        `code` is a class, or "module:Class" with the `folder` where that is. Its publisher is the agent's issuer.
+        Returns when the order is decided where the agent is: when it adopts the code is the agent's to say.
+        """
+        source, entry = source_of(code, folder)
+        block = encode_block(dict(source))
+        now_ms = self._person.clock.wall_ms()
+        given = Order(
+            agent=agent.id,
+            act=Act.UPGRADE,
+            issued_ms=now_ms,
+            expires_ms=now_ms + int(within * 1000),
+            upgrade=Upgrade(
+                replaces=agent.record.capabilities.code,
+                code=digest(block),
+                entry=entry,
+                publisher=ISSUER.public,
+                vouched=vouched_by(ISSUER, digest(block)),
+            ),
+        )
+        self.perform(
+            lambda: person.order(
+                self._person.pool, lambda: (agent.zone.manifest, agent.head), given, (block,)
+            ),
+            f"upgrade {agent.name}",
+            within,
+        )
+        return digest(block)
 
     def answer(
         self,

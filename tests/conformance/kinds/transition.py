@@ -238,7 +238,7 @@ def _invalid() -> Iterator[Case]:
     yield Case(name="held against another parent", data=encode(STEP), given=other, expect=expect)
     record = fields_of(STEP.record)
     wrong: dict[str, tuple[dict[str, Any], str, str]] = {
-        "a kind there is none of": ({"kind": "upgrade"}, "bad-field", f"{AT}.kind"),
+        "a kind there is none of": ({"kind": "recover"}, "bad-field", f"{AT}.kind"),
         "a record of a later version": (
             {"record": record | {"kind": "agent-record/2"}},
             "wrong-kind",

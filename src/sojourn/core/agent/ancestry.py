@@ -97,6 +97,7 @@ def check_child(parent: AgentRecord, child: AgentRecord, *, where: str = "child"
         ("eligibility.ancestors", ancestors, ancestors_of_child(parent, outlives=outlives)),
         ("capabilities.code", child.capabilities.code, parent.capabilities.code),
         ("capabilities.publisher", child.capabilities.publisher, parent.capabilities.publisher),
+        ("capabilities.vouched", child.capabilities.vouched, parent.capabilities.vouched),
     ):
         if found != expected:
             raise _wider(f"its {part} is not what its parent's gives", f"{where}.{part}")

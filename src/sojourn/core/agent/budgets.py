@@ -61,7 +61,9 @@ PRICED: Final = frozenset({COST_MICROS, TOKENS})
 """Names of budgets that an intent declares, and of which more may be told when the act is done."""
 _EXACT: Final = frozenset({CALLS, WALL_MS, HOPS})
 """Of them, those of which the record and the transition say all: a host may not even waste them."""
-_CLAIMING: Final = frozenset({TransitionKind.STEP, TransitionKind.INTEND})
+_STEPS: Final = frozenset({TransitionKind.STEP, TransitionKind.ADOPT})
+"""Transitions that make a batch of the journal final."""
+_CLAIMING: Final = _STEPS | {TransitionKind.INTEND}
 """Transitions whose author may say that more was spent."""
 _PAID: Final = _CLAIMING | {TransitionKind.ASK, TransitionKind.SPAWN, TransitionKind.DEPART}
 """Transitions that a budget may prevent. Orders, binds and what ends a journey never wait for one."""
@@ -176,7 +178,7 @@ def _due(
         due = dict(declared)
     elif kind is TransitionKind.DEPART:
         due = {HOPS: 1}
-    elif kind is TransitionKind.STEP and STEPS in budgets and new.memory != old.memory:
+    elif kind in _STEPS and STEPS in budgets and new.memory != old.memory:
         due = {STEPS: min(1, budgets[STEPS].left)}
     since = old.eligibility.uncharged_since_ms
     if WALL_MS in budgets and since is not None:
@@ -212,7 +214,7 @@ def _check_may_run(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> 
     if kind not in _PAID or not old.eligibility.is_exhausted:
         return
     before, after = old.eligibility.status, new.eligibility.status
-    if kind is TransitionKind.STEP and (before, after) == (Status.ACTIVE, Status.DORMANT):
+    if kind in _STEPS and (before, after) == (Status.ACTIVE, Status.DORMANT):
         return
     name = next(
         n for n in RUNNING if n in old.eligibility.budgets and not old.eligibility.budgets[n].left

@@ -6,11 +6,12 @@ impossible here and now, not forbidden (architecture §4).
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value
+from sojourn.core.base.seals import Seal
 
-__all__ = ["Capabilities", "Offer", "Requirements", "mismatches"]
+__all__ = ["Capabilities", "Offer", "OrderedUpgrade", "Requirements", "Upgrade", "mismatches"]
 
 Names = Annotated[tuple[Name, ...], Meta(max_length=128)]
 
@@ -40,10 +41,35 @@ class Offer(Value):
     confines: bool = False
 
 
+class Upgrade(Value):
+    """Other code for an agent: what it replaces, and what it is: its digest, entry point and publisher.
+
+    `vouched` is the publisher's seal of the code.
+    """
+
+    replaces: Digest
+    code: Digest
+    entry: Name
+    publisher: PublicKey
+    vouched: Seal
+
+
+class OrderedUpgrade(Value):
+    """An upgrade that officers ordered: all that their seals cover, beside whose it is and that it is an upgrade."""
+
+    issued_ms: Count
+    expires_ms: Count
+    upgrade: Upgrade
+    seals: Annotated[tuple[Seal, ...], Meta(max_length=64)]
+
+
 class Capabilities(Value):
     """The field: requirements, skills offered, and the code: its digest, entry point and publisher.
 
-    `entry` is `module:Class`. `code` names a block that lists the source files.
+    `entry` is `module:Class`. `code` names a block that lists the source files. `vouched` is the publisher's seal of
+    it; an agent without one was launched by its publisher. `adopted` is the upgrade by which it is no more the code
+    that the agent was born with, `upgrade` what officers ordered to follow at the agent's next restart point. Each is
+    absent from the bytes where there is none.
     """
 
     requires: Requirements
@@ -52,6 +78,14 @@ class Capabilities(Value):
     publisher: PublicKey
     offers: Names = ()
     appraisal: Digest | None = None
+    vouched: Seal | UnsetType = UNSET
+    adopted: OrderedUpgrade | UnsetType = UNSET
+    upgrade: OrderedUpgrade | UnsetType = UNSET
+
+    @property
+    def codes(self) -> tuple[bytes, ...]:
+        """The digests of the code that it has, and of that which is to follow: both are stored wherever it is."""
+        return (self.code,) if self.upgrade is UNSET else (self.code, self.upgrade.upgrade.code)
 
 
 def mismatches(requires: Requirements, offer: Offer, *, has_slot: bool = False) -> list[str]:

@@ -182,6 +182,7 @@ class Matter(StrEnum):
     EVENTS = "events"
     BUDGETS = "budgets"
     MEMORY = "memory"
+    CODE = "code"
 
 
 class Cooling(Value):

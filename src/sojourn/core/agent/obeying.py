@@ -7,6 +7,7 @@ from sojourn.core.agent.eligibility import Ancestor
 from sojourn.core.agent.governance import Governance, Matter
 from sojourn.core.agent.orders import MATTERS, Act, carried_out_on, raised
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.upgrading import check_ordered_upgrade
 from sojourn.core.base.errors import Rejected
 
 __all__ = ["check_carried_out", "check_not_set_back"]
@@ -30,6 +31,9 @@ def check_carried_out(act: Act, old: AgentRecord, new: AgentRecord) -> None:
         raise _bad(f"to {act} an agent changes something else", "eligibility")
     if act is Act.ERASE and new.memory == old.memory:
         raise _bad("an erasure destroys keys, and none of these was", "memory.compartments")
+    if act is Act.UPGRADE:
+        ordered_ms = new.governance.last_ordered_ms(Matter.CODE)
+        check_ordered_upgrade(old.capabilities, new.capabilities, ordered_ms)
     matter, before, after = MATTERS[act], old.governance, new.governance
     if about is not None:
         if after.ordered_ms != before.ordered_ms:

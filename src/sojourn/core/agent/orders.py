@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from sojourn.core.agent.capabilities import Capabilities, OrderedUpgrade, Upgrade
 from sojourn.core.agent.delegation import Mandate, Power
 from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.events import forgiven
@@ -21,6 +22,12 @@ from sojourn.core.agent.memory.encryption import Keys
 from sojourn.core.agent.memory.field import Memory, erased
 from sojourn.core.agent.officers import Officers, check_sealed, check_threshold
 from sojourn.core.agent.trust import Trust
+from sojourn.core.agent.upgrading import (
+    check_code,
+    check_upgradable,
+    check_upgrade,
+    ordered_upgrade,
+)
 from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
@@ -34,6 +41,7 @@ __all__ = [
     "SignedOrder",
     "carried_out",
     "carried_out_on",
+    "check_authorised",
     "is_carried_out",
     "is_carried_out_on",
     "raised",
@@ -55,6 +63,7 @@ class Act(StrEnum):
     forgive      what was counted against places is counted no more, but that their anchors lied
     grant        it may spend more, by what the order adds to its limits
     erase        keys of its memory are destroyed: nobody can read what is encrypted under them
+    upgrade      it has other code from its next restart point on
     """
 
     SUSPEND = "suspend"
@@ -66,6 +75,7 @@ class Act(StrEnum):
     FORGIVE = "forgive"
     GRANT = "grant"
     ERASE = "erase"
+    UPGRADE = "upgrade"
 
 
 THRESHOLDS: Final[Mapping[Act, str]] = {
@@ -78,6 +88,7 @@ THRESHOLDS: Final[Mapping[Act, str]] = {
     Act.FORGIVE: "amend",
     Act.GRANT: "amend",
     Act.ERASE: "amend",
+    Act.UPGRADE: "amend",
 }
 """By which of the officers' thresholds each act is ordered: to restrain an agent is quick, to set it free takes as
 many of them as a change of its policy."""
@@ -93,6 +104,7 @@ MATTERS: Final[Mapping[Act, Matter]] = {
     Act.FORGIVE: Matter.EVENTS,
     Act.GRANT: Matter.BUDGETS,
     Act.ERASE: Matter.MEMORY,
+    Act.UPGRADE: Matter.CODE,
 }
 """What each act is about."""
 
@@ -102,7 +114,7 @@ class Order(Value, tag_field="kind", tag="order/1"):
 
     Times are milliseconds since 1970. It may be carried out until `expires_ms`, and only after every order of the
     same matter that was issued before it: a later one voids it. `grants` is what a grant adds to limits, by the
-    budgets' names, `keys` are those that an erasure destroys; no other act has any.
+    budgets' names, `keys` are those that an erasure destroys, `upgrade` is other code; no other act has any.
     """
 
     agent: Digest
@@ -111,6 +123,12 @@ class Order(Value, tag_field="kind", tag="order/1"):
     expires_ms: Count
     grants: Annotated[dict[Name, Count], Meta(max_length=32)] = {}
     keys: Keys = ()
+    upgrade: Upgrade | UnsetType = UNSET
+
+    def check_upgradable(self, capabilities: Capabilities) -> None:
+        """Raise `Rejected` ("bad-status") if it is an upgrade, and not of the code that an agent has."""
+        if self.upgrade is not UNSET:
+            check_upgradable(capabilities, self.upgrade)
 
     def erased_from(self, memory: Memory) -> Memory:
         """Return an agent's memory after the order was carried out: as it is, but for an erasure.
@@ -118,6 +136,19 @@ class Order(Value, tag_field="kind", tag="order/1"):
         Raises `Rejected` ("bad-status") if there is nothing left to erase of what it names.
         """
         return erased(memory, self.keys) if self.act is Act.ERASE else memory
+
+    def upgraded(self, capabilities: Capabilities, seals: tuple[Seal, ...]) -> Capabilities:
+        """Return an agent's capabilities after the order was carried out: as they are, but for an upgrade.
+
+        `seals` are the order's. Raises `Rejected` ("bad-status") as `check_upgradable`.
+        """
+        if self.upgrade is UNSET:
+            return capabilities
+        issued_ms, expires_ms = self.issued_ms, self.expires_ms
+        ordered = OrderedUpgrade(
+            issued_ms=issued_ms, expires_ms=expires_ms, upgrade=self.upgrade, seals=seals
+        )
+        return ordered_upgrade(capabilities, ordered)
 
     @property
     def matter(self) -> Matter:
@@ -159,6 +190,11 @@ class SignedOrder(Value):
         if (order.act is Act.ERASE) != bool(order.keys) or len(set(order.keys)) < len(order.keys):
             problem = f"to {order.act} an agent it names {len(order.keys)} keys"
             raise Rejected(problem, reason="bad-field", where="order.keys")
+        if (order.act is Act.UPGRADE) != (order.upgrade is not UNSET):
+            problem = f"to {order.act} an agent it names {'no' if order.upgrade is UNSET else 'other'} code"
+            raise Rejected(problem, reason="bad-field", where="order.upgrade")
+        if order.upgrade is not UNSET:
+            check_upgrade(order.upgrade, where="order.upgrade")
         if order.issued_ms <= ordered_ms:
             problem = (
                 f"an order about {order.matter} issued at {ordered_ms} was carried out, "
@@ -207,6 +243,29 @@ class SignedOrder(Value):
             self.under.check_seals()
 
 
+def check_authorised(agent: bytes, has: Capabilities, born: Capabilities, first: Document) -> None:
+    """Raise `Rejected` unless officers ordered whatever code an agent has, or waits for, that it was not born with.
+
+    `first` is the agent's first document. A zone is believed about what it decided, and not about what officers want.
+    """
+    if has.adopted == born.adopted and msgspec.structs.replace(has, upgrade=born.upgrade) != born:
+        problem = "it has other code than it was born with, by nobody's order"
+        raise Rejected(problem, reason="no-order", where="capabilities.code")
+    check_code(has)
+    for ordered in (has.adopted, has.upgrade):
+        if ordered is UNSET:
+            continue
+        order = Order(
+            agent=agent,
+            act=Act.UPGRADE,
+            issued_ms=ordered.issued_ms,
+            expires_ms=ordered.expires_ms,
+            upgrade=ordered.upgrade,
+        )
+        signed = SignedOrder(order=order, seals=ordered.seals)
+        signed.check_officers(first, where="capabilities.upgrade")
+
+
 def carried_out_on(
     act: Act, eligibility: Eligibility, trust: Trust, grants: Mapping[str, int] | None = None
 ) -> tuple[Eligibility, Trust]:
@@ -230,14 +289,17 @@ def carried_out(
 ) -> Eligibility:
     """Return an agent's eligibility after an act was carried out, which added `grants` to its limits.
 
-    All acts but `forgive` and `erase` change that alone. Raises `Rejected` ("bad-status") if there is nothing to
-    do: it has ended or is between zones, or is so already; "no-budget" for a name that it has no budget of,
-    "over-budget" for a limit that no number says.
+    All acts but `forgive`, `erase` and `upgrade` change that alone. Raises `Rejected` ("bad-status") if there is
+    nothing to do: it has ended or is between zones, or is so already; "no-budget" for a name that it has no budget
+    of, "over-budget" for a limit that no number says.
     """
     if eligibility.status not in ACTING or is_carried_out(act, eligibility):
         raise _idle(act, eligibility)
-    if act is Act.ERASE:
-        return eligibility  # it changes memory alone: `Order.erased_from`
+    if act in (
+        Act.ERASE,
+        Act.UPGRADE,
+    ):  # memory or capabilities alone: `Order.erased_from`, `upgraded`
+        return eligibility
     if act is Act.GRANT:
         budgets = _granted(eligibility.budgets, grants or {})
         return msgspec.structs.replace(eligibility, budgets=budgets)

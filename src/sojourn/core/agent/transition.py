@@ -11,12 +11,13 @@ from operator import ne
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from sojourn.core.agent.ancestry import (
     check_ancestors,
     check_may_spawn,
 )
+from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import (
     ACTING,
     ENDED,
@@ -38,6 +39,7 @@ from sojourn.core.agent.memory.field import check_compartments, erased
 from sojourn.core.agent.obeying import check_carried_out, check_not_set_back
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.upgrading import check_adopted, check_lasting
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Denied, Rejected
@@ -66,6 +68,7 @@ class TransitionKind(StrEnum):
 
     GENESIS = "genesis"
     STEP = "step"
+    ADOPT = "adopt"
     INTEND = "intend"
     ASK = "ask"
     SPAWN = "spawn"
@@ -85,6 +88,7 @@ class TransitionKind(StrEnum):
     FORGIVE = "forgive"
     GRANT = "grant"
     ERASE = "erase"
+    UPGRADE = "upgrade"
 
 
 class Transition(Value, dict=True, tag_field="form", tag="transition/1"):
@@ -142,6 +146,13 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
         before=ACTING,
         after=ACTING,
     ),
+    TransitionKind.ADOPT: Change(
+        fields=_SPEND
+        | {"memory", "eligibility.status", "eligibility.wake", "eligibility.petitions"}
+        | {"capabilities"},
+        before=ACTING,
+        after=ACTING,
+    ),
     TransitionKind.INTEND: Change(
         fields=_SPEND | {"memory.outbox", "memory.journal", "eligibility.petitions"},
         before=_ACTIVE,
@@ -189,12 +200,13 @@ CHANGES: Final[dict[TransitionKind, Change]] = {
     TransitionKind.FORGIVE: Change(fields=_ORDERED | {"trust.events"}, before=ACTING, after=ACTING),
     TransitionKind.GRANT: Change(fields=_ORDERED, before=ACTING, after=ACTING),
     TransitionKind.ERASE: Change(fields=_ORDERED | {"memory.erased"}, before=ACTING, after=ACTING),
+    TransitionKind.UPGRADE: Change(fields=_ORDERED | {"capabilities"}, before=ACTING, after=ACTING),
 }
 
 _REACHING_OUT: Final = frozenset(
     {TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.SPAWN, TransitionKind.DEPART}
 )
-_STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP}
+_STEPPING: Final = _REACHING_OUT | {TransitionKind.STEP, TransitionKind.ADOPT}
 _ACTS: Final = {TransitionKind(act): act for act in Act}
 _COUNTERS: Final = frozenset({"eligibility.budgets", "eligibility.uncharged_since_ms"})
 """What every transition charges by rule (`core.agent.budgets`), whatever its row says."""
@@ -247,11 +259,18 @@ def check_change(kind: TransitionKind, old: AgentRecord, new: AgentRecord, slot:
         check_compartments(old.memory.compartments, new.memory.compartments)
     if kind in _ACTS:
         check_carried_out(_ACTS[kind], old, new)
+    _check_own_rule(kind, old, new)
+    _check_custody(kind, old, new)
+
+
+def _check_own_rule(kind: TransitionKind, old: AgentRecord, new: AgentRecord) -> None:
+    """Check what a kind alone does to the fields that its row lists."""
     if kind is TransitionKind.AMEND:
         _check_amended(old.governance, new.governance)
     if kind is TransitionKind.SPAWN:
         _check_spawned(old, new)
-    _check_custody(kind, old, new)
+    if kind is TransitionKind.ADOPT:
+        check_adopted(old.capabilities, new.capabilities)
 
 
 def check_constant(old: AgentRecord, new: AgentRecord) -> None:
@@ -264,6 +283,7 @@ def check_constant(old: AgentRecord, new: AgentRecord) -> None:
             raise _bad(f"no transition may change {name}", name)
     check_budgets(old.eligibility.budgets, new.eligibility.budgets, may_raise=True)
     check_not_set_back(old.governance, new.governance)
+    check_lasting(old.capabilities, new.capabilities)
     check_ancestors(old.eligibility, new.eligibility)
     before, after = (each.governance.last_ordered_ms(Matter.EVENTS) for each in (old, new))
     counted = old.trust.events
@@ -429,11 +449,7 @@ def check_genesis(record: AgentRecord) -> None:
         raise Rejected(
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
-    if record.capabilities.appraisal is not None:
-        problem = (
-            "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
-        )
-        raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
+    _check_first_capabilities(record.capabilities)
     _check_nothing_counted(record, is_child=is_child)
     if record.eligibility.last_decision is not None or record.eligibility.petitions:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
@@ -441,6 +457,17 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")
     if record.governance.cooling and not is_child:
         raise _bad("nothing came before a genesis that could cool", "governance.cooling")
+
+
+def _check_first_capabilities(capabilities: Capabilities) -> None:
+    """Check that a genesis begins with its code, and needs nothing that is not understood here."""
+    if capabilities.upgrade is not UNSET or capabilities.adopted is not UNSET:
+        raise _bad("a genesis begins with its code", "capabilities.upgrade")
+    if capabilities.appraisal is not None:
+        problem = (
+            "this version evaluates no appraisals, and what cannot be evaluated is not admitted"
+        )
+        raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
 
 
 def _check_nothing_counted(genesis: AgentRecord, *, is_child: bool) -> None:

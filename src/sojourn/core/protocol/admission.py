@@ -17,6 +17,7 @@ from sojourn.core.agent.orders import Order, carried_out_on
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import next_lineage
 from sojourn.core.agent.trust import Trust
+from sojourn.core.base.seals import Seal
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.votes import Slot
@@ -110,19 +111,26 @@ def returned(gone: AgentRecord, slot: Slot) -> AgentRecord:
     )
 
 
-def ordered(parent: AgentRecord, slot: Slot, order: Order) -> AgentRecord:
+def ordered(
+    parent: AgentRecord, slot: Slot, order: Order, seals: tuple[Seal, ...] = ()
+) -> AgentRecord:
     """Return the record after an order was carried out. Raises `Rejected` if it cannot be in this status.
 
-    The order is about the agent, or about one that it descends from.
+    The order is about the agent, or about one that it descends from; of an upgrade the record keeps its `seals`.
     """
     if order.agent != parent.agent_id:
         about = carried_out_about(order.act, parent.eligibility, order.agent, order.issued_ms)
         return child(parent, slot, eligibility=about)
     governance = parent.governance.ordered(order.matter, order.issued_ms)
     eligibility, trust = carried_out_on(order.act, parent.eligibility, parent.trust, order.grants)
-    memory = order.erased_from(parent.memory)
     return child(
-        parent, slot, governance=governance, eligibility=eligibility, trust=trust, memory=memory
+        parent,
+        slot,
+        governance=governance,
+        eligibility=eligibility,
+        trust=trust,
+        memory=order.erased_from(parent.memory),
+        capabilities=order.upgraded(parent.capabilities, seals),
     )
 
 

@@ -193,8 +193,12 @@ def block_names(capsule: Capsule) -> list[bytes]:
     """Return the digests at the top of what a capsule holds: documents, code, memory that travels."""
     record = capsule.head.record
     memory = travelling_roots(record.memory, record.custody.zone)
-    code = record.capabilities.code
-    return [*policy_names(capsule.chapters, record), code, *record.proofs, *memory]
+    return [
+        *policy_names(capsule.chapters, record),
+        *record.capabilities.codes,
+        *record.proofs,
+        *memory,
+    ]
 
 
 def load_capsule(source: ByteSource, places: Places | None = None) -> VerifiedCapsule:

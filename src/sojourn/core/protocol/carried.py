@@ -15,6 +15,7 @@ from sojourn.core.protocol.amending import check_amendment
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of
+from sojourn.core.protocol.kept import check_blocks
 from sojourn.core.protocol.messages import Proposal
 from sojourn.core.protocol.revoked import check_delegates
 
@@ -38,9 +39,11 @@ def check_ordered(dossier: Dossier, proposal: Proposal, parent: Certified, view:
     check_follows(
         proposal.transition,
         parent.record,
-        ordered(parent.record, parent.certificate.slot, signed.order),
+        ordered(parent.record, parent.certificate.slot, signed.order, signed.seals),
     )
     check_bearer(proposal)
+    if transition.kind is TransitionKind.UPGRADE:
+        check_blocks(transition.record, view)  # whoever has the agent next has to have its code
 
 
 def _unordered(kind: TransitionKind) -> Rejected:

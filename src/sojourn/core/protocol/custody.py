@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document, Warrant, issuer_id
+from sojourn.core.agent.orders import check_authorised
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.succession import Find, Succession, check_succession
 from sojourn.core.agent.transition import (
@@ -21,6 +22,7 @@ from sojourn.core.agent.transition import (
     check_genesis,
     open_custody,
 )
+from sojourn.core.agent.upgrading import check_published
 from sojourn.core.base.encoding import Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
@@ -191,6 +193,8 @@ def check_warrant(
         problem = "no officer's seal is shown under its genesis"
         raise Rejected(problem, reason="no-warrant", where=where)
     first.warrant.check(first.opened.transition.digest, documents, where=f"{where}.warrant")
+    sealed_by = {seal.signer for seal in first.warrant.genesis}
+    check_published(first.opened.record.capabilities, sealed_by, where=f"{where}.capabilities")
     check_issuer(first.opened.record, documents)
 
 
@@ -221,6 +225,8 @@ def check_governance(first: Chapter, last: Chapter, record: AgentRecord, find: F
     born = first.opened.record.governance.documents
     if not first.opened.record.eligibility.ancestors:
         check_warrant(first, tuple(map(find, born)))
+    began = first.opened.record
+    check_authorised(began.agent_id, record.capabilities, began.capabilities, find(born[0]))
     where = "chapters[-1].succession"
     check_succession(born, last.succession, record.governance, find, where=where)
     entered = last.opened.record.governance.documents

@@ -124,6 +124,7 @@ def _check_due(order: Order, record: AgentRecord) -> None:
     if order.agent == record.agent_id:
         carried_out_on(order.act, record.eligibility, record.trust, order.grants)
         order.erased_from(record.memory)
+        order.check_upgradable(record.capabilities)
     else:
         carried_out_about(order.act, record.eligibility, order.agent, order.issued_ms)
 

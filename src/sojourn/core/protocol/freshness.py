@@ -29,6 +29,7 @@ __all__ = ["check_current", "is_vouched_for"]
 _BOUNDED: Final = frozenset(
     {
         TransitionKind.STEP,
+        TransitionKind.ADOPT,
         TransitionKind.INTEND,
         TransitionKind.ASK,
         TransitionKind.SPAWN,

@@ -18,6 +18,7 @@ __all__ = ["check_heard"]
 
 _HELD_UP: Final = (
     TransitionKind.STEP,
+    TransitionKind.ADOPT,
     TransitionKind.INTEND,
     TransitionKind.ASK,
     TransitionKind.SPAWN,

@@ -11,7 +11,11 @@ __all__ = ["check_blocks", "check_born"]
 
 def check_blocks(record: AgentRecord, view: View) -> None:
     """Raise `Missing` ("blocks") unless what is here of its memory, its code, and what proves a parent are stored."""
-    roots = (*travelling_roots(record.memory, view.zone), *record.proofs, record.capabilities.code)
+    roots = (
+        *travelling_roots(record.memory, view.zone),
+        *record.proofs,
+        *record.capabilities.codes,
+    )
     lacking = view.lacking(roots)
     if lacking:
         raise Missing("blocks", tuple(lacking))

@@ -30,6 +30,6 @@ def carrying(
     Raises `Rejected` ("bad-status") where there is nothing to do.
     """
     kind = TransitionKind(signed.order.act)
-    record = ordered(head.record, head.certificate.slot, signed.order)
+    record = ordered(head.record, head.certificate.slot, signed.order, signed.seals)
     evidence = Evidence(order=signed)
     return borne(kind, head, record, evidence, bearer, at_ms=at_ms, reason=reason)

@@ -320,7 +320,7 @@ def _roots(proposal: Proposal, zone: bytes) -> frozenset[bytes]:
     """Return what an anchor of `zone` may ask for: it gets nothing that is to stay elsewhere."""
     record = proposal.transition.record
     shown = (digest_of(signed.document) for signed in proposal.evidence.documents)
-    named = [record.capabilities.code, *record.governance.named, *shown, *record.proofs]
+    named = [*record.capabilities.codes, *record.governance.named, *shown, *record.proofs]
     if (child := proposal.evidence.child) is not None:
         named += [*travelling_roots(child.memory, zone), *child.proofs]
     return frozenset((*travelling_roots(record.memory, zone), *named))

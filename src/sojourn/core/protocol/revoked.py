@@ -12,7 +12,7 @@ from sojourn.core.agent.delegation import Mandate
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.revocations import About, Reach, Revocation, SignedRevocation
 from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.base.errors import Refused
+from sojourn.core.base.errors import Denied, Refused
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of
 from sojourn.core.protocol.missing import Missing
@@ -22,6 +22,7 @@ __all__ = ["check_delegates", "check_unrevoked", "is_stopped", "why_revoked"]
 
 _BY_BOUND_HOST: Final = (
     TransitionKind.STEP,
+    TransitionKind.ADOPT,
     TransitionKind.INTEND,
     TransitionKind.ASK,
     TransitionKind.SPAWN,
@@ -38,9 +39,19 @@ def check_unrevoked(transition: Transition, record: AgentRecord, view: View) -> 
     """
     if transition.kind not in (*_BY_BOUND_HOST, *_TO_NEXT_HOST):
         return
+    if transition.kind is TransitionKind.ADOPT:
+        _check_new_code(record, transition.record, view)
     relying = record if transition.kind in _BY_BOUND_HOST else transition.record
     if why := why_revoked(record, relying.custody.host, view):
         raise Refused(why)
+
+
+def _check_new_code(old: AgentRecord, new: AgentRecord, view: View) -> None:
+    """Raise `Denied` for new code that was revoked: the agent is not to wait for it, but to keep the old."""
+    code = new.capabilities.code
+    is_new = code != old.capabilities.code and bool(view.edicts.revocations)
+    if is_new and (why := _why(About.CODE, code, "the new code", old, view)):
+        raise Denied(why)
 
 
 def is_stopped(dossier: Dossier, host: bytes | None, view: View) -> bool:

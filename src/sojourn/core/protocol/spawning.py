@@ -79,6 +79,8 @@ def begotten(parent: AgentRecord, gift: Gift, memory: Memory, parentage: bytes) 
         capabilities=msgspec.structs.replace(
             parent.capabilities,
             entry=gift.entry,
+            adopted=msgspec.UNSET,
+            upgrade=msgspec.UNSET,
             requires=msgspec.structs.replace(requires, confined=requires.confined or gift.confined),
         ),
     )

@@ -18,6 +18,7 @@ from sojourn.core.agent.governance import Governing, Warrant
 from sojourn.core.agent.orders import Act
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind, check_genesis
+from sojourn.core.agent.upgrading import check_published
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Refused, Rejected
@@ -74,7 +75,7 @@ __all__ = [
 ]
 
 
-_RATED: Final = tuple(map(TransitionKind, ("step", "intend", "ask", "spawn")))
+_RATED: Final = tuple(map(TransitionKind, ("step", "adopt", "intend", "ask", "spawn")))
 """What a host proposes as often as it likes."""
 
 
@@ -214,6 +215,7 @@ def warrant_of(genesis: Proposal) -> Warrant:
         signed.append(shown[named])
     warrant = Warrant(genesis=genesis.seals, documents=tuple(item.seals for item in signed))
     warrant.check(genesis.transition.digest, [item.document for item in signed])
+    check_published(genesis.transition.record.capabilities, {s.signer for s in genesis.seals})
     return warrant
 
 
@@ -467,6 +469,7 @@ def _check_return(dossier: Dossier, proposal: Proposal, parent: Certified, view:
 
 _CHECKS: Final[dict[TransitionKind, Callable[[Dossier, Proposal, Certified, View], None]]] = {
     TransitionKind.STEP: _check_step,
+    TransitionKind.ADOPT: _check_step,
     TransitionKind.INTEND: _check_intend,
     TransitionKind.ASK: _check_ask,
     TransitionKind.SPAWN: _check_spawn,

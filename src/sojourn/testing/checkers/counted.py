@@ -18,6 +18,7 @@ _PROMISE = "counted"
 _BY_ITS_HOST = frozenset(
     {
         TransitionKind.STEP,
+        TransitionKind.ADOPT,
         TransitionKind.INTEND,
         TransitionKind.ASK,
         TransitionKind.SPAWN,

@@ -24,6 +24,7 @@ _PROMISE = "nothing unentitled"
 _BY_BOUND_HOST = frozenset(
     {
         TransitionKind.STEP,
+        TransitionKind.ADOPT,
         TransitionKind.INTEND,
         TransitionKind.ASK,
         TransitionKind.SPAWN,

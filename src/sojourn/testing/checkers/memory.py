@@ -10,7 +10,13 @@ from sojourn.testing.checkers.verdict import Violation
 __all__ = ["check"]
 
 _WRITING = frozenset(
-    {TransitionKind.STEP, TransitionKind.INTEND, TransitionKind.ASK, TransitionKind.SPAWN}
+    {
+        TransitionKind.STEP,
+        TransitionKind.ADOPT,
+        TransitionKind.INTEND,
+        TransitionKind.ASK,
+        TransitionKind.SPAWN,
+    }
 )
 
 

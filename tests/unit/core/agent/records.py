@@ -4,16 +4,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.capabilities import OrderedUpgrade, Upgrade
 from sojourn.core.agent.eligibility import Budget, Eligibility, Pending, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Matter
 from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.memory.field import Compartment, Form, Memory, erased
+from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.record import AgentRecord, Custody, Migration
 from sojourn.core.agent.transition import TransitionKind, next_lineage
+from sojourn.core.agent.upgrading import adopted, vouched_by
 from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import digest_of
+from sojourn.core.base.seals import Kind, Role
 from sojourn.core.quorum.votes import Slot
-from tests.samples import found, genesis
+from tests.samples import ISSUER, found, genesis, key, seal
 
 HOME, AWAY = found("home"), found("away")
 HOST, OTHER_HOST = (host.public for host in HOME.hosts)
@@ -92,8 +97,43 @@ TO_AWAY = Migration(
 GONE = following(ACTIVE, eligibility__status=Status.DEPARTED, migration=TO_AWAY)
 IN_AWAY = Custody(zone=AWAY.zone, term=1, binding=0, host=AWAY.hosts[0].public)
 
+PUBLISHER = key("publisher")
+
+
+def upgrade_to(code: bytes, replaces: bytes = BORN.capabilities.code) -> Upgrade:
+    """Return an upgrade of the sample agent to code with a digest, sealed by its publisher."""
+    return Upgrade(
+        replaces=replaces,
+        code=code,
+        entry="next:Agent",
+        publisher=PUBLISHER.public,
+        vouched=vouched_by(PUBLISHER, code),
+    )
+
+
+def ordered(upgrade: Upgrade, issued_ms: int = 5) -> OrderedUpgrade:
+    """Return the upgrade as officers of the sample agent ordered it."""
+    given = Order(
+        agent=BORN.agent_id,
+        act=Act.UPGRADE,
+        issued_ms=issued_ms,
+        expires_ms=issued_ms + 1,
+        upgrade=upgrade,
+    )
+    sealed = seal(ISSUER, Kind.ORDER, Role.ISSUER, digest_of(given))
+    return OrderedUpgrade(
+        issued_ms=issued_ms, expires_ms=issued_ms + 1, upgrade=upgrade, seals=(sealed,)
+    )
+
+
+UPGRADE = upgrade_to(digest(b"the next code"))
+WAITING = following(
+    ACTIVE, capabilities__upgrade=ordered(UPGRADE), governance__ordered_ms={Matter.CODE: 5}
+)
+
 PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
     TransitionKind.STEP: (ACTIVE, following(ACTIVE)),
+    TransitionKind.ADOPT: (WAITING, following(WAITING, capabilities=adopted(WAITING.capabilities))),
     TransitionKind.INTEND: (ACTIVE, following(ACTIVE)),
     TransitionKind.ASK: (
         ACTIVE,
@@ -198,6 +238,7 @@ PAIRS: dict[TransitionKind, tuple[AgentRecord, AgentRecord]] = {
             governance__ordered_ms={Matter.BUDGETS: 5},
         ),
     ),
+    TransitionKind.UPGRADE: (ACTIVE, WAITING),
     TransitionKind.ERASE: (
         ACTIVE,
         following(

@@ -42,6 +42,7 @@ from tests.unit.core.agent.delegations import (
     regions,
     succeeding_under,
 )
+from tests.unit.core.agent.records import UPGRADE
 
 EVE = key("eve")
 TWO = REGION[:2]
@@ -361,10 +362,12 @@ def checked(signed: SignedOrder, at_ms: int = NOW_MS) -> str:
 
 
 @pytest.mark.parametrize("act", Act)
-def test_section_8_14_each_act_is_a_power_of_its_own_but_erasure(act: Act) -> None:
+def test_section_8_14_each_act_is_a_power_of_its_own_but_erasure_and_upgrades(act: Act) -> None:
     keys = (digest(b"key"),) if act is Act.ERASE else ()
     said = order(act, grants={"calls": 1} if act is Act.GRANT else {}, keys=keys)
-    if act is Act.ERASE:
+    if act is Act.UPGRADE:
+        said = replace(said, upgrade=UPGRADE)
+    if act in (Act.ERASE, Act.UPGRADE):
         assert "beyond-mandate" == checked(ordered_under(mandate(), said, *TWO))
         return
     assert not checked(ordered_under(mandate(), said, *TWO))

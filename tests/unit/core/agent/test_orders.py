@@ -29,7 +29,7 @@ from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Role
 from tests.samples import document, key, seal
-from tests.unit.core.agent.records import ACTIVE, KEY, changed
+from tests.unit.core.agent.records import ACTIVE, KEY, UPGRADE, changed
 
 ASLEEP = Eligibility(
     status=Status.DORMANT,
@@ -162,7 +162,7 @@ def test_section_2_a_grant_adds_something_and_no_other_order_does(
     ("held", "denied"),
     [
         ({}, set()),
-        ({"is_suspended": True}, {"step", "intend", "ask", "spawn", "depart"}),
+        ({"is_suspended": True}, {"step", "adopt", "intend", "ask", "spawn", "depart"}),
         ({"is_quarantined": True}, {"intend", "ask", "spawn", "depart"}),
     ],
 )
@@ -213,6 +213,8 @@ def check(given: SignedOrder, ordered_ms: int = 0, at_ms: int = NOW_MS, **needed
 def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
     keys = (digest(b"key"),) if act is Act.ERASE else ()
     given = order(act=act, grants={"calls": 1} if act is Act.GRANT else {}, keys=keys)
+    if act is Act.UPGRADE:
+        given = replace(given, upgrade=UPGRADE)
     for name in ("amend", "revoke", "move", "retire"):
         needed = {name: 3}
         expected = "below-threshold" if name == THRESHOLDS[act] else ""
@@ -222,7 +224,7 @@ def test_section_2_each_act_takes_its_own_threshold(act: Act) -> None:
 
 def test_section_8_to_restrain_is_quick_and_to_set_free_takes_those_who_change_the_policy() -> None:
     assert {Act.SUSPEND, Act.QUARANTINE, Act.REVOKE} == by("revoke")
-    assert {Act.RESUME, Act.LIFT, Act.FORGIVE, Act.GRANT, Act.ERASE} == by("amend")
+    assert {Act.RESUME, Act.LIFT, Act.FORGIVE, Act.GRANT, Act.ERASE, Act.UPGRADE} == by("amend")
     assert {Act.RETIRE} == by("retire")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from sojourn.core.agent.budgets import check_transition
@@ -25,6 +26,7 @@ from sojourn.core.agent.transition import (
     next_lineage,
 )
 from sojourn.core.agent.trust import TrustedIssuer
+from sojourn.core.agent.upgrading import vouched_by
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Rejected
 from tests.samples import key
@@ -39,10 +41,13 @@ from tests.unit.core.agent.records import (
     MEMORY,
     OTHER_HOST,
     PAIRS,
+    PUBLISHER,
     SOME_ZONE,
     changed,
     following,
+    ordered,
     slot_of,
+    upgrade_to,
 )
 
 KINDS = [kind for kind in TransitionKind if kind is not TransitionKind.GENESIS]
@@ -98,6 +103,9 @@ MUTATIONS: dict[str, Any] = {
     "capabilities__publisher": key("another publisher").public,
     "capabilities__offers": ("another skill",),
     "capabilities__appraisal": digest(b"another appraisal"),
+    "capabilities__vouched": vouched_by(PUBLISHER, digest(b"another code")),
+    "capabilities__adopted": ordered(upgrade_to(digest(b"yet another code"))),
+    "capabilities__upgrade": ordered(upgrade_to(digest(b"yet another code"))),
 }
 """For every field a change that would be fine in itself, if only this transition may make it."""
 
@@ -105,6 +113,17 @@ ORDERED = "governance__ordered_ms"
 ORDERS = [TransitionKind(act) for act in Act]
 ALLOWED: dict[TransitionKind, set[str]] = {
     TransitionKind.STEP: {
+        "memory__compartments",
+        "memory__journal",
+        "memory__inbox",
+        "memory__outbox",
+        "eligibility__status",
+        "eligibility__wake",
+        "eligibility__budgets",
+        "eligibility__last_decision",
+        "eligibility__petitions",
+    },
+    TransitionKind.ADOPT: {
         "memory__compartments",
         "memory__journal",
         "memory__inbox",
@@ -132,6 +151,7 @@ ALLOWED: dict[TransitionKind, set[str]] = {
     TransitionKind.AMEND: {"governance__documents", "governance__cooling"},
     TransitionKind.ACCUSE: set(),
     **{kind: {ORDERED} for kind in ORDERS},
+    TransitionKind.UPGRADE: {"capabilities__upgrade"},
 }
 """What may differ from the plainest child (whose fence, status and migration are the row's only ones)."""
 
@@ -204,7 +224,7 @@ def test_section_8_an_order_is_noted_in_its_own_matter_and_in_no_other(act: Act)
     old, new = PAIRS[kind]
     for matter in Matter:
         known = {**new.governance.ordered_ms, matter: 9}
-        made = changed(new, governance__ordered_ms=known)
+        made = _said_at(changed(new, governance__ordered_ms=known))
         assert (matter is MATTERS[act]) == is_accepted(kind, old, made), matter
     was = changed(old, governance__ordered_ms=dict.fromkeys(Matter, 4))
     for known, is_fine in (
@@ -212,12 +232,21 @@ def test_section_8_an_order_is_noted_in_its_own_matter_and_in_no_other(act: Act)
         ({**was.governance.ordered_ms, MATTERS[act]: 4}, False),
         ({MATTERS[act]: 5}, False),
     ):
-        made = changed(following(was), governance__ordered_ms=known, **_rest(new))
+        made = _said_at(changed(following(was), governance__ordered_ms=known, **_rest(new)))
         assert is_fine == is_accepted(kind, was, made), known
 
 
+def _said_at(new: AgentRecord) -> AgentRecord:
+    """Return a record whose upgrade, if one waits, was ordered when the newest order about code was issued."""
+    if new.capabilities.upgrade is UNSET:
+        return new
+    issued_ms = new.governance.last_ordered_ms(Matter.CODE)
+    return changed(new, capabilities__upgrade=ordered(new.capabilities.upgrade.upgrade, issued_ms))
+
+
 def _rest(new: AgentRecord) -> dict[str, Any]:
-    return {"eligibility": new.eligibility, "trust": new.trust, "memory": new.memory}
+    names = ("eligibility", "trust", "memory", "capabilities")
+    return {name: getattr(new, name) for name in names}
 
 
 @given(st.sampled_from(KINDS), st.sets(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=5))
