@@ -232,7 +232,7 @@ def test_section_8_16_a_host_that_dies_on_the_way_changes_nothing(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("text", [STEPPED, NEW], ids=["step", "plain"])
-@pytest.mark.parametrize("after", range(12))
+@pytest.mark.parametrize("after", range(11))
 @pytest.mark.parametrize("seed", range(8, 12))
 def test_section_8_16_whenever_a_host_dies_it_changes_nothing(
     tmp_path: Path, seed: int, after: int, text: str
