@@ -6,7 +6,7 @@ execution with it: nothing that was not final ever had an effect (protocol §6).
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -295,6 +295,10 @@ class AgentCustody:
         while (left_ms := at_ms - clock.wall_ms()) > 0:
             await asyncio.sleep(min(left_ms / 1000, LOOK_S_MAX))
         self._woken_ms = max(self._woken_ms, at_ms)
+
+    async def enter(self, queue: str) -> Callable[[], None]:
+        """Wait for a place in a queue of this host's; return what gives it back."""
+        return await self._host.queues.enter(self.agent, queue)
 
     def lease_valid(self) -> bool:
         """Tell whether this host may act at this very moment."""

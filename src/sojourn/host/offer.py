@@ -8,19 +8,29 @@ price_micros = 85000     per hour, in millionths of the currency unit
 accelerators = []        such as ["nvidia-a100"]
 models = []              such as ["llama-3.1-8b"]
 packages = "all"         every Python package installed here, or a list of those worth stating
+
+[queues.gpu]             a queue of steps, `@step(queue="gpu")`; this is told to nobody
+at_once = 2              attempts at a time
+rate = 10                attempts that begin within `per_s` seconds
+per_s = 1.0
 """
 
 import os
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
+import msgspec
 import structlog
 
 from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.files import read_toml, to_toml
+from sojourn.runtime.secrecy import NAME
+from sojourn.runtime.turnstile import COUNT_MAX, PER_S_MAX, Limit
 
 __all__ = ["OfferFile", "OfferSettings", "default_settings", "offer_text"]
 
@@ -28,6 +38,8 @@ log = structlog.get_logger("host")
 
 _PACKAGES_MAX: Final = 400
 """What an envelope of 16 KiB has room for."""
+_WHOLE: Final = f"Use a whole number from 1 to {COUNT_MAX}"
+_SECONDS: Final = f"Use a number of seconds above 0, at most {PER_S_MAX:g}"
 _HEAD: Final = """\
 # What this host offers. Change it while the host runs: it is read again, and the zone is told.
 # price_micros is per hour, in millionths of the currency unit; packages = "all" states every
@@ -46,6 +58,7 @@ class OfferSettings(Value):
     accelerators: tuple[Name, ...] = ()
     models: tuple[Name, ...] = ()
     packages: Literal["all"] | tuple[Name, ...] = "all"
+    queues: Any = MappingProxyType({})
 
 
 def default_settings(*, slots: int, price_micros: int) -> OfferSettings:
@@ -61,7 +74,10 @@ def default_settings(*, slots: int, price_micros: int) -> OfferSettings:
 
 def offer_text(settings: OfferSettings) -> str:
     """Return the text of an `offer.toml`."""
-    return _HEAD + to_toml({name: getattr(settings, name) for name in settings.__struct_fields__})
+    fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    queues: Mapping[str, Mapping[str, Any]] = fields.pop("queues")
+    tables = (f"\n[queues.{name}]\n{to_toml(limit)}" for name, limit in queues.items())
+    return _HEAD + to_toml(fields) + "".join(tables)
 
 
 class OfferFile:
@@ -72,21 +88,30 @@ class OfferFile:
         self._path = path
         self._installed: dict[str, str] | None = None
         self._seen = self._mark()
-        self._current = self._read()
+        self._current, self._queues = self._read()
 
     def __call__(self) -> tuple[Offer, int]:
         """Return what is offered, and the price per hour in millionths of the currency unit.
 
         A file that has become unreadable or wrong changes nothing; the log says so, once.
         """
+        self._look()
+        return self._current
+
+    def queues(self) -> Mapping[str, Limit]:
+        """Return what the host's queues are limited to, by name, likewise."""
+        self._look()
+        return self._queues
+
+    def _look(self) -> None:
+        """Read the file again if it has changed."""
         mark = self._mark()
         if mark != self._seen:
             self._seen = mark
             try:
-                self._current = self._read()
+                self._current, self._queues = self._read()
             except Misused as error:
                 log.warning("the offer stays as it was", problem=str(error))
-        return self._current
 
     def _mark(self) -> tuple[int, int] | None:
         try:
@@ -95,7 +120,7 @@ class OfferFile:
             return None
         return (found.st_mtime_ns, found.st_size)
 
-    def _read(self) -> tuple[Offer, int]:
+    def _read(self) -> tuple[tuple[Offer, int], Mapping[str, Limit]]:
         settings = read_toml(self._path, OfferSettings, what="offer")
         offer = Offer(
             cpu_millis=settings.cpu_millis,
@@ -106,7 +131,37 @@ class OfferFile:
             models=settings.models,
             accelerators=settings.accelerators,
         )
-        return offer, settings.price_micros
+        return (offer, settings.price_micros), self._limits(settings.queues)
+
+    def _limits(self, queues: Any) -> dict[str, Limit]:
+        """Return the limits in the table `queues`. Raises `Misused` with the key that is wrong, and its value."""
+        if not isinstance(queues, Mapping):
+            raise self._wrong("queues", queues, "Write a table for each queue: [queues.gpu]")
+        return {name: self._limit(f"queues.{name}", name, queues[name]) for name in queues}
+
+    def _limit(self, key: str, name: str, table: Any) -> Limit:
+        if not NAME.fullmatch(name):
+            remedy = "Name a queue in lower case letters, digits, '-' and '_', at most 64"
+            raise self._wrong(key, table, remedy)
+        if not isinstance(table, Mapping):
+            raise self._wrong(key, table, f"Write a table: [{key}], and below it at_once = 2")
+        known = Limit.__struct_fields__
+        for field, value in table.items():
+            if field not in known:
+                raise self._wrong(f"{key}.{field}", value, f"Use {', '.join(known)}")
+            try:
+                msgspec.convert({field: value}, Limit)
+            except msgspec.ValidationError:
+                remedy = _SECONDS if field == "per_s" else _WHOLE
+                raise self._wrong(f"{key}.{field}", value, remedy) from None
+        if "at_once" not in table and "rate" not in table:
+            raise self._wrong(key, table, "Say at_once, rate, or both: it limits nothing")
+        if "per_s" in table and "rate" not in table:
+            raise self._wrong(f"{key}.per_s", table["per_s"], "Say also how many: rate = 10")
+        return msgspec.convert(table, Limit)
+
+    def _wrong(self, key: str, value: Any, remedy: str) -> Misused:
+        return Misused(f"{self._path}: `{key}` is {value!r:.80}", remedy=remedy)
 
     def _packages(self, wanted: Literal["all"] | tuple[str, ...]) -> dict[str, str]:
         if self._installed is None:

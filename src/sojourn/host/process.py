@@ -16,6 +16,7 @@ from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import key_text
 from sojourn.host.folder import HostFolder
 from sojourn.host.provider import SECRETS_NAME, SecretProvider, secrets_in
+from sojourn.host.queues import Queues
 from sojourn.host.server import Host
 from sojourn.runtime.pidfile import PidFile
 from sojourn.runtime.process import configure_log, serve_until_ended
@@ -61,7 +62,9 @@ async def run_host(path: Path) -> None:
 
             pool = ConnectionPool(transport, on_notice=on_notice)
             ending.push_async_callback(pool.close)
-            host = Host(signed, key, membership, pool, substrate, offer, provider)
+            host = Host(
+                signed, key, membership, pool, substrate, offer, provider, Queues(offer.queues)
+            )
             await host.start()
             ending.push_async_callback(host.stop)
             log.info("ready", after_ms=round((time.monotonic() - began) * 1000))

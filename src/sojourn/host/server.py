@@ -30,6 +30,7 @@ from sojourn.host.outbox import Whereabouts
 from sojourn.host.outlook import LEARN_EVERY_S, STATE_EVERY_S, Offering, Outlook
 from sojourn.host.place_watch import PlaceWatch
 from sojourn.host.provider import SecretProvider
+from sojourn.host.queues import Queues
 from sojourn.host.run import AgentRun
 from sojourn.host.signer import Signer
 from sojourn.host.sleepers import Sleepers
@@ -66,9 +67,10 @@ class Host:
         substrate: Substrate,
         offering: Callable[[], Offering],
         provider: SecretProvider | None = None,
+        queues: Queues | None = None,
     ) -> None:
         """Wire a host from verified parts. `offering` is asked again for every envelope."""
-        self.provider = provider or SecretProvider()
+        self.provider, self.queues = provider or SecretProvider(), queues or Queues()
         self.manifest, self.key = manifest.manifest, key
         self.connections, self.substrate = connections, substrate
         self.zone = ZoneClient(self.manifest, connections)

@@ -23,6 +23,7 @@ from sojourn.runtime.typed import kind_of, to_plain
 
 if TYPE_CHECKING:
     from sojourn.runtime.operations import Operation
+    from sojourn.runtime.queueing import Place
 
 __all__ = ["Attempts", "pause_s"]
 
@@ -51,7 +52,8 @@ class Attempts:
     """The attempts at a call of a step, in one life of the agent.
 
     `count` counts them, and `used` holds what the step told that it used, by budget. `again` begins the next one,
-    once that is permitted; of `on_result` and `on_failure` one is called, once.
+    once that is permitted and it has its `place`, which is left when it has ended. Of `on_result` and `on_failure`
+    one is called, once.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Attempts:
         step: Step[..., Any],
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
         *,
+        place: "Place",
         again: Callable[[], None],
         on_result: Callable[[Any], None],
         on_failure: Callable[[Failure], None],
@@ -70,6 +73,7 @@ class Attempts:
         self._session = operation.session
         self._step = step
         self._args, self._kwargs = arguments
+        self._place = place
         self._again = again
         self._on_result = on_result
         self._on_failure = on_failure
@@ -102,7 +106,9 @@ class Attempts:
     def stop(self) -> None:
         """Let the code be rid of it: no attempt follows, and the one under way is cancelled if it can be."""
         self._unwatch()
-        if self._current is not None and self._current.task is not None:
+        if self._current is None:
+            self._place.leave()
+        elif self._current.task is not None:
             self._current.task.cancel()
 
     def now_s(self) -> float:
@@ -127,6 +133,7 @@ class Attempts:
         attempt = self._current = _Attempt(self, self._progress, self._secrets)
         if self._step.is_async:
             attempt.task = self._session.outer.create_task(self._run_coroutine(attempt))
+            attempt.task.add_done_callback(self._has_been_cancelled)
             self._watch(attempt)
         else:
             self._session.functions.begin(partial(self._run_function, attempt))
@@ -143,6 +150,11 @@ class Attempts:
             self._ended(attempt, error)
         else:
             self._ended(attempt, None, result)
+
+    def _has_been_cancelled(self, task: "asyncio.Task[None]") -> None:
+        """Leave the place of one that nobody wants any more: its end is not looked at, but here."""
+        if task.cancelled():
+            self._place.leave()
 
     def _run_function(self, attempt: _Attempt) -> None:
         """Run in a thread, where its time begins: it may have waited for one."""
@@ -165,6 +177,7 @@ class Attempts:
 
     def _ended(self, attempt: _Attempt, error: BaseException | None, result: object = None) -> None:
         self._current = None
+        self._place.leave()
         attempt.secrets.clear()  # whatever still runs of it is handed nothing more
         self._unwatch()
         if not attempt.has_timed_out:

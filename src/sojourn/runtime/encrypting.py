@@ -224,6 +224,10 @@ class Encrypting:
         """Wait until a time."""
         await self._custodian.sleep_until(at_ms)
 
+    async def enter(self, queue: str) -> Callable[[], None]:
+        """Wait for a place in a queue of the host's."""
+        return await self._custodian.enter(queue)
+
     def lease_valid(self) -> bool:
         """Tell whether this host may act."""
         return self._custodian.lease_valid()

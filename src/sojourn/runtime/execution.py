@@ -57,10 +57,12 @@ from sojourn.runtime.questions import (
     Deliver,
     Depart,
     Done,
+    Enter,
     Fetch,
     Hear,
     Inquire,
     Intend,
+    Leave,
     Listen,
     Perform,
     Places,
@@ -74,6 +76,7 @@ from sojourn.runtime.questions import (
     Survey,
     Withdraw,
 )
+from sojourn.runtime.queueing import PlacesHeld
 from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
 from sojourn.runtime.sending import delivered
 from sojourn.runtime.starting import start_of
@@ -143,7 +146,7 @@ class Execution:
         self._queue: asyncio.Queue[_Proposal] = asyncio.Queue()
         self._group: asyncio.TaskGroup
         self._questions: set[asyncio.Task[None]] = set()
-        self._waits = Waits(custodian)
+        self._waits, self._places = Waits(custodian), PlacesHeld(custodian)
         self._over: asyncio.Future[Ending]
         self._gate: Gate
         self._remarks = 0
@@ -162,7 +165,10 @@ class Execution:
             return Ending(how=How.LEASE_LOST, text=str(lost))
         finally:
             self._stir()
-            await self._channel.close()
+            try:
+                await self._channel.close()
+            finally:
+                self._places.close()
 
     async def _run(self) -> Ending:
         journal = await Journal.load(self._custodian)
@@ -299,6 +305,7 @@ class Execution:
                 | Inquire()
                 | Hear()
                 | Perform()
+                | Enter()
                 | Fetch()
                 | Recall()
                 | Sleep()
@@ -309,6 +316,8 @@ class Execution:
                 self._ask(frame)
             case Forget():
                 self._waits.forget(frame.asked)
+            case Leave():
+                self._places.leave(frame.asked)
             case _:
                 kind = type(frame).__name__
                 raise Rejected(f"{kind} came out of turn", reason="out-of-turn", where="frame")
@@ -362,6 +371,8 @@ class Execution:
             case Perform():
                 self._proposer.check_may_act()
                 answer = await self._gate.entrusting.hand(question.key)
+            case Enter():
+                answer = await self._places.enter(question)
             case Fetch():
                 self._holdings.check_own((question.digest,))
                 self._holdings.check_readable(question.digest, self._flow.is_readable)

@@ -20,7 +20,7 @@ from sojourn.core.base.limits import (
     MESSAGE_BYTES_MAX,
 )
 from sojourn.core.protocol.progress import ProgressText
-from sojourn.runtime.questions import Answer, Frame, Question, Rest
+from sojourn.runtime.questions import Answer, Frame, Leave, Question, Rest
 from sojourn.runtime.records import SEGMENTS_MAX, Failure, Resume, Roots
 
 __all__ = [
@@ -202,6 +202,7 @@ FromAgent: TypeAlias = (
     | Keep
     | Touch
     | Forget
+    | Leave
     | Anew
     | Progressed
     | Remark

@@ -22,7 +22,7 @@ from sojourn.runtime.frames import (
     decode_from_host,
     encode_frame,
 )
-from sojourn.runtime.questions import RECALL_MAX, Answer, Block, Fetch, Question, Recall
+from sojourn.runtime.questions import RECALL_MAX, Answer, Block, Fetch, Leave, Question, Recall
 
 __all__ = ["FetchedBlocks", "Link", "Wait"]
 
@@ -76,6 +76,11 @@ class Link:
         """Want no answer any more to a question that waits, if it was asked."""
         if asked is not None and self._asked.pop(asked, None) is not None:
             self.send(Forget(asked=asked))
+
+    def leave(self, asked: int) -> None:
+        """Give back what was asked for by this question, whether or not it was answered."""
+        self._asked.pop(asked, None)
+        self.send(Leave(asked=asked))
 
     def wait_answer(self, form: type[Question], **fields: object) -> Answer:
         """Send a question and wait for its answer, holding up the thread. Raises `Unreachable`."""

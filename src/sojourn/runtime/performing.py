@@ -34,6 +34,7 @@ from sojourn.runtime.questions import (
     Unapproved,
     Withdraw,
 )
+from sojourn.runtime.queueing import Place
 from sojourn.runtime.records import Asked, Denial, Failure, Intended, Outcome, Record, encode_record
 from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import from_plain, kind_of, spelled_arguments, to_plain
@@ -75,11 +76,13 @@ class PerformStep(Operation):
         self._is_permitted = False
         self._lacking: BudgetExhausted | None = None
         self._held: dict[str, int] = {}
+        self._place = Place(session, step.queue)
         self._attempts = Attempts(
             self,
             step,
             (args, kwargs),
-            again=self._check_lease if self.is_gated else self._attempt,
+            place=self._place,
+            again=self._enter,
             on_result=self._returned,
             on_failure=self._fail,
         )
@@ -175,12 +178,12 @@ class PerformStep(Operation):
         elif self._lacking is not None:
             self._fail(refusal("exhausted", self._lacking.problem, self._lacking.remedy))
         elif not self.is_gated:
-            self._attempt()
+            self._enter()
         elif self._key is None or not self._is_permitted:
             self._is_asked = True
             self._get_permitted()
         elif self._step.effect == "idempotent":
-            self._check_lease()
+            self._enter()
         else:
             failure = Failure(cause="uncertain", kind="UncertainOutcome", message=self._key)
             self._fail(failure)
@@ -188,6 +191,7 @@ class PerformStep(Operation):
     def abandon(self) -> None:
         """Cancel it, if it can be: not a function in a thread, nor what may be having its effect."""
         if not self.is_effect:
+            self._place.give_up()
             self._attempts.stop()
         if not self._is_at_gate:
             self._let_go()
@@ -247,7 +251,7 @@ class PerformStep(Operation):
             self._key, self._is_permitted, self._held = answer.key, True, {}
             self.session.allowance.use_up(self._gated)
             self.note_spent(answer)
-            self._check_lease()
+            self._enter()
 
     def _ask_people(self) -> None:
         """Ask for an approval, unless the code has cancelled the call meanwhile."""
@@ -290,6 +294,10 @@ class PerformStep(Operation):
         assert answer.cause != "refused", "only a move is refused"
         self._fail(refusal(answer.cause, answer.problem, answer.remedy))
 
+    def _enter(self) -> None:
+        """Wait for a place in the step's queue, if it has one: then the next attempt may begin."""
+        self._place.take(self._check_lease if self.is_gated else self._attempt)
+
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""
         self.session.ask(Perform, self._live, key=self._key if self._step.secrets else "")
@@ -297,6 +305,7 @@ class PerformStep(Operation):
     def _live(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
             problem = f"{answer.problem}. {answer.remedy}".removesuffix(". ")
+            self._place.leave()
             self._attempts.withhold(SecretWithheld(problem))
         elif isinstance(answer, Handed):
             self.session.course.secrecy.add(answer.secrets)
@@ -306,7 +315,10 @@ class PerformStep(Operation):
             self._attempt()
 
     def _attempt(self, secrets: Mapping[str, str] = NO_SECRETS) -> None:
-        self._attempts.begin(self._key if self.is_effect else None, secrets)
+        if self._place.is_held:
+            self._attempts.begin(self._key if self.is_effect else None, secrets)
+        else:  # the attempt that held it has ended meanwhile
+            self._enter()
 
     @cached_property
     def _spends(self) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ All times are milliseconds since 1970 unless a name says otherwise. Every method
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
@@ -281,6 +281,9 @@ class Custodian(Protocol):
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until `now_ms` has reached a time."""
+
+    async def enter(self, queue: str) -> Callable[[], None]:
+        """Wait for a place in a queue of this host's; return what gives it back. Cancelling the wait gives it up."""
 
     def lease_valid(self) -> bool:
         """Tell whether this host may act for the agent at this very moment (protocol §6)."""

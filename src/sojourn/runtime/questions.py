@@ -37,6 +37,7 @@ __all__ = [
     "Deliver",
     "Depart",
     "Done",
+    "Enter",
     "Fetch",
     "Frame",
     "Handed",
@@ -44,6 +45,7 @@ __all__ = [
     "Heard",
     "Inquire",
     "Intend",
+    "Leave",
     "Listen",
     "Mail",
     "Perform",
@@ -77,6 +79,7 @@ UNFIT_MAX: Final = 64
 Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
 Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
 Secrets: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SECRETS_MAX)]
+QueueName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Spent: TypeAlias = Annotated[dict[Name, Count], Meta(max_length=32)]
 
 
@@ -94,6 +97,12 @@ class Rest(Frame):
     listening: bool
     sought: Annotated[tuple[Sought, ...], Meta(max_length=SOUGHT_MAX)] = ()
     inquiring: bool = False
+
+
+class Leave(Frame):
+    """To the host: the place in a queue that was asked for by this number, an `Enter`, is wanted no more."""
+
+    asked: Count
 
 
 class Asking(Frame):
@@ -243,6 +252,12 @@ class Perform(Asking):
     """
 
     key: Text = ""
+
+
+class Enter(Asking):
+    """Ask for a place in a queue of the host's, for an attempt at a step. Answered by `Done`, ended by `Leave`."""
+
+    queue: QueueName
 
 
 class Depart(Asking):
@@ -400,6 +415,7 @@ Question: TypeAlias = (
     | Inquire
     | Hear
     | Perform
+    | Enter
     | Depart
     | Fetch
     | Recall

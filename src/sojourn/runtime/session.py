@@ -34,6 +34,7 @@ from sojourn.runtime.operations import Operation
 from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.questions import Answer, Question
+from sojourn.runtime.queueing import Line
 from sojourn.runtime.records import (
     Began,
     Raised,
@@ -79,7 +80,7 @@ class Session(CallChecks):
         self.course = Course(start)
         self._form = form
         self._link = link
-        self.forget = link.forget
+        self.forget, self.leave, self.line = link.forget, link.leave, Line()
         source = FetchedBlocks(link)
         self._source = source
         self.memory = WorkingMemory(

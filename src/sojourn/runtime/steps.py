@@ -90,6 +90,7 @@ class Step(Generic[P, R]):
         declassifies: Sequence[str],
         into: str,
         secrets: Sequence[str] = (),
+        queue: str = "",
     ) -> None:
         self.function = function
         self.name = function.__name__
@@ -105,6 +106,7 @@ class Step(Generic[P, R]):
         self.declassifies = tuple(sorted(set(declassifies)))
         self.into = into
         self.secrets = tuple(sorted(set(secrets)))
+        self.queue = queue
         self.counterpart = ""
         self.is_async = inspect.iscoroutinefunction(function)
         self.__doc__ = function.__doc__
@@ -192,6 +194,7 @@ def step(
     declassifies: Sequence[str] = (),
     into: str = "",
     secrets: Sequence[str] = (),
+    queue: str = "",
 ) -> _Declare: ...
 def step(
     function: Callable[..., Any] | None = None,
@@ -209,6 +212,7 @@ def step(
     declassifies: Sequence[str] = (),
     into: str = "",
     secrets: Sequence[str] = (),
+    queue: str = "",
 ) -> Any:
     """Declare a method of an agent as a step. The method may be a function or a coroutine function.
 
@@ -238,6 +242,9 @@ def step(
 
     `secrets` are names of what the host hands to it once that is permitted, an effect: `sojourn.secret(name)`.
 
+    `queue` names a queue of the host's, `[queues.gpu]` in its `offer.toml`: each attempt begins when that lets it,
+    and its time with it. A queue that the host does not name has no limit.
+
     Raises `Misused` for a declaration that makes no sense.
     """
     declare = partial(
@@ -254,6 +261,7 @@ def step(
         declassifies=declassifies,
         into=into,
         secrets=secrets,
+        queue=queue,
     )
     _check_declaration(effect, action, attempts)
     _check_retrying(retry_on)
@@ -262,6 +270,7 @@ def step(
     _check_declassifying(effect, declassifies, into)
     _check_spends(spends or {})
     _check_secrets(effect, secrets)
+    _check_queue(queue)
     return declare if function is None else declare(function)
 
 
@@ -329,6 +338,12 @@ def _check_secrets(effect: Effect, secrets: Sequence[str]) -> None:
             f"a step without effect is declared with secrets {', '.join(secrets)}",
             remedy='Say what it does with them outside: effect="idempotent", action="bank.read"',
         )
+
+
+def _check_queue(queue: Any) -> None:
+    if queue != "" and not (isinstance(queue, str) and NAME.fullmatch(queue)):
+        problem = f"a step is declared with queue={queue!r}"
+        raise Misused(problem, remedy="Use lower case letters, digits, '-' and '_', at most 64")
 
 
 def _check_declassifying(effect: Effect, declassifies: Sequence[str], into: str) -> None:

@@ -17,9 +17,11 @@ from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.host.provider import Entry, Rule, SecretProvider
+from sojourn.host.queues import Queues
 from sojourn.host.server import Host
 from sojourn.runtime.store import Store
 from sojourn.runtime.transport import Connection, PeerIdentity
+from sojourn.runtime.turnstile import Limit
 from sojourn.runtime.zone_client import Connections
 from sojourn.testing.disks import Disk
 from sojourn.testing.founding import FoundedZone, key
@@ -267,6 +269,7 @@ class HostProcess(Process):
         self.key = zone.hosts[index]
         self.host: Host | None = None
         self.secrets: dict[str, str] = {}
+        self.queues: dict[str, Limit] = {}
         self._zone = zone
 
     async def _live(self, life: Life) -> None:
@@ -284,6 +287,7 @@ class HostProcess(Process):
             host = Host(
                 *(self._zone.signed, self.key, membership, pool, substrate, self._offering),
                 provider=SecretProvider(self._provided),
+                queues=Queues(lambda: self.queues),
             )
             host.entropy = self.chance.randbytes
             self.host = host

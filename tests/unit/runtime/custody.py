@@ -27,6 +27,7 @@ from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
+from sojourn.host.queues import Queues
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.errors import Undeliverable
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
@@ -242,6 +243,7 @@ class FakeCustodian:
     refuses          the target refuses whoever comes
     is_cold          it has no block at hand, and fetches each one
     given            the secrets that it hands out, by name
+    queues           the queues of its host
     """
 
     def __init__(
@@ -254,6 +256,7 @@ class FakeCustodian:
         refuses: str = "",
         is_cold: bool = False,
         given: Mapping[str, str] | None = None,
+        queues: Queues | None = None,
     ) -> None:
         self.zone = zone
         self.crash_at = crash_at
@@ -261,6 +264,7 @@ class FakeCustodian:
         self.lease_lost_at = lease_lost_at
         self.refuses = refuses
         self.given = dict(given or {})
+        self.queues = queues or Queues()
         self.handed: list[tuple[str, str, tuple[str, ...]]] = []
         self.lines: list[tuple[str, str]] = []
         self.fetched: list[bytes] = []
@@ -381,6 +385,9 @@ class FakeCustodian:
     async def sleep_until(self, at_ms: int) -> None:
         await asyncio.sleep(0)
         self.zone.now_ms = max(self.zone.now_ms, at_ms)
+
+    async def enter(self, queue: str) -> Callable[[], None]:
+        return await self.queues.enter(self.record.agent_id, queue)
 
     def lease_valid(self) -> bool:
         return self.lease_lost_at is None or self.zone.points < self.lease_lost_at
