@@ -106,7 +106,7 @@ _ZONE: Final = Hazard(
     "Name the time zone: tz=UTC",
     applies=_without(1, "tz"),
 )
-_LIMIT: Final = "Race it against ctx.sleep in asyncio.wait, or use ctx.receive(timeout=...)"
+_LIMIT: Final = "Write async with ctx.timeout(seconds) around it"
 _TIMED: Final = "waits by the host's clock"
 _CHANCE: Final = Hazard(
     "chance", "comes out otherwise in a replay", "Write ctx.random(), or draw it in a step"

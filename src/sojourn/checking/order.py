@@ -74,6 +74,9 @@ def _called(frame: Frame, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
         yield from ((each, f"{name} by a key of") for each in call.args)
     if path == f"{CONTEXT}.turns":
         yield from ((each, "turns over") for each in call.args)
+    if path == f"{CONTEXT}.map":
+        named = [each.value for each in call.keywords if each.arg == "items"]
+        yield from ((each, "ctx.map over") for each in (*call.args[1:], *named))
     match call.func:
         case ast.Attribute(value=of, attr="pop") if not call.args:
             yield of, "pop of"

@@ -12,7 +12,12 @@ from sojourn.checking.sources import ClassSource, FunctionSource
 __all__ = ["held_in_steps", "never_awaited"]
 
 _AWAITED: Final = frozenset(
-    f"{CONTEXT}.{name}" for name in ("consider", "receive", "restart", "sleep", "spawn")
+    f"{CONTEXT}.{name}"
+    for names in (
+        ("ask", "broadcast", "consider", "map", "race", "receive", "reply", "request", "restart"),
+        ("send", "signal", "sleep", "spawn", "until", "until_place", "update"),
+    )
+    for name in names
 )
 _AWAITED_TOO: Final = frozenset(
     ("asyncio.gather", "asyncio.sleep", "asyncio.wait", "asyncio.wait_for")

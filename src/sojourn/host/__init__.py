@@ -12,4 +12,5 @@ design (protocol §6).
     inbox       its messages;  outbox  its letters to other agents, until they are kept where those are
     outlook     what this host offers, what it knows of other places, how an agent judges them
     blocks      memory at hand;  signer  one signature for many transitions;  folder, offer, provider  its files
+    queues      what holds up steps until the offer's limits let them begin
 """

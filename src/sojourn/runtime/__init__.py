@@ -4,7 +4,7 @@
     agent's side       serving session run loop operations performing attempting course replay batch arguments
     the line           frames link
     host's side        execution proposing journal holdings entrusting
-    at once            fanning
+    at once            fanning queueing turnstile
     other agents       sending following posting letters handling spawning
     time               timers timing cron durations conditions sought seeking waits
     the journal        records typed models failures

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sojourn.core.agent.approvals import Approvers
+    from sojourn.runtime.turnstile import Limit
     from sojourn.testing.agents import LaunchedAgent
     from sojourn.testing.facts import Happening, Performed
     from sojourn.testing.faults import Faults
@@ -52,6 +53,7 @@ __all__ = [
     "Keep",
     "LaunchedAgent",
     "Ledger",
+    "Limit",
     "NotSurvived",
     "Performed",
     "Place",
@@ -84,6 +86,7 @@ _HOMES: Final = {
     "Keep": "founding",
     "LaunchedAgent": "agents",
     "Ledger": "ledgers",
+    "Limit": "processes",
     "NotSurvived": "surviving",
     "Performed": "facts",
     "Place": "rehearsed",

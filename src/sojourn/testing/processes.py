@@ -37,6 +37,7 @@ __all__ = [
     "AnchorProcess",
     "Client",
     "HostProcess",
+    "Limit",
     "MakeAnchor",
     "Process",
     "Surroundings",

@@ -1,7 +1,10 @@
 """Every rule: what breaks it, and what looks alike and does not."""
 
+from inspect import iscoroutinefunction
+
 import pytest
 
+from sojourn import Context
 from tests.unit.checking.agents_written import found_in, rules_in, written
 
 # rule (a warning's with a question mark), lines of the module, lines of run
@@ -136,6 +139,8 @@ ORDERED = [
     "any([await self.look(x) for x in {'a', 'b'}])",
     "done, late = await asyncio.wait([])\nfor task in late: pass",
     "async for x in ctx.turns({'a', 'b'}): pass",
+    "await ctx.map(self.look, {'a', 'b'})",
+    "await ctx.map(self.look, items={'a', 'b'}, at_once=2)",
     "found = dict.fromkeys({'a', 'b'})",
     "separator = ' '\nseparator.join({'a', 'b'})",
     "f'the names {set(ctx.memory)}'",
@@ -162,6 +167,8 @@ IN_ORDER = [
     "done, late = await asyncio.wait([])\nfor task in [t for t in [] if t in late]: pass",
     "left, right = [1, 2]",
     "[1].pop()",
+    "await ctx.map(self.look, sorted({'a', 'b'}))",
+    "await ctx.map(self.look, ['a'], at_once=len({'a', 'b'}))",
 ]
 
 
@@ -287,6 +294,14 @@ AWAITED = [
     "waiting = self.look(1)\nawait waiting",
     "return await self.help()",
 ]
+
+
+def test_all_that_a_context_lets_await_is_to_be_awaited() -> None:
+    made = [name for name in dir(Context) if iscoroutinefunction(getattr(Context, name))]
+    assert {"ask", "map", "race", "request", "until"} <= set(made)
+    for name in made:
+        assert ["not-awaited"] == rules_in(written(f"ctx.{name}(1)")), name
+        assert [] == rules_in(written(f"await ctx.{name}(1)")), name
 
 
 @pytest.mark.parametrize("run", NOT_AWAITED)

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from sojourn.core.base.errors import Misused
 from sojourn.host.offer import OfferFile, OfferSettings, default_settings, offer_text
+from sojourn.runtime.turnstile import Limit
 
 SETTINGS = OfferSettings(
     cpu_millis=2000, memory_mib=1024, slots=8, price_micros=85_000, packages=("msgspec",)
@@ -87,3 +88,53 @@ def test_more_packages_than_an_envelope_holds_are_refused(
     path.write_text(offer_text(msgspec.structs.replace(SETTINGS, packages="all")))
     with pytest.raises(Misused, match="500 packages"):
         OfferFile(path)
+
+
+def test_queues_are_limited_as_the_file_says_and_nobody_is_told(path: Path) -> None:
+    offering = OfferFile(path)
+    before = offering()
+    assert {} == offering.queues()
+    limits = "[queues.gpu]\nat_once = 2\n[queues.api]\nrate = 10\nper_s = 60\n"
+    path.write_text(f"{path.read_text()}\n{limits}")
+    assert {"gpu": Limit(at_once=2), "api": Limit(rate=10, per_s=60.0)} == offering.queues()
+    assert before == offering()
+
+
+def test_settings_with_queues_are_written_as_they_are_read(path: Path) -> None:
+    queues = {"gpu": {"at_once": 2}, "api": {"rate": 10, "per_s": 2.5}}
+    path.write_text(offer_text(msgspec.structs.replace(SETTINGS, queues=queues)))
+    assert {"gpu": Limit(at_once=2), "api": Limit(rate=10, per_s=2.5)} == OfferFile(path).queues()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "value"),
+    [
+        ("queues = 3", "queues", "3"),
+        ("[queues]\ngpu = 3", "queues.gpu", "3"),
+        ("[[queues.gpu]]\nat_once = 1", "queues.gpu", "[{'at_once': 1}]"),
+        ("[queues.gpu]", "queues.gpu", "{}"),
+        ("[queues.Gpu]\nat_once = 1", "queues.Gpu", "{'at_once': 1}"),
+        ("[queues.gpu]\nat = 1", "queues.gpu.at", "1"),
+        ("[queues.gpu]\nat_once = 0", "queues.gpu.at_once", "0"),
+        ("[queues.gpu]\nat_once = 1.5", "queues.gpu.at_once", "1.5"),
+        ("[queues.gpu]\nat_once = true", "queues.gpu.at_once", "True"),
+        ("[queues.gpu]\nrate = 'x'", "queues.gpu.rate", "'x'"),
+        ("[queues.gpu]\nrate = 100001", "queues.gpu.rate", "100001"),
+        ("[queues.gpu]\nrate = 1\nper_s = 0", "queues.gpu.per_s", "0"),
+        ("[queues.gpu]\nrate = 1\nper_s = nan", "queues.gpu.per_s", "nan"),
+        ("[queues.gpu]\nrate = 1\nper_s = inf", "queues.gpu.per_s", "inf"),
+        ("[queues.gpu]\nat_once = 1\nper_s = 1", "queues.gpu.per_s", "1"),
+    ],
+)
+def test_a_queue_that_is_wrong_is_an_error_with_file_key_and_value(
+    path: Path, wrong: str, key: str, value: str
+) -> None:
+    text, queues = path.read_text(), OfferFile(path).queues
+    path.write_text(f"{text}\n{wrong}")
+    with pytest.raises(Misused) as raised:
+        OfferFile(path)
+    assert f"{path}: `{key}` is {value}" == raised.value.problem
+    assert raised.value.remedy
+    with capture_logs() as logs:
+        assert {} == queues() == queues()
+    assert ["the offer stays as it was"] == [entry["event"] for entry in logs]
