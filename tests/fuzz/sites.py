@@ -159,6 +159,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "demo/schedule.py:_Reader._tables:tomllib.loads": ("schedule",),
     "host/folder.py:read_membership:decode": ("membership",),
     "host/offer.py:OfferFile._read:read_toml": ("offer",),
+    "host/offer.py:_limit:msgspec.convert": ("queues",),
     "host/provider.py:_section:msgspec.convert": ("secrets",),
     "host/provider.py:secrets_in:read_toml": ("secrets",),
     "host/outlook.py:_document:decode": ("document",),

@@ -92,7 +92,7 @@ from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
 from sojourn.demo.schedule import parse_schedule
 from sojourn.host.code import source_of
-from sojourn.host.offer import OfferSettings
+from sojourn.host.offer import OfferSettings, limits_of
 from sojourn.host.provider import _Section, secrets_in
 from sojourn.models.tools import given
 from sojourn.runtime.code import _imported
@@ -522,6 +522,11 @@ def _toml(name: str, form: Any, *given: str) -> Target:
     return _person(name, lambda data: read_toml(_file(data), form, what=name), *given, form=form)
 
 
+def _queues(data: bytes) -> Any:
+    offer = read_toml(_file(data), OfferSettings, what="offer")
+    return sorted(limits_of(Path("offer.toml"), offer.queues).items())
+
+
 def _key_file() -> Iterable[bytes]:
     for purpose in (Purpose.PERSON, Purpose.ANCHOR_VOTE):
         path = _folder() / f"{purpose}"
@@ -660,6 +665,7 @@ class _Given(msgspec.Struct):
 
 PEOPLE: Final = (
     _toml("offer", OfferSettings, texts.OFFER),
+    _person("queues", _queues, f"{texts.OFFER}{texts.QUEUES}"),
     _person("secrets", lambda data: sorted(secrets_in(_file(data))), texts.SECRETS_FILE, form=dict[str, _Section]),
     _toml("anchor settings", Settings, 'operator = "o"\nlisten = "[::1]:7400"\nreached = "h:1"\n'),
     _toml("anchor public", _Public, to_toml({"operator": "o", "reached": "h:1", "identity": _HEX,

@@ -10,6 +10,7 @@ __all__ = [
     "CEDAR",
     "CORPUS_TEST",
     "OFFER",
+    "QUEUES",
     "SCHEDULES",
     "SECRETS_FILE",
 ]
@@ -93,6 +94,13 @@ slots = 3
 price_micros = 4
 models = ["m"]
 packages = "all"
+"""
+
+QUEUES: Final = """\
+[queues.gpu]
+at_once = 2
+rate = 10
+per_s = 1.5
 """
 
 SECRETS_FILE: Final = """\

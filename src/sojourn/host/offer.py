@@ -26,13 +26,13 @@ import msgspec
 import structlog
 
 from sojourn.core.agent.capabilities import Offer
-from sojourn.core.base.encoding import Count, Name, Value
+from sojourn.core.base.encoding import Count, Name, Value, shown
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.files import read_toml, to_toml
 from sojourn.runtime.secrecy import NAME
 from sojourn.runtime.turnstile import COUNT_MAX, PER_S_MAX, Limit
 
-__all__ = ["OfferFile", "OfferSettings", "default_settings", "offer_text"]
+__all__ = ["OfferFile", "OfferSettings", "default_settings", "limits_of", "offer_text"]
 
 log = structlog.get_logger("host")
 
@@ -131,37 +131,7 @@ class OfferFile:
             models=settings.models,
             accelerators=settings.accelerators,
         )
-        return (offer, settings.price_micros), self._limits(settings.queues)
-
-    def _limits(self, queues: Any) -> dict[str, Limit]:
-        """Return the limits in the table `queues`. Raises `Misused` with the key that is wrong, and its value."""
-        if not isinstance(queues, Mapping):
-            raise self._wrong("queues", queues, "Write a table for each queue: [queues.gpu]")
-        return {name: self._limit(f"queues.{name}", name, queues[name]) for name in queues}
-
-    def _limit(self, key: str, name: str, table: Any) -> Limit:
-        if not NAME.fullmatch(name):
-            remedy = "Name a queue in lower case letters, digits, '-' and '_', at most 64"
-            raise self._wrong(key, table, remedy)
-        if not isinstance(table, Mapping):
-            raise self._wrong(key, table, f"Write a table: [{key}], and below it at_once = 2")
-        known = Limit.__struct_fields__
-        for field, value in table.items():
-            if field not in known:
-                raise self._wrong(f"{key}.{field}", value, f"Use {', '.join(known)}")
-            try:
-                msgspec.convert({field: value}, Limit)
-            except msgspec.ValidationError:
-                remedy = _SECONDS if field == "per_s" else _WHOLE
-                raise self._wrong(f"{key}.{field}", value, remedy) from None
-        if "at_once" not in table and "rate" not in table:
-            raise self._wrong(key, table, "Say at_once, rate, or both: it limits nothing")
-        if "per_s" in table and "rate" not in table:
-            raise self._wrong(f"{key}.per_s", table["per_s"], "Say also how many: rate = 10")
-        return msgspec.convert(table, Limit)
-
-    def _wrong(self, key: str, value: Any, remedy: str) -> Misused:
-        return Misused(f"{self._path}: `{key}` is {value!r:.80}", remedy=remedy)
+        return (offer, settings.price_micros), limits_of(self._path, settings.queues)
 
     def _packages(self, wanted: Literal["all"] | tuple[str, ...]) -> dict[str, str]:
         if self._installed is None:
@@ -186,3 +156,45 @@ def _installed_packages() -> dict[str, str]:
         if name and version:
             found.setdefault(name.lower(), version)
     return found
+
+
+def limits_of(path: Path, queues: Any) -> dict[str, Limit]:
+    """Return the limits in the table `queues` of an offer. Raises `Misused` with the key and value that are wrong."""
+    if not isinstance(queues, Mapping):
+        raise _wrong(path, "queues", queues, "Write a table for each queue: [queues.gpu]")
+    return {name: _limit(path, name, table) for name, table in queues.items()}
+
+
+def _limit(path: Path, name: str, table: Any) -> Limit:
+    key = f"queues.{name}"
+    if not NAME.fullmatch(name):
+        remedy = "Name a queue in lower case letters, digits, '-' and '_', at most 64"
+        raise _wrong(path, key, table, remedy)
+    if not isinstance(table, Mapping):
+        remedy = f"Write a table: [{key}], and below it at_once = 2"
+        raise _wrong(path, key, table, remedy)
+    for field, value in table.items():
+        if field not in Limit.__struct_fields__:
+            remedy = f"Use {', '.join(Limit.__struct_fields__)}"
+            raise _wrong(path, f"{key}.{field}", value, remedy)
+        try:
+            msgspec.convert({field: value}, Limit)
+        except (ValueError, OverflowError):
+            remedy = _SECONDS if field == "per_s" else _WHOLE
+            raise _wrong(path, f"{key}.{field}", value, remedy) from None
+    if "at_once" not in table and "rate" not in table:
+        raise _wrong(path, key, table, "Say at_once, rate, or both: it limits nothing")
+    if "per_s" in table and "rate" not in table:
+        raise _wrong(path, f"{key}.per_s", table["per_s"], "Say also how many: rate = 10")
+    return msgspec.convert(table, Limit)
+
+
+def _wrong(path: Path, key: str, value: Any, remedy: str) -> Misused:
+    try:
+        said = repr(value)
+    except (
+        ValueError,
+        RecursionError,
+    ):  # a number of 5,000 digits, which may stand there as hexadecimal
+        said = "of no use"
+    return Misused(f"{path}: `{shown(key)}` is {shown(said)}", remedy=remedy)

@@ -314,13 +314,17 @@ class Execution:
                 | Survey()
             ):
                 self._ask(frame)
-            case Forget():
-                self._waits.forget(frame.asked)
-            case Leave():
-                self._places.leave(frame.asked)
+            case Forget() | Leave():
+                self._let_go(frame)
             case _:
                 kind = type(frame).__name__
                 raise Rejected(f"{kind} came out of turn", reason="out-of-turn", where="frame")
+
+    def _let_go(self, frame: Forget | Leave) -> None:
+        if isinstance(frame, Forget):
+            self._waits.forget(frame.asked)
+        else:
+            self._places.leave(frame.asked)
 
     def _enqueue(self, proposal: "_Proposal") -> None:
         self._stir()

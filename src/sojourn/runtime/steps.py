@@ -263,15 +263,31 @@ def step(
         secrets=secrets,
         queue=queue,
     )
+    _check(**declare.keywords)
+    return declare if function is None else declare(function)
+
+
+def _check(
+    *,
+    effect: Effect,
+    action: str,
+    attempts: int,
+    retry_on: RetryOn,
+    spends: Mapping[str, int],
+    declassifies: Sequence[str],
+    into: str,
+    secrets: Sequence[str],
+    queue: str,
+    **seconds: Any,
+) -> None:
     _check_declaration(effect, action, attempts)
     _check_retrying(retry_on)
-    _check_pauses(backoff_s=backoff_s, backoff_s_max=backoff_s_max)
-    _check_times(timeout_s=timeout_s, heartbeat_s=heartbeat_s)
+    _check_pauses(backoff_s=seconds["backoff_s"], backoff_s_max=seconds["backoff_s_max"])
+    _check_times(timeout_s=seconds["timeout_s"], heartbeat_s=seconds["heartbeat_s"])
     _check_declassifying(effect, declassifies, into)
-    _check_spends(spends or {})
+    _check_spends(spends)
     _check_secrets(effect, secrets)
     _check_queue(queue)
-    return declare if function is None else declare(function)
 
 
 def _check_spends(spends: Mapping[str, int]) -> None:

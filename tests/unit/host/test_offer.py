@@ -121,6 +121,7 @@ def test_settings_with_queues_are_written_as_they_are_read(path: Path) -> None:
         ("[queues.gpu]\nrate = 'x'", "queues.gpu.rate", "'x'"),
         ("[queues.gpu]\nrate = 100001", "queues.gpu.rate", "100001"),
         ("[queues.gpu]\nrate = 1\nper_s = 0", "queues.gpu.per_s", "0"),
+        (f"[queues.gpu]\nrate = 0x{'f' * 5000}", "queues.gpu.rate", "of no use"),
         ("[queues.gpu]\nrate = 1\nper_s = nan", "queues.gpu.per_s", "nan"),
         ("[queues.gpu]\nrate = 1\nper_s = inf", "queues.gpu.per_s", "inf"),
         ("[queues.gpu]\nat_once = 1\nper_s = 1", "queues.gpu.per_s", "1"),
