@@ -9,7 +9,7 @@ from msgspec.structs import FieldInfo
 
 from sojourn.core.protocol.messages import Evidence
 
-_NOTHING = (None, (), 0, False, Evidence())
+_NOTHING = (None, (), 0, False, "", Evidence())
 
 
 def left_out(module: ModuleType) -> list[Any]:
