@@ -14,6 +14,7 @@ import msgspec
 
 from sojourn.anchor.folder import Settings, _Public, parse_place
 from sojourn.anchor.shelf import load_row
+from sojourn.anchor.slips import Common, Slip
 from sojourn.audit.deriving import derive
 from sojourn.audit.drill import STATEMENTS_BYTES_MAX
 from sojourn.audit.evidence import Evidence, read_evidence
@@ -201,6 +202,8 @@ VALUES: Final = (
     _value("chapter", Chapter, "chapters", limit=CHAPTER_BYTES_MAX),
     _value("capsule root", Capsule, limit=ROOT_BYTES_MAX),
     _row(Dossier),
+    _row(Slip),
+    _row(Common),
     _row(Chapter),
     _row(Certified, "certified"),
     _row(SignedOrder),

@@ -108,7 +108,7 @@ class Answers:
         anchor, now_ms = self._anchor, clock.boot_ms()
         wanting = [
             agent
-            for agent, fence in anchor.wanted.by(host)
+            for agent, fence in anchor.wanted.by(host, clock.wall_ms())
             if is_new or fence is None or not anchor.leases.is_live(agent, fence, now_ms)
         ]
         items: list[exchange.WorkItem] = []

@@ -100,6 +100,10 @@ class Caretaker:
         for duty in self._duties(dossier):
             self._plan(dossier.agent, duty)
 
+    def plan_waking(self, agent: bytes, at_ms: int) -> None:
+        """Note that an agent at rest may be without a host when it wakes, at a wall time that is not soon."""
+        self._plan(agent, Duty(clock.boot_ms() + at_ms - clock.wall_ms(), Task.REBIND))
+
     def _duties(self, dossier: Dossier) -> list[Duty]:
         return [self._patient(dossier, d) for d in duties_of(dossier, self._anchor.view())]
 

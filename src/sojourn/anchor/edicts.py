@@ -5,7 +5,7 @@ to some of other zones (`heralding`); whoever was missed learns of it in a round
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sojourn.anchor.sweep import Sweep
@@ -81,6 +81,10 @@ class Edicts:
             revocations=tuple(known.revocations.take(revoked, now_ms, teller)),
         )
 
+    def take_up(self) -> None:
+        """Plan, once at the start, what agents here owe to the orders that were known before."""
+        self._plan_orders(News(orders=tuple(self._anchor.shelf.orders())))
+
     def _judge(self, signed: SignedOrder) -> Standing:
         documents, zone = self._anchor.shelf.documents, self._anchor.zone_id
         return standing_of(signed, self._record(signed), documents, zone)
@@ -153,14 +157,21 @@ class Edicts:
         """
         if dossier.head is not None:
             record = dossier.head.record
-            governance = record.governance
-            self.known.successors.rules(governance.named, self._find)
-            self.known.heads.settle(self._known)
-            first = self._find(governance.documents[0])
-            if first is not None:
-                self.known.revocations.note_officers(governance.issuer, first.officers)
-            for ancestor in record.eligibility.ancestors:
-                self._families.setdefault(ancestor.agent, set()).add(record.agent_id)
+            self.note_rules(record.governance.issuer, record.governance.named)
+            self.note_family(record.agent_id, [a.agent for a in record.eligibility.ancestors])
+
+    def note_rules(self, issuer: bytes, documents: Sequence[bytes]) -> None:
+        """Note the documents that rule an agent of an issuer here, those in force first."""
+        self.known.successors.rules(documents, self._find)
+        self.known.heads.settle(self._known)
+        first = self._find(documents[0])
+        if first is not None:
+            self.known.revocations.note_officers(issuer, first.officers)
+
+    def note_family(self, agent: bytes, ancestors: Iterable[bytes]) -> None:
+        """Note from whom an agent here descends."""
+        for ancestor in ancestors:
+            self._families.setdefault(ancestor, set()).add(agent)
 
     def note(self, after: Dossier) -> None:
         """Look again at what is known about an agent, of which something was decided; tell what was learned by it."""

@@ -24,6 +24,7 @@ from sojourn.anchor.keeping import Keeping
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
 from sojourn.anchor.proofs import Proofs
+from sojourn.anchor.recalling import Recalling
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
 from sojourn.anchor.tidying import Tidying
@@ -40,7 +41,7 @@ from sojourn.core.protocol.anchor import agent_of, declined, note_onward, rule
 from sojourn.core.protocol.applying import caught_up
 from sojourn.core.protocol.binding import LeaseBook
 from sojourn.core.protocol.chains import ChainMemo
-from sojourn.core.protocol.custody import Certified, zones_in
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import (
     CastRound,
     CastVote,
@@ -130,6 +131,7 @@ class Anchor:
         self._memo, self._chains = Memo(), ChainMemo()
         self._working: set[asyncio.Task[None]] = set()
         self.places = KnownPlaces(self.manifest.realm, self.zone_id)
+        self._recalling = Recalling(self, self._caretaker)
         self._survey()
         self._recall_places(manifest)
         self.edicts.recall()
@@ -149,11 +151,7 @@ class Anchor:
 
     def start(self) -> None:
         """Take up what the store says is owed, and begin to see to it and to gossip."""
-        for dossier in self.shelf.every_dossier():
-            self.seen.note_dossier(dossier)
-            self.wanted.note(dossier)
-            self.note_promise(dossier)
-            self._caretaker.plan(dossier)
+        self._recalling.duties()
         for agent in self.mail.agents():
             self.forwarding.begin(agent)
         self.begin(self.keeping.recall)
@@ -402,14 +400,11 @@ class Anchor:
 
     def _recall_places(self, own: SignedManifest) -> None:
         """Know again what was known of places: first of all what the records here name and rely on."""
-        for dossier in self.shelf.every_dossier():
-            self._note_worth(dossier)
-        for chapter in self.shelf.every_chapter():
-            self.places.hold(zones_in((chapter,)))
+        self._recalling.places()
         self.learn(gossip.News(manifests=(own,)), None)
         self.learn(self.shelf.places(), None)
 
-    def _note_worth(self, dossier: Dossier) -> None:
+    def note_worth(self, dossier: Dossier) -> None:
         """Hold to what proves an agent's record, and note whom it relies on while it is here."""
         self.places.hold(zones_of(dossier))
         self.edicts.note_ruling(dossier)
@@ -425,7 +420,7 @@ class Anchor:
         application = before.application
         if ruling.dossier is None or ruling.applied is None:
             return []
-        self._note_worth(ruling.dossier)
+        self.note_worth(ruling.dossier)
         if application is None or not ruling.chapters:
             return []
         zones = proving_zones(ruling.chapters, self.view())

@@ -1,6 +1,7 @@
 """The shelf: an anchor's dossiers, chapters, history, places and orders, as rows of its store.
 
 dossier      agent                      Dossier
+slip         agent                      Slip (`anchor.slips`)
 chapter      agent, term                Chapter
 history      agent, version             Certified
 order        agent, version             SignedOrder
@@ -21,6 +22,7 @@ from typing import Any, Final, TypeVar, overload
 import structlog
 
 from sojourn.anchor.loose import Loose, Share, roots_of
+from sojourn.anchor.slips import Slip, rows_with_slips, slip_changes
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
@@ -190,6 +192,10 @@ class Shelf:
             yield from page
             after = page[-1].agent
 
+    def rows_with_slips(self) -> Iterator[tuple[bytes, bytes, Slip | None]]:
+        """Yield each agent, its dossier's row, and the slip that is of this very row, if there is one."""
+        return rows_with_slips(self._store, lambda data: load_row(data, Slip))
+
     def count(self) -> int:
         """Return how many agents this anchor has ever known."""
         return self._store.count("dossier")
@@ -206,10 +212,10 @@ class Shelf:
         """Return the chapters known of an agent from a term on: as many as fit, at least one."""
         return self._numbered("chapter", Chapter, agent, from_term, limit, bytes_max)
 
-    def every_chapter(self) -> Iterator[Chapter]:
-        """Yield the chapters of all agents, a few at a time."""
-        after = b""
-        while rows := self._store.scan("chapter", after=after, limit=_PAGE):
+    def every_chapter(self, agent: bytes) -> Iterator[Chapter]:
+        """Yield all chapters of an agent, a few at a time."""
+        after = agent
+        while rows := self._store.scan("chapter", prefix=agent, after=after, limit=_PAGE):
             yield from (load_row(data, Chapter) for _, data in rows)
             after = rows[-1][0]
 
@@ -350,12 +356,12 @@ class Shelf:
 
     # --- what is written ------------------------------------------------------------------------------
 
-    @staticmethod
-    def dossier_changes(dossier: Dossier) -> list[Change]:
-        """Return what keeps a dossier; of an agent of which nothing is known there is none."""
-        if dossier == Dossier(agent=dossier.agent):
-            return [Delete("dossier", dossier.agent)]
-        return [Put("dossier", dossier.agent, encode(dossier))]
+    def dossier_changes(self, dossier: Dossier) -> list[Change]:
+        """Return what keeps a dossier, and its slip; where nothing is known of an agent there is none."""
+        agent, row = dossier.agent, encode(dossier)
+        is_new = dossier == Dossier(agent=agent)
+        kept = Delete("dossier", agent) if is_new else Put("dossier", agent, row)
+        return [kept, *slip_changes(self._dossiers.get(agent), dossier, row)]
 
     def earlier_changes_of(self, ruling: Ruling) -> Iterator[list[Change]]:
         """Yield what goes before a ruling: chapters of a life that may be longer than one commit.
@@ -386,11 +392,10 @@ class Shelf:
         changes += self._chapter_changes(ruling.chapters[-_CHAPTERS_CHANGED:])
         if ruling.history is not None:
             record = ruling.history.record
+            key = row_key(record.agent_id, record.version)
             if ruling.history.certificate.slot.version == record.version:
-                key = row_key(record.agent_id, record.version)
                 changes.append(Put("history", key, encode(ruling.history)))
             if ruling.order is not None:
-                key = row_key(record.agent_id, record.version)
                 changes.append(Put("carried", key, encode(ruling.order)))
         return changes
 

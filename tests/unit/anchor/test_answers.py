@@ -118,6 +118,21 @@ def test_a_sleeper_that_waits_for_a_message_is_work_when_there_is_one(has_mail: 
     run(test)
 
 
+@pytest.mark.parametrize("wakes_in_ms", [30_000, 3_600_000])
+def test_a_host_that_starts_hears_of_sleepers_that_wake_soon(wakes_in_ms: int) -> None:
+    async def test(v: Village, house: House) -> None:
+        head = await v.launch(house)
+        wake = (Wake(at_ms=clock.wall_ms() + wakes_in_ms),)
+        asleep = replace(head.record.eligibility, status=Status.DORMANT, wake=wake)
+        head = await v.step(house, head, eligibility=asleep)
+        agent, host = head.record.agent_id, house.hosts[0]
+        v._pools.pop(host.public)  # it has just started, and remembers nothing
+        is_soon = wakes_in_ms == 30_000
+        assert [agent] * is_soon == await work(v.client(house, host), host.public)
+
+    run(test)
+
+
 # Messages
 
 
