@@ -203,7 +203,12 @@ PLANTS: list[tuple[str, list[tuple[Any, str, Callable[[Any], Any]]], str, str]] 
     ("unlocks at will", [(decree, "is_unlocked_for", _always)], "contested", "honest never"),
     ("tells new locks", [(decree, "round_vote", _talkative)], "contested", "honest never"),
     ("warrants unread", [(rulings, "check_family", _nothing)], "captured", "no contagion"),
-    ("code exchanged", [(custody, "check_constant", _nothing)], "captured", "no contagion"),
+    (
+        "code exchanged",  # from one certificate to the next, and against what the agent was born with
+        [(custody, "check_constant", _nothing), (custody, "check_authorised", _nothing)],
+        "captured",
+        "no contagion",
+    ),
 ]
 
 
