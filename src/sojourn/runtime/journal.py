@@ -9,26 +9,24 @@ by plain digests, since whoever stores a block stores all it links to.
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from sojourn.core.agent.memory.blocks import (
-    BlockSource,
     MissingBlock,
     NewBlocks,
     load_block,
     named_by,
 )
 from sojourn.core.agent.memory.log import Log
-from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import bad_field, decode_block, encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.runtime.apart import of_the_agent, opened
 from sojourn.runtime.course import Arguments
-from sojourn.runtime.ports import Custodian
+from sojourn.runtime.ports import Custodian, Reader
 from sojourn.runtime.records import (
     REPLAY_RECORDS_MAX,
     Barred,
@@ -43,7 +41,6 @@ from sojourn.runtime.typed import to_plain
 
 __all__ = [
     "Journal",
-    "Reader",
     "Saved",
     "at_hand",
     "check_resume",
@@ -59,21 +56,6 @@ KIND: Final = "journal/1"
 _UNSHOWN: Final = {form.__struct_config__.tag for form in (Barred, Parted)}
 READ_AT_ONCE: Final = 256
 """Records read between two chances to fetch a missing block."""
-
-
-class Reader(Protocol):
-    """What reading a journal takes: the record that names it, and its blocks. A `Custodian` is one."""
-
-    @property
-    def record(self) -> AgentRecord:
-        """The record."""
-
-    @property
-    def blocks(self) -> BlockSource:
-        """The blocks that are at hand."""
-
-    async def fetch(self, digests: Sequence[bytes]) -> None:
-        """Bring blocks to hand. Raises `MissingBlock` for one that nobody has."""
 
 
 async def at_hand(custodian: Reader, read: Callable[[], T]) -> T:

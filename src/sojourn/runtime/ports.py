@@ -40,6 +40,7 @@ __all__ = [
     "Parcel",
     "Permit",
     "Postmark",
+    "Reader",
     "Substrate",
 ]
 
@@ -163,12 +164,12 @@ class Permit(Value):
     policies: tuple[Text, ...] = ()
 
 
-class Custodian(Protocol):
-    """What an execution needs of whoever has custody of the agent. One event loop uses it."""
+class Reader(Protocol):
+    """What reading an agent's memory and journal takes: the record that names them, and their blocks."""
 
     @property
     def record(self) -> AgentRecord:
-        """The newest final record. It changes only by what this custodian proposes, or beside memory."""
+        """The newest final record."""
 
     @property
     def blocks(self) -> BlockSource:
@@ -176,6 +177,13 @@ class Custodian(Protocol):
 
     async def fetch(self, digests: Sequence[bytes]) -> None:
         """Bring blocks to hand. Raises `MissingBlock` for one that nobody has."""
+
+
+class Custodian(Reader, Protocol):
+    """What an execution needs of whoever has custody of the agent. One event loop uses it.
+
+    Its record changes only by what this custodian proposes, or beside memory.
+    """
 
     async def commit(self, draft: Draft) -> AgentRecord:
         """Make a step final and return the new record. Cancelling the wait does not recall it.

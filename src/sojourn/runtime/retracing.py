@@ -26,9 +26,10 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.functions import Functions
-from sojourn.runtime.journal import Journal, Reader, at_hand
+from sojourn.runtime.journal import Journal, at_hand
 from sojourn.runtime.link import Link
 from sojourn.runtime.operations import Operation
+from sojourn.runtime.ports import Reader
 from sojourn.runtime.questions import Answer, Block, Done, Fetch, Recall
 from sojourn.runtime.records import (
     Line,
