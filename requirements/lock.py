@@ -38,7 +38,8 @@ LOCKS = (
         "dev",
         (
             PROJECT,
-            *("--extra", "demo", "--extra", "keyring", "--extra", "models", "--group", "dev"),
+            *("--extra", "demo", "--extra", "keyring", "--extra", "models"),
+            *("--extra", "recall", "--group", "dev"),
         ),
         ("build", "run"),
     ),

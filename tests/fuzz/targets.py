@@ -129,7 +129,7 @@ from tests import samples
 from tests.conformance import journey
 from tests.fuzz import seeds, texts
 from tests.fuzz.answers import CALLED, TYPED, message, typed
-from tests.fuzz.memory import read_chunks, read_log, read_mapping, read_vector
+from tests.fuzz.memory import HELD, read_chunks, read_log, read_mapping, read_vector
 from tests.fuzz.target import Finding, Target
 from tests.fuzz.texts import AGENT_FILE, APPROVERS_FILE, CEDAR, CORPUS_TEST, SCHEDULES
 
@@ -443,6 +443,7 @@ MEMORY: Final = (
     _memory("mapping", "mapping", read_mapping),
     _memory("log", "log", read_log),
     _memory("chunks", "chunks", read_chunks),
+    *HELD,
     Target(name="journal root", read=_journal, make_seeds=_journal_seeds),
     Target(
         name="journal record",

@@ -20,7 +20,7 @@ from sojourn.runtime.compartments import WorkingMemory
 from sojourn.runtime.embedding import Embedder
 from sojourn.runtime.typed import kind_of, to_plain
 
-__all__ = ["Embed", "Hit", "Recall", "Where", "vectors_of"]
+__all__ = ["Embed", "Hit", "Recall", "Where", "parse_note", "vectors_of"]
 
 _MODEL: Final = "model"
 _KIND: Final = "recall/1"
@@ -120,7 +120,7 @@ class Recall:
         handle = self._handle
         self._told(handle)
         keys = [key[len(_TEXTS) :] for key in handle.keys(_TEXTS)]
-        vectors = await self._vectors([handle.get(_TEXTS + key)[0] for key in keys])
+        vectors = await self._vectors([parse_note(handle.get(_TEXTS + key))[0] for key in keys])
         handle = self._handle.put(_MODEL, [_KIND, self._embedder.model, self._embedder.dimensions])
         for key, vector in zip(keys, vectors, strict=True):
             if _TEXTS + key in handle:
@@ -192,7 +192,16 @@ def _hit(handle: Mapping, key: str, score: float) -> Hit:
     note = handle.get(_TEXTS + key)
     if note is None:
         raise KeyError(key)
-    return Hit(key, score, note[0], note[1])
+    return Hit(key, score, *parse_note(note))
+
+
+def parse_note(plain: Any) -> tuple[str, dict[str, Any]]:
+    """Return the text and the metadata that stand under a key. Raises `Rejected`."""
+    match plain:
+        case [str(text), dict(metadata)]:
+            return text, metadata
+    problem = f"a {kind_of(plain)} where a text and its metadata belong"
+    raise Rejected(problem, reason="bad-field", where="recall")
 
 
 def _allows(where: Where | None, metadata: dict[str, Any]) -> bool:

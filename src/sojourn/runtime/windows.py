@@ -107,8 +107,8 @@ async def summarized(
         raise Misused(problem, remedy="Give the summary a part of the window")
     pins = list(pinned)
     found = window_of(log, limit, count, pins, taken=room)
-    told = kept.get(key) or {"before": 0, "text": ""}
-    before, text = max(told["before"], log.first), told["text"]
+    told = _told(kept.get(key), key)
+    before, text = max(told[0], log.first), told[1]
     skipped = {at + len(log) if at < 0 else at for at in pins}
     while before < found.first:
         stop = min(found.first, before + _CALLS_MAX)
@@ -128,6 +128,17 @@ def _counted(count: Count, value: Any, at: int) -> int:
         problem = f"value {at} was counted as {size!r:.40}, a {kind_of(size)}"
         raise Misused(problem, remedy="Let count= return how many tokens or bytes a value takes")
     return size
+
+
+def _told(plain: Any, key: str) -> tuple[int, str]:
+    """Return before which value a kept summary ends, and its text. Raises `Misused` for what is none."""
+    match plain:
+        case {"before": int(before), "text": str(text), **more} if before >= 0 and not more:
+            return before, text
+        case None:
+            return 0, ""
+    problem = f"a {kind_of(plain)} stands under {key!r:.80}, where a window keeps its summary"
+    raise Misused(problem, remedy="Give the window a key of its own")
 
 
 def _check_summary(text: object, room: int, count: Count) -> None:

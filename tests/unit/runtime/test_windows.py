@@ -71,6 +71,10 @@ def test_what_is_left_out_is_summarised_once() -> None:
         ('ctx.memory.window("book", 1)', "compartment 'book' is no log"),
         ('await summarized(0, "x")', "a summary of 0 in a window of 10"),
         ("await summarized(4, 3)", "a summary is a int"),
+        (
+            'ctx.memory["book"]["risk"] = {"x": 1}; await summarized(4, "x")',
+            "a dict of 1 items stands under 'risk', where a window keeps its summary",
+        ),
         ('await summarized(4, "five words are too many")', "a summary takes 5 of the 4"),
     ],
 )

@@ -55,7 +55,7 @@ def parse_blob(plain: Any) -> BlobEntry:
     match plain:
         case [str(kind), int(length), str(media), Link() as link] if kind == _KIND:
             if type(length) is not int or length < 0 or len(media) > MEDIA_CHARACTERS_MAX:
-                problem = f"a blob of {length} bytes and media type {media[:20]!r}"
+                problem = f"a blob of {length} bytes and media type {media[:20]!a}"
                 raise Rejected(problem, reason="bad-field", where="blob")
             return BlobEntry(length, media, named_by(link))
     found = plain[0] if isinstance(plain, list) and plain else None
