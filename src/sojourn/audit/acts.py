@@ -12,6 +12,7 @@ import msgspec
 from sojourn.audit import proving
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import ActionLine, OrderLine
+from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import (
     Petition,
     SignedApproval,
@@ -232,20 +233,9 @@ def _version_of(intended: Intended) -> int:
 def _intent(intended: Intended) -> Intent:
     """Return what the gate was asked, as the journal says that the host stated it."""
     return Intent(
-        step=intended.step,
-        action=intended.action,
-        effect=intended.effect,
+        **fields_of(intended),
         key=intended.key,
-        arguments=intended.arguments,
-        labels=intended.labels,
-        labels_dropped=intended.labels_dropped,
-        residency=intended.residency,
-        residency_dropped=intended.residency_dropped,
-        cost_micros=intended.cost_micros,
-        tokens=intended.tokens,
-        counterpart=intended.counterpart,
         follows=intended.follows,
-        secrets=intended.secrets,
     )
 
 

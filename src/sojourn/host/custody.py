@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
 from sojourn.core.agent.budgets import check_affordable, spend
 from sojourn.core.agent.eligibility import Eligibility, Status
@@ -155,20 +156,9 @@ class AgentCustody:
 
     def _shown(self, intent: ports.Intent) -> Intent:
         return Intent(
-            step=intent.step,
-            action=intent.action,
-            effect=intent.effect,
+            **fields_of(intent),
             key=intent.key,
-            arguments=intent.arguments,
-            labels=intent.labels,
-            labels_dropped=intent.labels_dropped,
-            residency=intent.residency,
-            residency_dropped=intent.residency_dropped,
-            cost_micros=intent.cost_micros,
-            tokens=intent.tokens,
-            secrets=intent.secrets,
             petition=digest_of(intent.petition) if intent.petition else None,
-            counterpart=intent.counterpart,
             follows=intent.follows,
         )
 

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from sojourn.core.agent.actions import Action
 from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Status, Wake
@@ -21,7 +22,6 @@ from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
-from sojourn.core.policy.request import Effect, StringSet
 from sojourn.core.protocol import messages
 from sojourn.core.protocol.assessment import Assessment, Finding
 from sojourn.core.protocol.spawning import Gift
@@ -129,32 +129,18 @@ class Draft(Value):
     capabilities: Capabilities | None = None
 
 
-class Intent(Value):
+class Intent(Action, kw_only=True):
     """An action with an effect outside, that the agent's code proposes (protocol §10).
 
     `key` is the effect's key: agent, term, version and index, as text. The version is the one that this host
     expects the intent to have; keys never repeat, since a version is decided once. `labels` and `residency` are
-    those of the memory that the agent has used, less what a declassifying step takes off; `cost_micros` and
-    `tokens` are the most that it is to cost; `secrets` the names of what it is handed; `petition` and `approvals`
-    what people were asked and answered, where the policies want that. `counterpart` is the other party, and `follows`
-    as in what anchors are shown.
+    less what a declassifying step takes off. `petition` and `approvals` are what people were asked and answered,
+    where the policies want that, and `follows` is as in what anchors are shown.
     """
 
     key: Name
-    step: Name
-    action: Name
-    effect: Effect
-    arguments: Digest
-    labels: StringSet = ()
-    labels_dropped: StringSet = ()
-    residency: StringSet = ()
-    residency_dropped: StringSet = ()
-    cost_micros: Count = 0
-    tokens: Count = 0
-    secrets: StringSet = ()
     petition: Petition | None = None
     approvals: tuple[SignedApproval, ...] = ()
-    counterpart: Text = ""
     follows: Count = 0
 
 

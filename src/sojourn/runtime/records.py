@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from sojourn.core.agent.actions import Action
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.marks import Mark, Marks
@@ -35,7 +36,7 @@ from sojourn.core.base.encoding import (
     decode_block,
 )
 from sojourn.core.base.errors import Misused
-from sojourn.core.policy.request import Effect, StringSet
+from sojourn.core.policy.request import Effect
 from sojourn.runtime.ports import Assessment, Postmark
 from sojourn.runtime.sought import Sought
 from sojourn.runtime.typed import encode_plain, to_plain
@@ -137,31 +138,18 @@ class Asked(Value, tag_field="kind", tag="asked"):
     spelled: Any
 
 
-class Intended(Value, tag_field="kind", tag="intent"):
+class Intended(Action, kw_only=True, tag_field="kind", tag="intent"):
     """A step with an effect was permitted: it may begin under `key` once this is final (protocol §10).
 
     So was one that declassifies: its effect is "none", and a replay that finds no outcome asks for it anew. What
-    the gate was told of the memory that the code had used is kept, so that the intent can be made again from this;
-    so are `cost_micros` and `tokens`, what it was declared to cost at most, and the names of the `secrets` that it is
-    handed. `approvals` are those with which it was permitted, if it had to be approved. `counterpart` is the other
-    party, and `follows`, of a message, the version that sent the one before it to that party.
+    the gate was told of the memory that the code had used is kept, with all else that it judged, so that the intent
+    can be made again from this. `approvals` are those with which it was permitted, if it had to be approved. Of a
+    message, `follows` is the version that sent the one before it to that party.
     """
 
     call: Count
-    step: Name
-    arguments: Digest
-    action: Name
-    effect: Effect
     key: Name
-    labels: StringSet = ()
-    labels_dropped: StringSet = ()
-    residency: StringSet = ()
-    residency_dropped: StringSet = ()
-    cost_micros: Count = 0
-    tokens: Count = 0
-    secrets: StringSet = ()
     approvals: tuple[SignedApproval, ...] = ()
-    counterpart: Text = ""
     follows: Count = 0
 
 

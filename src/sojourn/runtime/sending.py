@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.digests import ZERO, cid_text, parse_cid_text
 from sojourn.core.base.encoding import digest_of
@@ -232,19 +233,9 @@ class SendLetter(PerformStep):
 def _shown(record: Intended, petition: Petition | None) -> messages.Intent:
     """Return what anchors were shown of an intent, as the journal says."""
     return messages.Intent(
-        step=record.step,
-        action=record.action,
-        effect=record.effect,
+        **fields_of(record),
         key=record.key,
-        arguments=record.arguments,
-        labels=record.labels,
-        labels_dropped=record.labels_dropped,
-        residency=record.residency,
-        residency_dropped=record.residency_dropped,
-        cost_micros=record.cost_micros,
-        tokens=record.tokens,
         petition=digest_of(petition) if petition is not None else None,
-        counterpart=record.counterpart,
         follows=record.follows,
     )
 

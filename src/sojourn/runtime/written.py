@@ -4,6 +4,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import BudgetExhausted, Denied, Rejected
@@ -92,21 +93,10 @@ def effect_of(frame: Gated | Spawn) -> Effect:
 def intended(call: int, intent: Intent) -> Intended:
     """Return the record of an intent that the gate permits, for a call of the code."""
     return Intended(
+        **fields_of(intent),
         call=call,
-        step=intent.step,
-        arguments=intent.arguments,
-        action=intent.action,
-        effect=intent.effect,
         key=intent.key,
-        labels=intent.labels,
-        labels_dropped=intent.labels_dropped,
-        residency=intent.residency,
-        residency_dropped=intent.residency_dropped,
-        cost_micros=intent.cost_micros,
-        tokens=intent.tokens,
-        secrets=intent.secrets,
         approvals=intent.approvals,
-        counterpart=intent.counterpart,
         follows=intent.follows,
     )
 

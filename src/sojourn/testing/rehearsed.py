@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
 from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
@@ -308,20 +309,9 @@ class RehearsedCustody(Answering, RehearsedLetters):
             policy=_RULES,
             request=intent.arguments,
             demands=(Demand(policy=_RULES, asks=(Ask(document="rules", group=place.name),)),),
-            step=intent.step,
-            action=intent.action,
-            effect=intent.effect,
-            arguments=intent.arguments,
+            **fields_of(intent),
             asked_ms=now_ms,
             expires_ms=now_ms + round(place.asks_for * 1000),
-            labels=intent.labels,
-            labels_dropped=intent.labels_dropped,
-            residency=intent.residency,
-            residency_dropped=intent.residency_dropped,
-            cost_micros=intent.cost_micros,
-            tokens=intent.tokens,
-            counterpart=intent.counterpart,
-            secrets=intent.secrets,
         )
 
     async def ask(self, petition: Petition, draft: Draft) -> None:

@@ -15,13 +15,13 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value, digest_of
+from sojourn.core.agent.actions import Action
+from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import APPROVERS_MAX, CLOCK_SKEW_MS, COOLING_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
 from sojourn.core.policy.decision import Ask
-from sojourn.core.policy.request import Effect, StringSet
 
 __all__ = [
     "Approval",
@@ -94,7 +94,7 @@ class Demand(Value):
     asks: Annotated[tuple[Ask, ...], Meta(min_length=1, max_length=256)]
 
 
-class Petition(Value, tag_field="kind", tag="petition/1"):
+class Petition(Action, kw_only=True, tag_field="kind", tag="petition/1"):
     """An action that waits for an approval: what would be done, and what was asked of the policies.
 
     `version` is the one that asked, so no two petitions are equal. `request` is the digest of the policies'
@@ -107,20 +107,8 @@ class Petition(Value, tag_field="kind", tag="petition/1"):
     policy: Digest
     request: Digest
     demands: Annotated[tuple[Demand, ...], Meta(min_length=1, max_length=COOLING_MAX + 1)]
-    step: Name
-    action: Name
-    effect: Effect
-    arguments: Digest
     asked_ms: Count
     expires_ms: Count
-    labels: StringSet = ()
-    labels_dropped: StringSet = ()
-    residency: StringSet = ()
-    residency_dropped: StringSet = ()
-    cost_micros: Count = 0
-    tokens: Count = 0
-    counterpart: Text = ""
-    secrets: StringSet = ()
 
     @property
     def asked_of(self) -> str:

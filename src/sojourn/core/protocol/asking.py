@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from sojourn.core.agent.actions import Action, fields_of
 from sojourn.core.agent.approvals import (
     Approvers,
     Demand,
@@ -57,16 +58,15 @@ class ApprovalDeclined(Refused):
 
 
 def verdict_on(
-    of: Intent | Petition,
+    action: Action,
     record: AgentRecord,
     governing: Governing,
     here: ZoneManifest,
     memo: Memo,
 ) -> Verdict:
     """Return what the agent's policies and the zone's say to an action in the zone."""
-    intent = of if isinstance(of, Intent) else _intent(of)
-    context = intent.circumstances()
-    return permission.ask(record, governing, intent.action, here, here, context, memo)
+    context = action.circumstances()
+    return permission.ask(record, governing, action.action, here, here, context, memo)
 
 
 def pending(petition: Petition) -> Pending:
@@ -103,41 +103,30 @@ def _demands(governing: Governing, verdict: Verdict) -> tuple[Demand, ...]:
 
 
 def petition_for(
-    intent: Intent,
+    action: Action,
     record: AgentRecord,
     governing: Governing,
     verdict: Verdict,
     asked_ms: int,
 ) -> Petition:
-    """Return the petition for an intent after `record`, about which the policies said `verdict`.
+    """Return the petition for an action after `record`, about which the policies said `verdict`.
 
     Raises `Denied` if they say anything but that they ask.
     """
     if not verdict.asking:
         permission.check_permitted(verdict)
-        raise Denied(f"there is nobody to ask about {intent.action}: it is permitted")
+        raise Denied(f"there is nobody to ask about {action.action}: it is permitted")
     demands, declared = _demands(governing, verdict), _declared(governing)
     having = [turns((demand,), asked_ms, declared) for demand in demands]
     if not all(having):
-        raise Denied(f"nobody has a say in what is asked about {intent.action}")
+        raise Denied(f"nobody has a say in what is asked about {action.action}")
     return Petition(
         agent=record.agent_id,
         version=record.version + 1,
         policy=digest_of(record.governance.documents),
         request=verdict.asking[0].request_digest,
         demands=demands,
-        step=intent.step,
-        action=intent.action,
-        effect=intent.effect,
-        arguments=intent.arguments,
-        labels=intent.labels,
-        labels_dropped=intent.labels_dropped,
-        residency=intent.residency,
-        residency_dropped=intent.residency_dropped,
-        cost_micros=intent.cost_micros,
-        tokens=intent.tokens,
-        counterpart=intent.counterpart,
-        secrets=intent.secrets,
+        **fields_of(action),
         asked_ms=asked_ms,
         expires_ms=min(max(turn.until_ms for turn in each) for each in having),
     )
@@ -161,26 +150,8 @@ def check_asked(
     if abs(petition.asked_ms - at_ms) > CLOCK_SKEW_MS:
         problem = f"it was asked at {petition.asked_ms}, the transition says it is {at_ms}"
         raise Rejected(problem, reason="no-petition", where="evidence.petition.asked_ms")
-    if petition != petition_for(_intent(petition), parent, governing, verdict, petition.asked_ms):
+    if petition != petition_for(petition, parent, governing, verdict, petition.asked_ms):
         raise _no_petition("the petition is not what the policies ask for")
-
-
-def _intent(petition: Petition) -> Intent:
-    return Intent(
-        step=petition.step,
-        action=petition.action,
-        effect=petition.effect,
-        key="-",
-        arguments=petition.arguments,
-        labels=petition.labels,
-        labels_dropped=petition.labels_dropped,
-        residency=petition.residency,
-        residency_dropped=petition.residency_dropped,
-        cost_micros=petition.cost_micros,
-        tokens=petition.tokens,
-        counterpart=petition.counterpart,
-        secrets=petition.secrets,
-    )
 
 
 def check_approved(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from sojourn.core.agent.actions import Action
 from sojourn.core.agent.ancestry import given
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
@@ -15,7 +16,7 @@ from sojourn.core.agent.governance import SignedDocument
 from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition, TransitionKind
-from sojourn.core.base.encoding import Count, Digest, Name, Text, Value, digest_of
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
     APPROVALS_MAX,
@@ -25,7 +26,6 @@ from sojourn.core.base.limits import (
     SUCCESSION_MAX,
 )
 from sojourn.core.base.seals import Seal
-from sojourn.core.policy.request import Effect, RequestContext, StringSet
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.visa import Visa, VisaTerms
@@ -57,52 +57,22 @@ __all__ = [
 ]
 
 
-class Intent(Value, tag_field="kind", tag="intent/1"):
+class Intent(Action, kw_only=True, tag_field="kind", tag="intent/1"):
     """An effect that is about to be performed: what was asked of the gate, and the effect's key.
 
-    `key` is (agent, term, version, index) as text; `arguments` the digest of the step's arguments; `labels` and
-    `residency` those of the memory that the agent has used. What a declassifying step takes off is `dropped`.
-    `cost_micros` and `tokens` are the most that it is to cost: they are charged to the agent's budgets before the
-    act. `secrets` are the names of what it is handed (§10.28). `petition` is the digest of the petition that
-    approvers answered, where the policies ask for that. `counterpart` is the other party, for a message the text of
-    the agent written to; of a message, `follows` is the version that sent the newest one to that agent before it
-    which was delivered, 0 if there is none.
+    `key` is (agent, term, version, index) as text. `petition` is the digest of the petition that approvers
+    answered, where the policies ask for that. Of a message, `follows` is the version that sent the newest one to
+    that agent before it which was delivered, 0 if there is none.
     """
 
-    step: Name
-    action: Name
-    effect: Effect
     key: Name
-    arguments: Digest
-    labels: StringSet = ()
-    labels_dropped: StringSet = ()
-    residency: StringSet = ()
-    residency_dropped: StringSet = ()
-    cost_micros: Count = 0
-    tokens: Count = 0
-    secrets: StringSet = ()
     petition: Digest | None = None
-    counterpart: Text = ""
     follows: Count = 0
 
     @property
     def declared(self) -> dict[str, int]:
         """What it is to cost, by the names of the budgets."""
         return {COST_MICROS: self.cost_micros, TOKENS: self.tokens}
-
-    def circumstances(self) -> RequestContext:
-        """Return the circumstances under which policies judge it."""
-        return RequestContext(
-            effect=self.effect,
-            step=self.step,
-            labels=self.labels,
-            labels_dropped=self.labels_dropped,
-            residency=self.residency,
-            residency_dropped=self.residency_dropped,
-            cost_micros=self.cost_micros,
-            counterpart=self.counterpart or None,
-            secrets=self.secrets,
-        )
 
 
 class Evidence(Value):
