@@ -602,7 +602,7 @@ class A(Agent):
     def __init__(self): self.at = b.NOW
     @property
     def told(self): return super().told | {self.at}
-    @step(effect="once", action="pay")
+    @step(effect="once", action="desk.pay")
     async def pay(self, x): self.x = x
     async def run(self, ctx, x=[]):  # sojourn: allow shared-state (a seed)
         for y in {1} | self.told: SEEN.append(time.time())

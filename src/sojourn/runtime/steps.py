@@ -31,6 +31,7 @@ from typing import (
 from sojourn.core.agent.budgets import COUNTED
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.limits import SECRETS_MAX
+from sojourn.core.policy.schema import check_actions
 from sojourn.runtime.secrecy import NAME
 
 if TYPE_CHECKING:
@@ -310,6 +311,7 @@ def _check_declaration(effect: Effect, action: str, attempts: int) -> None:
             f"a step is declared with effect {effect!r} and action {action!r}",
             remedy='Name an action for what has an effect outside, and only for that: "order.place"',
         )
+    check_actions([action] if action else [])
     if attempts < 1:
         raise Misused(f"a step is declared with {attempts} attempts", remedy="Try it at least once")
 

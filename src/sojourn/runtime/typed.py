@@ -65,7 +65,7 @@ def _unwrap(value: Any) -> Any:
     try:
         return operator.index(value)
     except TypeError:
-        raise TypeError(f"a {type(value).__qualname__} has no plain form") from None
+        raise TypeError(f"an instance of {type(value).__qualname__} has no plain form") from None
 
 
 def _of_model(model: Any) -> Any:

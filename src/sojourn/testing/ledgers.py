@@ -7,6 +7,7 @@ from typing import Any
 
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.steps import Step, effect_key
+from sojourn.runtime.typed import to_plain
 
 __all__ = ["Entry", "Ledger"]
 
@@ -49,9 +50,9 @@ class Ledger:
         return sum(1 for entry in had if not arguments or entry.arguments == arguments)
 
     def counts(self, effect: str) -> Counter[str]:
-        """Return how often each effect of a kind was had, by step and arguments as text."""
+        """Return how often each effect of a kind was had, by step and arguments, as builtins, as text."""
         had = (entry for entry in self._entries.values() if entry.done and entry.effect == effect)
-        return Counter(f"{entry.step}{entry.arguments!r}" for entry in had)
+        return Counter(f"{entry.step}{_plain(entry)!r}" for entry in had)
 
     # --- what a substrate tells it ---------------------------------------------------------------------
 
@@ -75,3 +76,9 @@ class Ledger:
         key = effect_key.get()
         if key is not None:
             self._entries[key].done += 1
+
+
+def _plain(entry: Entry) -> tuple[Any, ...]:
+    """Return arguments as builtins: a set has its items in an order that is the same in every replay."""
+    plain: Any = to_plain(entry.arguments, what="the arguments of a step")
+    return tuple(plain)

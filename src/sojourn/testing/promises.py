@@ -1,11 +1,12 @@
 """What Sojourn promises, held against a run (protocol §0): no fork, no effect twice, none outside a lease."""
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sojourn.core.base.encoding import decode
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
+from sojourn.runtime.typed import to_plain
 from sojourn.testing.facts import Performed
 
 if TYPE_CHECKING:
@@ -46,9 +47,14 @@ def _twice(effects: list[Performed]) -> list[str]:
             found.append(f"{first.step} was performed without an effect key")
         elif first.effect == "once" and len(same) > 1:
             found.append(f"{first.step} was performed {len(same)} times under {key}")
-        elif any((e.step, e.arguments) != (first.step, first.arguments) for e in same):
+        elif any((e.step, _plain(e)) != (first.step, _plain(first)) for e in same[1:]):
             found.append(f"different effects were had under {key}")
     return found
+
+
+def _plain(fact: Performed) -> Any:
+    """Return what a step was given as builtins: each host has loaded classes of its own."""
+    return to_plain(fact.arguments, what="the arguments of a step")
 
 
 def _out_of_lease(effects: list[Performed]) -> list[str]:

@@ -35,6 +35,8 @@ def running(text: str, zone: Zone | None = None, *args: Any) -> Ending:
         ({"effect": "once"}, "effect 'once' and action ''"),
         ({"action": "order.place"}, "effect 'none' and action 'order.place'"),
         ({"attempts": 0}, "0 attempts"),
+        ({"effect": "once", "action": "pay"}, "'pay' cannot be the name of .*\"order.place\""),
+        ({"effect": "once", "action": "travel"}, "'travel' cannot be the name"),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_refused(declaration: Any, problem: str) -> None:
@@ -100,7 +102,7 @@ def test_results_come_as_declared_the_first_time_and_in_a_replay() -> None:
 @pytest.mark.parametrize(
     ("returned", "problem"),
     [
-        ("object()", "a object has no plain form"),
+        ("object()", "an instance of object has no plain form"),
         ("float('nan')", "cannot be kept"),
         ("'x' * 600_000", "(str of 600000 characters) has 600105 bytes, more than the 524288 of"),
     ],

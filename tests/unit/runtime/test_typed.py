@@ -215,7 +215,9 @@ def test_after_a_result_that_cannot_be_kept_the_agent_has_its_last_final_state()
 
     zone = Zone()
     ending = on_stage(act, zone=zone)
-    problem = "the result of step 'make' (object) cannot be kept: a object has no plain form"
+    problem = (
+        "the result of step 'make' (object) cannot be kept: an instance of object has no plain form"
+    )
     assert [[1], "Misused", problem] == ending.result
     assert 1 == len(zone.keys)
     assert isinstance(journal_of(zone)[2], Outcome)

@@ -97,7 +97,7 @@ class Forgetful(Agent):
 
     runs = 0
 
-    @step(effect="idempotent", action="quote")
+    @step(effect="idempotent", action="desk.quote")
     def quote(self, number: int) -> int:
         return number
 
@@ -125,7 +125,7 @@ class Hoarder(Agent):
 
     drawn = 0
 
-    @step(effect="idempotent", action="draw")
+    @step(effect="idempotent", action="desk.draw")
     def draw(self) -> int:
         Hoarder.drawn += 1
         return Hoarder.drawn
