@@ -39,7 +39,7 @@ LOCKS = (
         (
             PROJECT,
             *("--extra", "demo", "--extra", "keyring", "--extra", "models"),
-            *("--extra", "recall", "--group", "dev"),
+            *("--extra", "providers", "--extra", "recall", "--group", "dev"),
         ),
         ("build", "run"),
     ),
