@@ -9,17 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from sojourn.cli.launching import launch
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.errors import Failed, SojournError
-from sojourn.core.protocol.exchange import Agents, AskAgents
+from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from sojourn.runtime.pidfile import running
 from sojourn.runtime.zone_client import ZoneClient
 from tests.drill.ledger import Account, Ledger
 from tests.system.ground import LEASE_MS, Ground, Noun, ground, until
 
-__all__ = ["ZONES", "Drill", "Outcome", "Stuck", "run"]
+__all__ = ["ZONES", "Drill", "Outcome", "Part", "Stuck", "parts", "run"]
 
 ZONES = ("north", "south")
 TURNS = 2
@@ -30,6 +31,11 @@ _PAGE = 1000
 _TELL_S = 10.0
 _REST_S = 180.0
 _PATIENT_STARTS = 4
+_SLEEP_MS_MAX = 3_000
+_ALL = 0.1
+"""How often all anchors or hosts of a zone are killed at once."""
+_LONG = 0.2
+"""How often what was killed stays away until its leases are over, and others have taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class Drill:
     """What is to be done: so many workflows, and a kill every so many seconds on average.
 
     `at_once` are under way together: more would mean that what is bound anew after each kill is all that hosts do.
-    `movers` is the share of those that try to move half way; `patience_s` is how long none may end.
+    `movers` is the share of those that try to move half way, `sleepers` of those that sleep there, `parents` of those
+    that have a mate; `patience_s` is how long none may end.
     """
 
     count: int
@@ -48,8 +55,38 @@ class Drill:
     hosts: int = 2
     at_once: int = 48
     movers: float = 0.25
+    sleepers: float = 0.25
+    parents: float = 0.25
     lease_ms: int = LEASE_MS
     patience_s: float = 300.0
+
+
+class Part(NamedTuple):
+    """What a workflow does besides what all do: where it tries to move ("" is nowhere), and how long it sleeps."""
+
+    home: str
+    goal: str
+    sleep_ms: int
+    mate: bool
+
+
+def parts(drill: Drill) -> list[Part]:
+    """Return what each workflow does, as the drill's seed has it."""
+    names, found = ZONES[: drill.zones], list[Part]()
+    for workflow in range(drill.count):
+        chance = random.Random(f"{drill.seed} {workflow}")
+        moves, sleeps, mate = (
+            chance.random() < share for share in (drill.movers, drill.sleepers, drill.parents)
+        )
+        found.append(
+            Part(
+                home=names[workflow % drill.zones],
+                goal=names[(workflow + 1) % drill.zones] if moves and drill.zones > 1 else "",
+                sleep_ms=chance.randint(1, _SLEEP_MS_MAX) if sleeps else 0,
+                mate=mate,
+            )
+        )
+    return found
 
 
 @dataclass(slots=True)
@@ -79,8 +116,12 @@ async def run(drill: Drill, folder: Path, tell: Callable[[str], None] = lambda _
         for name in names:
             g.found(name, anchors=drill.anchors, hosts=drill.hosts, lease_ms=drill.lease_ms)
         await _up(g, names)
-        ledger, nemesis = Ledger(folder / "ledger.db"), Nemesis(g, drill, names)
-        launches = Launches(g, drill, names, ledger)
+        ledger, nemesis, planned = (
+            Ledger(folder / "ledger.db"),
+            Nemesis(g, drill, names),
+            parts(drill),
+        )
+        launches = Launches(g, drill, planned, ledger)
         working = [asyncio.create_task(work) for work in (nemesis.hunt(), launches.run())]
         try:
             await _all_ended(drill, launches, nemesis, working, tell)
@@ -89,8 +130,9 @@ async def run(drill: Drill, folder: Path, tell: Callable[[str], None] = lambda _
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
         nemesis.repent()
-        await _all_rest(g, names, drill.count)
-        account = ledger.judge(drill.count, TURNS)
+        mates = {workflow for workflow, part in enumerate(planned) if part.mate}
+        await _all_rest(g, names, drill.count + len(mates))
+        account = ledger.judge(drill.count, TURNS, mates)
     return Outcome(account, nemesis.kills, time.monotonic() - began)
 
 
@@ -105,7 +147,10 @@ async def _up(g: Ground, zones: tuple[str, ...]) -> None:
 
 
 class Nemesis:
-    """Kills a process of any zone now and then, sometimes all anchors of one, and starts what it killed."""
+    """Kills a process of any zone now and then, sometimes all anchors or hosts of one, and starts what it killed.
+
+    It stays away for a moment, or longer than a lease.
+    """
 
     def __init__(self, g: Ground, drill: Drill, zones: tuple[str, ...]) -> None:
         """Choose by the drill's seed."""
@@ -120,10 +165,12 @@ class Nemesis:
             await asyncio.sleep(self._drill.every_s * chance.uniform(0.5, 1.5))
             zone, noun = chance.choice(self._zones), self._noun()
             count = self._drill.anchors if noun == "anchor" else self._drill.hosts
-            there = list(range(count)) if chance.random() < 0.1 else [chance.randrange(count)]
+            there = list(range(count)) if chance.random() < _ALL else [chance.randrange(count)]
             self._ground.kill(noun, zone, *there)
             self.kills[noun] += len(there)
-            await asyncio.sleep(chance.uniform(0, self._drill.every_s / 3))
+            leases = 2 if chance.random() < _LONG else 0
+            away_s = chance.uniform(0, self._drill.every_s / 3)
+            await asyncio.sleep(away_s + leases * self._drill.lease_ms / 1000)
             self._ground.start(noun, zone, *there)
             await until(
                 partial(self._run, noun, zone, there),
@@ -147,19 +194,18 @@ class Nemesis:
 class Launches:
     """Launches workflows, each into one of the zones: so many are under way at once."""
 
-    def __init__(self, g: Ground, drill: Drill, zones: tuple[str, ...], ledger: Ledger) -> None:
-        """Launch nothing yet; who moves is chosen by the drill's seed."""
-        self._ground, self._drill, self._zones, self._ledger = g, drill, zones, ledger
-        self._chance = random.Random(drill.seed + 1)
+    def __init__(self, g: Ground, drill: Drill, planned: Sequence[Part], ledger: Ledger) -> None:
+        """Launch nothing yet."""
+        self._ground, self._parts, self._ledger = g, planned, ledger
         self._room = asyncio.Semaphore(drill.at_once)
         self.ended: set[int] = set()
 
     async def run(self) -> None:
         """Launch them all, as room comes."""
         async with asyncio.TaskGroup() as group:
-            for workflow in range(self._drill.count):
+            for workflow, part in enumerate(self._parts):
                 await self._room.acquire()
-                group.create_task(self._launch(workflow))
+                group.create_task(self._launch(workflow, part))
 
     def look(self) -> bool:
         """Make room for as many as have ended since the last look; tell whether any has."""
@@ -169,22 +215,22 @@ class Launches:
             self._room.release()
         return bool(new)
 
-    async def _launch(self, workflow: int) -> None:
+    async def _launch(self, workflow: int, part: Part) -> None:
         """Launch one; a launch that fails, since anchors are down, is asked for again."""
-        zones, g = self._zones, self._ground
-        home = zones[workflow % len(zones)]
-        moves = len(zones) > 1 and self._chance.random() < self._drill.movers
+        g = self._ground
         plan = {
             "ledger": str(self._ledger.path),
             "workflow": workflow,
             "turns": TURNS,
-            "goal": zones[(workflow + 1) % len(zones)] if moves else "",
+            "goal": part.goal,
+            "sleep_ms": part.sleep_ms,
+            "mate": part.mate,
         }
-        memory = {"plan": plan, "facts": {"moved": 0}, "unsure": None}
-        prepared = g.prepare(home, "hauler:Hauler", memory)
+        memory = {"plan": plan, "facts": {"moved": 0, "mate": ""}, "unsure": None}
+        prepared = g.prepare(part.home, "hauler:Hauler", memory)
         while True:
             try:
-                await launch(g.reach, g.manifests[home], prepared)
+                await launch(g.reach, g.manifests[part.home], prepared)
                 return
             except SojournError:
                 await asyncio.sleep(_AGAIN_S)
@@ -228,23 +274,27 @@ async def _all_rest(g: Ground, zones: tuple[str, ...], count: int) -> None:
 
 
 async def _dormant(g: Ground, zone: str) -> set[bytes]:
-    """Return the agents of a zone that are at rest, as the first anchor that answers knows them."""
+    """Return the agents of a zone that are at rest: one that was down may have missed the last of each."""
     client = g.reach.zone(g.manifests[zone])
+    newest: dict[bytes, AgentSummary] = {}
     for anchor in range(client.n):
         try:
-            return await _listed(client, anchor)
+            listed = await _listed(client, anchor)
         except SojournError:
             continue
-    return set()
+        for each in listed:
+            known = newest.setdefault(each.agent, each)
+            newest[each.agent] = max(known, each, key=lambda listing: listing.version)
+    return {agent for agent, each in newest.items() if each.status is Status.DORMANT}
 
 
-async def _listed(client: ZoneClient, anchor: int) -> set[bytes]:
-    found: set[bytes] = set()
+async def _listed(client: ZoneClient, anchor: int) -> list[AgentSummary]:
+    found: list[AgentSummary] = []
     after: bytes | None = None
     while True:
         reply = await client.call(anchor, AskAgents(after=after, limit=_PAGE))
         assert isinstance(reply, Agents)
-        found |= {each.agent for each in reply.agents if each.status is Status.DORMANT}
+        found += reply.agents
         if len(reply.agents) < _PAGE:
             return found
         after = reply.agents[-1].agent

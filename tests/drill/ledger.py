@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ class Account:
     """What a judged ledger holds. `problems` has a line for each promise that was broken."""
 
     closed: int
+    mates: int
     moved: int
     entered: int
     repeated: int
@@ -34,9 +35,9 @@ class Account:
     def __str__(self) -> str:
         """Return a line for people."""
         return (
-            f"{self.closed:,} workflows ended, {self.moved:,} of them behind a move; {self.entered:,} idempotent "
-            f"effects, {self.repeated:,} of them tried again under their key; {self.paid:,} effects had once, "
-            f"{self.unsure:,} of unknown outcome"
+            f"{self.closed:,} workflows ended, {self.moved:,} of them behind a move and {self.mates:,} with a "
+            f"child's answer; {self.entered:,} idempotent effects, {self.repeated:,} of them tried again under "
+            f"their key; {self.paid:,} effects had once, {self.unsure:,} of unknown outcome"
         )
 
 
@@ -54,15 +55,19 @@ class Ledger:
         with self._connected() as connection:
             return {workflow for (workflow,) in connection.execute("SELECT workflow FROM closed")}
 
-    def judge(self, workflows: int, turns: int) -> Account:
-        """Hold the ledger against what so many workflows of so many turns each may have done."""
+    def judge(self, workflows: int, turns: int, parents: Collection[int] = ()) -> Account:
+        """Hold the ledger against what so many workflows of so many turns each may have done.
+
+        Behind its turns a parent's mate enters one weight, and the parent itself enters the answer.
+        """
         with self._connected() as connection:
             entered = connection.execute(
                 "SELECT workflow, number, weight, tries FROM entered"
             ).fetchall()
             paid = connection.execute("SELECT workflow, number, weight FROM paid").fetchall()
             closed = connection.execute("SELECT workflow, unsure, moved FROM closed").fetchall()
-        expected = {(workflow, n) for workflow in range(workflows) for n in range(turns)}
+        payable = {(workflow, n) for workflow in range(workflows) for n in range(turns)}
+        expected = payable | {(parent, n) for parent in parents for n in (turns, turns + 1)}
         unsure = {(w, n) for w, numbers, _ in closed for n in json.loads(numbers)}
         ends = Counter(workflow for workflow, _, _ in closed)
         entries = Counter((workflow, number) for workflow, number, _, _ in entered)
@@ -74,12 +79,13 @@ class Ledger:
             "never entered": expected - entries.keys(),
             "entered under two keys": {each for each, times in entries.items() if times > 1},
             "paid twice": {each for each, times in payments.items() if times > 1},
-            "not paid, and nobody in doubt": expected - payments.keys() - unsure,
-            "never ordered": (entries.keys() | payments.keys()) - expected,
+            "not paid, and nobody in doubt": payable - payments.keys() - unsure,
+            "never ordered": (entries.keys() - expected) | ((payments.keys() | unsure) - payable),
             "of a false weight": {each for each in weights if each[0] * 1000 + each[1] != each[2]},
         }
         return Account(
             closed=len(ends),
+            mates=len(parents),
             moved=sum(moved for _, _, moved in closed),
             entered=len(entered),
             repeated=sum(tries > 1 for _, _, _, tries in entered),
