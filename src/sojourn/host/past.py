@@ -82,6 +82,8 @@ async def _ask(host: "Host", agent: bytes, told: "asyncio.Queue[Past | None]") -
 
 async def _proved(host: "Host", head: Certified, chapters: Sequence[Chapter]) -> ProvedPast:
     """Return the past if it holds. A long chain is checked part by part: other agents go on meanwhile."""
+    if not chapters:  # an anchor that was away when the agent came
+        raise Refused("an anchor knows of no chain of custody")
     kin = await kin_blocks(host, head.record)
     zones = zones_in(chapters) | kin.zones(chapters[0])
     manifests = manifests_of(host, zones)

@@ -115,6 +115,30 @@ def test_a_host_that_the_visa_does_not_name_admits_no_agent_that_it_cannot_run()
     run(test)
 
 
+def test_an_anchor_that_knows_nothing_of_the_past_keeps_no_agent_from_departing() -> None:
+    async def test(s: Scene) -> None:
+        told = asyncio.Event()
+
+        async def nothing(request: Any, honest: Any) -> Any:
+            if not isinstance(request, exchange.AskPast):
+                return honest
+            told.set()  # it missed the launch, and is the first that answers
+            return exchange.Past(chapters=())
+
+        async def later(request: Any, honest: Any) -> Any:
+            if isinstance(request, exchange.AskPast):
+                await told.wait()
+                await asyncio.sleep(0.05)
+            return honest
+
+        for anchor in range(4):
+            await stand_in(s.v, s.a, anchor, later if anchor else nothing)
+        await s.depart()
+        assert TransitionKind.DEPART is s.custody.head.transition.kind
+
+    run(test)
+
+
 async def _another_value(honest: Voted) -> Voted:
     ballot = replace(honest.vote.ballot, value=b"x" * 32)
     return Voted(vote=replace(honest.vote, ballot=ballot))
