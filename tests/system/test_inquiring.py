@@ -23,7 +23,8 @@ class Desk(Agent):
     async def run(self, ctx: Context) -> list[object]:
         how = await ctx.ask("How?", Literal["fast", "slow"], of="desk", timeout=3600)
         order = await ctx.ask("What, \\x1b[1mand\\x1b[0m how much?", Order, of="desk")
-        return [how, order.what, order.count]
+        where = await ctx.ask("Where?", of="both")
+        return [how, order.what, order.count, where]
 '''
 FILE = """\
 [agent]
@@ -34,6 +35,11 @@ policies = ["rules.cedar"]
 
 [approvers.desk]
 keys = ["alice", "bob"]
+lasts = "8h"
+
+[approvers.both]
+keys = ["alice", "bob"]
+needed = 2
 lasts = "8h"
 """
 
@@ -88,10 +94,18 @@ def test_section_10_an_agent_asks_its_host_dies_and_it_is_answered_from_a_termin
     assert "\x1b" not in desk.good("agent", "asks", "desk").text
 
     desk.good("agent", "answer", "desk", '{"what": "gold", "count": 3}', "--key", "alice")
+    until(lambda: ["Where?"] == asked(desk), "the last question")
+    for by, where in (("alice", "here"), ("bob", "there")):
+        desk.good("agent", "answer", "desk", where, "--key", by)
+        until(lambda: f'was told "{where}"' in desk.good("agent", "logs", "desk").text, by)  # noqa: B023
+    text = desk.good("agent", "asks", "desk").text
+    assert "may answer both: 2, who say the same, of alice, bob" in text
+    assert 'answered   "there" by bob, others have to say the same' in text
+    desk.good("agent", "answer", "desk", "there", "--key", "alice")
     until(lambda: "returned" == _journal(desk)[-1]["kind"], "its end")
     logs = desk.good("agent", "logs", "desk").text
     assert 'was answered "slow" by ' in logs
-    assert 'finished with ["slow", "gold", 3]' in logs
+    assert 'finished with ["slow", "gold", 3, "there"]' in logs
     assert "asks nobody anything" in desk.good("agent", "asks", "desk").text
     nothing = desk("agent", "answer", "desk", "x", "--key", "bob")
     assert (2, True) == (nothing.code, "asks nothing now" in nothing.line())

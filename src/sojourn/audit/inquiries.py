@@ -1,7 +1,7 @@
 """What the agent's code asked people, and who answered it under which seal."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sojourn.audit import proving
@@ -10,13 +10,16 @@ from sojourn.audit.report import InquiryLine
 from sojourn.core.agent.inquiries import (
     Inquiry,
     SignedAnswer,
+    agreeing,
     asked_of,
     check_may_say,
     decode_value,
+    newest,
 )
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
+from sojourn.runtime.inquiring import said_to
 from sojourn.runtime.records import Answered, Inquired, Withdrawn
 
 __all__ = ["inquiry_lines"]
@@ -26,6 +29,7 @@ def inquiry_lines(evidence: Evidence) -> Iterator[InquiryLine]:
     """Yield what was asked, oldest first, each with what came of it as far as the journal tells."""
     closed: dict[bytes, tuple[int, Answered | Withdrawn | None]] = {}
     asked: list[tuple[int, Inquiry]] = []
+    said = said_to(evidence.journal)
     for index, record in enumerate(evidence.journal):
         match record:
             case Inquired():
@@ -40,25 +44,31 @@ def inquiry_lines(evidence: Evidence) -> Iterator[InquiryLine]:
             question=inquiry.question,
             asked_of=asked_of(inquiry),
             asked_ms=inquiry.asked_ms,
-            **_outcome(inquiry, came),
+            **_outcome(inquiry, came, said.get(digest_of(inquiry), ())),
             proof=proving.by_journal(line, evidence, at),
         )
 
 
-def _outcome(inquiry: Inquiry, came: Answered | Withdrawn | None) -> Mapping[str, Any]:
+def _outcome(
+    inquiry: Inquiry, came: Answered | Withdrawn | None, said: Sequence[SignedAnswer]
+) -> Mapping[str, Any]:
     if came is None:
         return {"outcome": "open"}
     if isinstance(came, Withdrawn):
         return {"outcome": "withdrawn"}
     if came.answer is None:
         return {"outcome": "unanswered"}
-    said = came.answer.answer
+    last = came.answer
+    sealed = [each for each in newest((*said, last)) if _is_sealed(inquiry, each)]
+    agreed = agreeing(inquiry, sealed)
+    is_sealed = last in agreed
+    by = [each.answer.by for each in agreed] if is_sealed else [last.answer.by]
     return {
         "outcome": "answered",
-        "answer": _spelled(said.body),
-        "answered_by": key_text(said.by),
-        "answered_ms": said.answered_ms,
-        "is_sealed": _is_sealed(inquiry, came.answer),
+        "answer": _spelled(last.answer.body),
+        "answered_by": ", ".join(map(key_text, by)),
+        "answered_ms": last.answer.answered_ms,
+        "is_sealed": is_sealed,
     }
 
 

@@ -59,7 +59,8 @@ def _render_inquiry(shown: InquiryShown) -> None:
     names = {k: p for each in shown.people for k, p in zip(each.keys, each.people, strict=True)}
     for each in shown.answers:
         value = json.dumps(each.value, ensure_ascii=False)
-        facts.append(("answered", f"{value} by {names.get(each.by, each.by)}, not taken yet"))
+        state = "others have to say the same" if each.is_taken else "not taken yet"
+        facts.append(("answered", f"{value} by {names.get(each.by, each.by)}, {state}"))
     end = "as long as it takes" if shown.expires_ms is None else f"{when(shown.expires_ms)} UTC"
     for field, text in [*facts, ("until", end)]:
         say(f"  {field:<10} {clean(text)}")
@@ -76,7 +77,8 @@ def _told(schema: str) -> str:
 def _people(people: PeopleShown, shown: InquiryShown) -> str:
     since = "" if people.from_ms == shown.asked_ms else f", from {when(people.from_ms)} UTC"
     group = f"{people.group}: " if people.group else ""
-    return f"{group}any of {', '.join(people.people)}{since}"
+    number = "any" if people.needed == 1 else f"{people.needed}, who say the same,"
+    return f"{group}{number} of {', '.join(people.people)}{since}"
 
 
 @click.command("answer")
@@ -92,7 +94,8 @@ def answer_question(
     r"""Answer what the code of the agent NAME asks, as a person who may: VALUE, as JSON or as plain text.
 
     It is checked against what the question expects, signed, kept by the anchors of the zone where the agent is, and
-    wakes it. The first answer of somebody who may is the answer.
+    wakes it. The first answer of somebody who may is the answer; or, of a group that needs several, what so many say.
+    Who answers again has changed their mind.
 
     \b
     Example:

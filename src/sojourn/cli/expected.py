@@ -46,6 +46,8 @@ def told_expected(schema: str) -> str:
             return "one of " + ", ".join(json.dumps(each, ensure_ascii=False) for each in choices)
         case {"type": str(kind), **rest} if kind in _SIMPLE and not rest:
             return _SIMPLE[kind]
+        case {"type": "string", "format": "date-time", **rest} if not rest:
+            return "a date and time with its zone, such as 2027-01-31T12:00:00+02:00"
         case {"type": "string", "format": str(form), **rest} if not rest:
             return f"text, a {form}"
     return f"JSON of this schema: {json.dumps(plain, ensure_ascii=False)}"
@@ -104,7 +106,7 @@ def _wrong(value: Any, schema: Any) -> str:
     if error is None:
         return ""
     where = "".join(f"[{part!r}]" for part in error.absolute_path)
-    text = error.message
+    text = str(error.cause) if isinstance(error.cause, _NoZone) else error.message
     if len(text) > _SHOWN_CHARS_MAX:
         text = f"{text[: _SHOWN_CHARS_MAX // 2]} … {text[-_SHOWN_CHARS_MAX // 2 :]}"
     return f"{where + ': ' if where else ''}{text}"
@@ -131,10 +133,18 @@ def _formats() -> FormatChecker:
     return checker
 
 
+class _NoZone(msgspec.ValidationError):
+    """A date and time that says no time zone: whose it is, nobody can tell."""
+
+
 def _reading(form: Any) -> Callable[[object], bool]:
     def check(value: object) -> bool:
         if isinstance(value, str):
-            msgspec.convert(value, form)
+            read = msgspec.convert(value, form)
+            if isinstance(read, datetime) and read.tzinfo is None:
+                raise _NoZone(
+                    f"{value!r} says no time zone: write {value}Z for UTC, or {value}+02:00"
+                )
         return True
 
     return check

@@ -1,10 +1,11 @@
 """What an agent's code asks people: read from its certified journal; and their answers, given to its zone."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from sojourn.cli.choosing import chosen
 from sojourn.cli.expected import read_typed
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.home import Home
@@ -17,20 +18,17 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import KeyPair, key_text
-from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.base.seals import Kind, sealed_by
 from sojourn.core.protocol.exchange import AskMessages, Messages
 from sojourn.runtime import clock
-from sojourn.runtime.inquiring import still_open
+from sojourn.runtime.inquiring import said_to, still_open
 from sojourn.runtime.records import Record
 
 __all__ = ["InquiryShown", "PeopleShown", "Replied", "ReplyShown", "answer", "read_inquiries"]
 
-_SHORTEST: Final = 4
-"""Digits that are enough to name an inquiry by, if no other begins so."""
-
 
 class PeopleShown(msgspec.Struct, frozen=True):
-    """Who may answer, from when to when (milliseconds since 1970; None: no end).
+    """Who may answer, from when to when (milliseconds since 1970; None: no end); `needed` of them have to agree.
 
     `keys` are hexadecimal, `people` their names here, where they have one, or else fingerprints.
     """
@@ -40,14 +38,19 @@ class PeopleShown(msgspec.Struct, frozen=True):
     people: tuple[str, ...]
     from_ms: int
     until_ms: int | None
+    needed: int
 
 
 class ReplyShown(msgspec.Struct, frozen=True):
-    """An answer that waits for the agent's host. `by` is a key in hexadecimal."""
+    """An answer. It waits for the agent's host, or is journaled already (`is_taken`): then others have to agree.
+
+    `by` is a key in hexadecimal.
+    """
 
     by: str
     value: Any
     answered_ms: int
+    is_taken: bool
 
 
 class InquiryShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,22 +80,25 @@ class Replied(msgspec.Struct, frozen=True, kw_only=True):
 async def read_inquiries(reach: Reach, home: Home, name: str) -> list[InquiryShown]:
     """Return what the code of the agent with a local name asks people, oldest first. Raises as `find`."""
     found = await find_named(reach, home, name)
-    asked = await _open(reach, found)
+    asked, said = await _open(reach, found)
     if not asked:
         return []
     names = {home.public_key(each): each for each in home.public_key_names()}
-    answers = await _waiting(reach, found)
-    return [_shown(each, answers, names) for each in asked]
+    waiting = await _waiting(reach, found)
+    return [_shown(each, said.get(digest_of(each), ()), waiting, names) for each in asked]
 
 
-async def _open(reach: Reach, found: Found) -> list[Inquiry]:
-    """Return the inquiries that are open and of this agent, as its certified journal says."""
+async def _open(
+    reach: Reach, found: Found
+) -> tuple[list[Inquiry], dict[bytes, tuple[SignedAnswer, ...]]]:
+    """Return the inquiries that are open and of this agent, as its certified journal says, and what it took."""
     blocks = RemoteBlocks()
     blocks.ask(reach.zone(found.zone))
     records: list[Record] = [each async for each in journal_records(blocks, found.record)]
     now_ms, agent = clock.wall_ms(), found.record.agent_id
     asked = (each for each in still_open(records) if each.agent == agent)
-    return [each for each in asked if each.expires_ms is None or now_ms < each.expires_ms]
+    still = [each for each in asked if each.expires_ms is None or now_ms < each.expires_ms]
+    return still, said_to(reversed(records))
 
 
 async def _waiting(reach: Reach, found: Found) -> list[SignedAnswer]:
@@ -113,22 +119,30 @@ def _is_sealed(signed: SignedAnswer) -> bool:
 
 
 def _shown(
-    inquiry: Inquiry, answers: Sequence[SignedAnswer], names: dict[bytes, str]
+    inquiry: Inquiry,
+    taken: Sequence[SignedAnswer],
+    waiting: Sequence[SignedAnswer],
+    names: dict[bytes, str],
 ) -> InquiryShown:
     named = digest_of(inquiry)
+    mailed = (each for each in waiting if each.answer.inquiry == named and each not in taken)
     return InquiryShown(
         inquiry=named.hex(),
         question=inquiry.question,
         expects=inquiry.expects,
         people=tuple(_people(each, names) for each in inquiry.people),
-        answers=tuple(
-            ReplyShown(a.by.hex(), spoken(decode_value(a.body, where="answer")), a.answered_ms)
-            for a in (each.answer for each in answers)
-            if a.inquiry == named
+        answers=(
+            *(_reply(each.answer, is_taken=True) for each in taken),
+            *(_reply(each.answer, is_taken=False) for each in mailed),
         ),
         asked_ms=inquiry.asked_ms,
         expires_ms=inquiry.expires_ms,
     )
+
+
+def _reply(answer: Answer, *, is_taken: bool) -> ReplyShown:
+    value = spoken(decode_value(answer.body, where="answer"))
+    return ReplyShown(answer.by.hex(), value, answer.answered_ms, is_taken)
 
 
 def _people(people: People, names: dict[bytes, str]) -> PeopleShown:
@@ -138,6 +152,7 @@ def _people(people: People, names: dict[bytes, str]) -> PeopleShown:
         people=tuple(names.get(key, key_text(key)) for key in people.keys),
         from_ms=people.from_ms,
         until_ms=people.until_ms,
+        needed=people.needed,
     )
 
 
@@ -153,7 +168,8 @@ async def answer(
     a key that has no say now. Else as `send`.
     """
     found = await find_named(reach, home, name)
-    inquiry = _chosen(await _open(reach, found), which, name)
+    asked, _ = await _open(reach, found)
+    inquiry = chosen(asked, digest_of, which, name, "question", by="by --question")
     value = read_typed(text, inquiry.expects)
     now_ms = clock.wall_ms()
     if not any(each.may_say(person.public, now_ms) for each in inquiry.people):
@@ -173,24 +189,6 @@ async def answer(
     )
 
 
-def _chosen(asked: Sequence[Inquiry], which: str | None, name: str) -> Inquiry:
-    found = [each for each in asked if _is_named(each, which)]
-    if len(found) == 1:
-        return found[0]
-    if not asked:
-        raise Misused(f"{name} asks nothing now", remedy=f"See `sojourn agent logs {name}`")
-    choices = ", ".join(digest_of(each).hex()[:12] for each in asked)
-    problem = (
-        f"{len(found)} questions of {name} are meant" if found else "there is no such question"
-    )
-    raise Misused(problem, remedy=f"Name one of {choices} by --question")
-
-
-def _is_named(inquiry: Inquiry, which: str | None) -> bool:
-    named = digest_of(inquiry).hex()
-    return which is None or (len(which) >= _SHORTEST and named.startswith(which.lower()))
-
-
 def _signed(inquiry: Inquiry, person: KeyPair, value: Any, now_ms: int) -> SignedAnswer:
     try:
         body = encode_block(value)
@@ -205,6 +203,4 @@ def _signed(inquiry: Inquiry, person: KeyPair, value: Any, now_ms: int) -> Signe
         answered_ms=now_ms,
         body=body,
     )
-    covered = statement(Kind.ANSWER, Role.PERSON, digest_of(said))
-    seal = Seal(signer=person.public, signature=person.sign(covered))
-    return SignedAnswer(answer=said, seal=seal)
+    return SignedAnswer(answer=said, seal=sealed_by(person, Kind.ANSWER, digest_of(said)))

@@ -10,7 +10,7 @@ import msgspec
 from sojourn.cli.output import clean, when
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.cli.zone_view import price_text
-from sojourn.core.agent.inquiries import asked_of, decode_value
+from sojourn.core.agent.inquiries import SignedAnswer, asked_of, decode_value
 from sojourn.core.agent.memory.blocks import BlockSource, load_block, named_by
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.record import AgentRecord
@@ -40,6 +40,7 @@ from sojourn.runtime.records import (
     Received,
     Record,
     Returned,
+    Said,
     Seeking,
     Settled,
     Sleeping,
@@ -207,14 +208,22 @@ def _inquired(record: Inquired) -> str:
     return f"asks {asked_of(inquiry)}{until}: {inquiry.question} (inquiry {named})"
 
 
+def _said(record: Said) -> str:
+    return f"was told {_by(record.answer)}; others have to say the same"
+
+
 def _answered(record: Answered) -> str:
     if record.failure is not None:
         return f"could not ask: {record.failure.message}"
     if record.answer is None:
         return "nobody answered in time"
-    answer = record.answer.answer
+    return f"was answered {_by(record.answer)}"
+
+
+def _by(signed: SignedAnswer) -> str:
+    answer = signed.answer
     value = decode_value(answer.body, where="answer.body")
-    return f"was answered {_value(value)} by {key_text(answer.by)}"
+    return f"{_value(value)} by {key_text(answer.by)}"
 
 
 def _considered(record: Considered) -> str:
@@ -273,6 +282,7 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Seeking: _seeking,
     Found: lambda r: f"found {_place(r.place)}" if r.place else "no such place came in time",
     Inquired: _inquired,
+    Said: _said,
     Answered: _answered,
     Withdrawn: lambda r: f"asks no more (inquiry {r.inquiry.hex()[:12]})",
     Considered: _considered,

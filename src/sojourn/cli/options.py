@@ -45,7 +45,7 @@ def with_home(command: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
 
 
 class _Moment(click.ParamType[datetime]):
-    """A date or time, such as 2027-01-31 or 2027-01-31T12:00, in UTC unless it says otherwise."""
+    """A date, in UTC, or a date and time with its time zone, such as 2027-01-31 or 2027-01-31T12:00+02:00."""
 
     name = "DATE"
 
@@ -55,10 +55,15 @@ class _Moment(click.ParamType[datetime]):
             return value
         try:
             moment = datetime.fromisoformat(value)
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            if moment.tzinfo:
+                return moment.astimezone(UTC)
         except (ValueError, OverflowError):  # the latter: in UTC it is before all dates, or after
-            problem = f"{value[:40]!r} is no date: write 2027-01-31 or 2027-01-31T12:00"
+            problem = f"{value[:40]!r} is no date: write 2027-01-31 or 2027-01-31T12:00+02:00"
             self.fail(problem, param, ctx)
+        if ":" in value or "T" in value.upper():
+            problem = f"{value!r} says no time zone: write {value}Z for UTC, or {value}+02:00"
+            self.fail(problem, param, ctx)
+        return moment.replace(tzinfo=UTC)
 
 
 MOMENT: Final = _Moment()

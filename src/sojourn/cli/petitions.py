@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from sojourn.cli.carrying import carry
+from sojourn.cli.choosing import chosen
 from sojourn.cli.finding import Found, find_named
 from sojourn.cli.governing import read_documents
 from sojourn.cli.home import Home
@@ -17,9 +18,9 @@ from sojourn.core.agent.approvals import Approval, Petition, SignedApproval, Tur
 from sojourn.core.agent.governance import Governing
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import digest_of, encode_block
-from sojourn.core.base.errors import Misused, Refused, SojournError, Unreachable
+from sojourn.core.base.errors import Refused, SojournError, Unreachable
 from sojourn.core.base.keys import KeyPair, key_text
-from sojourn.core.base.seals import Kind, Role, Seal, statement
+from sojourn.core.base.seals import Kind, sealed_by
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.asking import turns_of, verdict_on
 from sojourn.core.protocol.exchange import AnyReply, Approvals, AskApprovals
@@ -30,8 +31,6 @@ from sojourn.runtime.zone_client import Stalled
 
 __all__ = ["AnswerShown", "Answered", "GroupShown", "PetitionShown", "answer", "read_petitions"]
 
-_SHORTEST: Final = 4
-"""Digits that are enough to name a petition by, if no other begins so."""
 _PAUSE_S: Final = 0.2
 """An agent that moves meanwhile is looked for again."""
 
@@ -199,7 +198,8 @@ async def answer(
     answer, by somebody who has no say for instance; `Unreachable` if too few answer. Else as `find`.
     """
     found = await find_named(reach, home, name)
-    petition = _chosen(await _pending(reach, found), which, name)
+    asked = [each.petition for each in await _pending(reach, found)]
+    petition = chosen(asked, digest_of, which, name, "petition")
     signed = _signed(petition, approver, is_approved=is_approved, reason=reason)
     put = PutApproval(petition=petition, approval=signed)
 
@@ -225,24 +225,6 @@ def _told(put: PutApproval, found: Found, anchors: int) -> Answered:
     )
 
 
-def _chosen(asked: Sequence[Asked], which: str | None, name: str) -> Petition:
-    found = [p for p in (each.petition for each in asked) if _is_named(p, which)]
-    if len(found) == 1:
-        return found[0]
-    if not asked:
-        raise Misused(f"{name} asks nothing now", remedy=f"See `sojourn agent logs {name}`")
-    choices = ", ".join(digest_of(each.petition).hex()[:12] for each in asked)
-    problem = (
-        f"{len(found)} petitions of {name} are meant" if found else "there is no such petition"
-    )
-    raise Misused(problem, remedy=f"Name one of {choices}")
-
-
-def _is_named(petition: Petition, which: str | None) -> bool:
-    named = digest_of(petition).hex()
-    return which is None or (len(which) >= _SHORTEST and named.startswith(which.lower()))
-
-
 def _signed(
     petition: Petition, approver: KeyPair, *, is_approved: bool, reason: str
 ) -> SignedApproval:
@@ -255,9 +237,7 @@ def _signed(
         expires_ms=petition.expires_ms,
         reason=reason,
     )
-    covered = statement(Kind.APPROVAL, Role.PERSON, digest_of(said))
-    seal = Seal(signer=approver.public, signature=approver.sign(covered))
-    return SignedApproval(approval=said, seal=seal)
+    return SignedApproval(approval=said, seal=sealed_by(approver, Kind.APPROVAL, digest_of(said)))
 
 
 async def _put(reach: Reach, found: Found, put: PutApproval) -> int:

@@ -225,17 +225,19 @@ class AgentCustody:
         governing = await self._host.outlook.governing(self.record, clock.wall_ms())
         return [document.approvers for document in governing.documents]
 
-    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+    async def hear(
+        self, inquiry: Inquiry, unfit: Collection[bytes], said: Collection[bytes]
+    ) -> SignedAnswer | None:
         """Wait for an answer to what the agent asks people; None when the time is up."""
-        return await self._inquiries.hear(inquiry, unfit, self._inbox)
+        return await self._inquiries.hear(inquiry, unfit, said, self._inbox)
 
     def progress(self, text: str, done: int | None, total: int | None) -> None:
         """Tell people who watch how far the agent is."""
         self._telling.tell(text, done, total)
 
-    def settle(self, inquiries: Collection[bytes]) -> None:
-        """Let go of what was answered to inquiries of which it is final what came of them."""
-        self._inquiries.settle(inquiries)
+    def settle(self, settled: Collection[bytes]) -> None:
+        """Let go of answers, and of all to inquiries, of which it is final what came of them."""
+        self._inquiries.settle(settled)
 
     async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
         """Return the genesis of the child that the agent is to have next."""

@@ -7,7 +7,7 @@ Nothing is remembered of what is settled: an answer whose inquiry nobody waits f
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -39,21 +39,27 @@ class Inquiries:
         """Begin with none. `mail` is set when there may be answers."""
         self._host, self._custody, self._mail = host, custody, mail
         self._answers: dict[bytes, dict[bytes, SignedAnswer]] = {}
+        self._said: dict[bytes, Collection[bytes]] = {}
         self._came = asyncio.Event()
         self._open: Counter[bytes] = Counter()
 
     def take(self, answers: Sequence[SignedAnswer]) -> None:
         """Hold answers that anchors have offered: their seals were checked."""
         for signed in answers:
-            self._answers.setdefault(signed.answer.inquiry, {})[signed.digest] = signed
-        if answers:
-            self._came.set()
+            held = self._answers.setdefault(signed.answer.inquiry, {})
+            if signed.digest not in held:  # what is offered again, and is not counted, is no news
+                held[signed.digest] = signed
+                self._came.set()
 
     async def hear(
-        self, inquiry: Inquiry, unfit: Collection[bytes], inbox: "Inbox"
+        self, inquiry: Inquiry, unfit: Collection[bytes], said: Collection[bytes], inbox: "Inbox"
     ) -> SignedAnswer | None:
-        """Wait for an answer to an inquiry, but for `unfit` ones; None when the time is up and there is none."""
+        """Wait for an answer to an inquiry, but for `unfit` ones and those `said`; None when the time is up.
+
+        Those said stay until their records are final: this host may die before.
+        """
         named = digest_of(inquiry)
+        self._said[named] = said
         self._open[named] += 1
         try:
             while True:
@@ -73,6 +79,8 @@ class Inquiries:
         """Return the first answer that counts, by when it was given; let go of those that never will."""
         held = self._answers.get(named, {})
         for signed in sorted(held.values(), key=lambda each: (each.sent_ms, each.digest)):
+            if self._is_said(signed):
+                continue
             if signed.digest in unfit:
                 self._pass_over(signed, "it is not what was asked for")
                 continue
@@ -102,15 +110,26 @@ class Inquiries:
                 each.cancel()
             await asyncio.gather(*news, return_exceptions=True)
 
-    def settle(self, inquiries: Collection[bytes]) -> None:
-        """Let go of all answers to inquiries of which it is final what came of them."""
-        for named in inquiries:
+    def settle(self, settled: Collection[bytes]) -> None:
+        """Let go of answers, and of all to inquiries, of which it is final what came of them."""
+        for named in settled:
+            self._said.pop(named, None)
             self._drop(list(self._answers.get(named, {}).values()))
+        self._drop([each for each in self._held() if each.digest in settled])
 
     def tidy(self) -> None:
-        """Let go of what answers nothing that is asked: the agent lies down, and all that is open is waited for."""
-        for named in [each for each in self._answers if not self._open[each]]:
-            self._drop(list(self._answers[named].values()))
+        """Let go of what answers nothing that is asked: the agent lies down, and all that is open is waited for.
+
+        And of what is journaled: that is final by now.
+        """
+        self._drop([each for each in self._held() if not self._open[each.answer.inquiry]])
+        self._drop([each for each in self._held() if self._is_said(each)])
+
+    def _is_said(self, signed: SignedAnswer) -> bool:
+        return signed.digest in self._said.get(signed.answer.inquiry, ())
+
+    def _held(self) -> Iterable[SignedAnswer]:
+        return [each for answers in self._answers.values() for each in answers.values()]
 
     def _drop(self, answers: Sequence[SignedAnswer]) -> None:
         """Tell the anchors to drop answers; one that misses it offers them again, and is told again."""

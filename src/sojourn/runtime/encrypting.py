@@ -172,17 +172,19 @@ class Encrypting:
         """Return the groups of approvers that its documents declare."""
         return await self._custodian.approvers()
 
-    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+    async def hear(
+        self, inquiry: Inquiry, unfit: Collection[bytes], said: Collection[bytes]
+    ) -> SignedAnswer | None:
         """Wait for an answer of people."""
-        return await self._custodian.hear(inquiry, unfit)
+        return await self._custodian.hear(inquiry, unfit, said)
 
     def progress(self, text: str, done: int | None, total: int | None) -> None:
         """Tell people who watch."""
         self._custodian.progress(text, done, total)
 
-    def settle(self, inquiries: Collection[bytes]) -> None:
+    def settle(self, settled: Collection[bytes]) -> None:
         """Let go of answers."""
-        self._custodian.settle(inquiries)
+        self._custodian.settle(settled)
 
     async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
         """Return the genesis of a child; its memory is in the clear."""

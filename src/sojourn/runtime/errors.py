@@ -12,7 +12,7 @@ and `UncertainOutcome` (it may have been done). All are raised alike the first t
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.base.errors import Denied, Failed, Misused, SojournError
 
@@ -121,16 +121,20 @@ class Erased(Denied):
 
 
 class NoAnswer(SojournError):
-    """Nobody answered what the agent asked, in time."""
+    """Nobody answered what the agent asked, in time; or those who have to say the same did not.
+
+    `said` is what each of them said last, with the fingerprint of their key.
+    """
 
     code = "no-answer"
 
-    def __init__(self, question: str, asked: str) -> None:
+    def __init__(self, question: str, asked: str, said: tuple[tuple[str, Any], ...] = ()) -> None:
+        told = "; ".join(f"{who} said {value!r:.80}" for who, value in said[:8])
         super().__init__(
-            f"nobody of {asked} answered in time: {question[:200]}",
+            f"no answer of {asked} in time: {question[:200]}" + (f" ({told})" if told else ""),
             remedy="Ask again, ask others, or go on without an answer",
         )
-        self.question = question
+        self.question, self.said = question, said
 
 
 class UncertainOutcome(SojournError):

@@ -7,7 +7,7 @@ answer reaches it that is none of that type.
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -19,6 +19,8 @@ from sojourn.runtime.typed import from_plain, to_plain
 __all__ = ["CHOICES_MAX", "Expectation"]
 
 CHOICES_MAX: Final = 256
+_MOMENT: Final = Annotated[datetime, msgspec.Meta(tz=True)]
+"""When something is, wherever the agent is by then: without a time zone nobody could tell."""
 _TELLING: Final = (
     "Expect str, bool, int, float, an Enum, a Literal, a dataclass, a struct or a pydantic model"
 )
@@ -29,7 +31,7 @@ class Expectation:
 
     def __init__(self, form: Any, choices: Sequence[Any] | None) -> None:
         """Expect a value of type `form`, or one of `choices`. Raises `Misused` for what nobody could be asked for."""
-        self._form = form
+        self._form: Any = _MOMENT if form is datetime else form
         self._choices: list[tuple[Any, Any]] | None = None
         if choices is not None:
             self._choices = [(_plain_choice(each), each) for each in choices]
@@ -42,8 +44,6 @@ class Expectation:
     def _schema(self) -> Any:
         if self._choices is not None:
             return {"enum": [plain for plain, _ in self._choices]}
-        if self._form is datetime:  # msgspec says of one without zone that it is text
-            return {"type": "string", "format": "date-time"}
         try:
             is_model = is_model_form(self._form)
             schema = self._form.model_json_schema() if is_model else msgspec.json.schema(self._form)

@@ -111,7 +111,7 @@ class Gate:
             case Inquire():
                 return await posed(question, self._custodian)
             case Hear():
-                heard = await self._custodian.hear(question.inquiry, question.unfit)
+                heard = await self._custodian.hear(question.inquiry, question.unfit, question.said)
                 return Heard(answer=heard)
 
     async def _bear(self, frame: Bear) -> Answer:

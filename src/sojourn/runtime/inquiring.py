@@ -1,7 +1,8 @@
 """Asking people (`ctx.ask`): a durable question, and the wait for its answer, which may take days (protocol §10).
 
     host says who may answer ─► the inquiry is journaled, and final ─► people see it ─► an answer under a seal
-                                                                                    └► nobody in time: `NoAnswer`
+                                                                        ▲   │       └► nobody in time: `NoAnswer`
+                                                          journaled ────┴───┘ others have to say the same
 
 The answer is journaled with its seal, so that a replay has it again and an auditor sees who gave it. Meanwhile the
 agent rests: an answer that waits at its zone's anchors wakes it.
@@ -11,9 +12,18 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sojourn.core.agent.inquiries import Inquiry, asked_of, decode_value, people_of
+from sojourn.core.agent.inquiries import (
+    Inquiry,
+    SignedAnswer,
+    agreeing,
+    asked_of,
+    decode_value,
+    newest,
+    people_of,
+)
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused, Rejected
+from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import INQUIRIES_MAX, QUESTION_CHARS_MAX
 from sojourn.runtime.errors import NoAnswer
 from sojourn.runtime.expecting import Expectation
@@ -37,6 +47,7 @@ from sojourn.runtime.records import (
     Raised,
     Record,
     Returned,
+    Said,
     Turn,
     Withdrawn,
 )
@@ -44,7 +55,7 @@ from sojourn.runtime.records import (
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["LASTS_MS_MAX", "AskPeople", "ask", "posed", "settled_by", "still_open"]
+__all__ = ["LASTS_MS_MAX", "AskPeople", "ask", "posed", "said_to", "settled_by", "still_open"]
 
 LASTS_MS_MAX: Final = 100 * 366 * 24 * 60 * 60 * 1000
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -113,6 +124,7 @@ class AskPeople(Operation):
         (self._groups, self._keys), self._lasts_ms = of, lasts_ms
         self._inquiry: Inquiry | None = None
         self._unfit: tuple[bytes, ...] = ()
+        self._said: tuple[SignedAnswer, ...] = ()
 
     @property
     def is_wait(self) -> bool:  # type: ignore[override]
@@ -131,7 +143,7 @@ class AskPeople(Operation):
     def accepts(self, record: Record) -> bool:
         """Tell whether it is this question, or what came of it."""
         if self._inquiry is not None:
-            return isinstance(record, Answered)
+            return isinstance(record, Said | Answered)
         if isinstance(record, Inquired):
             asked = record.inquiry
             return (asked.question, asked.expects) == (self._question, self._expectation.schema)
@@ -142,16 +154,25 @@ class AskPeople(Operation):
         if isinstance(record, Inquired):
             self._inquiry = record.inquiry
             return False
+        if isinstance(record, Said):
+            self._said = newest((*self._said, record.answer))
+            return False
         assert isinstance(record, Answered)
         if record.failure is not None:
             failure = record.failure
             self.future.set_exception(Misused(failure.message, remedy=failure.remedy))
         elif record.answer is None:
             assert self._inquiry is not None
-            self.future.set_exception(NoAnswer(self._question, asked_of(self._inquiry)))
+            asked = asked_of(self._inquiry)
+            self.future.set_exception(NoAnswer(self._question, asked, self._told()))
         else:
             self.future.set_result(self._read(record.answer.answer.body))
         return True
+
+    def _told(self) -> tuple[tuple[str, Any], ...]:
+        """Return what people said who did not agree, each with the fingerprint of their key."""
+        said = (each.answer for each in self._said)
+        return tuple((key_text(each.by), self._read(each.body)) for each in said)
 
     def _read(self, body: bytes) -> Any:
         return self._expectation.read(decode_value(body, where="answer.body"))
@@ -180,31 +201,35 @@ class AskPeople(Operation):
         self.answer(Answered(call=self.call, inquiry=None, failure=failure))
 
     def proceed(self) -> None:
-        """Wait for an answer, now that the inquiry is in the journal; people see it once that is final."""
+        """Wait for an answer, or for others, now that it is in the journal; people see that once it is final."""
         assert self._inquiry is not None
         self.session.flush()
         self._hear(self._inquiry)
 
     def _hear(self, inquiry: Inquiry) -> None:
-        self.session.ask(Hear, self._heard, inquiry=inquiry, unfit=self._unfit)
+        said = tuple(each.digest for each in self._said)
+        self.session.ask(Hear, self._heard, inquiry=inquiry, unfit=self._unfit, said=said)
 
     def _heard(self, answer: Answer) -> None:
         assert isinstance(answer, Heard) and self._inquiry is not None
         signed = answer.answer
-        if signed is not None and not self._fits(signed.answer.body):
+        if signed is not None and not self._counts(signed):
             self._unfit = (*self._unfit, signed.digest)[-UNFIT_MAX:]
             self._hear(self._inquiry)
             return
         named = digest_of(self._inquiry)
-        self.answer(Answered(call=self.call, inquiry=named, answer=signed))
+        if signed is None or agreeing(self._inquiry, (*self._said, signed)):
+            self.answer(Answered(call=self.call, inquiry=named, answer=signed))
+        else:
+            self.answer(Said(call=self.call, inquiry=named, answer=signed))
 
-    def _fits(self, body: bytes) -> bool:
-        """Tell whether an answer is what the code expects: its person's tools may not have looked."""
+    def _counts(self, signed: SignedAnswer) -> bool:
+        """Tell whether an answer is what the code expects, and the last that its person said."""
         try:
-            self._read(body)
+            self._read(signed.answer.body)  # its person's tools may not have looked
         except Misused:
             return False
-        return True
+        return signed in newest((*self._said, signed))
 
     def abandon(self) -> None:
         """Journal that nobody waits for the answer any more, where the code itself gave up."""
@@ -221,7 +246,10 @@ async def posed(frame: Inquire, custodian: Custodian) -> Posed | Problem:
     try:
         people = people_of(frame.groups, frame.keys, declared, now_ms, frame.lasts_ms)
     except Rejected as error:
-        remedy = "Name one of these, or a public key in hexadecimal"
+        remedy = (
+            "Name one of these, or a public key in hexadecimal (`sojourn keys show NAME`): names of keys are known "
+            "only where they lie. Or declare it in the agent's file: [approvers.desk] keys = [...], lasts = ..."
+        )
         return Problem(cause="refused", problem=f"ctx.ask: {error.problem}", remedy=remedy)
     ends = [each.until_ms for each in people]
     known = [end for end in ends if end is not None]
@@ -256,7 +284,22 @@ def still_open(records: Iterable[Record]) -> list[Inquiry]:
     return found[::-1]
 
 
+def said_to(records: Iterable[Record]) -> dict[bytes, tuple[SignedAnswer, ...]]:
+    """Return what each person said last to inquiries that others have to answer as well, by inquiry's digest."""
+    said: dict[bytes, tuple[SignedAnswer, ...]] = {}
+    for each in records:
+        if isinstance(each, Said):
+            said[each.inquiry] = newest((*said.get(each.inquiry, ()), each.answer))
+    return said
+
+
 def settled_by(records: Iterable[Record]) -> tuple[bytes, ...]:
-    """Return the inquiries of which these records say what came, by digest."""
-    closing = (each for each in records if isinstance(each, Answered | Withdrawn))
-    return tuple(each.inquiry for each in closing if each.inquiry is not None)
+    """Return by digest what these records settle: answers, and inquiries with all answers to them."""
+    found: list[bytes] = []
+    for record in records:
+        match record:
+            case Said():
+                found.append(record.answer.digest)
+            case Answered(inquiry=bytes(named)) | Withdrawn(inquiry=named):
+                found.append(named)
+    return tuple(found)

@@ -215,14 +215,19 @@ class Custodian(Reader, Protocol):
     async def approvers(self) -> Sequence[Mapping[str, Approvers]]:
         """Return the groups of approvers that each document declares which rules the agent, by name."""
 
-    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
-        """Wait for an answer to what the agent asks people, but for these, by digest; None when the time is up."""
+    async def hear(
+        self, inquiry: Inquiry, unfit: Collection[bytes], said: Collection[bytes]
+    ) -> SignedAnswer | None:
+        """Wait for an answer to what the agent asks people; None when the time is up.
+
+        But for these, by digest: `unfit` ones are let go of, and those `said` once it is final that they were.
+        """
 
     def progress(self, text: str, done: int | None, total: int | None) -> None:
         """Tell people who watch how far the agent is: the newest word counts, and is kept nowhere for good."""
 
-    def settle(self, inquiries: Collection[bytes]) -> None:
-        """Let go of what was answered to inquiries, by digest, of which it is final what came of them."""
+    def settle(self, settled: Collection[bytes]) -> None:
+        """Let go of answers, by digest, and of all to inquiries, of which it is final what came of them."""
 
     async def beget(self, gift: Gift, memory: Memory) -> AgentRecord:
         """Return the genesis of the child that the agent is to have next, with what proves its family at hand.

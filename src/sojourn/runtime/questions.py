@@ -12,6 +12,8 @@ from sojourn.core.agent.inquiries import Expected, Inquiry, SignedAnswer
 from sojourn.core.agent.inquiries import Question as Asked
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value
 from sojourn.core.base.limits import (
+    APPROVER_GROUPS_MAX,
+    APPROVERS_MAX,
     BLOCK_BYTES_MAX,
     JOURNAL_RECORDS_PER_STEP_MAX,
     SECRETS_MAX,
@@ -23,6 +25,7 @@ from sojourn.runtime.sought import Sought
 __all__ = [
     "ASKED_MAX",
     "RECALL_MAX",
+    "SAID_MAX",
     "SOUGHT_MAX",
     "SPELLED_BYTES_MAX",
     "UNFIT_MAX",
@@ -76,6 +79,8 @@ ASKED_MAX: Final = 16
 """Groups and keys that one question names."""
 UNFIT_MAX: Final = 64
 """Answers to one question that do not fit it: whoever has a say may err, and not for ever."""
+SAID_MAX: Final = 2 * APPROVERS_MAX * APPROVER_GROUPS_MAX
+"""Answers to one question that are journaled while others have to agree: one of each person."""
 Spelled: TypeAlias = Annotated[bytes, Meta(max_length=SPELLED_BYTES_MAX)]
 Released: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=32)]
 Secrets: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SECRETS_MAX)]
@@ -239,10 +244,11 @@ class Inquire(Asking):
 
 
 class Hear(Asking):
-    """Ask to be told what people answer to an inquiry, but for these answers, which do not fit."""
+    """Ask to be told what people answer to an inquiry, but for these answers: what does not fit, or is journaled."""
 
     inquiry: Inquiry
     unfit: Annotated[tuple[Digest, ...], Meta(max_length=UNFIT_MAX)] = ()
+    said: Annotated[tuple[Digest, ...], Meta(max_length=SAID_MAX)] = ()
 
 
 class Perform(Asking):

@@ -66,6 +66,7 @@ __all__ = [
     "Resume",
     "Returned",
     "Roots",
+    "Said",
     "Seeking",
     "Segment",
     "Settled",
@@ -304,8 +305,16 @@ class Inquired(Value, tag_field="kind", tag="inquired"):
     inquiry: Inquiry
 
 
+class Said(Value, tag_field="kind", tag="said"):
+    """What somebody answered to an inquiry, by digest, where others have to say the same: not what came of it yet."""
+
+    call: Count
+    inquiry: Digest
+    answer: SignedAnswer
+
+
 class Answered(Value, tag_field="kind", tag="answered"):
-    """What came of an inquiry, by digest: an answer under its person's seal, or None if nobody answered in time.
+    """What came of an inquiry, by digest: the answer that settled it, under its person's seal, or None if none did.
 
     With a `failure` nobody could be asked, and there is no inquiry (None).
     """
@@ -381,6 +390,7 @@ Record: TypeAlias = (
     | Seeking
     | Found
     | Inquired
+    | Said
     | Answered
     | Withdrawn
     | Considered

@@ -20,11 +20,12 @@ PEOPLE: Final = ("ann", "ben", "cat")
 
 
 class _Anybody(dict[str, Approvers]):
-    """Groups of every name, with the same people in each, who answer within `lasts_ms`."""
+    """Groups of every name, with the same people in each, who answer within `lasts_ms`, `agree` of them the same."""
 
-    def __init__(self, lasts_ms: int) -> None:
+    def __init__(self, lasts_ms: int, agree: int) -> None:
         super().__init__()
-        self._group = Approvers(keys=tuple(map(person_key, PEOPLE)), lasts_ms=lasts_ms)
+        keys = tuple(map(person_key, PEOPLE))
+        self._group = Approvers(keys=keys, lasts_ms=lasts_ms, needed=agree)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str)
@@ -34,15 +35,15 @@ class _Anybody(dict[str, Approvers]):
 
 
 def _counting(
-    inquiry: Inquiry, said: Sequence[SignedAnswer], unfit: Collection[bytes], now_ms: int
+    inquiry: Inquiry, said: Sequence[SignedAnswer], passed: Collection[bytes], now_ms: int
 ) -> SignedAnswer | None:
-    """Return the first answer that counts for an inquiry, but for `unfit` ones, by digest."""
+    """Return the first answer that counts for an inquiry, but for some that are passed over, by digest."""
     for signed in said:
         try:
             check_may_say(inquiry, signed, now_ms)
         except Rejected:
             continue
-        if signed.digest not in unfit:
+        if signed.digest not in passed:
             return signed
     return None
 
@@ -61,13 +62,16 @@ class Answering(ABC):
 
     async def approvers(self) -> Sequence[Mapping[str, Approvers]]:
         """Return groups of any name: ann, ben and cat are in all of them."""
-        return [_Anybody(round(self._final.place.asks_for * 1000))]
+        place = self._final.place
+        return [_Anybody(round(place.asks_for * 1000), place.agree)]
 
-    async def hear(self, inquiry: Inquiry, unfit: Collection[bytes]) -> SignedAnswer | None:
+    async def hear(
+        self, inquiry: Inquiry, unfit: Collection[bytes], said: Collection[bytes]
+    ) -> SignedAnswer | None:
         """Wait for an answer that counts, until the inquiry expires."""
-        named = digest_of(inquiry)
+        named, passed = digest_of(inquiry), {*unfit, *said}
         while True:
-            signed = _counting(inquiry, self._final.said.get(named, []), unfit, self.now_ms())
+            signed = _counting(inquiry, self._final.said.get(named, []), passed, self.now_ms())
             if signed is not None:
                 return signed
             left_s = None
@@ -82,7 +86,9 @@ class Answering(ABC):
         count = f" ({done} of {total})" if done is not None else ""
         self._final.lines.append(("progress", f"{text}{count}"))
 
-    def settle(self, inquiries: Collection[bytes]) -> None:
-        """Let go of answers."""
-        for named in inquiries:
-            self._final.said.pop(named, None)
+    def settle(self, settled: Collection[bytes]) -> None:
+        """Let go of answers, by digest, and of all to inquiries."""
+        kept = ((named, said) for named, said in self._final.said.items() if named not in settled)
+        self._final.said = {
+            named: [each for each in said if each.digest not in settled] for named, said in kept
+        }

@@ -53,9 +53,9 @@ class Place:
 
     `price` is what it costs per hour, in currency units; None: nobody there offers anything. The gate there denies
     the actions in `denies` (with why, if it is a mapping), and permits those in `asks` only once approved, within
-    `asks_for` seconds. `ineligible` says why policies, capabilities or trust forbid the place; `refuses` why it
-    takes nobody in who comes. `stays` names compartments that may not be there. `offer` is what is free there.
-    `secrets` are what steps are handed.
+    `asks_for` seconds; `agree` people have to answer `ctx.ask` alike. `ineligible` says why policies, capabilities or
+    trust forbid the place; `refuses` why it takes nobody in who comes. `stays` names compartments that may not be
+    there. `offer` is what is free there. `secrets` are what steps are handed.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Place:
     denies: Mapping[str, str] | Collection[str] = ()
     asks: Collection[str] = ()
     asks_for: float = 86_400.0
+    agree: int = 1
     ineligible: str = ""
     refuses: str = ""
     stays: tuple[str, ...] = ()

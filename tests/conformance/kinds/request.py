@@ -26,6 +26,7 @@ from sojourn.core.protocol.messages import (
     ShowLock,
 )
 from sojourn.core.protocol.ordering import sealed
+from sojourn.core.protocol.progress import AskProgress, Progress, PutProgress, SignedProgress
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Ballot, Phase
 from tests.conformance import journey
@@ -85,6 +86,10 @@ def _others() -> Iterator[tuple[str, Value]]:
     )
     sealing = seal(person, SealKind.ANSWER, Role.PERSON, digest_of(said))
     yield "an answer", exchange.PutMessage(message=SignedAnswer(answer=said, seal=sealing))
+    told = Progress(agent=AGENT, term=0, binding=1, told_ms=7, text="half way", done=1, total=2)
+    by_host = seal(HOME.hosts[0], SealKind.PROGRESS, Role.HOST, digest_of(told))
+    yield "progress", PutProgress(told=SignedProgress(progress=told, seal=by_host))
+    yield "how far it is", AskProgress(agent=AGENT)
     yield "work", exchange.AskWork(host=host)
     yield "agents", exchange.AskAgents()
     yield "how it is", exchange.AskStatus()

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ def typed(text: str, form: Any, choices: Any = None) -> Any:
         ('{"name": "x", "orders": []}', Book, Book("x", [])),
         ('{"amount": 7}', Loan, Loan(amount=7)),
         ("[1, 2]", list[int], [1, 2]),
-        ("2030-01-02T03:04:05", datetime, datetime(2030, 1, 2, 3, 4, 5)),  # noqa: DTZ001
+        ("2030-01-02T03:04:05Z", datetime, datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("null", int | None, None),
     ],
 )
@@ -85,7 +85,13 @@ def test_choices_are_given_back_as_they_were_offered() -> None:
         ('{"what": "x"}', Order, "'count' is a required property", "JSON of this schema"),
         ('{"what": "x", "count": "3"}', Order, "['count']: '3' is not of type", "JSON of"),
         ("{", Order, "'{' is not of type 'object'", "JSON of this schema"),
-        ("never", datetime, "'never' is not a 'date-time'", "text, a date-time"),
+        (
+            "2030-01-02T03:04:05",
+            datetime,
+            "says no time zone: write 2030-01-02T03:04:05Z",
+            "a date",
+        ),
+        ("never", datetime, "'never' is not a 'date-time'", "a date and time with its zone"),
         ("[" * 20_000, list[int], "is not of type 'array'", "JSON of this schema"),
     ],
 )
@@ -143,3 +149,8 @@ def test_true_is_not_one() -> None:
     assert '{"enum":[1,true]}' == Expectation(str, [1, True]).schema
     assert True is typed("true", str, [1, True])
     assert json.dumps(1) == json.dumps(typed("1", str, [1, True]))
+
+
+def test_a_time_without_zone_is_none_whoever_says_it() -> None:
+    with pytest.raises(Misused):
+        Expectation(datetime, None).read("2030-01-02T03:04:05")

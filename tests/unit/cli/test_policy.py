@@ -128,6 +128,9 @@ def test_what_cannot_be_signed_is_one_line_each(sojourn: Command, rules: Path) -
     assert "threshold 2 for amend with 1" in sojourn(*a, "--threshold", "amend=2").line()
     assert "--threshold is 'amend'" in sojourn(*a, "--threshold", "amend").line()
     assert "is no date" in sojourn(*a, "--not-after", "soon").line()
+    assert (
+        "write 2099-01-31T12:00Z for UTC" in sojourn(*a, "--not-after", "2099-01-31T12:00").line()
+    )
     assert "would never hold" in sojourn(*a, "--not-after", "2001-01-01").line()
     assert "there is no public key 'carol'" in sojourn(*a, "--officer", "carol").line()
     sojourn.good(*a)

@@ -6,7 +6,7 @@ import pytest
 
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.encoding import digest_of
-from sojourn.runtime.records import Answered, Inquired, Withdrawn
+from sojourn.runtime.records import Answered, Inquired, Said, Withdrawn
 from sojourn.testing import Approvers, LaunchedAgent, World, Zone, person_key, simulate
 from tests.unit.testing.askers import Asker, Chooser, Curious, Doubter, Emigrant, Mistaken
 
@@ -17,6 +17,9 @@ DESK = Approvers(
     after_ms=20_000,
 )
 RISK = Approvers(keys=(person_key("cat"),), lasts_ms=60_000)
+PAIR = Approvers(
+    keys=(person_key("ann"), person_key("ben"), person_key("cat")), needed=2, lasts_ms=120_000
+)
 
 
 def asks(
@@ -33,7 +36,7 @@ def asks(
         form,
         zone,
         memory={"plan": {**asked, **plan}, "told": None},
-        approvers={"desk": DESK, "risk": RISK},
+        approvers={"desk": DESK, "risk": RISK, "pair": PAIR},
     )
 
 
@@ -219,6 +222,110 @@ def test_section_10_who_asks_nobody_or_too_much_is_told_so() -> None:
     with simulate(seed=13) as world:
         zone = world.zone("a")
         lost, curious = asks(world, zone, form=Mistaken), asks(world, zone, form=Curious)
-        problem = "Misused: ctx.ask: the agent's policies declare no group 'nobody'; they declare desk, risk"
+        problem = "Misused: ctx.ask: the agent's policies declare no group 'nobody'; they declare desk, pair, risk"
         assert problem == lost.failure()
         assert "Misused: 16 questions of ctx.ask are open already" == curious.failure()
+
+
+# --- where several have to agree ---
+
+
+def said_by(agent: LaunchedAgent) -> list[tuple[bytes, bool]]:
+    """Who said what the journal holds, and whether that settled it."""
+    return [
+        (record.answer.answer.by, isinstance(record, Answered))
+        for record in agent.journal()
+        if isinstance(record, Said | Answered) and record.answer is not None
+    ]
+
+
+def hears(agent: LaunchedAgent, count: int) -> None:
+    agent.wait(lambda agent: len(said_by(agent)) == count, f"journaled {count} answers")
+
+
+def test_section_10_as_many_as_a_group_needs_say_the_same() -> None:
+    with simulate(seed=14) as world:
+        zone = world.zone("a")
+        agent = asks(world, zone, of="pair")
+        asked = agent.inquires()
+        world.say(agent, asked, "ann", "hold")
+        hears(agent, 1)
+        agent.rests()
+        version = agent.version
+        world.run(30)
+        assert (version, 0) == (agent.version, waiting_at(zone)), "it is not woken by what it has"
+        world.say(agent, asked, "ben", "sell")
+        world.say(agent, asked, "ann", "hold")
+        hears(agent, 3)
+        assert [asked] == agent.inquiries(), "ann is one, however often she says it"
+        world.say(agent, asked, "cat", "sell")
+        assert ["sell"] == agent.result()
+        ann, ben, cat = (person_key(name) for name in ("ann", "ben", "cat"))
+        assert [(cat, True)] == said_by(agent)[-1:]
+        assert {(ann, False), (ben, False)} == set(said_by(agent)[:-1])
+        assert not world.broken_promises()
+
+
+def test_section_10_people_change_their_minds_until_they_agree_or_the_time_is_up() -> None:
+    with simulate(seed=15) as world:
+        agent = asks(world, world.zone("a"), "Buy?", "Sell?", of="pair", timeout_s=60)
+        first = agent.inquires()
+        for by, value in (("ann", "yes"), ("ben", "no")):
+            world.say(agent, first, by, value)
+        hears(agent, 2)
+        world.run(1)
+        world.say(agent, first, "ann", "no")
+        agent.wait(lambda agent: agent.inquiries() not in ([], [first]), "asks the next")
+        second = agent.inquires()
+        for by, value in (("ann", "yes"), ("ben", "no")):
+            world.say(agent, second, by, value)
+        assert ["no", "nobody: Sell?"] == agent.result()
+        assert not world.broken_promises()
+
+
+def test_section_10_what_one_said_stands_though_hosts_die_and_it_moves() -> None:
+    with simulate(seed=16) as world:
+        a, b = world.zone("a", hosts=2), world.zone("b")
+        agent = asks(world, a, form=Emigrant, of="pair", route=["b"], listens=False)
+        asked = agent.inquires()
+        world.say(agent, asked, "ann", True)
+        hears(agent, 1)
+        agent.arrives(b)
+        b.hosts[0].kill()
+        world.say(agent, asked, "cat", True)
+        b.hosts[0].start()
+        assert [True, None] == agent.result()
+        assert [False, True] == [is_last for _, is_last in said_by(agent)]
+        assert not world.broken_promises()
+
+
+def _agreed(seed: int, at_ms: int) -> None:
+    with simulate(seed=seed) as world:
+        agent = asks(world, world.zone("a", hosts=2), "Buy?", "Sell?", of="pair")
+        for answers in (("yes", "no", "yes"), ("no", "no")):
+            asked = agent.inquires()
+            for by, value in zip(("ann", "ben", "cat"), answers, strict=False):
+                world.say(agent, asked, by, value)
+                world.run(at_ms / 1000)
+                if agent.host is not None:
+                    killed = agent.host
+                    killed.kill()
+                    world.run(0.5)
+                    killed.start()
+            agent.wait(lambda it, asked=asked: asked not in it.inquiries(), "is told")  # type: ignore[misc]
+        assert ["yes", "no"] == agent.result()
+        counted = [each for each in agent.journal() if isinstance(each, Said | Answered)]
+        given = [each.answer.digest for each in counted if each.answer is not None]
+        assert len(given) == len(set(given)), "none is counted twice"
+        assert not world.broken_promises()
+
+
+@pytest.mark.parametrize("at_ms", [20])
+def test_section_10_answers_count_once_whenever_hosts_die(at_ms: int) -> None:
+    _agreed(17, at_ms)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("at_ms", range(0, 600, 15))
+def test_section_10_answers_count_once_whenever_hosts_die_soaked(at_ms: int) -> None:
+    _agreed(18, at_ms)

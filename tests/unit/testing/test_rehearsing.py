@@ -271,3 +271,18 @@ def test_nobody_answers_in_a_rehearsal() -> None:
     rehearsal = rehearse(Asker)
     rehearsal.say("fast")
     assert ["fast", "nobody said"] == rehearsal.run().result()
+
+
+def agreed(**when: int) -> Rehearsal:
+    rehearsal = rehearse(Asker, places=[Place("here", agree=2)], **when)
+    for by, how in (("ann", "slow"), ("ben", "fast"), ("cat", "slow")):
+        assert "How?" == rehearsal.inquires().question
+        rehearsal.say(how, by=by)
+        rehearsal.run(1)
+    rehearsal.say(True, by="eve")
+    return rehearsal.run()
+
+
+def test_two_people_have_to_say_the_same_at_every_point() -> None:
+    for kill_at in range(len(agreed().points)):
+        assert ["slow", True] == agreed(kill_at=kill_at).result(), kill_at

@@ -20,7 +20,7 @@ from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Value, di
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import APPROVERS_MAX, CLOCK_SKEW_MS, COOLING_MAX
-from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.base.seals import Kind, Seal, check_own
 from sojourn.core.policy.decision import Ask
 
 __all__ = [
@@ -137,10 +137,8 @@ class SignedApproval(Value, tag_field="kind", tag="signed-approval/1"):
 
     def check(self, *, where: str = "approval") -> None:
         """Raise `Rejected` unless the approver it names sealed it."""
-        if self.seal.signer != self.approval.approver:
-            raise Rejected("sealed by another key", reason="wrong-key", where=where)
         digest = digest_of(self.approval)
-        check_seal(Kind.APPROVAL, Role.PERSON, digest, self.seal, where=where)
+        check_own(Kind.APPROVAL, digest, self.seal, self.approval.approver, where=where)
 
 
 _Declared = Mapping[str, Mapping[str, Approvers]]

@@ -2,11 +2,12 @@
 
 Unlike a petition an inquiry permits nothing: no policy asks for it, and no anchor judges by it. It stands in the
 journal, so it is certified with it, and names who may answer: keys, or groups of approvers that the agent's
-documents declared when it was asked, with those that they escalate to. The first answer that fits is the answer.
+documents declared when it was asked, with those that they escalate to. What as many of one group say as it needs is
+the answer: where that is one, the first. Who says something else later has changed their mind.
 All times are milliseconds since 1970.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -32,16 +33,18 @@ from sojourn.core.base.limits import (
     EXPECTED_CHARS_MAX,
     QUESTION_CHARS_MAX,
 )
-from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.base.seals import Kind, Seal, check_own
 
 __all__ = [
     "Answer",
     "Inquiry",
     "People",
     "SignedAnswer",
+    "agreeing",
     "asked_of",
     "check_may_say",
     "decode_value",
+    "newest",
     "people_of",
 ]
 
@@ -53,13 +56,15 @@ Keys = Annotated[tuple[PublicKey, ...], Meta(min_length=1, max_length=APPROVERS_
 class People(Value):
     """Who may answer an inquiry, from when until when (None: for as long as it is open).
 
-    `group` is what the agent's documents call them, or empty for keys that its code named.
+    `group` is what the agent's documents call them, or empty for keys that its code named. `needed` is how many of
+    them have to say the same.
     """
 
     group: Annotated[str, Meta(max_length=128)]
     keys: Keys
     from_ms: Count
     until_ms: Count | None
+    needed: Count = 1
 
     def may_say(self, by: bytes, at_ms: int) -> bool:
         """Tell whether a key may answer at a time."""
@@ -117,9 +122,7 @@ class SignedAnswer(Value, tag_field="kind", tag="signed-answer/1"):
     def check(self, *, where: str = "answer") -> None:
         """Raise `Rejected` unless the person it names sealed it, and an agent can take its value."""
         decode_value(self.answer.body, where=where)
-        if self.seal.signer != self.answer.by:
-            raise Rejected("sealed by another key", reason="wrong-key", where=where)
-        check_seal(Kind.ANSWER, Role.PERSON, self.digest, self.seal, where=where)
+        check_own(Kind.ANSWER, self.digest, self.seal, self.answer.by, where=where)
 
 
 def decode_value(body: bytes, *, where: str) -> Any:
@@ -168,15 +171,52 @@ def _group(
     while at is not None:
         group = groups[at]
         if from_ms < until_ms:
-            found.append(People(group=at, keys=group.keys, from_ms=from_ms, until_ms=until_ms))
+            found.append(
+                People(
+                    group=at,
+                    keys=group.keys,
+                    from_ms=from_ms,
+                    until_ms=until_ms,
+                    needed=group.needed,
+                )
+            )
         from_ms, at = from_ms + group.after_ms, group.escalate_to
     return found
 
 
 def asked_of(inquiry: Inquiry) -> str:
-    """Return who may answer, in words."""
-    named = (each.group or ", ".join(map(key_text, each.keys)) for each in inquiry.people)
-    return " or ".join(dict.fromkeys(named))
+    """Return who may answer, in words, and how many have to agree where that is more than one."""
+    return " or ".join(dict.fromkeys(map(_named, inquiry.people)))
+
+
+def _named(people: People) -> str:
+    who = people.group or ", ".join(map(key_text, people.keys))
+    return who if people.needed == 1 else f"{people.needed} of {who}"
+
+
+def newest(said: Iterable[SignedAnswer]) -> tuple[SignedAnswer, ...]:
+    """Return what each person said last, by the times that they state; the oldest first."""
+    ordered = sorted(said, key=lambda each: (each.sent_ms, each.digest))
+    last = {each.answer.by: each for each in ordered}
+    return tuple(each for each in ordered if last[each.answer.by] is each)
+
+
+def agreeing(inquiry: Inquiry, said: Iterable[SignedAnswer]) -> tuple[SignedAnswer, ...]:
+    """Return answers that say the same, of as many of one group as it needs, the oldest first; or none.
+
+    Groups are not added up. All were checked (`check_may_say`). Of each person the newest counts, where they had a
+    say when giving it.
+    """
+    current = newest(said)
+    for people in inquiry.people:
+        same: dict[bytes, list[SignedAnswer]] = {}
+        for each in current:
+            if people.may_say(each.answer.by, each.sent_ms):
+                same.setdefault(each.answer.body, []).append(each)
+        enough = next((each for each in same.values() if len(each) >= people.needed), None)
+        if enough is not None:
+            return tuple(enough)
+    return ()
 
 
 def check_may_say(inquiry: Inquiry, signed: SignedAnswer, now_ms: int) -> None:

@@ -11,10 +11,21 @@ from functools import cache
 
 from sojourn.core.base.encoding import PublicKey, Signature, Value
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.keys import key_text, verify
+from sojourn.core.base.keys import KeyPair, key_text, verify
 from sojourn.core.base.merkle import Inclusion, inclusions, leaf_hash, root_from
 
-__all__ = ["Kind", "Role", "Seal", "Statement", "batch", "check_seal", "is_sealed", "statement"]
+__all__ = [
+    "Kind",
+    "Role",
+    "Seal",
+    "Statement",
+    "batch",
+    "check_own",
+    "check_seal",
+    "is_sealed",
+    "sealed_by",
+    "statement",
+]
 
 
 class Kind(StrEnum):
@@ -93,6 +104,19 @@ def is_sealed(kind: Kind, role: Role, digest: bytes, seal: Seal) -> bool:
             return False
         covered = statement(Kind.BATCH, role, root)
     return verify(seal.signer, seal.signature, covered)
+
+
+def sealed_by(person: KeyPair, kind: Kind, digest: bytes) -> Seal:
+    """Return a person's own seal on a digest."""
+    covered = statement(kind, Role.PERSON, digest)
+    return Seal(signer=person.public, signature=person.sign(covered))
+
+
+def check_own(kind: Kind, digest: bytes, seal: Seal, by: bytes, *, where: str) -> None:
+    """Raise `Rejected` unless the person with this key sealed a digest: "wrong-key" where somebody else did."""
+    if seal.signer != by:
+        raise Rejected("sealed by another key", reason="wrong-key", where=where)
+    check_seal(kind, Role.PERSON, digest, seal, where=where)
 
 
 def check_seal(kind: Kind, role: Role, digest: bytes, seal: Seal, *, where: str) -> None:

@@ -20,13 +20,12 @@ from sojourn.core.base.encoding import (
     decode,
     digest_of,
 )
-from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import (
     ANCHORS_MAX,
     BLOCK_BYTES_MAX,
     MESSAGE_BYTES_MAX,
 )
-from sojourn.core.base.seals import Kind, Role, Seal, check_seal
+from sojourn.core.base.seals import Kind, Seal, check_own
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.gossip import Exchange, Exchanged, Tell
@@ -177,9 +176,7 @@ class SignedMessage(Value, tag_field="kind", tag="signed-message/1"):
     def check(self, *, where: str = "message") -> None:
         """Raise `Rejected` unless the sender it names sealed it, and an agent can take its body."""
         decode_body(self.message.body)
-        if self.seal.signer != self.message.sender:
-            raise Rejected("sealed by another key", reason="wrong-key", where=where)
-        check_seal(Kind.MESSAGE, Role.PERSON, self.digest, self.seal, where=where)
+        check_own(Kind.MESSAGE, self.digest, self.seal, self.message.sender, where=where)
 
 
 def decode_body(body: bytes) -> Any:

@@ -8,8 +8,10 @@ from sojourn.core.agent.inquiries import (
     Answer,
     Inquiry,
     SignedAnswer,
+    agreeing,
     asked_of,
     check_may_say,
+    newest,
     people_of,
 )
 from sojourn.core.base.digests import digest
@@ -112,3 +114,64 @@ def test_groups_of_one_name_in_two_documents_may_both_answer() -> None:
     other = {"desk": Approvers(keys=(EVE.public,), lasts_ms=HOUR)}
     people = people_of(["desk", "desk"], [], [DESK, other], NOW_MS, None)
     assert ["desk", "risk", "desk"] == [each.group for each in people]
+
+
+# --- how many have to agree ---
+
+PAIR = {
+    "desk": Approvers(
+        keys=(ANN.public, BEN.public, EVE.public),
+        needed=2,
+        lasts_ms=8 * HOUR,
+        escalate_to="risk",
+        after_ms=HOUR,
+    ),
+    "risk": Approvers(keys=(CAT.public, ANN.public), lasts_ms=HOUR),
+}
+
+
+def pair() -> Inquiry:
+    return replace(inquiry(), people=people_of(["desk"], [], [PAIR], NOW_MS, None))
+
+
+def told(asked: Inquiry, *said_by: tuple[KeyPair, str, int]) -> list[SignedAnswer]:
+    return [said(asked, by, NOW_MS + at, body=encode_block(value)) for by, value, at in said_by]
+
+
+def test_as_many_of_a_group_as_it_needs_have_to_say_the_same() -> None:
+    asked = pair()
+    assert "2 of desk or risk" == asked_of(asked)
+    alone, other, third = told(asked, (ANN, "yes", 1), (BEN, "no", 2), (EVE, "yes", 3))
+    assert () == agreeing(asked, [])
+    assert () == agreeing(asked, [alone])
+    assert () == agreeing(asked, [alone, other])
+    assert (alone, third) == agreeing(asked, [third, other, alone])
+
+
+def test_one_person_who_says_it_twice_is_one_person() -> None:
+    asked = pair()
+    twice = told(asked, (ANN, "yes", 1), (ANN, "yes", 2))
+    assert () == agreeing(asked, twice)
+    assert (twice[1],) == newest(reversed(twice))
+
+
+def test_who_says_something_else_later_has_changed_their_mind() -> None:
+    asked = pair()
+    first, ben, later = told(asked, (ANN, "yes", 1), (BEN, "yes", 3), (ANN, "no", 2))
+    assert (first, ben) == agreeing(asked, [first, ben])
+    assert () == agreeing(asked, [first, later, ben])
+    assert (ben, later) == newest([first, ben, later]) or (later, ben) == newest(
+        [first, ben, later]
+    )
+
+
+def test_groups_are_not_added_up_and_each_needs_its_own_number() -> None:
+    asked = pair()
+    early, desk, risk = told(asked, (ANN, "yes", 1), (BEN, "no", 2), (CAT, "no", HOUR))
+    assert (risk,) == agreeing(asked, [early, desk, risk]), "one of risk is enough"
+    other = replace(asked, people=tuple(replace(each, needed=2) for each in asked.people))
+    assert () == agreeing(other, [early, desk, risk]), "ben is of desk, cat of risk"
+    again = told(asked, (ANN, "no", HOUR))[0]
+    assert {again.answer.by, CAT.public} <= {
+        each.answer.by for each in agreeing(other, [again, risk])
+    }
