@@ -64,6 +64,7 @@ from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime import clock
 from sojourn.runtime.code import collect_source
 from sojourn.runtime.drive import ended
+from sojourn.runtime.spool import Spool
 from sojourn.runtime.typed import to_plain
 from sojourn.runtime.zone_client import Stalled, ZoneClient
 
@@ -124,7 +125,7 @@ def prepare_launch(
     now_ms = clock.wall_ms()
     approvers = declared_approvers(home, file.approvers)
     signed = _documents(file, path, officers, now_ms, approvers, is_outside=bool(outside))
-    blocks, keys = NewBlocks(NoBlocks()), Keyring(zone)
+    blocks, keys = _spooled(), Keyring(zone)
     record = AgentRecord(
         realm=zone.realm,
         agent=ZERO,
@@ -300,13 +301,18 @@ def _begins(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
+def _spooled() -> NewBlocks:
+    """Return room for what is made of files, which may be larger than memory."""
+    return NewBlocks(NoBlocks(), Spool())
+
+
 def _memory(file: AgentFile, blocks: NewBlocks, keys: Keyring, folder: Path) -> Memory:
     compartments = {}
     for name, section in file.memory.items():
         if not section.encrypted:
             compartments[name] = _compartment(name, section, blocks, folder)
             continue
-        plain = NewBlocks(NoBlocks())
+        plain = NewBlocks(NoBlocks()) if section.file is None else _spooled()
         made = _compartment(name, section, plain, folder)
         dealt = keys.key(name if section.encrypted is True else section.encrypted)
         root = encrypt(dealt, made.root, plain, blocks)
@@ -315,7 +321,7 @@ def _memory(file: AgentFile, blocks: NewBlocks, keys: Keyring, folder: Path) -> 
 
 
 def _compartment(name: str, section: MemorySection, blocks: NewBlocks, folder: Path) -> Compartment:
-    before, form = len(blocks.made), section.chosen_form
+    before, form = blocks.made_bytes, section.chosen_form
     values = to_plain(section.values, what=f"the values of compartment {name!r}")
     if section.file is not None:
         form, root = import_memory(name, section, folder / section.file, blocks)
@@ -331,7 +337,7 @@ def _compartment(name: str, section: MemorySection, blocks: NewBlocks, folder: P
         root=root,
         labels=section.labels,
         residency=section.residency,
-        size=sum(len(data) for data in list(blocks.made.values())[before:]),
+        size=blocks.made_bytes - before,
     )
 
 

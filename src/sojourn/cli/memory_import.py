@@ -114,6 +114,7 @@ def _blob(line: MemoryLine, path: Path, folder: Path, blocks: NewBlocks) -> Blob
     with path.open("rb") as file:
         while part := file.read(_READ_BYTES):
             cutter.feed(part)
+            cutter.let_go(blocks)
             taken.update(part)
     if (cutter.length, taken.hexdigest()) != (line.bytes, line.sha256):
         problem = f"{path} holds other bytes than the {line.bytes} that were exported"

@@ -8,12 +8,13 @@ relied on.
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
 
-from sojourn.core.agent.memory.blocks import BlockSource, missing_levels
+from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Failed, Refused, Rejected, SojournError, Unreachable
@@ -38,6 +39,7 @@ from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.drive import Bring, Drive, ended
 from sojourn.runtime.fetching import Fetching
 from sojourn.runtime.transport import Connection
+from sojourn.runtime.uploading import Uploading
 
 __all__ = ["Bring", "Connections", "Overtaken", "Stalled", "ZoneClient"]
 
@@ -379,19 +381,14 @@ class ZoneClient:
 
         `bring`, if given, is asked to put blocks into `blocks` before they are read.
         """
-        search = missing_levels(list(roots), blocks)
-        level = next(search, None)
-        if level is None:
-            return 0
-        while True:
-            lacking = await self._missing(anchor, level)
-            if bring is not None:
-                await bring(lacking)
-            try:
-                level = search.send(set(level) - set(lacking))
-            except StopIteration as done:
-                found: Sequence[bytes] = done.value
-                return await self.put(anchor, map(blocks.get, found))
+        uploading = Uploading(
+            partial(self._missing, anchor),
+            partial(self.put, anchor),
+            blocks,
+            bring,
+            batch_bytes=_BATCH_BYTES,
+        )
+        return await uploading.run(roots)
 
     async def _missing(self, anchor: int, digests: Sequence[bytes]) -> list[bytes]:
         """Return which of these blocks an anchor lacks."""

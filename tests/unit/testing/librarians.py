@@ -1,7 +1,8 @@
 """Agents that keep much and let go of what is old: launched by the simulation's tests of memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from zlib import crc32
 
 from sojourn import Agent, Assessment, Context, Denied, step
 
@@ -101,6 +102,33 @@ class Archivist(Traveller):
             ctx.memory.blobs(name).append("kept", part)
         except Denied:
             return
+
+
+def megabyte(number: int) -> bytes:
+    """Return a megabyte that has no chunk twice."""
+    return b"".join(f"{number:08}/{at:06}\n".encode() for at in range(2**16))
+
+
+def checksum(pieces: Iterable[bytes]) -> int:
+    """Return the checksum of pieces, one after another."""
+    total = 0
+    for piece in pieces:
+        total = crc32(piece, total)
+    return total
+
+
+class Carrier(Traveller):
+    """Makes a large blob, carries it away, and reads it there."""
+
+    async def run(self, ctx: Context) -> list[int]:
+        """Stream, move, and read: how many bytes, and their checksum."""
+        plan = ctx.memory["plan"]
+        files = ctx.memory.blobs("files")
+        async for turn in ctx.turns(range(2)):
+            if turn == 0:
+                await files.stream("large", map(megabyte, range(plan["megabytes"])))
+            await self.move(ctx, turn)
+        return [len(files["large"]), checksum(files["large"].pieces())]
 
 
 class Drifting:

@@ -12,10 +12,11 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.memory.proofs import prove_value, proved_value
 from sojourn.core.base.digests import ZERO
+from sojourn.host.blocks import BlockCache, HostBlocks
 from sojourn.runtime import blobs
 from sojourn.testing import Faults, Keep, LaunchedAgent, Performed, World, Zone, simulate
 from tests.unit.core.agent.memory.shelf import Shelf
-from tests.unit.testing.librarians import Archivist, Diarist, Reader
+from tests.unit.testing.librarians import Archivist, Carrier, Diarist, Reader, checksum, megabyte
 
 TURNS, KEPT = 6, 40
 SEEN = [f"{turn}/{number:02}" for turn in range(TURNS) for number in range(30)]
@@ -189,6 +190,19 @@ def test_section_10_10_a_blob_that_may_not_travel_stays_behind_and_grows_no_more
         blob = parse_blob(Mapping.load(kept.root, agent).get("kept"))
         assert (home.id, 400_000) == (kept.held_by, blob.length)
         assert bytes([100]) * 200_000 + bytes([101]) * 200_000 == blob.open(agent).read()
+
+
+def test_a_blob_larger_than_what_a_host_keeps_at_hand_moves_and_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(BlockCache.__init__, "__defaults__", (5 * 2**20,))
+    monkeypatch.setattr(HostBlocks.__init__, "__defaults__", (5 * 2**20,))
+    with simulate(seed=36) as world:
+        home, away = world.zone("home", anchors=1), world.zone("away", anchors=1)
+        plan = {"megabytes": 10, "moves": {"1": "away"}}
+        agent = world.launch(Carrier, home, memory={"plan": plan, "files": {}})
+        assert [10 * 2**20, checksum(map(megabyte, range(10)))] == agent.result(within=300)
+        assert away.name == agent.zone.name
 
 
 # Recall and windows

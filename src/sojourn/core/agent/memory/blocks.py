@@ -12,7 +12,16 @@ accepts a block only when the blocks of `links` are there, so that having a root
 (architecture §8: a hop costs what is new).
 """
 
-from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    Callable,
+    Container,
+    Generator,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+    Set,
+)
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -75,9 +84,13 @@ class NewBlocks:
     both; a memory's handles therefore keep working until `forget` says that the source has them.
     """
 
-    def __init__(self, source: BlockSource) -> None:
+    def __init__(
+        self, source: BlockSource, made: MutableMapping[bytes, bytes] | None = None
+    ) -> None:
+        """Read all others from `source`; keep the new ones in `made`, which keeps its order, or in memory."""
         self._source = source
-        self._made: dict[bytes, bytes] = {}
+        self._made: MutableMapping[bytes, bytes] = {} if made is None else made
+        self.made_bytes = sum(map(len, self._made.values()))
 
     @property
     def made(self) -> Mapping[bytes, bytes]:
@@ -92,14 +105,15 @@ class NewBlocks:
     def add(self, data: bytes, *, stored: Container[bytes | None] = ()) -> bytes:
         """Keep a block unless its digest is among those known to be `stored`; return the digest."""
         named = digest(data)
-        if named not in stored:
+        if named not in stored and named not in self._made:
             self._made[named] = data
+            self.made_bytes += len(data)
         return named
 
     def forget(self, digests: Sequence[bytes]) -> None:
         """Drop blocks that the source holds by now. Unknown ones are passed over."""
         for named in digests:
-            self._made.pop(named, None)
+            self.made_bytes -= len(self._made.pop(named, b""))
 
 
 def malformed(problem: str, reason: str, named: bytes) -> Rejected:

@@ -153,9 +153,7 @@ class Cutter:
 
     def finish(self, new: NewBlocks) -> bytes:
         """Return the root of what was taken so far, and make its blocks in `new`; more may follow."""
-        for data in self.made.values():
-            new.add(data)
-        self.made.clear()
+        self.let_go(new)
         full, chunks = list(self._full), list(self._chunks)
         if self._rest:
             if len(chunks) == INDEX_LINKS_MAX:
@@ -166,6 +164,12 @@ class Cutter:
             return new.add(_index(self.length, chunks))
         beyond = self.length - len(full) * _FULL
         return new.add(_index(self.length, [*full, new.add(_index(beyond, chunks))]))
+
+    def let_go(self, new: NewBlocks) -> None:
+        """Make in `new` what is cut by now, and hold it no longer."""
+        for data in self.made.values():
+            new.add(data)
+        self.made.clear()
 
     def _cut(self, chunk: bytes) -> None:
         if len(self._chunks) == INDEX_LINKS_MAX:
