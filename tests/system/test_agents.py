@@ -40,6 +40,7 @@ def test_an_agent_is_launched_runs_and_tells_what_it_did(agents: Person) -> None
     assert ("dormant", "home", launched["agent"]) == tuple(
         shown[field] for field in ("status", "zone_name", "agent")
     )
+    assert "its run has ended: it returned 30" == shown["stands"]
     [listed] = agents.good("agent", "list", "--zone", "home", "--json").json
     assert ("counter", "dormant", launched["agent"]) == tuple(
         listed[field] for field in ("name", "status", "agent")

@@ -13,7 +13,7 @@ from sojourn.cli.agent_accuse import accuse_zones
 from sojourn.cli.agent_asks import answer_question, approve, asks, decline
 from sojourn.cli.agent_calls import signal, update
 from sojourn.cli.agent_check import check, said, said_instead
-from sojourn.cli.agent_file import OutsideStep, read_agent_file
+from sojourn.cli.agent_file import OutsideStep, read_agent_file, undeclared_steps
 from sojourn.cli.agent_history import history
 from sojourn.cli.agent_letters import letters
 from sojourn.cli.agent_logs import logs, watch
@@ -80,7 +80,8 @@ agent.add_command(upgrade)
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
     """A new agent. `doubts` are reasons why it will not execute where it was born, for now.
 
-    `findings` are what `agent check` finds in its code.
+    `undeclared` are steps whose actions its policies do not declare: they will be denied. `findings` are what
+    `agent check` finds in its code.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Launched(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool
     outside: tuple[OutsideStep, ...]
     doubts: tuple[str, ...]
+    undeclared: tuple[OutsideStep, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -151,7 +153,7 @@ def launch_agent(
       labels = ["client-confidential"]
       residency = ["EU"]
       encrypted = true                      # it stays in this zone, and can be erased
-      values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list a log
+      values = { "S&P 500" = 25_000_000 }   # a table makes a mapping, a list or nothing a log
       # or: file = "positions.jsonl"        # what `agent memory export` wrote
 
       [budgets]                             # limits; without one, no limit
@@ -197,6 +199,7 @@ def _launched(
         guarded=False,
         outside=prepared.outside,
         doubts=_doubts(judged),
+        undeclared=undeclared_steps(prepared.outside, prepared.documents),
         findings=prepared.findings,
     )
 
@@ -223,6 +226,11 @@ def _render_launched(launched: Launched) -> None:
         )
         say(
             f"but what it did last outside may have been done by a future that is lost. By: {steps}."
+        )
+    for each in launched.undeclared:
+        note(
+            f"{each.step} will be denied: no policy of the agent declares the action {each.action}. "
+            "Add it to actions, under [governance]"
         )
     for doubt in launched.doubts:
         note(f"It will not execute there yet: {doubt}")

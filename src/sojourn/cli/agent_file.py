@@ -1,7 +1,7 @@
 """The file that an agent is launched from: TOML, as `agent launch --help` shows it."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,13 +10,22 @@ from msgspec import Meta
 
 from sojourn.cli.approvers_file import ApproversSection
 from sojourn.core.agent.capabilities import Requirements
+from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.base.errors import Misused
+from sojourn.models.calling import ACTION as MODEL_CALL
 from sojourn.runtime.apart import JOURNALS
 from sojourn.runtime.files import read_toml
 
-__all__ = ["AgentFile", "MemorySection", "OutsideStep", "outside_steps", "read_agent_file"]
+__all__ = [
+    "AgentFile",
+    "MemorySection",
+    "OutsideStep",
+    "outside_steps",
+    "read_agent_file",
+    "undeclared_steps",
+]
 
 Level = Annotated[int, Meta(ge=0, le=10)]
 
@@ -182,17 +191,42 @@ def outside_steps(source: Mapping[str, bytes]) -> tuple[OutsideStep, ...]:
                     for given in map(_keywords, node.decorator_list)
                     if _text(given.get("effect"), default="none") != "none"
                 ]
+            elif isinstance(node, ast.ClassDef):
+                found += [OutsideStep(step=name, action=MODEL_CALL) for name in _models(node)]
     return tuple(found)
+
+
+def undeclared_steps(
+    outside: Sequence[OutsideStep], documents: Sequence[Document]
+) -> tuple[OutsideStep, ...]:
+    """Return the steps whose actions no document declares, though some action is written there."""
+    declared = {action for document in documents for action in document.actions}
+    return tuple(each for each in outside if each.action not in {*declared, "?", ""})
+
+
+def _models(node: ast.ClassDef) -> list[str]:
+    """Return the names of the model calls that a class declares: `think = model("tiny", ...)`."""
+    return [
+        target.id
+        for each in node.body
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call)
+        if _called(each.value) == "model"
+        for target in each.targets
+        if isinstance(target, ast.Name)
+    ]
 
 
 def _keywords(decorator: ast.expr) -> dict[str, ast.expr]:
     """Return the keyword arguments of a decorator that declares a step."""
     if not isinstance(decorator, ast.Call):
         return {}
-    named = decorator.func
-    name = named.attr if isinstance(named, ast.Attribute) else getattr(named, "id", "")
     keywords = {word.arg: word.value for word in decorator.keywords if word.arg}
-    return keywords if name == "step" else {}
+    return keywords if _called(decorator) == "step" else {}
+
+
+def _called(call: ast.Call) -> str:
+    named = call.func
+    return named.attr if isinstance(named, ast.Attribute) else getattr(named, "id", "")
 
 
 def _text(value: ast.expr | None, default: str = "") -> str:

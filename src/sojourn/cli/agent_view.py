@@ -85,7 +85,8 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
 
     `issuer` is what policies know the agent's issuer by, `issuer_name` what it calls itself. `petitions` are what it
     waits for an approval of, by digest in hexadecimal, and until when. `upgrade` is the
-    code that is to follow, `stands` why its code gets nowhere, if the last record of its journal says so.
+    code that is to follow, `stands` why its code gets nowhere or how its run has ended, if the last record of its
+    journal says so.
     """
 
     name: str
@@ -252,7 +253,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
         "governance": f"{counted(len(shown.documents), 'document')}, version {shown.governance_version}"
         + "".join(f"; what came before rules until {when(c.until_ms)}" for c in shown.cooling[-1:]),
         "lineage": f"version {shown.version}; the last was a {shown.last_transition}, decided by "
-        f"anchors {_list(shown.decided_by)}",
+        f"anchor{'s'[: len(shown.decided_by) - 1]} {_list(shown.decided_by)}",
         "eligibility": f"{shown.status}; {budgets_text(shown.budgets)}",
         **_family(shown),
         "trust": f"relies on {_list(shown.issuers) or 'nobody'}; needs {minimum or 'level 1'}"

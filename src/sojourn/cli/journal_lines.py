@@ -54,11 +54,13 @@ from sojourn.runtime.records import (
 
 __all__ = [
     "JournalLine",
+    "failure_text",
     "journal_length",
     "journal_lines",
     "journal_records",
     "newest_records",
     "spoken",
+    "value_text",
 ]
 
 _SHOWN_CHARS_MAX: Final = 160
@@ -163,25 +165,28 @@ def spoken(plain: Any) -> Any:
 # --- for people --------------------------------------------------------------------------------------
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a value for people, as JSON, no longer than a line."""
     text = json.dumps(spoken(value), ensure_ascii=False)
     return text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 1] + "…"
 
 
-def _failure(failure: Failure) -> str:
-    return f"{failure.kind}: {failure.message}"
+def failure_text(failure: Failure) -> str:
+    """Return what failed and what to do about it."""
+    what = f"{failure.kind}: {failure.message}"
+    return f"{what.removesuffix('.')}. {failure.remedy}" if failure.remedy else what
 
 
 def _outcome(record: Outcome) -> str:
     tried = f" at attempt {record.attempts}" if record.attempts > 1 else ""
     if record.failure is not None:
-        return f"{record.step} failed{tried}: {_failure(record.failure)}"
-    return f"{record.step} gave {_value(record.result)}{tried}"
+        return f"{record.step} failed{tried}: {failure_text(record.failure)}"
+    return f"{record.step} gave {value_text(record.result)}{tried}"
 
 
 def _asked(record: Asked) -> str:
     petition = record.petition
-    what = f"{record.step} asks {petition.asked_of} to approve {petition.action} of {_value(record.spelled)}"
+    what = f"{record.step} asks {petition.asked_of} to approve {petition.action} of {value_text(record.spelled)}"
     return f"{what} until {when(petition.expires_ms)}, petition {digest_of(petition).hex()[:12]}"
 
 
@@ -191,14 +196,16 @@ def _approved(record: Intended) -> str:
 
 
 def _logged(record: Line) -> str:
-    fields = " ".join(f"{name}={_value(value)}" for name, value in record.fields.items())
+    fields = " ".join(f"{name}={value_text(value)}" for name, value in record.fields.items())
     return f"{record.text} {fields}".strip()
 
 
 def _received(record: Received) -> str:
+    if record.index is None and record.mark is not None:
+        return f"an answer from {record.sender}: {value_text(record.body)}"
     if record.index is None:
-        return "no message came in time"
-    return f"message {record.index} from {record.sender}: {_value(record.body)}"
+        return f"no message came in time; {record.waits}".removesuffix("; ")
+    return f"message {record.index} from {record.sender}: {value_text(record.body)}"
 
 
 def _inquired(record: Inquired) -> str:
@@ -223,7 +230,7 @@ def _answered(record: Answered) -> str:
 def _by(signed: SignedAnswer) -> str:
     answer = signed.answer
     value = decode_value(answer.body, where="answer.body")
-    return f"{_value(value)} by {key_text(answer.by)}"
+    return f"{value_text(value)} by {key_text(answer.by)}"
 
 
 def _considered(record: Considered) -> str:
@@ -287,8 +294,8 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Withdrawn: lambda r: f"asks no more (inquiry {r.inquiry.hex()[:12]})",
     Considered: _considered,
     Settled: _settled,
-    Returned: lambda r: f"finished with {_value(r.result)}",
-    Raised: lambda r: f"failed: {_failure(r.failure)}",
+    Returned: lambda r: f"finished with {value_text(r.result)}",
+    Raised: lambda r: f"failed: {failure_text(r.failure)}",
     Apart: lambda r: f"is kept apart, as value {r.index} of {r.compartment}",
 }
 assert set(_TEXTS) == set(get_args(Record)), "every record has its words"

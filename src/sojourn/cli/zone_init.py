@@ -17,7 +17,7 @@ from sojourn.cli.founding import (
 from sojourn.cli.help import Command
 from sojourn.cli.home import Home
 from sojourn.cli.options import is_number, json_option, milliseconds, until_option, with_home
-from sojourn.cli.output import emit, say
+from sojourn.cli.output import counted, emit, say
 from sojourn.cli.policy_text import read_policy
 from sojourn.cli.zone_view import ZoneShown, zone_shown
 from sojourn.core.base.errors import Misused
@@ -192,7 +192,10 @@ def _tolerated(text: str) -> int | None:
 
 def _render_founded(shown: ZoneShown) -> None:
     say(f"{shown.name} is founded: zone {shown.zone}")
-    say(f"  {len(shown.anchors)} anchors, {shown.quorum} decide; {shown.f} may lie or fail")
+    decides = "s" if shown.quorum == 1 else ""
+    say(
+        f"  {counted(len(shown.anchors), 'anchor')}, {shown.quorum} decide{decides}; {shown.f} may lie or fail"
+    )
     say(f"Start it with `sojourn zone up {shown.name}`.")
 
 

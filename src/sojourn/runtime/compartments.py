@@ -135,8 +135,9 @@ class WorkingMemory:
         """Return the handle of a compartment. Raises `Misused` or `Denied`; see `form_of` and `_touch`."""
         self._check_access()
         if self.form_of(name) is not form:
-            remedy = f"Declare it as a {form} where the agent is launched, or use it as it is"
-            raise Misused(f"compartment {name!r} is no {form}", remedy=remedy)
+            remedy = f'Declare it as a {form} where the agent is launched (form = "{form}"), or use it as it is'
+            problem = f"compartment {name!r} is a {self.form_of(name)} and no {form}"
+            raise Misused(problem, remedy=remedy)
         self._touch(name)
         return self._handle(name, form)
 

@@ -20,7 +20,7 @@ from sojourn.runtime.records import Line, Now, Waiting
 from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
 from sojourn.runtime.sending import REQUEST_S, SEND_S, Receiver, Sender
-from sojourn.runtime.spawning import Child, SpawnChild, Wish
+from sojourn.runtime.spawning import Child, SpawnChild, Wish, first_values
 from sojourn.runtime.streams import Stream
 from sojourn.runtime.timers import Timers
 from sojourn.runtime.turns import Turns, endless
@@ -107,8 +107,8 @@ class Context(Timers, FanOut):
 
         It runs by itself, from this zone on. `budgets` are what it gets of the agent's own, by name: the agent has
         spent that, and what is not named is none. `memory` is what its compartments begin with: a dict for a
-        mapping, a list for a log. With `outlives` it goes on when this agent has retired, if the policies permit
-        that; `confined` requires of each host that its code is.
+        mapping, a list or None for a log. With `outlives` it goes on when this agent has retired, if the policies
+        permit that; `confined` requires of each host that its code is.
 
         Like a step with an effect it happens once, however often the code is replayed. Raises `Denied`, with why,
         or `BudgetExhausted`; `StepFailed` if it was permitted and could not be born.
@@ -119,7 +119,7 @@ class Context(Timers, FanOut):
         wish = Wish(
             entry=entry,
             arguments=arguments,
-            memory=dict(memory or {}),
+            memory=first_values(memory or {}),
             budgets=dict(budgets or {}),
             outlives=outlives,
             confined=confined,

@@ -7,15 +7,18 @@ Between the two the host may die. Whoever replays the journal finds the genesis 
 often, and no other: one SPAWN names one child.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sojourn.core.agent.budgets import STEPS
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import Count, Digest, Name, Value
+from sojourn.core.base.errors import Misused
 from sojourn.runtime.failures import exception_of, refusal
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.questions import Answer, Bear, Begotten, Done, Problem, Spawn
 from sojourn.runtime.records import Denial, Failure, Outcome, Record, Spawned
+from sojourn.runtime.typed import kind_of
 
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
@@ -50,6 +53,15 @@ class Wish(Value):
     budgets: dict[Name, Count] = {}
     outlives: bool = False
     confined: bool = False
+
+
+def first_values(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the compartments of a child begin with. Raises `Misused` for what makes neither form."""
+    for name, values in memory.items():
+        if not isinstance(values, dict | list | None):
+            problem = f"ctx.spawn was given a {kind_of(values)} for compartment {name!r}"
+            raise Misused(problem, remedy="Give a dict for a mapping, a list or None for a log")
+    return {name: [] if values is None else values for name, values in memory.items()}
 
 
 class SpawnChild(Operation):

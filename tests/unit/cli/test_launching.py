@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.checking.findings import Finding
 from sojourn.cli.agent import Launched, _render_launched
-from sojourn.cli.agent_file import OutsideStep, outside_steps, read_agent_file
+from sojourn.cli.agent_file import OutsideStep, outside_steps, read_agent_file, undeclared_steps
 from sojourn.cli.home import Home
 from sojourn.cli.launching import Launch, Officer, prepare_launch
 from sojourn.core.agent.memory.field import Form
@@ -257,7 +257,7 @@ def test_a_launch_says_what_a_check_of_the_code_finds(
     )
 
 
-def show_launched(findings: tuple[Finding, ...]) -> None:
+def show_launched(findings: tuple[Finding, ...], undeclared: tuple[OutsideStep, ...] = ()) -> None:
     launched = Launched(
         name="desk",
         agent="baf",
@@ -267,6 +267,7 @@ def show_launched(findings: tuple[Finding, ...]) -> None:
         guarded=False,
         outside=(),
         doubts=(),
+        undeclared=undeclared,
         findings=findings,
     )
     _render_launched(launched)
@@ -304,3 +305,27 @@ def test_a_compartment_begins_with_a_file_that_the_command_names(home: Home, fil
     for wrong in ("past", "=x", "past="):
         with pytest.raises(Misused, match="names no compartment and file"):
             prepare_launch(home, file, zone, officers, [wrong])
+
+
+def test_a_model_call_acts_outside_and_what_will_be_denied_is_told(
+    home: Home, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = "    think = model('tiny')\n\n    @step(effect='once', action='order.pay')"
+    (file.parent / "desk.py").write_text(CODE.replace("    @step", declared))
+    file.write_text(
+        file.read_text().replace("[governance]", '[governance]\nactions = ["order.pay"]')
+    )
+    launch = prepare(home, file)
+    assert [("look", "order.pay"), ("think", "model.call")] == sorted(
+        (each.step, each.action) for each in launch.outside
+    )
+    assert launch.documents[0].outside_effects
+    undeclared = undeclared_steps(launch.outside, launch.documents)
+    assert ("think",) == tuple(each.step for each in undeclared)
+    unwritten = OutsideStep(step="pay", action="?")
+    assert () == undeclared_steps([unwritten], launch.documents)
+    show_launched((), undeclared)
+    assert (
+        "think will be denied: no policy of the agent declares the action model.call. Add it to "
+        "actions, under [governance]"
+    ) in capsys.readouterr().err

@@ -89,15 +89,17 @@ def lines_of(blocks: AtHand, record: AgentRecord, start: int = 0) -> list[str]:
 
 def test_a_journal_is_said_in_lines() -> None:
     body = {"n": 1}
-    failure = {"cause": "failed", "kind": "ValueError", "message": "no\x1b"}
+    failure = {"cause": "failed", "kind": "ValueError", "message": "no\x1b", "remedy": "Say yes"}
+    mark = {"agent": digest(b"a"), "zone": digest(b"b"), "letter": "l", "answers": "k"}
     step = {"kind": "outcome", "call": 0, "step": "look", "arguments": digest(b""), "attempts": 2}
     assert [
         "run begins",
         "look gave [1, 2.5] at attempt 2",
-        "look failed at attempt 2: ValueError: no\\x1b",
+        "look failed at attempt 2: ValueError: no\\x1b. Say yes",
         'hello a=1 b="x"',
         'message 0 from me: {"n": 1}',
         "no message came in time",
+        "an answer from her: 7",
         "turn 3 of loop 0",
         "finished with null",
     ] == said(
@@ -107,6 +109,7 @@ def test_a_journal_is_said_in_lines() -> None:
         {"kind": "log", "call": 1, "at_ms": 0, "text": "hello", "fields": {"a": 1, "b": "x"}},
         {"kind": "received", "call": 2, "index": 0, "sender": "me", "body": body},
         {"kind": "received", "call": 3, "index": None},
+        {"kind": "received", "call": 3, "index": None, "sender": "her", "body": 7, "mark": mark},
         {"kind": "turn", "loop": 0, "turn": 3},
         {"kind": "returned", "result": None},
     )

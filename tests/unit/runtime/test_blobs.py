@@ -106,7 +106,7 @@ def test_a_stream_is_final_piece_by_piece_and_nothing_of_it_is_lost() -> None:
         ),
         ('ctx.memory["book"]["a"] = 1; blobs.append("a", b"")', "'a' of compartment 'book' is no"),
         ('ctx.memory["book"]["a"] = 1; del blobs["a"]', "'a' of compartment 'book' is no blob"),
-        ('ctx.memory.blobs("risk").put("a", b"")', "compartment 'risk' is no mapping"),
+        ('ctx.memory.blobs("risk").put("a", b"")', "compartment 'risk' is a log and no mapping"),
         ('blobs.put(1, b"")', "not a key: 1"),
     ],
 )

@@ -122,7 +122,7 @@ def test_iterating_sees_what_was_there_when_it_began() -> None:
     ("body", "problem"),
     [
         ('ctx.memory["nothing"]', "there is no compartment 'nothing'; declared: book, risk"),
-        ('ctx.memory.log("book").append(1)', "compartment 'book' is no log"),
+        ('ctx.memory.log("book").append(1)', "compartment 'book' is a mapping and no log"),
         ('ctx.memory["risk"].append(object())', "a value for compartment 'risk' cannot be kept"),
         ('ctx.memory["risk"].append(float("nan"))', "a value cannot be kept in memory"),
         ('ctx.memory["book"][3] = 1', "not a key: 3"),

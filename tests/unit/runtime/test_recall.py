@@ -132,7 +132,10 @@ def test_another_model_is_refused_and_a_rebuild_lets_it_in() -> None:
             'ctx.memory["book"]["model"] = 1; await recall.rebuild()',
             "compartment 'book' holds something else than texts to recall",
         ),
-        ('await ctx.memory.recall("risk").search("a")', "compartment 'risk' is no mapping"),
+        (
+            'await ctx.memory.recall("risk").search("a")',
+            "compartment 'risk' is a log and no mapping",
+        ),
         (
             'await recall.add("a", "x"); ctx.memory["book"]["t/a"] = 1; recall["a"]',
             "a int where a text and its metadata belong",

@@ -68,7 +68,7 @@ def test_what_is_left_out_is_summarised_once() -> None:
         ('risk.trim(keep=3); ctx.memory.window("risk", 1, pinned=[0])', "value 0 was to be pinned"),
         ('ctx.memory.window("risk", 1, count=lambda text: -1)', "value 49 was counted as -1"),
         ('ctx.memory.window("risk", 1, count=lambda text: 0.5)', "value 49 was counted as 0.5"),
-        ('ctx.memory.window("book", 1)', "compartment 'book' is no log"),
+        ('ctx.memory.window("book", 1)', "compartment 'book' is a mapping and no log"),
         ('await summarized(0, "x")', "a summary of 0 in a window of 10"),
         ("await summarized(4, 3)", "a summary is a int"),
         (

@@ -309,7 +309,7 @@ class Everything(Agent):
     async def do_corresponded(self, ctx: Context) -> Any:
         """Write to children, ask them, call their methods, tell them all, and write to nobody."""
         children = [
-            await ctx.spawn(Echo, memory={"sum": {"amount": 0}}, budgets={}) for _ in range(2)
+            await ctx.spawn(Echo, memory={"sum": {"amount": 0}, "log": None}) for _ in range(2)
         ]
         first = children[0]
         await ctx.send(first, {"number": 1}, key="once")

@@ -175,7 +175,7 @@ def test_a_part_comes_to_the_same_at_every_point(part: str, survives: Any) -> No
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("later", range(1, 7))
+@pytest.mark.parametrize("later", [1, 2, 3, 5])
 def test_a_part_comes_to_the_same_though_its_next_host_dies_too(part: str, later: int) -> None:
     """It is killed at every point, moves on a little later, and is killed again a little after that."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from sojourn import Agent, Context, NoAnswer, RetryableError, days
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
 from sojourn.testing import Place, Rehearsal, ReplayMismatch, Unmet, hang, person_key, rehearse
 from tests.unit.testing.actors import (
@@ -155,6 +156,28 @@ def test_a_child_is_born_and_not_run() -> None:
     assert rehearsal.result().endswith(":Petitioner")
     (child,) = rehearsal.children
     assert ((7,), {"steps": 3}) == (child.arguments, child.budgets)
+
+
+class Giver(Agent):
+    """Has a child, whose memory begins with what it was told."""
+
+    async def run(self, ctx: Context, values: Any) -> str:
+        """Have it."""
+        try:
+            child = await ctx.spawn(Giver, None, memory={"book": {}, "log": values})
+        except Misused as error:
+            return str(error)
+        return str(child)
+
+
+def test_a_childs_memory_begins_with_mappings_and_logs() -> None:
+    for values in (None, [], [1]):
+        rehearsal = rehearse(Giver, values)
+        assert rehearsal.result() == cid_text(rehearsal.children[0].agent_id)
+    assert (
+        "ctx.spawn was given a str of 4 characters for compartment 'log'. Give a dict for a "
+        "mapping, a list or None for a log"
+    ) == rehearse(Giver, "text").result()
 
 
 def test_budgets_run_out_and_are_granted() -> None:
