@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sojourn.runtime.embedding import Embedder, HashingEmbedder, LocalEmbedder
     from sojourn.runtime.errors import (
         NoAnswer,
+        QueryRefused,
         RetryableError,
         StepFailed,
         TerminalError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from sojourn.runtime.handling import signal, update
     from sojourn.runtime.ports import Address, Assessment, Message
+    from sojourn.runtime.querying import query
     from sojourn.runtime.sagas import Saga
     from sojourn.runtime.secrecy import secret
     from sojourn.runtime.spawning import Child
@@ -47,6 +49,7 @@ __all__ = [
     "LocalEmbedder",
     "Message",
     "NoAnswer",
+    "QueryRefused",
     "RetryableError",
     "Saga",
     "StepFailed",
@@ -61,6 +64,7 @@ __all__ = [
     "days",
     "hours",
     "minutes",
+    "query",
     "seconds",
     "secret",
     "signal",
@@ -86,6 +90,8 @@ _HOMES: Final = {
     "TerminalError": "sojourn.runtime.errors",
     "Saga": "sojourn.runtime.sagas",
     "NoAnswer": "sojourn.runtime.errors",
+    "QueryRefused": "sojourn.runtime.errors",
+    "query": "sojourn.runtime.querying",
     "UpdateRefused": "sojourn.runtime.errors",
     "signal": "sojourn.runtime.handling",
     "update": "sojourn.runtime.handling",

@@ -87,6 +87,7 @@ from sojourn.core.protocol.gossip import News
 from sojourn.core.protocol.keeping import ErasureCertificate
 from sojourn.core.protocol.letters import Letter, Said, read_said
 from sojourn.core.protocol.parentage import Parentage, parentage_block, read_parentage
+from sojourn.core.protocol.querying import Query, read_query
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
 from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
@@ -247,6 +248,15 @@ def _wire_parts() -> Iterable[Target]:
         read=read_said,
         write=lambda said: encode(((said,), {})),
         make_seeds=lambda: [encode(((Said(to=bytes(32), value=[2.5, b"x"], key="k"),), {}))],
+    )
+    yield Target(
+        name="query",
+        read=read_query,
+        write=encode,
+        make_seeds=lambda: [
+            encode(Query(name="total", arguments=((1, "a", [2.5]), {"desk": b"x"})))
+        ],
+        form=Query,
     )
     yield Target(
         name="manifest",

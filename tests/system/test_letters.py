@@ -9,8 +9,10 @@ import pytest
 from sojourn.cli.address_book import keep
 from sojourn.cli.agent_calls import _call, _result
 from sojourn.cli.agent_letters import _journal, letters_in
+from sojourn.cli.agent_query import _answered
 from sojourn.cli.home import Home
 from sojourn.cli.messaging import send
+from sojourn.core.protocol.querying import Query
 from sojourn.runtime.errors import UpdateRefused
 from sojourn.runtime.ports import Address
 from sojourn.runtime.typed import to_plain
@@ -33,7 +35,11 @@ def test_agents_and_people_call_an_agent_of_another_zone(tmp_path: Path) -> None
             customer = await v.launch_file(a, "till:Customer", {"plan": plan})
             keep(home, "till", till.agent, b.zone)
             keep(home, "customer", customer.agent, a.zone)
-            assert [5, "ValueError: -5 cannot be added"] == await Ground.result(customer)
+            assert [5, "ValueError: -5 cannot be added", 5] == await Ground.result(customer)
+            until_s = time.monotonic() + SOON_S
+            asked = Query(name="amount", arguments=((), {}))
+            told = await _answered(v.reach, home, "till", person, asked, until_s)
+            assert (5, "b") == (told.result, told.zone)
             for kind, method, amount in (("update", "add", "2"), ("signal", "close-at", "7")):
                 call = _call(kind, method, (amount,))
                 await send(v.reach, home, "till", person, to_plain(call, what="a call"))

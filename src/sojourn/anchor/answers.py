@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sojourn.anchor.letters import check_message
 from sojourn.anchor.loose import Share
 from sojourn.anchor.progressing import Progressing
+from sojourn.anchor.querying import Querying
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused, Rejected
@@ -19,12 +20,13 @@ from sojourn.core.base.limits import LOOSE_BYTES_MAX, LOOSE_OWN_BYTES_MAX
 from sojourn.core.protocol import exchange, gossip
 from sojourn.core.protocol.anchor import renews
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
-from sojourn.core.protocol.custody import Chapter
+from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare
 from sojourn.core.protocol.letters import AgentEnded, NeverHeld
 from sojourn.core.protocol.messages import Applied, AskHead, Reply
 from sojourn.core.protocol.progress import AskProgress, PutProgress
+from sojourn.core.protocol.querying import AskQuery, PutDisclosure
 from sojourn.core.protocol.revoked import is_stopped
 from sojourn.runtime import clock
 from sojourn.runtime.store import CHANGES_MAX
@@ -49,6 +51,7 @@ class Answers:
     def __init__(self, anchor: "Anchor") -> None:
         self._anchor = anchor
         self._progress = Progressing(anchor)
+        self._querying = Querying(anchor)
 
     async def answer(
         self, connection: Connection, request: exchange.AnyRequest, sender: bytes
@@ -64,7 +67,7 @@ class Answers:
                 self._check_bound(request.agent, sender)
             case exchange.PutBlocks():
                 return await self._put_blocks(request, sender)
-            case gossip.Exchange():
+            case PutDisclosure() | gossip.Exchange():
                 return self._exchange(request, sender)
             case gossip.Tell():
                 return await self._tell(request, sender)
@@ -220,12 +223,7 @@ class Answers:
     async def _put_message(self, put: exchange.PutMessage) -> Reply:
         """Keep a message for an agent that is here or on its way; one that went on its sender follows."""
         anchor, agent = self._anchor, put.message.agent
-        dossier = anchor.shelf.dossier(agent)
-        if dossier.head is None:
-            raise NeverHeld("this zone has never held that agent")
-        if dossier.head.record.eligibility.status in ENDED:
-            raise AgentEnded("that agent has ended")
-        if dossier.onward is not None:
+        if self._head_of(agent) is None:
             return await anchor.decide(AskHead(agent=agent), b"")
         lacking = await check_message(anchor, put.message)
         if lacking is not None:
@@ -233,6 +231,21 @@ class Answers:
         if await anchor.mail.keep(put.message):
             anchor.announce_mail(agent)
         return Applied()
+
+    async def _ask_query(self, ask: AskQuery) -> exchange.AnyReply:
+        """Have a question answered by a host here; who asks an agent that went on follows it."""
+        if self._head_of(ask.question.agent) is None:
+            return await self._anchor.decide(AskHead(agent=ask.question.agent), b"")
+        return await self._querying.ask(ask.question)
+
+    def _head_of(self, agent: bytes) -> Certified | None:
+        """Return the head of an agent that is here, or on its way; None if it went on. Raises `Refused`."""
+        dossier = self._anchor.shelf.dossier(agent)
+        if dossier.head is None:
+            raise NeverHeld("this zone has never held that agent")
+        if dossier.head.record.eligibility.status in ENDED:
+            raise AgentEnded("that agent has ended")
+        return dossier.head if dossier.onward is None else None
 
     async def _ask_messages(self, ask: exchange.AskMessages) -> exchange.Messages:
         return exchange.Messages(messages=self._anchor.mail.read(ask.agent))
@@ -274,8 +287,12 @@ class Answers:
     async def _ask_proofs(self, ask: exchange.AskProofs) -> exchange.Proofs:
         return self._anchor.proofs.after(ask.after)
 
-    def _exchange(self, ask: gossip.Exchange, sender: bytes) -> gossip.Exchanged:
-        """Tell what the sender lacks."""
+    def _exchange(
+        self, ask: gossip.Exchange | PutDisclosure, sender: bytes
+    ) -> gossip.Exchanged | Applied:
+        """Tell what the sender lacks; or keep what a host tells that was asked."""
+        if isinstance(ask, PutDisclosure):
+            return self._querying.put(ask.told, sender)
         anchor = self._anchor
         return gossip.Exchanged(
             news=anchor.lacking_in(ask.summary, sender), summary=anchor.summary()
@@ -307,6 +324,7 @@ class Answers:
         exchange.AskMessages: _ask_messages,
         exchange.AskApprovals: _ask_approvals,
         exchange.Consumed: _consumed,
+        AskQuery: _ask_query,
         PutProgress: _on_progress,
         AskProgress: _on_progress,
         exchange.AskStatus: _ask_status,

@@ -9,7 +9,7 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.custody import zones_in
 from sojourn.core.protocol.exchange import Mailed
-from sojourn.core.protocol.letters import Letter, check_letter
+from sojourn.core.protocol.letters import MESSAGE, Letter, check_letter
 from sojourn.core.protocol.messages import Need
 from sojourn.core.protocol.missing import Missing
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["check_message", "proved"]
 
 
-async def check_message(anchor: "Anchor", message: Mailed) -> Need | None:
+async def check_message(anchor: "Anchor", message: Mailed, action: str = MESSAGE) -> Need | None:
     """Check who sent a message; return what is needed for that, if something is. Raises `Rejected`.
+
+    `action` is that of the intent of one that an agent sent.
 
     A sender's long life is checked part by part: others come between.
     """
@@ -29,7 +31,7 @@ async def check_message(anchor: "Anchor", message: Mailed) -> Need | None:
         return None
     while True:
         try:
-            check_letter(message, anchor.view())
+            check_letter(message, anchor.view(), action)
         except Missing as missing:
             if missing.what != "time":
                 return Need(what=missing.what, digests=missing.digests)

@@ -18,6 +18,7 @@ from sojourn.cli.agent_history import history
 from sojourn.cli.agent_letters import letters
 from sojourn.cli.agent_logs import logs, watch
 from sojourn.cli.agent_memory import memory as memory_commands
+from sojourn.cli.agent_query import query
 from sojourn.cli.agent_read import read
 from sojourn.cli.agent_replay import replay
 from sojourn.cli.agent_upgrade import upgrade
@@ -436,6 +437,7 @@ def grant(
 agent.add_command(erase)
 agent.add_command(letters)
 agent.add_command(memory_commands)
+agent.add_command(query)
 agent.add_command(signal)
 agent.add_command(update)
 

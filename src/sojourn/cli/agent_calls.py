@@ -24,7 +24,7 @@ from sojourn.runtime.keyfile import Purpose
 from sojourn.runtime.records import Line
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["signal", "update"]
+__all__ = ["arguments_in", "signal", "update"]
 
 _LOOK_S: Final = 0.5
 _LOOKED_THROUGH_MAX: Final = 1024
@@ -112,6 +112,18 @@ def update(
 
 def _call(kind: Any, method: str, arguments: tuple[str, ...]) -> Call:
     """Return the call that a command makes. Raises `Misused` for arguments that are no JSON."""
+    if not 0 < len(method) <= 128:
+        raise Misused(f"a method is called {method[:80]!r}", remedy="Name one of the agent's")
+    return Call(
+        call=kind,
+        name=method.replace("-", "_"),
+        arguments=(arguments_in(arguments), {}),
+        id=secrets.token_hex(16),
+    )
+
+
+def arguments_in(arguments: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return the values of arguments on the command line. Raises `Misused` for one that is no JSON."""
     values = []
     for number, text in enumerate(arguments, 1):
         try:
@@ -120,14 +132,7 @@ def _call(kind: Any, method: str, arguments: tuple[str, ...]) -> Call:
         except (ValueError, RecursionError, Rejected) as error:
             problem = f"argument {number}, {text[:80]!r}, is no JSON that can be sent: {error}"
             raise Misused(problem, remedy="Quote text twice: '\"text\"'") from None
-    if not 0 < len(method) <= 128:
-        raise Misused(f"a method is called {method[:80]!r}", remedy="Name one of the agent's")
-    return Call(
-        call=kind,
-        name=method.replace("-", "_"),
-        arguments=(tuple(values), {}),
-        id=secrets.token_hex(16),
-    )
+    return tuple(values)
 
 
 async def _result(reach: Reach, home: Home, name: str, call: Call, until_s: float) -> Updated:

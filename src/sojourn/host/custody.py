@@ -37,6 +37,7 @@ from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Declined, Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.querying import Disclosure
 from sojourn.core.protocol.spawning import Gift
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.binding import newest_head
@@ -281,6 +282,10 @@ class AgentCustody:
     async def deliver(self, parcel: ports.Parcel) -> None:
         """Have a letter kept by the zone where its receiver is."""
         await self._outbox.deliver(parcel)
+
+    async def query(self, parcel: ports.Parcel) -> Disclosure:
+        """Have a question answered by the zone where the agent is that is asked."""
+        return await self._outbox.query(parcel)
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until wall time has reached a time."""

@@ -13,8 +13,8 @@ code's own have served. Where a receiver was found last is remembered by this ho
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
@@ -29,11 +29,14 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AskPast, Past
 from sojourn.core.protocol.letters import MESSAGE, AgentEnded, Letter, NeverHeld
 from sojourn.core.protocol.messages import Intent
+from sojourn.core.protocol.querying import QUERY, Disclosure
 from sojourn.core.protocol.whereabouts import followed
 from sojourn.host.past import ProvedPast, proved_past
 from sojourn.runtime import clock, ports
+from sojourn.runtime.asking_zones import ask_zone
 from sojourn.runtime.errors import LeaseLost, Undeliverable
 from sojourn.runtime.posting import Posted, post
+from sojourn.runtime.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody
@@ -46,11 +49,16 @@ log = structlog.get_logger("host")
 _RETRY_S: Final = 0.2
 _RETRY_S_MAX: Final = 5.0
 _POST_S: Final = 5.0
+_ASK_S: Final = 5.0
 _UNKNOWN_MS: Final = 10_000
 """How long nobody may know of a receiver: one that was born just now is heard of within a moment."""
 _HOPS_MAX: Final = 256
 _SENT_MAX: Final = 256
 _WHEREABOUTS_MAX: Final = 4096
+
+
+Give: TypeAlias = Callable[[ZoneClient, Letter], Awaitable[Posted]]
+"""How a zone is given a letter."""
 
 
 class Whereabouts:
@@ -121,7 +129,7 @@ class Outbox:
 
     def note(self, intent: Intent, final: Certified) -> None:
         """Keep the intent of a message for when that is to be delivered."""
-        if intent.action == MESSAGE:
+        if intent.action in (MESSAGE, QUERY):
             self._sent[intent.key] = (intent, final)
             if len(self._sent) > _SENT_MAX:
                 self._sent.popitem(last=False)
@@ -133,12 +141,41 @@ class Outbox:
         named = _key_of(letter)
         if named and await self._version(named):
             return  # what is sent under one key is sent once
+        await self._give(letter, parcel, self._post)
+        is_answer = bool(letter.said.answers)  # answers come in no order: nothing follows them
+        for name in ("" if is_answer else letter.agent.hex(), named):
+            if name:
+                self._delivered[name] = max(letter.version, self._delivered.get(name, 0))
+        self._sent.pop(parcel.key, None)
+
+    async def query(self, parcel: ports.Parcel) -> Disclosure:
+        """Have a question answered where its receiver is. Raises as `deliver`."""
+        question = await self._letter(parcel)
+        question.check(QUERY)
+        told: list[Disclosure] = []
+
+        async def ask(client: ZoneClient, shown: Letter) -> Posted:
+            blocks, fetch = self._host.blocks, self._host.blocks.fetch
+            posted, found = await ask_zone(client, shown, blocks, fetch, timeout_s=_ASK_S)
+            told.extend(() if found is None else (found,))
+            return posted
+
+        await self._give(question, parcel, ask)
+        self._sent.pop(parcel.key, None)
+        return told[-1]
+
+    async def _post(self, client: ZoneClient, letter: Letter) -> Posted:
+        blocks = self._host.blocks
+        return await post(client, letter, blocks, blocks.fetch, timeout_s=_POST_S)
+
+    async def _give(self, letter: Letter, parcel: ports.Parcel, give: Give) -> None:
+        """Look for the receiver until a zone takes a letter by `give`. Raises as `deliver`."""
         began_ms, pause_s = clock.boot_ms(), _RETRY_S
         while True:
             self._check_lease()
-            is_unknown, problem = await self._try(letter, parcel)
+            is_unknown, problem = await self._try(letter, parcel, give)
             if not problem:
-                break
+                return
             now_ms = clock.wall_ms()
             if now_ms >= parcel.until_ms:
                 raise Undeliverable(f"its time is up: {problem}", remedy="Send it again")
@@ -147,11 +184,6 @@ class Outbox:
                 raise Undeliverable(problem, remedy=remedy)
             await asyncio.sleep(min(pause_s, (parcel.until_ms - now_ms) / 1000))
             pause_s = min(2 * pause_s, _RETRY_S_MAX)
-        is_answer = bool(letter.said.answers)  # answers come in no order: nothing follows them
-        for name in ("" if is_answer else letter.agent.hex(), named):
-            if name:
-                self._delivered[name] = max(letter.version, self._delivered.get(name, 0))
-        self._sent.pop(parcel.key, None)
 
     def _check_lease(self) -> None:
         if not self._custody.lease_valid():
@@ -187,11 +219,11 @@ class Outbox:
 
     # --- finding the receiver -----------------------------------------------------------------------------
 
-    async def _try(self, letter: Letter, parcel: ports.Parcel) -> tuple[bool, str]:
+    async def _try(self, letter: Letter, parcel: ports.Parcel, give: Give) -> tuple[bool, str]:
         """Try once; return whether nobody knows the receiver, and why it was not delivered: "" if it was."""
         problems: list[str] = []
         for zone in [each async for each in self._beginnings(letter, parcel)]:
-            problem = await self._follow(letter, zone)
+            problem = await self._follow(letter, zone, give)
             if problem is None:
                 return False, ""
             problems += [problem] if problem else []
@@ -211,7 +243,7 @@ class Outbox:
                 known = (*known, zone)
                 yield zone
 
-    async def _follow(self, letter: Letter, zone: bytes) -> str | None:
+    async def _follow(self, letter: Letter, zone: bytes, give: Give) -> str | None:
         """Give a letter to the zone where its receiver is, from one where it was; return None once it is kept.
 
         Otherwise return why not: "" if the zone has never held the receiver. Raises `Undeliverable`.
@@ -224,8 +256,7 @@ class Outbox:
             client = self._host.peer(manifest)
             try:
                 shown = letter if zone == letter.zone else await self._proving(letter)
-                blocks = self._host.blocks
-                posted = await post(client, shown, blocks, blocks.fetch, timeout_s=_POST_S)
+                posted = await give(client, shown)
             except SojournError as error:
                 return str(error)
             if posted.took >= client.quorum:
@@ -283,4 +314,4 @@ def _why(posted: Posted, f: int, name: str) -> str:
     if len(never) > f:
         raise Undeliverable(f"{name} refuses it: {never[0].problem}")
     said = posted.declined[0].problem if posted.declined else "the others do not answer"
-    return f"only {posted.took} anchors of {name} keep it: {said}"
+    return f"only {posted.took} anchors of {name} took it: {said}"

@@ -16,14 +16,12 @@ import structlog
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
-from sojourn.core.policy.request import RequestContext
-from sojourn.core.protocol import permission
-from sojourn.core.protocol.assessment import ask_to_execute
 from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import bind_anew, newest_head
 from sojourn.host.code import source_of
 from sojourn.host.custody import AgentCustody
 from sojourn.host.keys import decrypted
+from sojourn.host.modes import permitted_mode
 from sojourn.host.upgrading import is_to_upgrade, try_upgrade
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
@@ -48,13 +46,6 @@ _AGAIN_S: Final = 0.2
 _AGAIN_S_MAX: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.5
 _LOOK_AGAIN_S_MAX: Final = 30.0
-
-
-def _mode(circumstances: RequestContext) -> Mode:
-    """Return where code runs under circumstances that were permitted."""
-    if circumstances.confined:
-        return "confined"
-    return "process" if circumstances.own_process else "inside"
 
 
 class _Pause:
@@ -241,21 +232,7 @@ class AgentRun:
                 )
 
     async def _ask_mode(self, record: AgentRecord) -> Mode:
-        """Return where the code may run: inside this process if the policies trust it that far, else apart.
-
-        An agent that requires confinement is confined, whatever they say. Raises `Denied` if the agent may not
-        execute here at all: by policy or for want of trust.
-        """
-        host, now_ms = self._host, clock.wall_ms()
-        governing = await host.outlook.governing(record, now_ms)
-        endorsements = host.places.endorsements
-        permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
-        confines = host.substrate.confines
-        verdict, circumstances = ask_to_execute(
-            record, governing, host.manifest, host.memo, confines=confines
-        )
-        permission.check_permitted(verdict)
-        return _mode(circumstances)
+        return await permitted_mode(self._host, record)
 
     async def _execute(self, record: AgentRecord, mode: Mode) -> Ending:
         capabilities = record.capabilities

@@ -30,6 +30,7 @@ from sojourn.host.outbox import Whereabouts
 from sojourn.host.outlook import LEARN_EVERY_S, STATE_EVERY_S, Offering, Outlook
 from sojourn.host.place_watch import PlaceWatch
 from sojourn.host.provider import SecretProvider
+from sojourn.host.querying import Querying
 from sojourn.host.queues import Queues
 from sojourn.host.run import AgentRun
 from sojourn.host.signer import Signer
@@ -91,6 +92,7 @@ class Host:
         self._arrivals = Arrivals(self.manifest.f)
         self._binding = asyncio.Semaphore(_BINDINGS_AT_ONCE)
         self.deciding = asyncio.Semaphore(DECISIONS_AT_ONCE)
+        self._querying = Querying(self)
 
     @property
     def zone_id(self) -> bytes:
@@ -155,6 +157,9 @@ class Host:
 
     def _offered(self, anchor: bytes, item: exchange.WorkItem) -> bool:
         """See to what an anchor offers, to an arrival once enough of them do; tell whether it is new."""
+        if item.question is not None:
+            self._querying.offered(anchor, item.question, self._begin)
+            return False
         if item.arrive is not None and not self._arrivals.is_witnessed(anchor, item.arrive):
             return False
         return self.take(item)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar, overload
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.code import entry_of
 from sojourn.runtime.durations import milliseconds_of
+from sojourn.runtime.enquiring import QUERY_S, query_agent
 from sojourn.runtime.fanning import FanOut
 from sojourn.runtime.handling import Call, Handling, result_of
 from sojourn.runtime.inquiring import ask
@@ -277,6 +278,23 @@ class Context(Timers, FanOut):
         """
         call = Call(call="update", name=name, arguments=(args, kwargs))
         return result_of(await self._sender.request(to, call, Any, timeout))
+
+    async def query(
+        self,
+        to: Receiver,
+        name: str,
+        *args: Any,
+        timeout: float = QUERY_S,  # noqa: ASYNC109
+        **kwargs: Any,
+    ) -> Any:
+        """Ask another agent's `@query` method, and return what it tells of its last final memory, as builtins.
+
+        That agent need not receive or even be awake, and does not know that it was asked. Like a step with an effect
+        it is asked of the gate, as the action "query", and what was told stands in the journal. Raises
+        `QueryRefused` with why it tells nothing; `Undeliverable` if it has ended or nobody answers within `timeout`
+        seconds; and as `send`.
+        """
+        return await query_agent(self._session, to, name, (args, kwargs), timeout)
 
     @property
     def caller(self) -> Message | None:

@@ -21,6 +21,7 @@ from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Rejected
+from sojourn.core.protocol.querying import Disclosure
 from sojourn.core.protocol.spawning import Gift
 from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.journal import at_hand, with_roots
@@ -221,6 +222,10 @@ class Encrypting:
     async def deliver(self, parcel: Parcel) -> None:
         """Have a letter delivered."""
         await self._custodian.deliver(parcel)
+
+    async def query(self, parcel: Parcel) -> Disclosure:
+        """Have a question answered."""
+        return await self._custodian.query(parcel)
 
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until a time."""

@@ -24,6 +24,7 @@ __all__ = [
     "LeaseLost",
     "LeaseWithheld",
     "NoAnswer",
+    "QueryRefused",
     "ReplayMismatch",
     "RetryableError",
     "SecretWithheld",
@@ -182,6 +183,16 @@ class UpdateRefused(SojournError):
     """An agent refuses an update, and why: its method raised, or it has none of that name."""
 
     code = "update-refused"
+
+
+class QueryRefused(SojournError):
+    """An agent does not tell what it was asked, and why.
+
+    It has no such query, its method raised, the arguments do not fit, or its governance tells that
+    to nobody who asks.
+    """
+
+    code = "query-refused"
 
 
 class WrongMessage(Misused):

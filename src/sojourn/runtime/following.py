@@ -8,6 +8,7 @@ from sojourn.core.agent.memory.marks import Marks, described, home_of
 from sojourn.core.base.digests import parse_cid_text
 from sojourn.core.base.errors import Denied
 from sojourn.core.protocol.letters import MESSAGE
+from sojourn.core.protocol.querying import QUERY
 from sojourn.runtime.ports import Custodian, Intent
 from sojourn.runtime.records import Received, Record
 
@@ -23,15 +24,19 @@ def answered_in(records: Iterable[Record]) -> tuple[str, ...]:
 async def addressed(intent: Intent, marks: Marks, custodian: Custodian) -> Intent:
     """Return the intent of a message with the letter that it follows; any other intent as it is.
 
+    A question is bound like a message.
+
     Raises `Denied` if `marks`, of what the code has used, bind it to a place: a message goes wherever its receiver
     does. `Rejected` for one to nobody.
     """
-    if intent.action != MESSAGE:
+    if intent.action not in (MESSAGE, QUERY):
         return intent
     if home_of(marks) != ():
         raise Denied(
             f"its agent has used {described(marks)}, and a message goes wherever its receiver does",
             remedy="Send before that is used, or behind a restart point",
         )
+    if intent.action == QUERY:  # it comes in no order with letters
+        return intent
     newest = await custodian.newest_letter(parse_cid_text(intent.counterpart))
     return msgspec.structs.replace(intent, follows=newest)

@@ -20,6 +20,7 @@ from sojourn.core.base.limits import (
     MESSAGE_BYTES_MAX,
 )
 from sojourn.core.protocol.progress import ProgressText
+from sojourn.runtime.ports import Message
 from sojourn.runtime.questions import Answer, Frame, Leave, Question, Rest
 from sojourn.runtime.records import SEGMENTS_MAX, Failure, Resume, Roots
 
@@ -28,6 +29,8 @@ __all__ = [
     "PARCEL_BYTES",
     "Anew",
     "Broke",
+    "Consult",
+    "Consulted",
     "Diverged",
     "Forget",
     "FromAgent",
@@ -120,6 +123,25 @@ class Start(Frame):
     leaves: bool = False
 
 
+class Consult(Frame):
+    """To the agent, in place of `Start`: tell by this query what is in memory, and end. Answered by `Consulted`."""
+
+    agent: Digest
+    zone: Digest
+    shelves: dict[Name, Shelf]
+    name: Name
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    caller: Message
+
+
+class Consulted(Frame):
+    """To the host: what the query told, as builtins, or why it was refused."""
+
+    result: Any = None
+    refused: Text = ""
+    remedy: Text = ""
+
+
 class History(Frame):
     """To the agent: the next records of a segment."""
 
@@ -209,10 +231,11 @@ FromAgent: TypeAlias = (
     | Diverged
     | Broke
     | Rest
+    | Consulted
     | Loaded
     | Unfit
 )
-FromHost: TypeAlias = Load | Start | History | Go | Reply
+FromHost: TypeAlias = Load | Start | Consult | History | Go | Reply
 
 _from_agent = msgspec.msgpack.Decoder(FromAgent)
 _from_host = msgspec.msgpack.Decoder(FromHost)

@@ -24,6 +24,7 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
 from sojourn.core.protocol import messages
 from sojourn.core.protocol.assessment import Assessment, Finding
+from sojourn.core.protocol.querying import Disclosure
 from sojourn.core.protocol.spawning import Gift
 from sojourn.runtime.sought import Sought
 
@@ -99,7 +100,7 @@ class Parcel(Value):
     """A letter to deliver, whose intent is final under `key`. `spelled` are the bytes of what it says.
 
     `zones` are where to look for the receiver first; until `until_ms` it is tried. `intent` is what anchors were
-    shown, where an earlier life had it decided.
+    shown, where an earlier life had it decided. One that `asks` is a question, which its receiver's zone answers.
     """
 
     key: Name
@@ -107,6 +108,7 @@ class Parcel(Value):
     until_ms: Count
     zones: tuple[Digest, ...] = ()
     intent: messages.Intent | None = None
+    asks: bool = False
 
 
 class Draft(Value):
@@ -276,6 +278,12 @@ class Custodian(Reader, Protocol):
         """Have a letter kept by the zone where its receiver is; return once it is, however often it is asked.
 
         Raises `Undeliverable`; `Rejected` for one that its intent does not name; `LeaseLost`.
+        """
+
+    async def query(self, parcel: Parcel) -> Disclosure:
+        """Have a question answered by the zone where the agent is that is asked, and return what that discloses.
+
+        Raises `Undeliverable`, `Rejected` and `LeaseLost` as `deliver`.
         """
 
     async def sleep_until(self, at_ms: int) -> None:

@@ -4,17 +4,18 @@ Senders' hosts do so, and anchors that send a message after an agent that went o
 """
 
 import asyncio
+from functools import partial
 from typing import Final, NamedTuple
 
 from sojourn.core.agent.memory.blocks import BlockSource
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.limits import CALL_TIMEOUT_S
-from sojourn.core.protocol.exchange import AnyReply, Mailed, PutMessage
+from sojourn.core.protocol.exchange import AnyReply, AnyRequest, Mailed, PutMessage
 from sojourn.core.protocol.messages import Applied, Declined, Head, Need
 from sojourn.runtime.drive import ended
 from sojourn.runtime.zone_client import Bring, ZoneClient
 
-__all__ = ["Posted", "post"]
+__all__ = ["Posted", "given", "post"]
 
 _NEEDS_MAX: Final = 4
 """How often one anchor may ask for more: it names all that it lacks at once."""
@@ -43,24 +44,13 @@ async def post(
     What they lack to check it is given them from `blocks`, into which `bring` puts what is not at hand.
     """
     request = PutMessage(message=message)
-
-    async def give(anchor: int) -> AnyReply:
-        reply = await client.call(anchor, request, timeout_s=timeout_s)
-        for _ in range(_NEEDS_MAX):
-            if not isinstance(reply, Need) or not reply.digests:
-                break
-            if bring is not None:
-                await bring(reply.digests)
-            await client.put(anchor, map(blocks.get, reply.digests))
-            reply = await client.call(anchor, request, timeout_s=timeout_s)
-        return reply
-
-    giving = [asyncio.ensure_future(give(anchor)) for anchor in range(client.n)]
+    given_to = partial(given, client, request, blocks, bring, timeout_s)
+    giving = [asyncio.ensure_future(given_to(anchor)) for anchor in range(client.n)]
     replies: list[AnyReply] = []
     try:
-        for given in asyncio.as_completed(giving):
+        for each in asyncio.as_completed(giving):
             try:
-                replies.append(await given)
+                replies.append(await each)
             except SojournError:
                 continue
             if _took(replies) >= client.quorum:
@@ -73,6 +63,26 @@ async def post(
         heads=tuple(reply for reply in replies if isinstance(reply, Head)),
         declined=tuple(reply for reply in replies if isinstance(reply, Declined)),
     )
+
+
+async def given(
+    client: ZoneClient,
+    request: AnyRequest,
+    blocks: BlockSource,
+    bring: Bring | None,
+    timeout_s: float,
+    anchor: int,
+) -> AnyReply:
+    """Return what an anchor says to a request, having given it what it lacks for that. Raises `SojournError`."""
+    reply = await client.call(anchor, request, timeout_s=timeout_s)
+    for _ in range(_NEEDS_MAX):
+        if not isinstance(reply, Need) or not reply.digests:
+            break
+        if bring is not None:
+            await bring(reply.digests)
+        await client.put(anchor, map(blocks.get, reply.digests))
+        reply = await client.call(anchor, request, timeout_s=timeout_s)
+    return reply
 
 
 def _took(replies: list[AnyReply]) -> int:

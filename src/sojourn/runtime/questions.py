@@ -3,7 +3,7 @@
 The agent's side numbers its questions; each is answered once, in any order, by one of the answers below.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -65,6 +65,7 @@ __all__ = [
     "Sleep",
     "Spawn",
     "Survey",
+    "Told",
     "Unapproved",
     "Withdraw",
 ]
@@ -225,7 +226,10 @@ class Withdraw(Asking):
 
 
 class Deliver(Asking):
-    """Have a letter delivered whose intent is final. Answered by `Done`, or the problem once it never will be."""
+    """Have a letter delivered whose intent is final. Answered by `Done`, or the problem once it never will be.
+
+    Of a question, answered by `Told`.
+    """
 
     parcel: Parcel
 
@@ -382,6 +386,14 @@ class Places(Frame):
     places: tuple[Assessment, ...]
 
 
+class Told(Frame):
+    """What a query of another agent found, or why that tells nothing."""
+
+    result: Any = None
+    refused: Text = ""
+    remedy: Text = ""
+
+
 class Problem(Frame):
     """It is not done, and why. `is_spent` as for `Done`."""
 
@@ -403,6 +415,7 @@ Answer: TypeAlias = (
     | Block
     | Mail
     | Places
+    | Told
     | Problem
 )
 

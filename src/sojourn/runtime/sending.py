@@ -8,7 +8,7 @@ letters to one agent are sent one after the other, in the order in which the cod
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -24,7 +24,7 @@ from sojourn.runtime.errors import Undeliverable
 from sojourn.runtime.operations import WaitForAnswer
 from sojourn.runtime.performing import PerformStep, spelled
 from sojourn.runtime.ports import Address, Custodian, Message, Parcel
-from sojourn.runtime.questions import Answer, Deliver, Done, Problem
+from sojourn.runtime.questions import Answer, Deliver, Done, Problem, Told
 from sojourn.runtime.records import Failure, Intended, Record, Waiting
 from sojourn.runtime.spawning import Child
 from sojourn.runtime.steps import Step
@@ -33,7 +33,16 @@ from sojourn.runtime.typed import kind_of, to_plain
 if TYPE_CHECKING:
     from sojourn.runtime.session import Session
 
-__all__ = ["REQUEST_S", "SEND_S", "Receiver", "Sender", "address_of", "delivered"]
+__all__ = [
+    "REQUEST_S",
+    "SEND_S",
+    "Receiver",
+    "SendLetter",
+    "Sender",
+    "address_of",
+    "delivered",
+    "said_to",
+]
 
 Receiver: TypeAlias = Address | Child | Message | bytes | str
 """Whom an agent can write to: a child, who sent a message, or an identifier; text may name a zone after an "@"."""
@@ -79,7 +88,7 @@ class Sender:
         Raises `Undeliverable`, `Denied`; `Misused` for what cannot be sent, or to nobody.
         """
         self._session.check_in_run()
-        address, said = address_of(to), _said(to, value, key, seconds, **more)
+        address, said = address_of(to), said_to(to, value, key, seconds, **more)
         async with self._turns.setdefault(address.agent, asyncio.Lock()):
             call = self._session.next_call()
             sending = SendLetter(self._session, call, said, address, seconds)
@@ -154,12 +163,14 @@ def address_of(to: Receiver) -> Address:
     )
 
 
-def _said(to: Receiver, value: Any, key: str, seconds: float, **more: Any) -> Said:
+def said_to(
+    to: Receiver, value: Any, key: str, seconds: float, by: str = "ctx.send", **more: Any
+) -> Said:
     """Return what is said, as plain values. Raises `Misused` for what no message can carry."""
-    what = f"what ctx.send was given ({kind_of(value)})"
+    what = f"what {by} was given ({kind_of(value)})"
     given: object = key
     if not isinstance(given, str) or not seconds > 0:
-        problem = f"ctx.send was given key={key!r:.80} and timeout={seconds!r}"
+        problem = f"{by} was given key={key!r:.80} and timeout={seconds!r}"
         raise Misused(problem, remedy="A key is text, and a timeout so many seconds, more than 0")
     said = Said(to=address_of(to).agent, value=to_plain(value, what=what), key=key, **more)
     try:
@@ -176,10 +187,12 @@ def _said(to: Receiver, value: Any, key: str, seconds: float, **more: Any) -> Sa
 class SendLetter(PerformStep):
     """One call of `ctx.send`."""
 
+    declared: ClassVar[Step[..., Any]] = _SEND
+
     def __init__(
         self, session: "Session", call: int, said: Said, address: Address, seconds: float
     ) -> None:
-        super().__init__(session, call, _SEND.performed_by(self._send), (said,), {})
+        super().__init__(session, call, type(self).declared.performed_by(self._send), (said,), {})
         self.counterpart = cid_text(said.to)
         self._said, self._address, self._seconds = said, address, seconds
         self._intended: messages.Intent | None = None
@@ -200,8 +213,13 @@ class SendLetter(PerformStep):
         if self.session.is_over:
             self._attempts.stop()
 
-    async def _send(self, agent: Any, said: Said) -> str:
+    async def _send(self, agent: Any, said: Said) -> Any:
         """Have it delivered by the host, and return its effect key. Raises `Undeliverable`."""
+        await self._delivered(said)
+        return self._key
+
+    async def _delivered(self, said: Said, **more: Any) -> Answer:
+        """Have it delivered by the host, and return what that says. Raises `Undeliverable`."""
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def hand_on(answer: Answer) -> None:
@@ -212,16 +230,17 @@ class SendLetter(PerformStep):
         assert key is not None, "an intent that is final has a key"
         parcel = Parcel(
             key=key,
-            spelled=spelled(_SEND.name, (said,), {}),
+            spelled=spelled(type(self).declared.name, (said,), {}),
             until_ms=self.session.now_ms() + round(self._seconds * 1000),
             zones=() if zone is None else (zone,),
             intent=self._intended,
+            **more,
         )
         self.session.ask(Deliver, hand_on, parcel=parcel)
         answer = await answered
         if isinstance(answer, Problem):
             raise Undeliverable(answer.problem, remedy=answer.remedy)
-        return key
+        return answer
 
     def _fail(self, failure: Failure) -> None:
         is_lost = failure.kind == Undeliverable.__name__ and failure.cause == "failed"
@@ -243,9 +262,13 @@ def _shown(record: Intended, petition: Petition | None) -> messages.Intent:
 # --- the host's side ----------------------------------------------------------------------------------
 
 
-async def delivered(custodian: Custodian, question: Deliver) -> Done | Problem:
+async def delivered(custodian: Custodian, question: Deliver) -> Done | Told | Problem:
     """Have a letter delivered, and return what the agent's side is told. Raises `Rejected`, `LeaseLost`."""
     try:
+        if question.parcel.asks:
+            told = await custodian.query(question.parcel)
+            result = None if told.refused else told.value
+            return Told(result=result, refused=told.refused, remedy=told.remedy)
         await custodian.deliver(question.parcel)
     except Undeliverable as error:
         custodian.log("gate", f"a message is undeliverable: {error}")

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import Misused, Unreachable
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.clock import wall_ms
 from sojourn.runtime.code import load_agent
-from sojourn.runtime.frames import FromHost, Go, History, Load, Loaded, Start, Unfit
+from sojourn.runtime.frames import Consult, FromHost, Go, History, Load, Loaded, Start, Unfit
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import Link, Wait
+from sojourn.runtime.querying import answered
 from sojourn.runtime.session import Session
 
 __all__ = ["Server"]
@@ -68,6 +70,10 @@ class Server:
 
     async def _resume(self, form: type[Agent]) -> Session | None:
         start = await self._frames.get()
+        if isinstance(start, Consult):
+            with suppress(Unreachable):  # nobody waits for it any more
+                self.link.send(answered(form, start, self.link))
+            return None
         if start is None:
             return None
         assert isinstance(start, Start)

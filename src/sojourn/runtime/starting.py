@@ -7,7 +7,7 @@ from sojourn.runtime.apart import is_here, of_the_agent
 from sojourn.runtime.frames import Shelf, Start
 from sojourn.runtime.records import Resume
 
-__all__ = ["start_of"]
+__all__ = ["shelves_of", "start_of"]
 
 
 def start_of(
@@ -18,7 +18,22 @@ def start_of(
     With `adopts` its code is tried that officers ordered to follow.
     """
     capabilities = record.capabilities
-    shelves = {
+    return Start(
+        agent=record.agent_id,
+        zone=record.custody.zone,
+        shelves=shelves_of(record),
+        resume=resume,
+        length=length,
+        budgets={n: b.limit - b.spent for n, b in record.eligibility.budgets.items()},
+        fresh=fresh,
+        replaces=capabilities.code if adopts else None,
+        leaves=capabilities.upgrade is not UNSET and not adopts,
+    )
+
+
+def shelves_of(record: AgentRecord) -> dict[str, Shelf]:
+    """Return the agent's own compartments as its side sees them."""
+    return {
         name: Shelf(
             form=c.form,
             root=c.root,
@@ -30,14 +45,3 @@ def start_of(
         )
         for name, c in of_the_agent(record.memory.compartments).items()
     }
-    return Start(
-        agent=record.agent_id,
-        zone=record.custody.zone,
-        shelves=shelves,
-        resume=resume,
-        length=length,
-        budgets={n: b.limit - b.spent for n, b in record.eligibility.budgets.items()},
-        fresh=fresh,
-        replaces=capabilities.code if adopts else None,
-        leaves=capabilities.upgrade is not UNSET and not adopts,
-    )

@@ -3,9 +3,15 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from sojourn.core.base.digests import cid_text
+from msgspec import convert
+from msgspec.structs import replace
+
+from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.encoding import encode_block
 from sojourn.core.protocol.letters import Said, read_said
+from sojourn.core.protocol.querying import Disclosure, Query
 from sojourn.runtime import clock
+from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.ports import Message, Parcel, Postmark
 from sojourn.runtime.typed import to_plain
 
@@ -28,7 +34,10 @@ class Correspondence:
         return [read_said(parcel.spelled) for parcel in self._decided.letters.values()]
 
     def answer(self, function: "Callable[[Any], Any]") -> None:
-        """Let a function give the answers to what the agent asks others by `ctx.request`."""
+        """Let a function give the answers to what the agent asks others by `ctx.request`, and by `ctx.query`.
+
+        Of the latter it is given the `Query`: a name, and arguments. To refuse it raises `QueryRefused`.
+        """
         self._decided.answering = function
         self._decided.stir()
 
@@ -52,6 +61,20 @@ class RehearsedLetters:
         """Keep a letter as delivered, however often it is."""
         self._final.letters.setdefault(parcel.key, parcel)
         await self._pass("after a letter was delivered")
+
+    async def query(self, parcel: Parcel) -> Disclosure:
+        """Let the function answer that answers requests: it is given the `Query`."""
+        said = read_said(parcel.spelled)
+        self._final.letters.setdefault(parcel.key, parcel)
+        while self._final.answering is None:
+            await self._watcher()
+        told = Disclosure(question=ZERO, agent=said.to, version=0, told_ms=clock.wall_ms())
+        try:
+            found = to_plain(self._final.answering(convert(said.value, Query)), what="an answer")
+        except QueryRefused as error:
+            return replace(told, refused=error.problem, remedy=error.remedy)
+        await self._pass("after a question was answered")
+        return replace(told, result=encode_block(found))
 
     async def waits(self) -> str:
         """Return "": nobody else is here to wait."""

@@ -29,8 +29,10 @@ from sojourn.core.protocol.gossip import News, Tell
 from sojourn.core.protocol.messages import Applied, Declined, Proposal, PutApproval
 from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.core.protocol.proposer import Proposer
+from sojourn.core.protocol.querying import Disclosure, PersonQuestion, Query, SignedQuestion
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
+from sojourn.runtime.asking_zones import ask_zone
 from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
@@ -40,12 +42,14 @@ __all__ = [
     "amend",
     "answer",
     "approval",
+    "ask",
     "by_issuer",
     "introduce",
     "launch",
     "message",
     "order",
     "publish",
+    "question",
     "said",
     "send",
     "tell",
@@ -135,6 +139,27 @@ async def send(pool: ConnectionPool, zone: Callable[[], ZoneManifest], said: Mai
         took = await client.ask_all(PutMessage(message=said), Applied, timeout_s=_ASK_S)
         if len(took) > client.manifest.f:
             return
+        await asyncio.sleep(_PAUSE_S)
+
+
+def question(agent: bytes, query: Query, *, nonce: bytes, now_ms: int) -> SignedQuestion:
+    """Return a person's question to an agent, sealed."""
+    asker = key("person")
+    said = PersonQuestion(
+        agent=agent, sender=asker.public, asked_ms=now_ms, nonce=nonce, spelled=encode(query)
+    )
+    covered = statement(Kind.QUESTION, Role.PERSON, digest_of(said))
+    return SignedQuestion(said=said, seal=Seal(signer=asker.public, signature=asker.sign(covered)))
+
+
+async def ask(
+    pool: ConnectionPool, zone: Callable[[], ZoneManifest], question: SignedQuestion
+) -> Disclosure:
+    """Ask a question where the agent is, until it is answered."""
+    while True:
+        _, told = await ask_zone(ZoneClient(zone(), pool), question, NoBlocks(), timeout_s=_ASK_S)
+        if told is not None:
+            return told
         await asyncio.sleep(_PAUSE_S)
 
 

@@ -18,7 +18,10 @@ from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.gossip import News
+from sojourn.core.protocol.querying import Disclosure, Query
 from sojourn.runtime.agent import Agent
+from sojourn.runtime.errors import QueryRefused
+from sojourn.runtime.typed import to_plain
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.founding import ISSUER, anchor_keys, successor
@@ -55,6 +58,26 @@ class Publishing(ABC):
             f"write to {agent.name}",
             within,
         )
+
+    def query(
+        self, agent: LaunchedAgent, name: str, *arguments: Any, within: float = WITHIN_S
+    ) -> Any:
+        """Ask a query of an agent, as a person does, and return what it tells. Raises `QueryRefused`."""
+        plain = to_plain(arguments, what="an argument of a query")
+        question = person.question(
+            agent.id,
+            Query(name=name, arguments=(tuple(plain), {})),
+            nonce=self._draw.randbytes(32),
+            now_ms=self._person.clock.wall_ms(),
+        )
+        told: Disclosure = self.perform(
+            lambda: person.ask(self._person.pool, lambda: agent.zone.manifest, question),
+            f"ask {agent.name} for {name}",
+            within,
+        )
+        if told.refused:
+            raise QueryRefused(told.refused, remedy=told.remedy)
+        return told.value
 
     def say(
         self, agent: LaunchedAgent, inquiry: Inquiry, by: str, value: Any, within: float = WITHIN_S

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sojourn import Agent, Context, UpdateRefused, signal, update
+from sojourn import Agent, Context, UpdateRefused, query, signal, update
 
 
 class Till(Agent):
@@ -21,6 +21,11 @@ class Till(Agent):
     def close_at(self, ctx: Context, amount: int) -> None:
         """Close once there is so much."""
         ctx.memory["purse"]["most"] = amount
+
+    @query
+    def amount(self, ctx: Context) -> int:
+        """Tell what there is."""
+        return int(ctx.memory["purse"]["amount"])
 
     async def run(self, ctx: Context) -> int:
         """Wait until somebody says to close."""
@@ -43,4 +48,4 @@ class Customer(Agent):
             await ctx.update(till, "add", -5)
         except UpdateRefused as error:
             said.append(error.problem)
-        return said
+        return [*said, await ctx.query(till, "amount")]

@@ -47,6 +47,7 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
                 "letters",
                 "list",
                 "logs",
+                "query",
                 "send",
                 "signal",
                 "update",

@@ -259,7 +259,7 @@ def test_nobody_is_written_to_for_ever() -> None:
         for index in (0, 1):
             await s.v.close(s.house, index)
         parcel = Parcel(key=letter.intent.key, spelled=letter.spelled, until_ms=1)
-        with pytest.raises(Undeliverable, match="its time is up: only 2 anchors of a keep it"):
+        with pytest.raises(Undeliverable, match="its time is up: only 2 anchors of a took it"):
             await s.writer.deliver(parcel)
 
     run(test)

@@ -46,6 +46,8 @@ class Kind(StrEnum):
     MESSAGE = "message"
     ANSWER = "answer"
     PROGRESS = "progress"
+    QUESTION = "question"
+    DISCLOSURE = "disclosure"
     CODE = "code"
     ERASURE = "erasure"
     BATCH = "batch"

@@ -30,9 +30,11 @@ __all__ = ["APPLICATION", "STANDARD_ACTIONS", "check_actions", "schema_text"]
 STANDARD_ACTIONS: Final = (
     "amend",
     "declassify",
+    "disclose",
     "execute",
     "launch",
     "message",
+    "query",
     "recover",
     "relabel",
     "retire",
@@ -80,7 +82,8 @@ entity Zone = {
 // The circumstances of one request.
 type Circumstances = {
   labels: Set<String>,             // the labels of all data that travels or is touched; for
-                                   //   "declassify" those that the result keeps
+                                   //   "declassify" those that the result keeps; "disclose" is asked
+                                   //   before anything is read, and again with those of what was
   labels_dropped: Set<String>,     // further labels: for "relabel" and "declassify" those it would
                                    //   take off, for "travel" those of data that would stay behind
   residency: Set<String>,          // the jurisdictions that the residency of any of that data names;
@@ -88,15 +91,17 @@ type Circumstances = {
                                    //   zone at all is checked apart from permission
   residency_dropped: Set<String>,  // further jurisdictions, as for labels_dropped
   effect: String,                  // on the outside world: "none" | "idempotent" | "once"
-  step: String,                    // the step of the agent's code that asks; "" outside a step
+  step: String,                    // the step of the agent's code that asks, for "disclose" the query
+                                   //   that is asked; "" outside a step
   cost_micros: Long,               // what the action is expected to spend, in millionths of the
                                    //   currency unit of the agent's budget
   own_process: Bool,               // for "execute": the code runs in a process of its own, which keeps
                                    //   crashes and memory apart and no more
   confined: Bool,                  // for "execute": the operating system keeps the code from network, files,
                                    //   programs, other processes and new privileges
-  counterpart?: String,            // the other party: the agent written to or spawned, the receiver
-                                   //   of an effect; absent if there is none
+  counterpart?: String,            // the other party: the agent written to, asked or spawned, the receiver
+                                   //   of an effect; for "disclose" who asks, an agent's identifier or
+                                   //   a person's key in hexadecimal; absent if there is none
   secrets: Set<String>,            // the names of the secrets that the action is handed, such as
                                    //   ["openai"]; empty if it needs none
   outlives: Bool,                  // for "spawn": the child may go on when its parent has retired

@@ -33,6 +33,7 @@ from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeySha
 from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
 from sojourn.core.protocol.progress import AskProgress, ProgressTold, PutProgress
+from sojourn.core.protocol.querying import AnyQuestion, AskQuery, PutDisclosure, Queried
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
@@ -233,12 +234,16 @@ class Consumed(Value, tag_field="kind", tag="consumed"):
 
 
 class WorkItem(Value):
-    """Something a host should see to: an agent to bind, to wake (`has_mail` if by a message), or to admit."""
+    """Something a host should see to: an agent to bind, to wake (`has_mail` if by a message), or to admit.
+
+    Or a question to an agent, which is answered beside all that.
+    """
 
     has_mail: bool = False
     head: Certified | None = None
     arrive: Arrive | None = None
     application: AskVisa | None = None
+    question: AnyQuestion | None = None
 
 
 class AskWork(Value, tag_field="kind", tag="ask-work"):
@@ -350,6 +355,8 @@ AnyRequest = (
     | AskErased
     | PutProgress
     | AskProgress
+    | AskQuery
+    | PutDisclosure
 )
 """Everything an anchor can be asked."""
 
@@ -370,6 +377,7 @@ AnyReply = (
     | KeyShare
     | SignedErasure
     | ProgressTold
+    | Queried
 )
 """Everything an anchor answers."""
 

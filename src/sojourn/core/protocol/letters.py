@@ -126,13 +126,16 @@ class Letter(Value, dict=True, tag_field="kind", tag="letter/1"):
         """When it was sent, as its sender's host says (milliseconds since 1970)."""
         return self.final.transition.at_ms
 
-    def check(self, *, where: str = "message") -> None:
-        """Raise `Rejected` unless it says what the certified intent names. Who certified that is not looked at."""
+    def check(self, action: str = MESSAGE, *, where: str = "message") -> None:
+        """Raise `Rejected` unless it says what the certified intent, of this action, names.
+
+        Who certified that is not looked at.
+        """
         said, intent, record = self.said, self.intent, self.final.record
         if digest(self.spelled) != intent.arguments:
             problem = "the intent is to say something else"
             raise Rejected(problem, reason="wrong-value", where=f"{where}.spelled")
-        if (intent.action, intent.counterpart) != (MESSAGE, cid_text(said.to)):
+        if (intent.action, intent.counterpart) != (action, cid_text(said.to)):
             problem = f"the intent is {intent.action!r} about {intent.counterpart[:64]!r}"
             raise Rejected(problem, reason="wrong-agent", where=f"{where}.intent")
         kind, named = self.final.transition.kind, record.eligibility.last_decision
@@ -166,12 +169,14 @@ _SPELLED: Final = tuple[tuple[Said], dict[str, Any]]
 """The arguments of the sender's call, [positional, named]."""
 
 
-def check_letter(letter: Letter, view: View) -> None:
+def check_letter(letter: Letter, view: View, action: str = MESSAGE) -> None:
     """Raise `Rejected` unless a letter is its sender's, as an anchor can tell that knows no more than `view`.
+
+    `action` is that of its intent: a question to another agent is no message.
 
     Raises `Missing` ("blocks") for chapters that are not stored here, ("time") if some are left to be checked.
     """
-    letter.check()
+    letter.check(action)
     if letter.final.record.realm != view.manifest.realm:
         problem = f"the sender is of realm {letter.final.record.realm!r}"
         raise Rejected(problem, reason="wrong-realm", where="message.final")
