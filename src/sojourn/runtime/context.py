@@ -17,7 +17,7 @@ from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
 from sojourn.runtime.progressing import tell_progress
-from sojourn.runtime.records import Line, Now, Waiting
+from sojourn.runtime.records import Here, Line, Now, Waiting
 from sojourn.runtime.run import Restarting
 from sojourn.runtime.sagas import Saga
 from sojourn.runtime.sending import REQUEST_S, SEND_S, Receiver, Sender
@@ -53,8 +53,13 @@ class Context(Timers, FanOut):
 
     @property
     def address(self) -> Address:
-        """Where other agents can write to this one: its identifier, and the zone where it is now."""
-        return Address(agent=self._session.agent_id, zone=self._session.zone)
+        """Where other agents can write to this one: its identifier, and the zone where it is now.
+
+        That is journaled: a replay in another zone tells of the same one.
+        """
+        session = self._session
+        here = session.note(Here, lambda call: Here(call=call, zone=session.zone))
+        return Address(agent=session.agent_id, zone=here.zone)
 
     async def restart(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Let `run` begin anew with these arguments: a restart point, so that nothing before is replayed.

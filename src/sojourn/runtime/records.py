@@ -54,6 +54,7 @@ __all__ = [
     "Denial",
     "Failure",
     "Found",
+    "Here",
     "Inquired",
     "Intended",
     "Line",
@@ -239,6 +240,13 @@ class Now(Value, tag_field="kind", tag="now"):
     at_ms: Count
 
 
+class Here(Value, tag_field="kind", tag="here"):
+    """The code asked where it can be written to: by a zone, which is another one after a move."""
+
+    call: Count
+    zone: Digest
+
+
 class Line(Value, tag_field="kind", tag="log"):
     """The code logged a line."""
 
@@ -382,6 +390,7 @@ Record: TypeAlias = (
     | Parted
     | Spawned
     | Now
+    | Here
     | Line
     | Sleeping
     | Woke

@@ -32,6 +32,7 @@ from sojourn.runtime.operations import Operation
 from sojourn.runtime.ports import Reader
 from sojourn.runtime.questions import Answer, Block, Done, Fetch, Recall
 from sojourn.runtime.records import (
+    Here,
     Line,
     Now,
     Raised,
@@ -47,7 +48,7 @@ from sojourn.runtime.starting import start_of
 
 __all__ = ["Retraced", "retrace"]
 
-_AT_ONCE: Final = (Now, Line, Sleeping, Waiting)
+_AT_ONCE: Final = (Now, Here, Line, Sleeping, Waiting)
 """What answers or opens a call without the code coming to rest."""
 _READ_AT_ONCE: Final = 256
 _SHOWN_CHARS_MAX: Final = 400

@@ -7,7 +7,7 @@ from sojourn.core.agent.memory.blocks import load_block
 from sojourn.core.agent.memory.field import Form
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.ports import Assessment
+from sojourn.runtime.ports import Address, Assessment
 from sojourn.runtime.records import Considered, Settled
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage, desk, journal_of, on_stage
@@ -72,6 +72,30 @@ def test_it_moves_and_goes_on_from_there() -> None:
     assert considered.places == (HERE, place("away", 50))
     assert considered.chosen == settled.zone == zone.record.custody.zone
     assert settled.moved
+
+
+def test_the_address_that_code_asks_for_is_the_same_when_it_is_replayed_elsewhere() -> None:
+    code = """
+        class Desk(Agent):
+            async def run(self, ctx) -> list:
+                before = str(ctx.address)
+                ctx.memory["risk"].append(float(len(ctx.address.zone)))
+                await ctx.consider()
+                return [before, str(ctx.address)]
+    """
+
+    async def act(stage: Stage) -> tuple[Ending | None, Ending | None]:
+        stage.zone.places = (HERE, place("away", 50))
+        first = await stage.execute_desk(code)
+        return first, await stage.execute_desk(code)
+
+    zone = Zone()
+    agent, home = zone.record.agent_id, zone.record.custody.zone
+    left, ending = on_stage(act, zone=zone)
+    assert left.how is How.DEPARTED
+    there = zone.record.custody.zone
+    assert home != there
+    assert ending.result == [str(Address(agent=agent, zone=zone)) for zone in (home, there)]
 
 
 def test_it_stays_where_nothing_is_better_and_says_so_in_one_record() -> None:
