@@ -16,7 +16,7 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.errors import Failed, SojournError
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
 from sojourn.runtime.pidfile import running
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.zone_client import Overtaken, ZoneClient
 from tests.drill.ledger import Account, Ledger
 from tests.system.ground import LEASE_MS, Ground, Noun, ground, until
 
@@ -216,7 +216,11 @@ class Launches:
         return bool(new)
 
     async def _launch(self, workflow: int, part: Part) -> None:
-        """Launch one; a launch that fails, since anchors are down, is asked for again."""
+        """Launch one; a launch that fails, since anchors are down, is asked for again.
+
+        It is the same agent, however often, so that it is born once; its officer seals it again, since a proposal
+        grows too old to be voted for.
+        """
         g = self._ground
         plan = {
             "ledger": str(self._ledger.path),
@@ -232,8 +236,11 @@ class Launches:
             try:
                 await launch(g.reach, g.manifests[part.home], prepared)
                 return
+            except Overtaken:  # by an earlier try: nobody else proposes this one
+                return
             except SojournError:
                 await asyncio.sleep(_AGAIN_S)
+            prepared = g.sealed_again(prepared)
 
 
 async def _all_ended(

@@ -1,6 +1,7 @@
 """Zones of real processes under one home folder, and agents launched into them."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from sojourn.cli import processes
 from sojourn.cli.address_book import keep
@@ -28,6 +30,7 @@ from sojourn.cli.showing.evidence import journal_of, values_of
 from sojourn.cli.showing.follow import Follower
 from sojourn.cli.standing import ZoneStanding, standing_of
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.zone.manifest import Attributes, ZoneManifest
 from sojourn.host.folder import HostFolder
 from sojourn.runtime import clock
@@ -222,6 +225,15 @@ class Ground:
         path = self._source / f"{self._launched}.toml"
         path.write_text(agent_text(entry, memory))
         return prepare_launch(self.home, path, self.manifests[zone], [Officer(ISSUER, self.issuer)])
+
+    def sealed_again(self, prepared: Launch) -> Launch:
+        """Return the genesis of the same agent, sealed as of now."""
+        before = prepared.proposal
+        transition = replace(before.transition, at_ms=clock.wall_ms())
+        covered = statement(Kind.TRANSITION, Role.ISSUER, transition.digest)
+        seal = Seal(signer=self.issuer.public, signature=self.issuer.sign(covered))
+        proposal = replace(before, transition=transition, seals=(seal,))
+        return dataclasses.replace(prepared, proposal=proposal)
 
     async def launch(self, zone: str, entry: str, memory: Memory) -> Follower:
         """Launch an agent, and follow it."""
