@@ -301,6 +301,22 @@ def test_where_nothing_confines_nothing_runs_confined() -> None:
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("can", [True, False])
+def test_a_confiner_that_is_on_its_way_is_waited_for(can: bool) -> None:
+    async def play() -> None:
+        made: asyncio.Future[Confiner | None] = asyncio.get_running_loop().create_future()
+        substrate = LocalSubstrate(confiner=made)
+        settled = asyncio.ensure_future(substrate.settled())
+        await asyncio.sleep(0)
+        assert not substrate.confines
+        assert not settled.done()
+        made.set_result(confiner() if can else None)
+        await settled
+        assert can is substrate.confines
+
+    asyncio.run(play())
+
+
 def test_production_has_every_layer_and_the_bounds_are_finite() -> None:
     plan = Confiner()._plan(3)
     assert ALL_LAYERS == set(plan.layers)

@@ -1,5 +1,6 @@
 """Where an agent's code may run on a host, as policies and trust have it."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sojourn.core.agent.record import AgentRecord
@@ -25,10 +26,11 @@ async def permitted_mode(host: "Host", record: AgentRecord) -> Mode:
     governing = await host.outlook.governing(record, now_ms)
     endorsements = host.places.endorsements
     permission.check_trusted(record, host.zone_id, "execute", endorsements, now_ms)
-    confines = host.substrate.confines
-    verdict, circumstances = ask_to_execute(
-        record, governing, host.manifest, host.memo, confines=confines
-    )
+    ask = partial(ask_to_execute, record, governing, host.manifest, host.memo)
+    verdict, circumstances = ask(confines=False)
+    if circumstances.confined or not verdict.permitted:  # others do not wait for what confines
+        await host.substrate.settled()
+        verdict, circumstances = ask(confines=host.substrate.confines)
     permission.check_permitted(verdict)
     return _mode(circumstances)
 

@@ -4,6 +4,7 @@ It keeps nothing: at the end agents stop where they are, their leases run out, a
 this one when it is back, binds them again.
 """
 
+import asyncio
 import sys
 import time
 from contextlib import AsyncExitStack, ExitStack
@@ -53,7 +54,9 @@ async def run_host(path: Path) -> None:
     with ExitStack() as held:
         held.callback(PidFile(path).release)
         async with AsyncExitStack() as ending:
-            substrate = LocalSubstrate(confiner=_confiner())
+            # Most agents are not confined, and need not wait for it: after a kill they go on that much sooner.
+            confiner = asyncio.ensure_future(asyncio.to_thread(_confiner))
+            substrate = LocalSubstrate(confiner=confiner)
             ending.push_async_callback(substrate.close)
             transport = TlsTransport(key.seed, f"spiffe://{cid_text(zone.zone_id)}/host/{name}")
 

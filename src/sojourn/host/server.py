@@ -115,6 +115,7 @@ class Host:
         self._begin(self._repeat, self.outlook.state, STATE_EVERY_S)
         self._begin(self._repeat, self._learn, LEARN_EVERY_S)
         self._begin(self._keep_asking)
+        self._begin(self._ask_once_settled)
         self._begin(self._keep_waking)
 
     async def stop(self) -> None:
@@ -235,19 +236,32 @@ class Host:
             self.leases.release(head.record.agent_id)
 
     async def _keep_asking(self) -> None:
-        """Ask every anchor for work at the start, and again now and then: a notice may be lost."""
-        ask = exchange.AskWork(host=self.key.public)
+        """Ask for work at the start, and again now and then: a notice may be lost."""
         while True:
-            replies = await self.zone.ask_all(
-                ask, exchange.Work, timeout_s=_ASK_S, enough=self.zone.quorum
-            )
-            new = [
-                self._offered(self.manifest.anchors[anchor].identity, item)
-                for anchor, reply in replies.items()
-                for item in reply.items
-            ]
-            pause_s = _ASK_SOON_S if any(new) else _ASK_AGAIN_S
-            await asyncio.sleep(pause_s if replies else _RETRY_S)
+            is_answered, is_new = await self._ask_for_work()
+            pause_s = _ASK_SOON_S if is_new else _ASK_AGAIN_S
+            await asyncio.sleep(pause_s if is_answered else _RETRY_S)
+
+    async def _ask_once_settled(self) -> None:
+        """Ask again for what was left alone, since it was not known yet that this host confines."""
+        before = self.substrate.confines
+        await self.substrate.settled()
+        if self.substrate.confines and not before:
+            await self.outlook.state()
+            await self._ask_for_work()
+
+    async def _ask_for_work(self) -> tuple[bool, bool]:
+        """Ask every anchor; tell whether any answered, and whether there was anything new."""
+        ask = exchange.AskWork(host=self.key.public)
+        replies = await self.zone.ask_all(
+            ask, exchange.Work, timeout_s=_ASK_S, enough=self.zone.quorum
+        )
+        new = [
+            self._offered(self.manifest.anchors[anchor].identity, item)
+            for anchor, reply in replies.items()
+            for item in reply.items
+        ]
+        return bool(replies), any(new)
 
     async def _learn(self) -> None:
         """Learn of places, and see to the agents at rest that wait for such."""

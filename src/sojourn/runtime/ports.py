@@ -337,6 +337,9 @@ class Substrate(ABC):
         """Whether it can run code `confined`; asked for that where it cannot, `start` raises `Failed`."""
         return False
 
+    async def settled(self) -> None:  # noqa: B027 (most know from the first)
+        """Wait until it is known whether it `confines`: until then it does not."""
+
     @abstractmethod
     async def start(
         self, source: Mapping[str, bytes], entry: str, mode: Mode, *, log: "LogSink"

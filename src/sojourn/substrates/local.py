@@ -50,13 +50,19 @@ _PASSED_ON: Final = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ", "VIRTUAL_
 
 
 class LocalSubstrate(Substrate):
-    """Runs agents on this machine. `now_ms` is the clock of inside agents; without a confiner none is confined."""
+    """Runs agents on this machine. `now_ms` is the clock of inside agents; without a confiner none is confined.
+
+    A confiner may still be on its way: it is tried out before it is made.
+    """
 
     def __init__(
-        self, *, now_ms: Callable[[], int] = wall_ms, confiner: Confiner | None = None
+        self,
+        *,
+        now_ms: Callable[[], int] = wall_ms,
+        confiner: "Confiner | asyncio.Future[Confiner | None] | None" = None,
     ) -> None:
         self._now_ms = now_ms
-        self._confiner = confiner
+        self._made = confiner
         self._agents: AgentsSide | None = None
         self._channels: set[Channel] = set()
 
@@ -64,6 +70,18 @@ class LocalSubstrate(Substrate):
     def confines(self) -> bool:
         """Whether it can run code `confined`."""
         return self._confiner is not None
+
+    @property
+    def _confiner(self) -> Confiner | None:
+        made = self._made
+        if isinstance(made, asyncio.Future):
+            return made.result() if made.done() else None
+        return made
+
+    async def settled(self) -> None:
+        """Wait until a confiner that is on its way is there, or is known not to come."""
+        if isinstance(self._made, asyncio.Future):
+            await asyncio.wait([self._made])
 
     async def start(
         self, source: Mapping[str, bytes], entry: str, mode: Mode, *, log: LogSink

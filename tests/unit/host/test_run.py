@@ -259,6 +259,57 @@ def test_code_runs_where_the_policies_let_it_and_a_host_says_confined_of_what_is
     run(test, substrate=substrate)
 
 
+class SettlingSubstrate(SilentSubstrate):
+    """Is not known to confine until a gate opens."""
+
+    def __init__(self, *, confines: bool) -> None:
+        super().__init__()
+        self.gate, self._will = asyncio.Event(), confines
+
+    async def settled(self) -> None:
+        """Wait for the gate."""
+        await self.gate.wait()
+        self.confines = self._will  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("condition", "confines", "before", "modes"),
+    [
+        ("true", True, ["inside"], ["inside"]),
+        ("context.own_process", True, ["process"], ["process"]),
+        ("context.confined", True, [], ["confined"]),
+        ("context.confined", False, [], []),
+        ("resource.name == 'nowhere'", True, [], []),
+    ],
+)
+def test_only_what_is_to_be_confined_waits_until_it_is_known_whether_anything_is(
+    condition: str, confines: bool, before: list[Mode], modes: list[Mode]
+) -> None:
+    substrate = SettlingSubstrate(confines=confines)
+
+    async def test(v: Village, house: House, host: Host, head: Certified) -> None:
+        host._begin(host.leases.run)
+        rule = condition.replace("'", '"')
+        ruled = await ruled_by(
+            v, house, head, f"permit (principal, action, resource) when {{ {rule} }};"
+        )
+        executing = asyncio.create_task(AgentRun(host, ruled, asyncio.Event())._execute_once())
+        if before:
+            await until(lambda: substrate.modes)
+        else:
+            await asyncio.sleep(0.3)  # longer than it would take
+            assert not executing.done()  # it has not been refused either
+        assert before == substrate.modes
+        substrate.gate.set()
+        await until(lambda: substrate.modes or executing.done())
+        assert modes == substrate.modes
+        assert executing.done() is (not modes)
+        executing.cancel()
+        await asyncio.gather(executing, return_exceptions=True)
+
+    run(test, substrate=substrate)
+
+
 @pytest.mark.parametrize("confines", [True, False])
 def test_a_host_offers_to_confine_if_its_substrate_does(confines: bool) -> None:
     async def test(v: Village, house: House, host: Host, head: Certified) -> None:

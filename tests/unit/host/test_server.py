@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sojourn.core.agent.capabilities import Offer
+from sojourn.core.agent.capabilities import Offer, Requirements
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused
@@ -19,7 +19,7 @@ from sojourn.host.server import Host
 from sojourn.runtime import clock
 from tests.unit.anchor.letters import letter
 from tests.unit.anchor.standing_in import stand_in, until
-from tests.unit.host.hosting import hosted
+from tests.unit.host.hosting import NoSubstrate, hosted
 from tests.village import House, Village, village
 
 
@@ -265,6 +265,41 @@ def test_work_is_asked_for_though_one_anchor_lies_about_it(monkeypatch: pytest.M
         assert born.record.agent_id in host._mail
 
     run(test, monkeypatch)
+
+
+class Settling(NoSubstrate):
+    """Is not known to confine until a gate opens."""
+
+    confines = False
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def settled(self) -> None:
+        """Wait for the gate."""
+        await self.gate.wait()
+        self.confines = True  # type: ignore[misc]
+
+
+def test_what_is_to_be_confined_is_bound_once_it_is_known_that_this_host_confines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        FakeRun.log, FakeRun.gate = [], asyncio.Event()
+        monkeypatch.setattr(server, "AgentRun", FakeRun)
+        async with village("a") as v:
+            house, substrate = v.houses["a"], Settling()
+            free = v.genesis(house).transition.record.capabilities
+            confined = replace(free, requires=Requirements(confined=True))
+            born = await v.decide(house, v.genesis(house, capabilities=confined))
+            async with hosted(v, house, substrate=substrate) as host:
+                host._begin(host._keep_asking)
+                host._begin(host._ask_once_settled)
+                assert not host.take(WorkItem(head=born))
+                substrate.gate.set()
+                await until(lambda: FakeRun.log)  # long before it would ask again
+
+    asyncio.run(asyncio.wait_for(main(), 10))
 
 
 def test_an_arrival_that_comes_while_another_of_the_agent_is_seen_to_is_seen_to_next(

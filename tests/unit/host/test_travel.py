@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from sojourn.host.past import manifests_of
 from sojourn.host.travel import Departure, admit
 from sojourn.runtime import clock
 from tests.samples import ISSUER, PERMIT_ALL, found, genesis
-from tests.unit.anchor.standing_in import hang, stand_in, until
+from tests.unit.anchor.standing_in import answers, hang, stand_in, until
 from tests.unit.host.hosting import hosted, taken_up
 from tests.village import Village, key, seal, village
 
@@ -133,6 +134,8 @@ def test_an_anchor_that_knows_nothing_of_the_past_keeps_no_agent_from_departing(
 
         for anchor in range(4):
             await stand_in(s.v, s.a, anchor, later if anchor else nothing)
+        for anchor in range(4):
+            await until(partial(answers, s.custody._host.zone, anchor, s.custody.head))
         await s.depart()
         assert TransitionKind.DEPART is s.custody.head.transition.kind
 
