@@ -17,20 +17,23 @@ from sojourn.checking.sources import Valued
 __all__ = ["lost_in_turns"]
 
 _INSTEAD: Final = "Keep it in ctx.memory"
+_COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_INSTEAD_BEHIND: Final = "Keep it in ctx.memory, or find it anew behind the loop"
 
 
 def lost_in_turns(frame: Frame) -> Iterator[Finding]:
-    """Yield what turns of `run` add to and no turn begins.
+    """Yield what turns of `run` add to and no turn begins, and what is read behind them of what they assigned.
 
     A loop inside a turn of another is replayed with its turn; one in another function may be such a loop.
     """
     if len(frame.reached) > 1 or not frame.reached[0].endswith(".run"):
         return
     for node in frame.body.nodes:
-        if _is_of_turns(frame, node) and not any(
-            _is_of_turns(frame, above) for above in frame.body.above(node)
-        ):
+        if not isinstance(node, ast.AsyncFor) or not _is_of_turns(frame, node):
+            continue
+        if not any(_is_of_turns(frame, above) for above in frame.body.above(node)):
             yield from _lost(frame, node)
+            yield from _read_behind(frame, node)
 
 
 def _is_of_turns(frame: Frame, node: ast.AST) -> bool:
@@ -55,6 +58,40 @@ def _lost(frame: Frame, loop: ast.AST) -> Iterator[Finding]:
                 yield from _collected(frame, of, begun)
             case ast.Subscript(value=ast.Name() as of, ctx=ast.Store()):
                 yield from _collected(frame, of, begun)
+
+
+def _read_behind(frame: Frame, loop: ast.AsyncFor) -> Iterator[Finding]:
+    """Yield variables that turns assign and code behind the loop reads: a resume there has never run a turn.
+
+    What leaves a loop by `break` is still in its turn, and replayed with that.
+    """
+    if any(isinstance(node, ast.Break) for node in ast.walk(loop)):
+        return
+    ends = loop.body[-1].end_lineno or loop.lineno
+    turn = (node for part in (loop.target, *loop.body) for node in ast.walk(part))
+    assigned = {_name(frame, node) for node in turn if _is_begun(frame, node)}
+    anew: dict[str, ast.AST] = {}
+    for node in frame.body.nodes:
+        if not isinstance(node, ast.Name) or node.lineno <= ends or node.id not in assigned:
+            continue
+        statement = next(each for each in frame.body.above(node) if isinstance(each, ast.stmt))
+        if isinstance(node.ctx, ast.Store):
+            anew.setdefault(node.id, statement)
+        elif anew.get(node.id, statement) is statement and not _is_of_a_comprehension(frame, node):
+            assigned.discard(node.id)
+            what = (
+                f"{node.id} is assigned in turns and read behind them, where a resume has run none"
+            )
+            yield frame.finding(node, "turns", what, _INSTEAD_BEHIND)
+
+
+def _is_of_a_comprehension(frame: Frame, node: ast.Name) -> bool:
+    """Tell whether a name is what a comprehension around it goes through."""
+    around = (each for each in frame.body.above(node) if isinstance(each, _COMPREHENSIONS))
+    targets = (part.target for each in around for part in each.generators)
+    return node.id in {
+        each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)
+    }
 
 
 def _collected(frame: Frame, node: ast.Name, begun: set[str]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from sojourn.cli.home import Home
 from sojourn.cli.inquiries import InquiryShown, PeopleShown, Replied, read_inquiries
 from sojourn.cli.inquiries import answer as give_answer
 from sojourn.cli.options import json_option, with_home
-from sojourn.cli.output import clean, emit, say, when
+from sojourn.cli.output import clean, counted, emit, say, when
 from sojourn.cli.petitions import Answered, GroupShown, PetitionShown, answer, read_petitions
 from sojourn.cli.reach import perform, reaching
 from sojourn.core.base.errors import Misused
@@ -91,13 +91,12 @@ def _people(people: PeopleShown, shown: InquiryShown) -> str:
 def answer_question(
     home: Home, *, agent: str, value: str, question: str | None, key: str | None, as_json: bool
 ) -> None:
-    r"""Answer what the code of the agent NAME asks, as a person who may: VALUE, as JSON or as plain text.
+    """Answer what the code of the agent NAME asks, as a person who may: VALUE, as JSON or as plain text.
 
     It is checked against what the question expects, signed, kept by the anchors of the zone where the agent is, and
     wakes it. The first answer of somebody who may is the answer; or, of a group that needs several, what so many say.
     Who answers again has changed their mind.
 
-    \b
     Example:
       sojourn agent answer risk-desk yes --key alice
       sojourn agent answer risk-desk '{"what": "gold", "count": 3}' --question 3fa9c1
@@ -110,7 +109,9 @@ def answer_question(
 
     def render(done: Replied) -> None:
         told = clean(json.dumps(done.value, ensure_ascii=False))
-        say(f"{agent} is answered {told}: {done.anchors} anchors of {done.zone} keep that")
+        say(
+            f"{agent} is answered {told}: {counted(done.anchors, 'anchor')} of {done.zone} keep that"
+        )
 
     emit(perform(work()), as_json, render)
 
@@ -170,7 +171,7 @@ def _answering(name: str, about: str, *, is_approved: bool) -> click.Command:
         def render(done: Answered) -> None:
             said = "approved" if done.is_approved else "declined"
             say(
-                f"{done.action} of {agent} is {said}: {done.anchors} anchors of {done.zone} keep that"
+                f"{done.action} of {agent} is {said}: {counted(done.anchors, 'anchor')} of {done.zone} keep that"
             )
 
         emit(perform(work()), as_json, render)

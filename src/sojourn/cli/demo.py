@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from sojourn.cli.help import Command
 from sojourn.cli.home import Home
 from sojourn.cli.options import json_option
 from sojourn.cli.output import emit, say
@@ -23,7 +24,7 @@ _WIDTH = 140
 """Columns for whoever reads the output from a pipe or a file."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--schedule",
     "schedule_file",
@@ -58,7 +59,8 @@ def demo(
     GARCH models, changes prices and capacity while it runs, kills an anchor and the host that runs it, and shows
     where it went and why, with certificates. Nothing but this machine's loopback is used.
 
-    Example: sojourn demo --report desk.html
+    Example:
+      sojourn demo --report desk.html
     """
     schedule = load_schedule(schedule_file) if schedule_file else default_schedule()
     tell = (lambda _text: None) if as_json else say

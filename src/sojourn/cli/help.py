@@ -14,7 +14,10 @@ _AS_IT_IS = "\b\n"
 def as_written(text: str) -> str:
     """Return a help text in which every paragraph with indented lines is marked as one not to be wrapped."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
-    return "\n\n".join(_AS_IT_IS + part if "\n  " in part else part for part in paragraphs)
+    return "\n\n".join(
+        _AS_IT_IS + part if "\n  " in part and _AS_IT_IS not in part else part
+        for part in paragraphs
+    )
 
 
 class Command(click.Command):
@@ -35,3 +38,9 @@ class Group(click.Group):
         """Take what `click.Group` takes."""
         super().__init__(*args, **settings)
         self.help = as_written(self.help or "")
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Take a command in, one that was made without its group as well."""
+        if not isinstance(cmd, Command | Group):
+            cmd.help = as_written(cmd.help or "")
+        super().add_command(cmd, name)

@@ -270,6 +270,37 @@ def test_what_one_turn_adds_up_or_memory_keeps_is_not(run: str) -> None:
     assert [] == rules_in(written(run))
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        f"{TURNS}best = x\nreturn best",
+        f"best = 0\n{TURNS}best = await self.look(x)\nreturn {{best: 1}}",
+        f"{TURNS}pass\nreturn x",
+        f"{TURNS}best = x\nelse:\n    ctx.log(str(best))",
+        f"{TURNS}best = x\nbest = best + 1\nreturn best",
+        f"{TURNS}best = x\nreturn [best for y in (1, 2)]",
+    ],
+)
+def test_what_turns_assign_and_code_behind_them_reads_is_found(run: str) -> None:
+    assert ["turns"] == rules_in(written(run))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        f"{TURNS}best = x\nbest = await self.look(1)\nreturn best",
+        f"{TURNS}best = x\nfor best in (1, 2): ctx.log(str(best))",
+        f"{TURNS}best = x\nreturn [best for best in (1, 2)]",
+        f"best = 1\n{TURNS}ctx.log(str(best))\nreturn best",
+        f"{TURNS}self.goal = x",
+        f"{TURNS}best = x\n    if best: break\nreturn best",
+        "for x in range(9): best = x\nreturn best",
+    ],
+)
+def test_what_code_behind_turns_finds_for_itself_is_not(run: str) -> None:
+    assert [] == rules_in(written(run))
+
+
 def test_a_loop_of_turns_in_another_function_may_be_in_a_turn() -> None:
     body = f"async def more(self, ctx):\n    total = 0\n    {TURNS}    total += 1"
     assert [] == rules_in(written(f"{TURNS}await self.more(ctx)", body=body))

@@ -167,3 +167,9 @@ def test_an_interrupted_command_ends_as_shells_expect(
     monkeypatch.setattr("sojourn.cli.home.Home.key_names", interrupt)
     done = sojourn("keys", "list")
     assert (130, "sojourn: interrupted") == (done.code, done.err.strip())
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_examples_are_shown_as_they_are_written(name: str) -> None:
+    shown = ALL[name].get_help(click.Context(ALL[name], info_name=name))
+    assert "Example: " not in shown and "Examples: " not in shown and "\\b" not in shown
