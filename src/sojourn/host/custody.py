@@ -271,9 +271,13 @@ class AgentCustody:
         """Wait for the message with this index, or the answer to a letter, and return it."""
         return await (self._inbox.answer(answers) if answers else self._inbox.message(index))
 
-    async def waits(self) -> str:
+    async def waits(self, asked: bytes | None = None) -> str:
         """Return who waits for whom."""
-        return await self._inbox.waits()
+        return self._inbox.waits(asked)
+
+    async def cycle(self, asked: bytes) -> None:
+        """Wait until agents wait for each other."""
+        await self._inbox.cycle(asked)
 
     async def newest_letter(self, to: bytes) -> int:
         """Return the version that sent the newest letter to an agent which was delivered."""

@@ -70,6 +70,7 @@ class Inbox:
         self._answers: dict[bytes, Letter] = {}
         self._versions: dict[bytes, int] = {}
         self._first: int | None = None
+        self._news = asyncio.Event()
 
     async def message(self, index: int) -> ports.Message:
         """Wait for the message with this index; the same index gives the same message.
@@ -92,16 +93,31 @@ class Inbox:
             if not await self.look():
                 await self._wait()
 
-    async def waits(self) -> str:
-        """Return who waits for whom, if a letter that waits here asks on behalf of this agent: "" if none does."""
-        await self.look()
-        me = self._custody.agent
+    async def cycle(self, asked: bytes) -> None:
+        """Wait until what has come says that agents wait for each other."""
+        while not self.waits(asked):
+            await self._news.wait()
+
+    def waits(self, asked: bytes | None) -> str:
+        """Return who waits for whom, if a letter that waits here asks on behalf of this agent: "" if none does.
+
+        With `asked` this agent waits for that one.
+        """
+        now_ms = clock.wall_ms()
         for signed in self._waiting.values():
-            if isinstance(signed, Letter) and me in signed.said.waiting:
-                behind = signed.said.waiting
-                way = (*behind[behind.index(me) :], signed.sender)
-                return " waits for ".join(map(cid_text, way))
+            if isinstance(signed, Letter) and signed.said.asks > now_ms:
+                way = self._way(signed)
+                if len(way) > 1 and asked in (None, way[1]):
+                    return " waits for ".join(map(cid_text, way))
         return ""
+
+    def _way(self, request: Letter) -> tuple[bytes, ...]:
+        """Return who waits for whom from this agent to who sent a request, as far as that says.
+
+        Who asks nobody's behalf may be the very one that this agent asks.
+        """
+        me, behind = self._custody.agent, request.said.waiting
+        return (*(behind[behind.index(me) :] if me in behind else (me,)), request.sender)
 
     async def _wait(self) -> None:
         try:
@@ -165,6 +181,9 @@ class Inbox:
                 is_new = True
         if stale:
             self._drop(stale)
+        if is_new:
+            self._news.set()  # whoever waits for it looks through all that has come
+            self._news = asyncio.Event()
         return is_new
 
     async def _is_in(self, consumed: Mapping, signed: AnyMessage) -> bool:

@@ -85,6 +85,10 @@ class Calls:
         """Tell whether the code waits for one of this form."""
         return any(isinstance(operation, form) for operation in self._open.values())
 
+    def are_all(self, form: type[object]) -> bool:
+        """Tell whether the code waits for nothing but calls of this form, beside time limits."""
+        return all(isinstance(operation, form | TimeLimit) for operation in self._open.values())
+
     def count(self, form: type[Operation]) -> int:
         """Return how many of this form the code waits for."""
         return sum(isinstance(operation, form) for operation in self._open.values())

@@ -192,8 +192,8 @@ class Context(Timers, FanOut):
         """Send a value to another agent, wait for its answer, and return that, of type `form`.
 
         It is found and asked like `send`; the other one answers by `ctx.reply`. Raises `Unanswered` when `timeout`
-        seconds are over, which says so where agents wait for each other; `WrongMessage` for an answer of another
-        type; and what `send` raises.
+        seconds are over, or at once where agents are known to wait for each other; `WrongMessage` for an answer of
+        another type; and what `send` raises.
         """
         return await self._sender.request(to, value, form, timeout)
 

@@ -211,9 +211,13 @@ class Encrypting:
         """Wait for a message."""
         return await self._custodian.receive(index, answers)
 
-    async def waits(self) -> str:
+    async def waits(self, asked: bytes | None = None) -> str:
         """Return who waits for whom."""
-        return await self._custodian.waits()
+        return await self._custodian.waits(asked)
+
+    async def cycle(self, asked: bytes) -> None:
+        """Wait until agents wait for each other."""
+        await self._custodian.cycle(asked)
 
     async def newest_letter(self, to: bytes) -> int:
         """Return the version of the newest letter that was delivered to an agent."""

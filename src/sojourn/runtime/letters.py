@@ -33,6 +33,6 @@ def unanswered(letter: str, waits: str) -> Unanswered:
     if not waits:
         problem = f"no answer came in time to {letter}"
         return Unanswered(problem, letter=letter, remedy="Ask again, or give it more time")
-    problem = f"no answer came in time, for agents wait for each other: {waits} waits for the first"
+    problem = f"no answer can come, for agents wait for each other: {waits} waits for the first"
     remedy = "Receive while you wait (asyncio.gather), or send what needs no answer"
     return Unanswered(problem, letter=letter, is_cycle=True, remedy=remedy)

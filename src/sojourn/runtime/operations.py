@@ -7,7 +7,7 @@ after another that opened it, and in a replay by the same ones.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Text, Value
@@ -253,14 +253,24 @@ class WaitForMessage(WaitForMail):
         )
 
 
+_LOOK_AGAIN_MS: Final = 5_000
+"""When to look again whether agents wait for each other, while the code does something else as well."""
+
+
 class WaitForAnswer(WaitForMail):
     """`ctx.request`, once it is sent: `letter` is its effect key."""
 
     def __init__(
-        self, session: "Session", call: int, until_ms: int, letter: str, form: Any = Any
+        self,
+        session: "Session",
+        call: int,
+        until_ms: int,
+        letter: str,
+        form: Any = Any,
+        asked: bytes | None = None,
     ) -> None:
         super().__init__(session, call, until_ms, form)
-        self._letter = letter
+        self._letter, self._asks = letter, asked
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -277,7 +287,28 @@ class WaitForAnswer(WaitForMail):
 
     def begin(self) -> None:
         """Ask for the answer."""
-        self.session.ask(Listen, self._heard, index=0, until_ms=self.until_ms, answers=self._letter)
+        self._listen(cycles_ms=0)
+
+    def _listen(self, cycles_ms: int) -> None:
+        self._asked = self.session.ask(
+            Listen,
+            self._heard,
+            index=0,
+            until_ms=self.until_ms,
+            answers=self._letter,
+            asked=self._asks,
+            cycles_ms=cycles_ms,
+        )
+
+    def _heard(self, answer: Answer) -> None:
+        """Take what came; that agents wait for each other only if the code does nothing else that may receive."""
+        assert isinstance(answer, Mail)
+        now_ms, calls = self.session.now_ms(), self.session.calls
+        is_early = answer.message is None and self.until_ms is not None and now_ms < self.until_ms
+        if is_early and not calls.are_all(WaitForAnswer):
+            self._listen(cycles_ms=now_ms + _LOOK_AGAIN_MS)
+        else:
+            super()._heard(answer)
 
 
 class Consideration(Value):

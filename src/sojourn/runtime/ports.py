@@ -268,8 +268,14 @@ class Custodian(Reader, Protocol):
         Or for the answer to a letter, by that one's effect key: answers have no index, and come in no order.
         """
 
-    async def waits(self) -> str:
-        """Return who waits for whom, if an agent that this one waits for asks this one, which does not receive it."""
+    async def waits(self, asked: bytes | None = None) -> str:
+        """Return who waits for whom, if an agent that this one waits for asks this one, which has not received it.
+
+        With `asked`, only if it is that agent for which this one waits. Looks at what has come already.
+        """
+
+    async def cycle(self, asked: bytes) -> None:
+        """Wait until `waits(asked)` says something."""
 
     async def newest_letter(self, to: bytes) -> int:
         """Return the version that sent the newest letter to an agent which was delivered; 0 if none was."""

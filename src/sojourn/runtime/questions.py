@@ -297,12 +297,15 @@ class Sleep(Asking):
 class Listen(Asking):
     """Ask for the message with this index, or for None once it is that time.
 
-    Or for the answer to a letter, by its effect key: what `answers` it.
+    Or for the answer to a letter, by its effect key: what `answers` it. From `cycles_ms` on that is answered early if
+    the agent `asked` waits for this one, perhaps through others, by what this one has not received.
     """
 
     index: Count
     until_ms: Count | None
     answers: Text = ""
+    asked: Digest | None = None
+    cycles_ms: Count = 0
 
 
 class Seek(Asking):

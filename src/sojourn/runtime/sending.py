@@ -107,7 +107,9 @@ class Sender:
         letter = await self.send(
             to, value, "", seconds, asks=asked.until_ms, waiting=self._waiting()
         )
-        waiting = WaitForAnswer(session, asked.call, asked.until_ms, letter, form)
+        waiting = WaitForAnswer(
+            session, asked.call, asked.until_ms, letter, form, address_of(to).agent
+        )
         return (await session.perform(waiting)).body
 
     async def reply(self, message: Message, value: Any) -> None:

@@ -1,7 +1,7 @@
 """What an agent's side waits for, at the host's: a time, a message, a place; until it is forgotten."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from sojourn.runtime.ports import Custodian
@@ -49,8 +49,10 @@ class Waits:
                 answer = Done()
             case Listen():
                 receiving = custodian.receive(question.index, question.answers)
-                message = await self._until(receiving, question.until_ms)
-                waits = await custodian.waits() if question.answers and message is None else ""
+                cycle = None if question.asked is None else self._cycle(question, question.asked)
+                message = await self._until(receiving, question.until_ms, cycle)
+                is_over = message is None and bool(question.answers)
+                waits = await custodian.waits(question.asked) if is_over else ""
                 answer = Mail(message=message, waits=waits)
             case Seek():
                 seeking = custodian.seek(question.sought)
@@ -59,16 +61,34 @@ class Waits:
         self._under_way.pop(question.ask, None)
         return answer
 
-    async def _until(self, coming: Awaitable[T], until_ms: int | None) -> T | None:
-        """Return what comes, or None when the time is up."""
-        if until_ms is None:
+    async def _cycle(self, question: Listen, asked: bytes) -> None:
+        """Wait until agents are known to wait for each other, and the question wants to know."""
+        await self._custodian.sleep_until(question.cycles_ms)
+        await self._custodian.cycle(asked)
+
+    async def _until(
+        self, coming: Awaitable[T], until_ms: int | None, ends: Awaitable[None] | None = None
+    ) -> T | None:
+        """Return what comes, or None when the time is up, or something else `ends` the wait."""
+        if until_ms is None and ends is None:
             return await coming
         awaited = asyncio.ensure_future(coming)
-        time = asyncio.ensure_future(self._custodian.sleep_until(until_ms))
+        others = [] if ends is None else [asyncio.ensure_future(ends)]
+        if until_ms is not None:
+            others.append(asyncio.ensure_future(self._custodian.sleep_until(until_ms)))
         try:
-            await asyncio.wait((awaited, time), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((awaited, *others), return_when=asyncio.FIRST_COMPLETED)
+            if not awaited.done():
+                _raise_failed(others)
             return awaited.result() if awaited.done() else None
         finally:
-            for task in (awaited, time):
+            for task in (awaited, *others):
                 task.cancel()
-            await asyncio.gather(awaited, time, return_exceptions=True)
+            await asyncio.gather(awaited, *others, return_exceptions=True)
+
+
+def _raise_failed(tasks: "Iterable[asyncio.Future[None]]") -> None:
+    """Raise what a task has raised that has ended."""
+    for task in tasks:
+        if task.done():
+            task.result()

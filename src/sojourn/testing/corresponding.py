@@ -76,9 +76,13 @@ class RehearsedLetters:
         await self._pass("after a question was answered")
         return replace(told, result=encode_block(found))
 
-    async def waits(self) -> str:
+    async def waits(self, asked: bytes | None = None) -> str:
         """Return "": nobody else is here to wait."""
         return ""
+
+    async def cycle(self, asked: bytes) -> None:
+        """Wait for ever: nobody else is here to wait."""
+        await asyncio.get_running_loop().create_future()
 
     async def answer_to(self, letter: str) -> Message:
         """Wait for somebody to answer a letter, and return the answer."""

@@ -377,7 +377,10 @@ class FakeCustodian:
     async def newest_letter(self, to: bytes) -> int:
         return 0
 
-    async def waits(self) -> str:
+    async def cycle(self, asked: bytes) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def waits(self, asked: bytes | None = None) -> str:
         return ""
 
     async def deliver(self, parcel: Parcel) -> None:

@@ -168,6 +168,26 @@ class Selfish(Agent):
         return "answered"
 
 
+class Patient(Agent):
+    """Asks, and once it has slept a while answers what it is asked meanwhile."""
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Return what came of both."""
+        message = await ctx.receive()
+        assert message is not None
+
+        async def answer(seconds: float) -> str:
+            await ctx.sleep(seconds)
+            request = await ctx.receive(str)
+            assert request is not None
+            await ctx.reply(request, "yes")
+            return str(request.body)
+
+        asking = ctx.request(message.body["to"], "please", timeout=600)
+        told = await asyncio.gather(asking, answer(message.body["busy"]))
+        return ["answered" if told[0] == "done" else told[0], told[1]]
+
+
 class Obliging(Agent):
     """Asks another on behalf of who asks it, before it answers."""
 
@@ -180,6 +200,7 @@ class Obliging(Agent):
             await ctx.request(plan["further"], "for somebody else", timeout=120)
         except Unanswered as error:
             return "cycle" if error.is_cycle else "silence"
+        await ctx.reply(request, "done")
         return "answered"
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from sojourn import Address
 from sojourn.core.base.digests import cid_text
-from sojourn.runtime.records import Received
+from sojourn.runtime.records import Outcome, Received
 from sojourn.testing import LaunchedAgent, Rehearsal, World, Zone, simulate, survives_kills
-from tests.unit.testing.correspondents import Asker, Doubler, Herald, Obliging, Selfish
+from tests.unit.testing.correspondents import Asker, Doubler, Herald, Obliging, Patient, Selfish
 
 COUNT = 3
 ANSWERS = [[0, 200], [2, 202], [4, 204]]
@@ -61,13 +62,41 @@ def test_section_10_31_agents_that_wait_for_each_other_are_told_so() -> None:
         first = world.launch(Selfish, zone)
         third = world.launch(Obliging, zone, memory={"plan": {"further": cid_text(first.id)}})
         second = world.launch(Obliging, zone, memory={"plan": {"further": cid_text(third.id)}})
-        world.send(first, {"to": cid_text(second.id), "seconds": 60})
-        said = first.result(within=200)
+        world.send(first, {"to": cid_text(second.id), "seconds": 3600})
+        said = first.result(within=20)
         names = [cid_text(agent.id) for agent in (first, second, third)]
         way = " waits for ".join(names)
         assert said == (
-            f"cycle: no answer came in time, for agents wait for each other: {way} waits for the first"
+            f"cycle: no answer can come, for agents wait for each other: {way} waits for the first"
         )
+
+
+@pytest.mark.parametrize("dies", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_section_10_31_two_that_ask_each_other_at_once_are_told_at_once(dies: bool) -> None:
+    with simulate(seed=207) as world:
+        a, b = world.zone("a", hosts=2), world.zone("b")
+        world.run(3)
+        one, two = world.launch(Selfish, a), world.launch(Selfish, b)
+        for each, other in ((one, two), (two, one)):
+            to = str(Address(agent=other.id, zone=other.zone.id))
+            world.send(each, {"to": to, "seconds": 3600})
+        if dies:
+            one.wait(lambda it: any(isinstance(r, Outcome) for r in it.journal()), "has asked")
+            assert one.host is not None
+            one.host.kill()
+        told = [each.result(within=60) for each in (one, two)]
+        assert any(each.startswith("cycle: no answer can come") for each in told)
+
+
+def test_section_10_31_who_receives_while_it_waits_may_be_asked_back() -> None:
+    """No cycle is told while the code does anything but wait: it may receive yet."""
+    with simulate(seed=208) as world:
+        zone = world.zone("a")
+        patient = world.launch(Patient, zone)
+        helper = world.launch(Obliging, zone, memory={"plan": {"further": cid_text(patient.id)}})
+        world.send(patient, {"to": cid_text(helper.id), "busy": 12})
+        assert ["answered", "for somebody else"] == patient.result(within=100)
+        assert "answered" == helper.result(within=100)
 
 
 def test_section_10_31_silence_is_told_as_silence() -> None:
