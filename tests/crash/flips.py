@@ -22,7 +22,8 @@ __all__ = [
 PAGE = 4096
 LOG_HEADER, FRAME_HEADER = 32, 24
 COLUMNS = {
-    "rows": ("tbl", "key", "digest", "value"),
+    "rows": ("tbl", "key", "mark"),
+    "contents": ("value",),
     "chain": ("previous", "changes", "total", "digest"),
     "blocks": ("digest", "codec", "data"),
     "meta": ("name",),
@@ -130,7 +131,10 @@ def _newest_values(file: Path) -> Iterator[tuple[str, str | bytes]]:
     try:
         for table, columns in COLUMNS.items():
             for column in columns:
-                query = f"SELECT substr({column}, 1, 200) FROM {table} ORDER BY rowid DESC LIMIT 1"
+                newest = "place" if table in ("rows", "contents") else "rowid"
+                query = (
+                    f"SELECT substr({column}, 1, 200) FROM {table} ORDER BY {newest} DESC LIMIT 1"
+                )
                 [(value,)] = database.execute(query).fetchall()
                 yield f"{table}.{column}", value
     finally:

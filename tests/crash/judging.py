@@ -107,11 +107,17 @@ def opened(folder: AnchorFolder) -> AnchorFolder:
 
 
 def store_checked(folder: AnchorFolder, said: Answered) -> None:
-    """Open the store of a folder, and its shares, and hold what is in them against what was answered."""
+    """Open the store of a folder, and its shares, and hold what is in them against what was answered.
+
+    Then every row is read, as the process does in the background.
+    """
     check_shares(folder, said)
     store = folder.open_store()
     try:
         check_store(store, said)
+        last = store.check_rows(None, _AT_ONCE)
+        while last is not None:
+            last = store.check_rows(last, _AT_ONCE)
     finally:
         store.close()
 

@@ -123,13 +123,20 @@ def chain_unchecked() -> None:
     """Open a store without its audit: only what is read is checked."""
     from sojourn.stores.sqlite import audit, store
 
-    def newest(database: object, path: object) -> object:
+    def newest(database: object, path: object, *, is_suspect: bool) -> object:
         fields = database.execute(  # type: ignore[attr-defined]
             "SELECT seq, previous, changes, total FROM chain ORDER BY seq DESC LIMIT 1"
         ).fetchall()
         return audit.Link(*fields[0])
 
     store.audit = newest  # type: ignore[assignment]
+
+
+def values_unchecked() -> None:
+    """Read what rows hold as it stands in the file."""
+    from sojourn.stores.sqlite import store
+
+    store.is_intact = lambda *row: True
 
 
 def vote_forgotten() -> None:
@@ -173,6 +180,7 @@ _PLANTS: Final[dict[str, Callable[[], None]]] = {
     "log written anew": log_written_anew,
     "error logged": error_logged,
     "chain unchecked": chain_unchecked,
+    "values unchecked": values_unchecked,
     "vote forgotten": vote_forgotten,
     "share unsynced": share_unsynced,
     "share unlinked": share_unlinked,

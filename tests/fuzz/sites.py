@@ -78,15 +78,14 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
         *("stored SignedMessage", "stored Letter", "stored SignedAnswer"),
     ),
     "anchor/recalling.py:Recalling._holds:load_row": ("stored Common",),
-    "anchor/recalling.py:Recalling.places:load_row": ("stored Dossier",),
     "anchor/shelf.py:Shelf.__init__:StoredBlocks": ("document", "chapter", "parentage"),
+    "anchor/shelf.py:Shelf.agents_with_slips:load_row": ("stored Slip",),
     "anchor/shelf.py:Shelf._numbered:load_row": (
         *("stored Chapter", "stored Certified", "stored SignedOrder"),
     ),
     "anchor/shelf.py:Shelf.dossier:load_row": ("stored Dossier",),
     "anchor/shelf.py:Shelf.dossiers:load_row": ("stored Dossier",),
     "anchor/shelf.py:Shelf.every_chapter:load_row": ("stored Chapter",),
-    "anchor/shelf.py:Shelf.rows_with_slips:load_row": ("stored Slip",),
     "anchor/shelf.py:Shelf.places:load_row": (
         "stored SignedManifest",
         "stored SignedEndorsement",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from sojourn.anchor.shelf import load_row
 from sojourn.anchor.slips import Common, Slip
 from sojourn.core.protocol.custody import zones_in
-from sojourn.core.protocol.dossier import Dossier
 from sojourn.runtime import clock
 
 if TYPE_CHECKING:
@@ -35,12 +34,12 @@ class Recalling:
     def places(self) -> None:
         """Hold to what proves the agents here, and note whom they rely on. Raises `StoreFailed`."""
         anchor, wakes_ms = self._anchor, self._soon_ms()
-        for agent, row, slip in anchor.shelf.rows_with_slips():
+        for agent, slip in anchor.shelf.agents_with_slips():
             if slip is not None and self._holds(agent, slip, wakes_ms):
                 self._at_rest[agent] = slip
             else:
                 self._others.append(agent)
-                anchor.note_worth(load_row(row, Dossier))
+                anchor.note_worth(anchor.shelf.dossier(agent))
                 for chapter in anchor.shelf.every_chapter(agent):
                     anchor.places.hold(zones_in((chapter,)))
 

@@ -122,7 +122,7 @@ class Anchor:
         self.seen = Watermarks(self.manifest.committee, store)
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
-        self._tidying, self._mending = Tidying(self), Mending(self)
+        self._tidying, self._mending = Tidying(self), Mending(self, store)
         self.keeping = Keeping(self, shares)
         self._heralding = Heralding(self, self._gossip)
         self.edicts = Edicts(self, self._caretaker, self._heralding)

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar, overload
 import structlog
 
 from sojourn.anchor.loose import Loose, Share, roots_of
-from sojourn.anchor.slips import Slip, rows_with_slips, slip_changes
+from sojourn.anchor.slips import Slip, agents_with_slips, slip_changes
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
@@ -192,9 +192,9 @@ class Shelf:
             yield from page
             after = page[-1].agent
 
-    def rows_with_slips(self) -> Iterator[tuple[bytes, bytes, Slip | None]]:
-        """Yield each agent, its dossier's row, and the slip that is of this very row, if there is one."""
-        return rows_with_slips(self._store, lambda data: load_row(data, Slip))
+    def agents_with_slips(self) -> Iterator[tuple[bytes, Slip | None]]:
+        """Yield each agent, and the slip that is of its very dossier, if there is one. No dossier is read."""
+        return agents_with_slips(self._store, lambda data: load_row(data, Slip))
 
     def count(self) -> int:
         """Return how many agents this anchor has ever known."""

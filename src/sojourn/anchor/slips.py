@@ -3,8 +3,9 @@
 slip         agent                      Slip
 
 A zone may have a hundred thousand agents that sleep, and to read all of their dossiers takes an anchor half a minute.
-A slip is written in one commit with the dossier that it is of, and names it by the digest of its bytes. It decides
-nothing: where there is none, or one of another dossier, the dossier itself is read.
+A slip is written in one commit with the dossier that it is of, and names it by the mark of its row, which the store
+holds against its chain without reading the dossier. It decides nothing: where there is none, or one of another
+dossier, the dossier itself is read.
 
 Agents at rest are those to whom nothing is owed before they wake, as far as their dossier says, and that have never
 been in another zone: of these the one chapter of custody stands in the dossier.
@@ -15,14 +16,13 @@ from typing import Final, NamedTuple
 
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.agent.record import Fence
-from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Count, Digest, PublicKey, Value, encode
 from sojourn.core.protocol.applying import is_behind
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier, zones_of
-from sojourn.runtime.store import Change, Delete, Put, Store
+from sojourn.runtime.store import Change, Delete, Put, Store, row_mark
 
-__all__ = ["ANY_HOST", "Common", "Slip", "Want", "rows_with_slips", "slip_changes", "want_of"]
+__all__ = ["ANY_HOST", "Common", "Slip", "Want", "agents_with_slips", "slip_changes", "want_of"]
 
 ANY_HOST: Final = b""
 _FIRST_TERM: Final = 0
@@ -57,7 +57,7 @@ class Common(Value, tag_field="kind", tag="slip-common/1"):
 class Slip(Value, tag_field="kind", tag="slip/1"):
     """What an anchor has to know of one agent at rest when it starts.
 
-    `dossier` is the digest of the dossier's bytes, `common` an encoded `Common`. If time wakes the agent, `wakes_ms`
+    `dossier` is the mark of the dossier's row, `common` an encoded `Common`. If time wakes the agent, `wakes_ms`
     is when (ms since 1970); `host` is the one that it is bound to. `counters` are the numbers of the votes behind
     its head, by anchor, in the committee of `epoch`.
     """
@@ -107,17 +107,17 @@ def slip_changes(before: Dossier | None, after: Dossier, row: bytes) -> list[Cha
     return [Delete("slip", after.agent)] if is_left else []
 
 
-def rows_with_slips(
+def agents_with_slips(
     store: Store, read: Callable[[bytes], Slip]
-) -> Iterator[tuple[bytes, bytes, Slip | None]]:
-    """Yield each agent, its dossier's row, and the slip that is of this very row, if there is one."""
+) -> Iterator[tuple[bytes, Slip | None]]:
+    """Yield each agent, and the slip that is of its very dossier, if there is one. No dossier is read."""
     after = b""
-    while rows := store.scan("dossier", after=after, limit=_PAGE):
+    while marks := store.marks("dossier", after=after, limit=_PAGE):
         kept = dict(store.scan("slip", after=after, limit=_PAGE))
-        for agent, row in rows:
+        for agent, mark in marks:
             slip = read(kept[agent]) if agent in kept else None
-            yield agent, row, slip if slip is not None and slip.dossier == digest(row) else None
-        after = rows[-1][0]
+            yield agent, slip if slip is not None and slip.dossier == mark else None
+        after = marks[-1][0]
 
 
 def _head_at_rest(dossier: Dossier) -> Certified | None:
@@ -147,7 +147,7 @@ def _slip(dossier: Dossier, head: Certified, row: bytes) -> Slip:
     want, slot = want_of(dossier, custody.zone), head.certificate.slot
     is_own = slot.group == custody.zone
     return Slip(
-        dossier=digest(row),
+        dossier=row_mark("dossier", dossier.agent, row),
         common=encode(common),
         term=custody.term,
         binding=custody.binding,

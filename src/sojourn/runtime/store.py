@@ -17,6 +17,8 @@ Public methods are concrete and check what every adapter must check; an adapter 
 ones. Every adapter passes `tests/conformance/store.py`.
 """
 
+import hashlib
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
@@ -41,8 +43,10 @@ __all__ = [
     "DeleteBlock",
     "Put",
     "PutBlock",
+    "RowPlace",
     "Store",
     "merge_codecs",
+    "row_mark",
 ]
 
 TABLE_CHARS_MAX: Final = 64
@@ -53,6 +57,11 @@ CHANGES_MAX: Final = 4096
 """Changes in one commit."""
 COMMIT_BYTES_MAX: Final = 64 * 1024 * 1024
 """Values and blocks in one commit. More is many commits: nobody else's should wait for it."""
+
+_ROW: Final = struct.Struct(">cBH")  # "P", bytes of the table's name, bytes of the key
+
+RowPlace: TypeAlias = tuple[str, bytes]
+"""Table and key of a row. Rows stand in the order of their places."""
 
 Codec: TypeAlias = Literal["raw", "dag-cbor"]
 """How a block's bytes are read: plain bytes, or DAG-CBOR whose links can be followed."""
@@ -107,6 +116,12 @@ def merge_codecs(one: Codec, other: Codec) -> Codec:
     return one if one == other else "dag-cbor"
 
 
+def row_mark(table: str, key: bytes, value: bytes) -> bytes:
+    """Return the SHA-256 that binds a value to its table, of an ASCII name, and its key."""
+    name = table.encode("ascii")
+    return hashlib.sha256(_ROW.pack(b"P", len(name), len(key)) + name + key + value).digest()
+
+
 class Store(ABC):
     """Durable rows and blocks of one process.
 
@@ -137,6 +152,23 @@ class Store(ABC):
         """
         self._check_usable()
         return self._scan(table, prefix, after, limit)
+
+    def marks(self, table: str, *, after: bytes = b"", limit: int) -> list[tuple[bytes, bytes]]:
+        """Return the first `limit` (key, `row_mark`) of a table after the key `after`, in the order of the keys.
+
+        No value is read for it. What the marks say was committed, last and by this store; whether a value is still
+        what its mark says is known once it is read. Raises `StoreFailed`.
+        """
+        self._check_usable()
+        return self._marks(table, after, limit)
+
+    def check_rows(self, after: RowPlace | None, limit: int) -> RowPlace | None:
+        """Verify the values of the first `limit` rows after the place `after`; return the last, None at the end.
+
+        Raises `StoreFailed`: a row is damaged, and this store serves nothing any more.
+        """
+        self._check_usable()
+        return self._check_rows(after, limit)
 
     def count(self, table: str) -> int:
         """Return the number of rows in a table, counting them. Raises `StoreFailed`."""
@@ -210,6 +242,12 @@ class Store(ABC):
     def _scan(
         self, table: str, prefix: bytes, after: bytes, limit: int
     ) -> list[tuple[bytes, bytes]]: ...
+
+    @abstractmethod
+    def _marks(self, table: str, after: bytes, limit: int) -> list[tuple[bytes, bytes]]: ...
+
+    @abstractmethod
+    def _check_rows(self, after: RowPlace | None, limit: int) -> RowPlace | None: ...
 
     @abstractmethod
     def _count(self, table: str) -> int: ...

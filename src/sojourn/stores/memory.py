@@ -21,8 +21,10 @@ from sojourn.runtime.store import (
     DeleteBlock,
     Put,
     PutBlock,
+    RowPlace,
     Store,
     merge_codecs,
+    row_mark,
 )
 
 __all__ = ["MemoryStore"]
@@ -76,6 +78,14 @@ class MemoryStore(Store):
         start = bisect_left(found.keys, max(prefix, after + b"\0"))
         keys = found.keys[start : start + limit]
         return [(key, found.rows[key]) for key in keys if key.startswith(prefix)]
+
+    def _marks(self, table: str, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        rows = self._scan(table, b"", after, limit)
+        return [(key, row_mark(table, key, value)) for key, value in rows]
+
+    def _check_rows(self, after: RowPlace | None, limit: int) -> RowPlace | None:
+        """There is no disk that they could be damaged on."""
+        return None
 
     def _count(self, table: str) -> int:
         return len(self._tables.get(table, _EMPTY).rows)

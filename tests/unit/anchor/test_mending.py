@@ -1,11 +1,17 @@
-"""Blocks that are damaged on an anchor's disk are had again from the other anchors (protocol §13)."""
+"""Blocks damaged on an anchor's disk are had again from the others; a damaged row is its end (protocol §13)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import apsw
+import pytest
 import structlog
 
 from sojourn.core.base.digests import digest
+from sojourn.core.base.errors import StoreFailed
+from sojourn.stores.sqlite import SqliteStore, audit
+from sojourn.stores.sqlite.store import DATABASE_NAME
 from tests.samples import CODE
 from tests.system.ground import until
 from tests.unit.anchor.broken_stores import DamagedStore
@@ -71,3 +77,49 @@ def test_a_block_that_nobody_has_is_not_served_and_is_asked_for_until_somebody_d
             await until(whole(house, store), why="the block is mended")
 
     asyncio.run(run())
+
+
+# Rows
+
+
+def spoil_history(directory: Path) -> None:
+    """Flip a bit in a record of history, which no vote leans on and nobody asks for."""
+    database = apsw.Connection(str(directory / DATABASE_NAME))
+    at = "place = (SELECT max(place) FROM rows WHERE tbl = 'history')"
+    [(value,)] = database.execute(f"SELECT value FROM contents WHERE {at}").fetchall()
+    assert isinstance(value, bytes)
+    spoiled = value[:-1] + bytes([value[-1] ^ 1])
+    database.execute(f"UPDATE contents SET value = ? WHERE {at}", (spoiled,))
+    database.close()
+
+
+def test_a_damaged_row_that_nobody_asks_for_ends_the_anchor_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store is too large for all of it to be read when it is opened."""
+    monkeypatch.setattr(audit, "WHOLE_PAGES_MAX", 0)
+    said = (
+        f"{tmp_path / DATABASE_NAME} is damaged: row .* of table 'history' is not what was written"
+    )
+
+    async def run() -> None:
+        async with village() as v:
+            house = v.found("a")
+            house.stores[0] = SqliteStore.open(tmp_path, create=True)
+            await v.open(house)
+            v.introduce()
+            await v.launch(house)
+            await v.close(house, 0)
+            house.stores[0].close()
+            spoil_history(tmp_path)
+            house.stores[0] = SqliteStore.open(tmp_path)
+            await v.open(house, [0])
+            failure = await house.anchors[0].failed
+            await v.close(house, 0)
+            house.stores[0].close()
+            with pytest.raises(StoreFailed, match=said):
+                raise failure
+
+    asyncio.run(run())
+    with pytest.raises(StoreFailed, match=said):
+        SqliteStore.open(tmp_path)

@@ -58,7 +58,7 @@ async def everybody(v: Village, house: House) -> dict[str, Certified]:
 
 
 def slips(house: House, index: int = 0) -> dict[bytes, Slip | None]:
-    return {agent: slip for agent, _, slip in Shelf(house.stores[index]).rows_with_slips()}
+    return dict(Shelf(house.stores[index]).agents_with_slips())
 
 
 def taken_up(anchor: Anchor) -> dict[str, Any]:
@@ -141,6 +141,20 @@ def test_a_start_by_slips_takes_up_what_a_start_by_dossiers_does(is_alone: bool)
     run(play)
 
 
+def test_a_start_by_slips_holds_to_the_zones_that_agents_which_left_went_to() -> None:
+    """Without these zones' manifests nobody could check any more what is kept of them here."""
+
+    async def play(v: Village, house: House) -> None:
+        target = v.houses["b"]
+        head = await v.move(house, target, await launched(v, house))
+        await house.anchors[0].note_onward(head.record.agent_id, head)
+        assert [True] == [slip is not None for slip in slips(house).values()]
+        anchor = await restarted(v, house)
+        assert {house.zone, target.zone} == anchor.places._held
+
+    run(play)
+
+
 def test_dossiers_of_agents_at_rest_are_not_read_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -152,12 +166,15 @@ def test_dossiers_of_agents_at_rest_are_not_read_at_the_start(
             read.append(found.agent)
         return found
 
-    monkeypatch.setattr("sojourn.anchor.recalling.load_row", noted)
+    monkeypatch.setattr("sojourn.anchor.shelf.load_row", noted)
 
     async def play(v: Village, house: House) -> None:
         heads = await everybody(v, house)
+        read.clear()
         await restarted(v, house)
-        assert {heads[name].record.agent_id for name in ("active", "soon")} == set(read)
+        named = {heads[name].record.agent_id: name for name in heads}
+        # The newest votes are about the one that sleeps for long: they are what it is read for.
+        assert {"active", "soon", "far"} == {named[agent] for agent in read}
 
     run(play)
 

@@ -4,9 +4,10 @@
     writer    group commit: many commits become one transaction, and who syncs it
     group     what such a transaction does
     chain     what binds rows to their place and commits to their order
-    audit     the full check when a file is opened
+    audit     the check when a file is opened
     wal       whether a damaged write-ahead log has lost commits
     mark      which commit was the last to be acknowledged
+    suspicion whether damage was found in service, so that all is read when it is opened
     schema    the file's format: tables, version, settings
     lock      one process per store
     failures  what SQLite's errors mean for the store's owner

@@ -1,15 +1,15 @@
 """What binds rows to their place and commits to their order: no file changes in silence.
 
-    change mark    SHA-256 of one change: its kind, table, key and value
-    row digest     SHA-256 of the commit's sequence number and the mark of the `Put`; in the row
+    change mark    SHA-256 of one change: its kind, table, key and value; in the row it put
+    row term       SHA-256 of a row's table, key, commit, mark, and the place of its value
     block mark     SHA-256 of a block's codec and digest; the digest itself binds the bytes
-    total          sum, modulo 2^256, of the digests of all rows and the marks of all blocks
+    total          sum, modulo 2^256, of the terms of all rows and the marks of all blocks
     link           one per group commit: sequence number, digest of the link before, digest of the
                    marks of the changes in order, and the total after them
 
-A flipped bit breaks a row's digest. A row that is lost, swapped, or older than the last commit to
-it has a digest in order, and breaks the total; a commit that is missing breaks the chain. This
-notices faults, and not a forger: whoever can write the file can write a consistent one, or put an
+A flipped bit in a value breaks its mark. A row that is lost, swapped, or older than the last commit
+to it breaks the total, for which no value has to be read; a commit that is missing breaks the chain.
+This notices faults, and not a forger: whoever can write the file can write a consistent one, or put an
 older copy of the whole file back. The counters in votes are there against that (protocol §13).
 
 Source for the sum: M. Bellare, D. Micciancio, "A New Paradigm for Collision-Free Hashing" (AdHash).
@@ -20,7 +20,7 @@ import struct
 from typing import Any, Final, NamedTuple
 
 from sojourn.core.base.digests import ZERO
-from sojourn.runtime.store import Change, Delete, Put, PutBlock
+from sojourn.runtime.store import Change, Delete, Put, PutBlock, row_mark
 
 __all__ = [
     "GENESIS",
@@ -30,20 +30,16 @@ __all__ = [
     "block_mark",
     "change_mark",
     "is_intact",
-    "put_mark",
-    "row_digest",
+    "row_term",
 ]
 
 TOTAL_MODULUS: Final = 2**256
 
-_PUT = struct.Struct(">cBH")  # kind, bytes of the table's name, bytes of the key
+_DELETE = struct.Struct(">cBH")  # kind, bytes of the table's name, bytes of the key
 _SEQUENCE = struct.Struct(">cQ")  # kind, sequence number
-
-
-def put_mark(table: str, key: bytes, value: bytes) -> bytes:
-    """Return the mark of setting a row to a value."""
-    name = table.encode("ascii")
-    return hashlib.sha256(_PUT.pack(b"P", len(name), len(key)) + name + key + value).digest()
+_ROW = struct.Struct(
+    ">cQQBH"
+)  # kind, sequence number, place, bytes of the table's name, of the key
 
 
 def block_mark(codec: str, digest: bytes) -> bytes:
@@ -54,25 +50,30 @@ def block_mark(codec: str, digest: bytes) -> bytes:
 def change_mark(change: Change) -> bytes:
     """Return the mark of any change."""
     if isinstance(change, Put):
-        return put_mark(change.table, change.key, change.value)
+        return row_mark(change.table, change.key, change.value)
     if isinstance(change, PutBlock):
         return block_mark(change.codec, change.digest)
     if isinstance(change, Delete):
         name = change.table.encode("ascii")
-        header = _PUT.pack(b"D", len(name), len(change.key))
+        header = _DELETE.pack(b"D", len(name), len(change.key))
         return hashlib.sha256(header + name + change.key).digest()
     return hashlib.sha256(b"X" + change.digest).digest()
 
 
-def row_digest(seq: int, mark: bytes) -> bytes:
-    """Return the digest kept in a row that commit `seq` set, `mark` being the mark of its `Put`."""
-    return hashlib.sha256(_SEQUENCE.pack(b"R", seq) + mark).digest()
+def row_term(table: str, key: bytes, seq: int, mark: bytes, place: int) -> int:
+    """Return what a row adds to the total: commit `seq` set it, to a value with this mark that stands at `place`.
+
+    Damaged, it has values of any type. Raises `TypeError`, `ValueError`, `AttributeError` or `struct.error` then.
+    """
+    name = table.encode("ascii")
+    header = _ROW.pack(b"R", seq, place, len(name), len(key))
+    return as_number(hashlib.sha256(header + name + key + mark).digest())
 
 
-def is_intact(table: Any, key: Any, seq: Any, digest: Any, value: Any) -> bool:
-    """Tell whether a row is what commit `seq` put there. Damaged, it has values of any type."""
+def is_intact(table: Any, key: Any, mark: Any, value: Any) -> bool:
+    """Tell whether a value is what was put into a row with this mark. Damaged, it may be of any type."""
     try:
-        return bool(row_digest(seq, put_mark(table, key, value)) == digest)
+        return bool(row_mark(table, key, value) == mark)
     except (TypeError, ValueError, AttributeError, struct.error):
         return False
 

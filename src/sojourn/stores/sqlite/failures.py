@@ -8,13 +8,17 @@ import apsw
 
 from sojourn.core.base.errors import Misused, SojournError, StoreFailed
 
-__all__ = ["damaged", "failure", "opening_failure"]
+__all__ = ["Damaged", "damaged", "failure", "opening_failure"]
 
 _CHECK_DISK = "Check the disk; do not put a copy back: an anchor that lost its store joins anew"
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError)
 """SQL is always the same here: what SQLite cannot make sense of is the file."""
 _ROOM_TO_OPEN = 64 * 1024
 """With less than that, the log's index (32 KiB) and a first page may not fit."""
+
+
+class Damaged(StoreFailed):
+    """A file's content is not what was written."""
 
 
 def opening_failure(error: Exception, path: Path) -> SojournError:
@@ -56,6 +60,6 @@ def failure(error: BaseException, path: Path) -> StoreFailed:
     return StoreFailed(f"the store {path} failed: {type(error).__name__}: {error}")
 
 
-def damaged(path: Path, what: str) -> StoreFailed:
-    """Return the `StoreFailed` for a file whose content is not what was written."""
-    return StoreFailed(f"the store {path} is damaged: {what}", remedy=_CHECK_DISK)
+def damaged(path: Path, what: str) -> Damaged:
+    """Return the failure for a file whose content is not what was written."""
+    return Damaged(f"the store {path} is damaged: {what}", remedy=_CHECK_DISK)

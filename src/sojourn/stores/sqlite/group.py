@@ -8,8 +8,8 @@ from typing import Final, cast
 import apsw
 
 from sojourn.core.base.errors import StoreFailed
-from sojourn.runtime.store import Change, Codec, Delete, Put, PutBlock, merge_codecs
-from sojourn.stores.sqlite.chain import Link, as_number, block_mark, change_mark, row_digest
+from sojourn.runtime.store import Change, Codec, Delete, Put, PutBlock, RowPlace, merge_codecs
+from sojourn.stores.sqlite.chain import Link, as_number, block_mark, change_mark, row_term
 from sojourn.stores.sqlite.schema import INSERT_LINK
 
 __all__ = ["CODEC", "Commit", "begin_group"]
@@ -18,17 +18,24 @@ CHAIN_LINKS_KEPT: Final = 10_000
 _PRUNE_EVERY: Final = 1_000
 
 CODEC: Final = "SELECT digest, codec FROM blocks WHERE digest = ?"
-_DIGEST: Final = "SELECT digest FROM rows WHERE tbl = ? AND key = ?"
+_STORED: Final = "SELECT tbl, key, seq, mark, place FROM rows WHERE tbl = ? AND key = ?"
+_LAST_PLACE: Final = "SELECT coalesce(max(place), 0) FROM contents"
 _DELETE: Final = "DELETE FROM rows WHERE tbl = ? AND key = ?"
 _PUT: Final = (
-    "INSERT INTO rows (tbl, key, seq, digest, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tbl, key)"
-    " DO UPDATE SET seq = excluded.seq, digest = excluded.digest, value = excluded.value"
+    "INSERT INTO rows (tbl, key, seq, mark, place) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tbl, key)"
+    " DO UPDATE SET seq = excluded.seq, mark = excluded.mark"
+)
+_DELETE_CONTENT: Final = "DELETE FROM contents WHERE place = ?"
+_PUT_CONTENT: Final = (
+    "INSERT INTO contents (place, value) VALUES (?, ?) ON CONFLICT (place)"
+    " DO UPDATE SET value = excluded.value"
 )
 _DELETE_BLOCK: Final = "DELETE FROM blocks WHERE digest = ?"
 _INSERT_BLOCK: Final = "INSERT INTO blocks (digest, codec, data) VALUES (?, ?, ?)"
 _DROP_LINKS: Final = "DELETE FROM chain WHERE seq <= ?"
 
-_RowKey = tuple[str, bytes]
+_Stored = tuple[str, bytes, int, bytes, int]
+"""A row as it stands in the file, without its value."""
 
 
 class Commit:
@@ -61,7 +68,7 @@ def _size(change: Change) -> int:
 class _Plan:
     """What a group comes to once later changes have replaced earlier ones."""
 
-    rows: dict[_RowKey, tuple[bytes, bytes] | None] = field(default_factory=dict)
+    rows: dict[RowPlace, tuple[bytes, bytes] | None] = field(default_factory=dict)
     """The mark and value of each row to be set; None for each to be removed."""
     dropped: set[bytes] = field(default_factory=set)
     """Blocks to remove, before any is kept: one that is in both is written anew."""
@@ -101,17 +108,22 @@ def begin_group(database: apsw.Connection, newest: Link, commits: Sequence[Commi
 
 def _write_rows(database: apsw.Connection, plan: _Plan, seq: int) -> int:
     """Set and remove rows; return what that adds to the total."""
-    replaced = database.executemany(_DIGEST, plan.rows)
-    added = -sum(as_number(cast("bytes", digest)) for (digest,) in replaced)
+    stored = cast("list[_Stored]", list(database.executemany(_STORED, plan.rows)))
+    places = {(table, key): place for table, key, _, _, place in stored}
+    [(last,)] = database.execute(_LAST_PLACE)
+    rows: list[_Stored] = []
+    contents: list[tuple[int, bytes]] = []
+    for (table, key), new in plan.rows.items():
+        if new is not None:
+            place = places.pop((table, key), 0) or (last := cast("int", last) + 1)
+            rows.append((table, key, seq, new[0], place))
+            contents.append((place, new[1]))
     removed = [place for place, new in plan.rows.items() if new is None]
-    rows = [
-        (*place, seq, row_digest(seq, new[0]), new[1])
-        for place, new in plan.rows.items()
-        if new is not None
-    ]
     database.executemany(_DELETE, removed)
+    database.executemany(_DELETE_CONTENT, [(place,) for place in places.values()])
     database.executemany(_PUT, rows)
-    return added + sum(as_number(row[3]) for row in rows)
+    database.executemany(_PUT_CONTENT, contents)
+    return sum(row_term(*row) for row in rows) - sum(row_term(*row) for row in stored)
 
 
 def _write_blocks(database: apsw.Connection, plan: _Plan) -> int:

@@ -9,14 +9,15 @@ import apsw
 
 from sojourn.core.base.errors import Misused, SojournError, StoreFailed
 from sojourn.runtime.files import make_directories
-from sojourn.runtime.store import CODECS, Block, Change, Store
+from sojourn.runtime.store import CODECS, Block, Change, RowPlace, Store
 from sojourn.stores.sqlite import schema, wal
-from sojourn.stores.sqlite.audit import audit
+from sojourn.stores.sqlite.audit import audit, row_damaged
 from sojourn.stores.sqlite.chain import Link, is_intact
-from sojourn.stores.sqlite.failures import damaged, failure, opening_failure
+from sojourn.stores.sqlite.failures import Damaged, damaged, failure, opening_failure
 from sojourn.stores.sqlite.group import CODEC, Commit
 from sojourn.stores.sqlite.lock import StoreLock
 from sojourn.stores.sqlite.mark import MARK_NAME, Mark
+from sojourn.stores.sqlite.suspicion import Suspicion
 from sojourn.stores.sqlite.writer import Writer
 
 __all__ = ["DATABASE_NAME", "SqliteStore"]
@@ -24,11 +25,14 @@ __all__ = ["DATABASE_NAME", "SqliteStore"]
 DATABASE_NAME: Final = "store.sqlite"
 LOCK_NAME: Final = "store.lock"
 
-_GET: Final = "SELECT seq, digest, value FROM rows WHERE tbl = ? AND key = ?"
-_SCAN: Final = (
-    "SELECT key, seq, digest, value FROM rows WHERE tbl = ? AND key >= ? ORDER BY key LIMIT ?"
-)
+_ROWS: Final = "FROM rows LEFT JOIN contents USING (place)"
+_GET: Final = f"SELECT mark, value {_ROWS} WHERE tbl = ? AND key = ?"
+_SCAN: Final = f"SELECT key, mark, value {_ROWS} WHERE tbl = ? AND key >= ? ORDER BY key LIMIT ?"
 _SCAN_BELOW: Final = _SCAN.replace("ORDER", "AND key < ? ORDER")
+_MARKS: Final = "SELECT key, mark FROM rows WHERE tbl = ? AND key > ? ORDER BY key LIMIT ?"
+_CHECK: Final = (
+    f"SELECT tbl, key, mark, value {_ROWS} WHERE (tbl, key) > (?, ?) ORDER BY tbl, key LIMIT ?"
+)
 _COUNT: Final = "SELECT count(*) FROM rows WHERE tbl = ?"
 _BLOCK_NAMES: Final = "SELECT digest FROM blocks WHERE digest > ? ORDER BY digest LIMIT ?"
 _GET_BLOCK: Final = "SELECT codec, data FROM blocks WHERE digest = ?"
@@ -45,22 +49,23 @@ class SqliteStore(Store):
         writing: apsw.Connection,
         reading: apsw.Connection,
         newest: Link,
+        suspicion: Suspicion,
     ) -> None:
         super().__init__()
         self._path = path
         self._lock = lock
-        self._mark = mark
+        self._mark, self._suspicion = mark, suspicion
         self._writing = writing
         self._reading = reading
         self._writer = Writer(writing, newest, mark, self._fail_with)
 
     @classmethod
     def open(cls, directory: Path, *, create: bool = False) -> Self:
-        """Open the store in `directory` and verify all its rows; `create` it if there is none.
+        """Open the store in `directory` and verify it as `audit` does; `create` it if there is none.
 
-        Blocks while the rows are read: about 0.5 s for 100,000 of 1 KB. Raises `Misused` for a
-        store that does not exist, is in use, has another format or may not be written to, and
-        `StoreFailed` for one that is damaged.
+        Blocks meanwhile: about 0.5 s for 100,000 rows of 1 KB, 1 s for 700,000 in a file too large to be read.
+        Raises `Misused` for a store that does not exist, is in use, has another format or may not be written to,
+        and `StoreFailed` for one that is damaged.
         """
         schema.check_library()
         path = directory / DATABASE_NAME
@@ -73,24 +78,26 @@ class SqliteStore(Store):
                 undo.callback(lock.release)
                 if not path.exists():
                     schema.create(path)
-                writing, newest = _open_verified(path, undo)
+                suspicion = Suspicion(directory)
+                writing, newest = _open_verified(path, undo, is_suspect=suspicion.is_noted())
                 mark = Mark(directory / MARK_NAME)
                 undo.callback(mark.release)
                 mark.check(newest.seq, path)
                 # Only now: a store that is found damaged keeps its log, so that it stays found.
                 writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
                 mark.write(newest.seq)
+                suspicion.lift()
                 reading = schema.connect(path, read_only=True)
             except SojournError:
                 raise
             except (apsw.Error, OSError, UnicodeDecodeError) as error:
                 raise opening_failure(error, path) from error
             undo.pop_all()
-        return cls(path, lock, mark, writing, reading, newest)
+        return cls(path, lock, mark, writing, reading, newest, suspicion)
 
     def _get(self, table: str, key: bytes) -> bytes | None:
-        for seq, digest, value in self._read(_GET, (table, key)):
-            return self._verified(table, key, seq, digest, value)
+        for mark, value in self._read(_GET, (table, key)):
+            return self._verified(table, key, mark, value)
         return None
 
     def _scan(
@@ -103,6 +110,15 @@ class SqliteStore(Store):
             rows = self._read(_SCAN_BELOW, (table, first, end, limit))
         return [(row[0], self._verified(table, *row)) for row in rows]
 
+    def _marks(self, table: str, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return [(key, mark) for key, mark in self._read(_MARKS, (table, after, limit))]
+
+    def _check_rows(self, after: RowPlace | None, limit: int) -> RowPlace | None:
+        rows = self._read(_CHECK, (*(after or ("", b"")), limit))
+        for row in rows:
+            self._verified(*row)
+        return rows[-1][:2] if rows else None
+
     def _count(self, table: str) -> int:
         [(count,)] = self._read(_COUNT, (table,))
         return int(count)
@@ -111,7 +127,7 @@ class SqliteStore(Store):
         for codec, data in self._read(_GET_BLOCK, (digest,)):
             if codec in CODECS and isinstance(data, bytes):
                 return Block(codec, data)
-            raise self._fail(damaged(self._path, f"the record of block {digest.hex()}"))
+            raise self._fail_with(damaged(self._path, f"the record of block {digest.hex()}"))
         return None
 
     def _present_blocks(self, digests: Collection[bytes]) -> Collection[bytes]:
@@ -153,18 +169,22 @@ class SqliteStore(Store):
         except (apsw.Error, UnicodeDecodeError) as error:
             raise self._fail_with(error) from error
 
-    def _verified(self, table: str, key: bytes, seq: Any, digest: Any, value: Any) -> bytes:
-        if not is_intact(table, key, seq, digest, value):
-            what = f"row {key!r:.80} of table {table!r} is not what was written"
-            raise self._fail(damaged(self._path, what))
+    def _verified(self, table: str, key: bytes, mark: Any, value: Any) -> bytes:
+        if not is_intact(table, key, mark, value):
+            raise self._fail_with(row_damaged(self._path, table, key))
         return bytes(value)
 
     def _fail_with(self, error: BaseException) -> StoreFailed:
-        return self._fail(failure(error, self._path))
+        found = failure(error, self._path)
+        if isinstance(found, Damaged):
+            self._suspicion.note(found.problem)
+        return self._fail(found)
 
 
-def _open_verified(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
-    """Return a connection to write with and the newest link, all rows and the log verified."""
+def _open_verified(
+    path: Path, undo: ExitStack, *, is_suspect: bool
+) -> tuple[apsw.Connection, Link]:
+    """Return a connection to write with and the newest link, the log and the rows verified."""
     log = path.with_name(path.name + "-wal")
     if wal.header_is_damaged(log):
         raise damaged(path, "the header of its write-ahead log is not what was written")
@@ -176,7 +196,7 @@ def _open_verified(path: Path, undo: ExitStack) -> tuple[apsw.Connection, Link]:
     lost = sum(end > frames for end in ends)
     if lost > 1:
         raise damaged(path, f"its write-ahead log breaks off {lost} commits before its end")
-    return database, audit(database, path)
+    return database, audit(database, path, is_suspect=is_suspect)
 
 
 def _prefix_end(prefix: bytes) -> bytes | None:

@@ -8,22 +8,21 @@ import pytest
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import StoreFailed
-from sojourn.runtime.store import Codec, Put
+from sojourn.runtime.store import Codec, row_mark
 from sojourn.stores.sqlite import audit as auditing
 from sojourn.stores.sqlite.audit import audit
 from sojourn.stores.sqlite.chain import (
     GENESIS,
     as_number,
     block_mark,
-    change_mark,
-    row_digest,
+    row_term,
 )
 from sojourn.stores.sqlite.schema import INSERT_LINK
 
 STORE = Path("store.sqlite")
 TABLES = """
-CREATE TABLE rows (tbl, key, seq, digest, value);
-CREATE INDEX rows_by_key ON rows (tbl, key);
+CREATE TABLE rows (tbl, key, seq, mark, place);
+CREATE TABLE contents (place, value);
 CREATE TABLE blocks (digest, codec, data);
 CREATE INDEX blocks_by_digest ON blocks (digest, codec);
 CREATE TABLE chain (seq, previous, changes, total, digest);
@@ -31,8 +30,8 @@ CREATE TABLE chain (seq, previous, changes, total, digest);
 """The tables of a store, without what keeps their content in order."""
 
 
-def row(key: bytes) -> tuple[str, bytes, int, bytes, bytes]:
-    return "a", key, 1, row_digest(1, change_mark(Put("a", key, b"v"))), b"v"
+def row(key: bytes) -> tuple[str, bytes, int, bytes, int]:
+    return "a", key, 1, row_mark("a", key, b"v"), 1
 
 
 def made(rows: list[bytes], blocks: list[tuple[object, Codec]], unseen: int = 0) -> apsw.Connection:
@@ -41,7 +40,8 @@ def made(rows: list[bytes], blocks: list[tuple[object, Codec]], unseen: int = 0)
     database.execute(TABLES)
     database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", [row(key) for key in rows])
     database.executemany("INSERT INTO blocks VALUES (?, ?, x'')", blocks)  # type: ignore[arg-type]
-    added = sum(as_number(row(key)[3]) for key in rows) + unseen
+    database.execute("INSERT INTO contents VALUES (1, ?)", (b"v",))
+    added = sum(row_term(*row(key)) for key in rows) + unseen
     added += sum(
         as_number(block_mark(codec, name)) for name, codec in blocks if isinstance(name, bytes)
     )
@@ -91,7 +91,7 @@ CUTS = {
 def test_the_chain_holds_from_its_oldest_link_to_its_newest(cut: str, problem: str) -> None:
     """Old links are dropped: the first one left stands for all before it."""
     database = made([b"a"], [])
-    link = GENESIS.next([], as_number(row(b"a")[3])).next([b"mark"], 0)
+    link = GENESIS.next([], row_term(*row(b"a"))).next([b"mark"], 0)
     database.execute(INSERT_LINK, (*link, link.digest))
     assert link == audit(database, STORE)
     database.execute(cut)
@@ -120,7 +120,7 @@ def test_a_block_whose_name_is_no_bytes_is_damaged(name: object) -> None:
 def test_the_structure_of_a_file_is_checked_up_to_a_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_small: bool
 ) -> None:
-    """Of a larger one every page would be read. What its rows say is checked all the same."""
+    """Of a larger one every page would be read. Its rows are held against the chain all the same."""
     path = tmp_path / "store.sqlite"
     database = apsw.Connection(str(path))
     database.execute(TABLES)
@@ -131,13 +131,40 @@ def test_the_structure_of_a_file_is_checked_up_to_a_size(
     name_page_2_as_free(path)
     database = apsw.Connection(str(path))
     pages = database.pragma("page_count")
-    monkeypatch.setattr(auditing, "STRUCTURE_PAGES_MAX", pages if is_small else pages - 1)
+    monkeypatch.setattr(auditing, "WHOLE_PAGES_MAX", pages if is_small else pages - 1)
     if is_small:
         with pytest.raises(StoreFailed, match=rf"{path} is damaged: .*2nd reference to page 2\."):
             audit(database, path)
     else:
         assert GENESIS == audit(database, path)
+        with pytest.raises(StoreFailed, match="2nd reference to page 2"):
+            audit(database, path, is_suspect=True)
     database.close()
+
+
+@pytest.mark.parametrize("value", [b"w", b"", "v", 7, None])
+def test_what_rows_hold_is_checked_up_to_a_size_and_in_whatever_is_suspect(
+    monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    database = made([b"a"], [])
+    database.execute("UPDATE contents SET value = ?", (value,))  # type: ignore[arg-type]
+    expected = "the store store.sqlite is damaged: row b'a' of table 'a' is not what was written"
+    assert expected == problem_of(database)
+    monkeypatch.setattr(auditing, "WHOLE_PAGES_MAX", 1)
+    assert 1 == audit(database, STORE).seq
+    with pytest.raises(StoreFailed, match="row b'a' of table 'a' is not what was written"):
+        audit(database, STORE, is_suspect=True)
+
+
+@pytest.mark.parametrize("column", ["tbl", "key", "seq", "mark", "place"])
+@pytest.mark.parametrize("odd", [b"odd", "text", "\u00e9", -1, 2**63 - 1, 1.5, None])
+def test_a_row_that_is_odd_in_any_way_is_damaged(
+    monkeypatch: pytest.MonkeyPatch, column: str, odd: object
+) -> None:
+    monkeypatch.setattr(auditing, "WHOLE_PAGES_MAX", 1)
+    database = made([b"a"], [])
+    database.execute(f"UPDATE rows SET {column} = ?", (odd,))  # type: ignore[arg-type]
+    assert "not what was written" in (said := problem_of(database)) or "are missing" in said
 
 
 def name_page_2_as_free(path: Path) -> None:

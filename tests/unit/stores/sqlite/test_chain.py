@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 
-from sojourn.runtime.store import Change, Delete, DeleteBlock, Put, PutBlock
+from sojourn.runtime.store import Change, Delete, DeleteBlock, Put, PutBlock, row_mark
 from sojourn.stores.sqlite.chain import (
     GENESIS,
     TOTAL_MODULUS,
     as_number,
     change_mark,
     is_intact,
-    put_mark,
-    row_digest,
+    row_term,
 )
 
 NAME = bytes(range(32))
@@ -34,20 +33,33 @@ def test_no_two_changes_have_one_mark() -> None:
     assert len({change_mark(change) for change in changes}) == len(changes)
 
 
-def test_a_row_is_bound_to_its_place_its_value_and_its_commit() -> None:
-    digest = row_digest(7, put_mark("a", b"b", b"c"))
-    assert is_intact("a", b"b", 7, digest, b"c")
-    assert not is_intact("b", b"b", 7, digest, b"c")
-    assert not is_intact("a", b"c", 7, digest, b"c")
-    assert not is_intact("a", b"b", 8, digest, b"c")
-    assert not is_intact("a", b"b", 7, bytes(32), b"c")
-    assert not is_intact("a", b"b", 7, digest, b"d")
+def test_a_value_is_bound_to_its_row() -> None:
+    mark = row_mark("a", b"b", b"c")
+    assert is_intact("a", b"b", mark, b"c")
+    assert not is_intact("b", b"b", mark, b"c")
+    assert not is_intact("a", b"c", mark, b"c")
+    assert not is_intact("a", b"b", bytes(32), b"c")
+    assert not is_intact("a", b"b", mark, b"d")
+
+
+def test_a_term_is_that_of_one_row_one_commit_and_one_place() -> None:
+    terms = {
+        row_term("a", b"b", 7, NAME, 9),
+        row_term("b", b"b", 7, NAME, 9),
+        row_term("a", b"c", 7, NAME, 9),
+        row_term("ab", b"", 7, NAME, 9),
+        row_term("a", b"b", 8, NAME, 9),
+        row_term("a", b"b", 7, bytes(32), 9),
+        row_term("a", b"b", 7, NAME, 8),
+        row_term("a", b"b", 9, NAME, 7),
+    }
+    assert len(terms) == 8
+    assert all(0 <= term < TOTAL_MODULUS for term in terms)
 
 
 @pytest.mark.parametrize("odd", [None, -1, 2**64, 1.5, "text", "\ud800", b"", b"x" * 70_000])
 def test_a_damaged_row_may_hold_anything(odd: Any) -> None:
-    digest = row_digest(7, put_mark("a", b"b", b"c"))
-    row = {"table": "a", "key": b"b", "seq": 7, "digest": digest, "value": b"c"}
+    row = {"table": "a", "key": b"b", "mark": row_mark("a", b"b", b"c"), "value": b"c"}
     for part in row:
         assert not is_intact(**row | {part: odd})
     for part in GENESIS._fields:

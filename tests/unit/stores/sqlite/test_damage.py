@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import apsw
 import pytest
@@ -16,10 +18,12 @@ import pytest
 import sojourn
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import SojournError, StoreFailed
-from sojourn.runtime.store import Delete, DeleteBlock, Put, PutBlock
+from sojourn.runtime.store import Delete, DeleteBlock, Put, PutBlock, row_mark
 from sojourn.stores.sqlite import SqliteStore
+from sojourn.stores.sqlite import audit as auditing
 from sojourn.stores.sqlite.mark import MARK_NAME, Mark
 from sojourn.stores.sqlite.store import DATABASE_NAME, LOCK_NAME
+from sojourn.stores.sqlite.suspicion import SUSPECT_NAME, Suspicion
 from sojourn.stores.sqlite.wal import commit_frames
 
 Content = dict[tuple[str, bytes], object]
@@ -60,6 +64,26 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "copy"))
+
+
+SIZES = pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"], indirect=True)
+
+
+@pytest.fixture
+def is_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Have stores taken for large ones, of which what rows hold is not read at the opening."""
+    if request.param:
+        monkeypatch.setattr(auditing, "WHOLE_PAGES_MAX", 0)
+    return bool(request.param)
+
+
+def checked(store: SqliteStore, at_once: int = 64) -> int:
+    """Read all rows as the background does; return how many there are."""
+    last, count = store.check_rows(None, at_once), 0
+    while last is not None:
+        count += 1
+        last = store.check_rows(last, at_once)
+    return count
 
 
 def content(directory: Path) -> Content:
@@ -115,7 +139,8 @@ def pages_by_class(directory: Path) -> dict[str, list[int]]:
     return classes
 
 
-def test_no_flipped_bit_is_ever_served(whole: Path, tmp_path: Path) -> None:
+@SIZES
+def test_no_flipped_bit_is_ever_served(whole: Path, tmp_path: Path, is_large: bool) -> None:
     """In pages of every class, and at any place in them; much of a page may be empty, though."""
     expected = content(whole)
     random = Random(7)
@@ -134,9 +159,9 @@ def test_no_flipped_bit_is_ever_served(whole: Path, tmp_path: Path) -> None:
             noticed[name] += found is None
             shutil.rmtree(copy)
     kinds = ("leaf", "internal")
-    trees = ("rows", "rows_by_key", "blocks", "blocks_by_digest", "chain")
+    trees = ("rows", "contents", "blocks", "blocks_by_digest", "chain")
     assert noticed.keys() >= {f"{tree} {kind}" for tree in trees for kind in kinds}
-    assert noticed.keys() >= {"rows overflow", "blocks overflow", "sqlite_schema leaf", "free"}
+    assert noticed.keys() >= {"contents overflow", "blocks overflow", "sqlite_schema leaf", "free"}
     nearly_empty = {"meta leaf", "sqlite_autoindex_meta_1 leaf", "free"}
     assert {name for name, count in noticed.items() if count == 0} <= nearly_empty
 
@@ -153,7 +178,10 @@ def test_no_flipped_bit_is_ever_served(whole: Path, tmp_path: Path) -> None:
         pytest.param(b"SQLite format 3", id="the file's header"),
     ],
 )
-def test_a_flipped_bit_in_what_is_stored_is_the_stores_failure(copy: Path, needle: bytes) -> None:
+@SIZES
+def test_a_flipped_bit_in_what_is_stored_is_the_stores_failure(
+    copy: Path, needle: bytes, is_large: bool
+) -> None:
     data = (copy / DATABASE_NAME).read_bytes()
     places = [at for at in range(len(data)) if data.startswith(needle, at)]
     assert places
@@ -163,10 +191,11 @@ def test_a_flipped_bit_in_what_is_stored_is_the_stores_failure(copy: Path, needl
         content(copy)
 
 
-def test_a_key_that_flips_in_the_index_alone_is_noticed(copy: Path) -> None:
-    """The row would not be found any more, though all of it is there."""
+@SIZES
+def test_a_key_that_flips_is_noticed(copy: Path, is_large: bool) -> None:
+    """The row would not be found any more, though what it holds is there."""
     data = (copy / DATABASE_NAME).read_bytes()
-    starts = [(page - 1) * 4096 for page in pages_by_class(copy)["rows_by_key leaf"]]
+    starts = [(page - 1) * 4096 for page in pages_by_class(copy)["rows leaf"]]
     places = [
         at for at in (data.find(digest(b"9"), start, start + 4096) for start in starts) if at >= 0
     ]
@@ -202,7 +231,7 @@ def test_a_free_page_that_is_in_use_is_noticed(copy: Path) -> None:
 def swap_values(database: apsw.Connection) -> None:
     one, other = digest(b"1"), digest(b"2")
     database.execute(
-        "UPDATE rows SET (seq, digest, value) = (SELECT seq, digest, value FROM rows WHERE key = ?)"
+        "UPDATE rows SET (seq, mark, place) = (SELECT seq, mark, place FROM rows WHERE key = ?)"
         " WHERE tbl = 'small' AND key = ?",
         (one, other),
     )
@@ -214,20 +243,21 @@ def swap_keys(database: apsw.Connection) -> None:
         database.execute(rename, (new, old))
 
 
+IT = "(SELECT min(key) FROM rows WHERE tbl = 'small')"
+OF_IT = f"WHERE tbl = 'small' AND key = {IT}"
+
 SURGERIES: dict[str, tuple[str | Surgery, str]] = {
-    "a row lost": ("DELETE FROM rows WHERE rowid = 1", "missing"),
+    "a row lost": (f"DELETE FROM rows {OF_IT}", "missing"),
     "all rows lost": ("DELETE FROM rows", "missing"),
     "a block lost": ("DELETE FROM blocks WHERE rowid = 5", "missing"),
     "a value of another row": (swap_values, "of table 'small' is not what was written"),
     "two keys exchanged": (swap_keys, "of table 'small' is not what was written"),
     "a row in another table": (
-        "UPDATE rows SET tbl = 'larger' WHERE rowid IN (SELECT rowid FROM rows WHERE tbl = 'large' LIMIT 1)",
+        f"UPDATE rows SET tbl = 'larger' {OF_IT.replace('small', 'large')}",
         "of table 'larger' is not what was written",
     ),
-    "a row of a later commit": (
-        "UPDATE rows SET seq = seq + 1 WHERE rowid = 1",
-        "not what was written",
-    ),
+    "a row of a later commit": (f"UPDATE rows SET seq = seq + 1 {OF_IT}", "missing"),
+    "a row elsewhere": (f"UPDATE rows SET place = place + 9999 {OF_IT}", "row|missing"),
     "a block under another name": (
         "UPDATE blocks SET digest = zeroblob(32) WHERE rowid = 5",
         "missing",
@@ -244,16 +274,19 @@ SURGERIES: dict[str, tuple[str | Surgery, str]] = {
         "broken at 100",
     ),
     "the chain lost": ("DELETE FROM chain", "chain of commits is gone"),
-    "the format unsaid": ("DELETE FROM meta", "header says format 1, its content None"),
-    "the format misstated": ("PRAGMA user_version = 2", "header says format 2, its content 1"),
-    "the kind misstated": ("PRAGMA application_id = 7", "header says format 1, its content 1"),
+    "the format unsaid": ("DELETE FROM meta", "header says format 2, its content None"),
+    "the format misstated": ("PRAGMA user_version = 3", "header says format 3, its content 2"),
+    "the kind misstated": ("PRAGMA application_id = 7", "header says format 2, its content 2"),
     "another journal": ("PRAGMA journal_mode = DELETE", "header is not that of its format"),
     "another table": ("CREATE TABLE extra (a)", "tables are not those of its format"),
 }
 
 
 @pytest.mark.parametrize(("surgery", "problem"), SURGERIES.values(), ids=SURGERIES)
-def test_surgery_is_noticed(copy: Path, surgery: str | Surgery, problem: str) -> None:
+@SIZES
+def test_surgery_is_noticed(
+    copy: Path, surgery: str | Surgery, problem: str, is_large: bool
+) -> None:
     def cut(database: apsw.Connection) -> object:
         return database.execute(surgery) if isinstance(surgery, str) else surgery(database)
 
@@ -265,14 +298,18 @@ def test_surgery_is_noticed(copy: Path, surgery: str | Surgery, problem: str) ->
     assert (copy / DATABASE_NAME).read_bytes() == before
 
 
-def test_trap_7_an_older_copy_of_one_row_is_noticed(tmp_path: Path) -> None:
+@SIZES
+def test_trap_7_an_older_copy_of_one_row_is_noticed(tmp_path: Path, is_large: bool) -> None:
+    both = "rows JOIN contents USING (place)"
+
     def read(database: apsw.Connection) -> None:
-        older.extend(database.execute("SELECT seq, digest, value FROM rows").fetchall())
+        older.extend(database.execute(f"SELECT seq, mark, value FROM {both}").fetchall())
 
     def put_back(database: apsw.Connection) -> None:
-        database.execute("UPDATE rows SET seq = ?, digest = ?, value = ?", older[0])
+        database.execute("UPDATE rows SET seq = ?, mark = ?", older[0][:2])
+        database.execute("UPDATE contents SET value = ?", older[0][2:])
 
-    older: list[tuple[object, ...]] = []
+    older: list[tuple[Any, ...]] = []
     for value, surgery in ((b"first", read), (b"second", put_back)):
         store = SqliteStore.open(tmp_path, create=True)
         asyncio.run(store.commit([Put("votes", b"slot", value)]))
@@ -288,7 +325,7 @@ def test_trap_7_an_older_copy_of_one_row_is_noticed(tmp_path: Path) -> None:
 def test_a_row_that_changes_in_service_is_not_served(copy: Path) -> None:
     store = SqliteStore.open(copy)
     key = digest(b"5")
-    store._writing.execute("UPDATE rows SET value = zeroblob(9) WHERE key = ?", (key,))
+    spoil(store._writing, key)
     with pytest.raises(StoreFailed) as raised:
         store.get("small", key)
     said = f"row {key!r:.80} of table 'small' is not what was written"
@@ -296,6 +333,75 @@ def test_a_row_that_changes_in_service_is_not_served(copy: Path) -> None:
     assert store.failed is not None
     with pytest.raises(StoreFailed):
         store.get("small", digest(b"6"))
+    store.close()
+
+
+def spoil(database: apsw.Connection, key: bytes) -> None:
+    """Change what the row with a key in the table "small" holds."""
+    change = "UPDATE contents SET value = zeroblob(9) WHERE place ="
+    database.execute(f"{change} (SELECT place FROM rows WHERE tbl = 'small' AND key = ?)", (key,))
+
+
+def lose(database: apsw.Connection, key: bytes) -> None:
+    """Lose what the row with a key in the table "small" holds."""
+    drop = "DELETE FROM contents WHERE place ="
+    database.execute(f"{drop} (SELECT place FROM rows WHERE tbl = 'small' AND key = ?)", (key,))
+
+
+@pytest.mark.parametrize("surgery", [spoil, lose])
+@pytest.mark.parametrize("is_large", [True], indirect=True)
+def test_what_a_row_of_a_large_store_holds_is_checked_when_it_is_read(
+    copy: Path, is_large: bool, surgery: Callable[[apsw.Connection, bytes], None]
+) -> None:
+    """By whoever reads it, and by the check in the background; and from then on it stays found."""
+    key = digest(b"5")
+    operate(copy, lambda database: surgery(database, key))
+    problem = f"row {re.escape(repr(key)[:80])}.* of table 'small' is not what was written"
+    reads: list[Callable[[SqliteStore], object]] = [
+        lambda store: store.get("small", key),
+        lambda store: store.scan("small", prefix=key[:1], limit=99),
+        checked,
+    ]
+    for read in reads:
+        again = Path(shutil.copytree(copy, copy.with_name("again")))
+        store = SqliteStore.open(again)
+        assert store.get("small", digest(b"6")) is not None
+        with pytest.raises(StoreFailed, match=problem):
+            read(store)
+        assert store.failed is not None
+        store.close()
+        for _ in range(2):
+            with pytest.raises(StoreFailed, match=problem):
+                SqliteStore.open(again)
+        assert (again / SUSPECT_NAME).exists()
+        shutil.rmtree(again)
+
+
+@SIZES
+def test_a_store_that_was_suspected_and_is_in_order_is_opened_and_that_is_said(
+    copy: Path, is_large: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Suspicion(copy).note("a bit flipped on its way from the disk")
+    SqliteStore.open(copy).close()
+    assert "all of it was read, and is in order" in capsys.readouterr().out
+    assert not (copy / SUSPECT_NAME).exists()
+    SqliteStore.open(copy).close()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 310, 999])
+def test_the_check_in_the_background_reads_every_row_once(copy: Path, at_once: int) -> None:
+    store = SqliteStore.open(copy)
+    assert checked(store, at_once) == -(-310 // at_once)
+    store.close()
+
+
+@pytest.mark.parametrize("is_large", [True], indirect=True)
+def test_marks_are_had_without_reading_what_they_are_of(copy: Path, is_large: bool) -> None:
+    key = digest(b"5")
+    operate(copy, lambda database: lose(database, key))
+    store = SqliteStore.open(copy)
+    assert (key, row_mark("small", key, SMALL + key)) in store.marks("small", limit=999)
     store.close()
 
 

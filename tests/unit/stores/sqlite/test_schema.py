@@ -15,7 +15,7 @@ def test_the_header_names_the_kind_of_file_its_pages_and_its_format(tmp_path: Pa
     SqliteStore.open(tmp_path, create=True).close()
     header = (tmp_path / DATABASE_NAME).read_bytes()[:100]
     assert (b"SQLite format 3\0", b"SJRN") == (header[:16], header[68:72])
-    assert (4096, 1) == (
+    assert (4096, 2) == (
         int.from_bytes(header[16:18], "big"),
         int.from_bytes(header[60:64], "big"),
     )
