@@ -161,7 +161,7 @@ class AnchorFolder:
             write_atomically(path, manifest.to_bytes())
 
     def open_store(self) -> Store:
-        """Open the store and verify all its rows. Raises `Misused` or `StoreFailed`.
+        """Open the store and verify it. Raises `Misused` or `StoreFailed`.
 
         It is made once, when the anchor joins its zone: one that lost its store would vote twice (trap 7).
         """

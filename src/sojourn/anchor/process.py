@@ -1,7 +1,7 @@
 """The main of an anchor process: from a folder to a voter that answers, and to a graceful end.
 
 The order at the start: settings, keys and manifest (cheap, and wrong most often), the folder's lock, the store
-with all its rows verified, then the socket. At the end: no new connections, what is under way is answered,
+with its rows verified, then the socket. At the end: no new connections, what is under way is answered,
 duties stop, and the store closes last. Being ready shows in answering; there is no other signal.
 """
 
@@ -15,6 +15,7 @@ from sojourn.anchor.folder import AnchorFolder
 from sojourn.anchor.server import Anchor
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import StoreFailed
+from sojourn.runtime.garbage import kept_for_good
 from sojourn.runtime.pidfile import PidFile
 from sojourn.runtime.process import configure_log, serve_until_ended
 from sojourn.runtime.store import Store
@@ -49,13 +50,15 @@ async def run_anchor(path: Path) -> None:
             pool = ConnectionPool(transport)
             ending.push_async_callback(pool.close)
             shares = folder.shares()
-            anchor = Anchor(signed, index, identity, vote_key, store, pool, shares=shares)
+            with kept_for_good():
+                anchor = Anchor(signed, index, identity, vote_key, store, pool, shares=shares)
             ending.push_async_callback(anchor.stop)
             listener = await transport.listen(
                 folder.listen.address, folder.listen.port, on_request=anchor.serve
             )
             ending.push_async_callback(listener.close)
-            anchor.start()
+            with kept_for_good():
+                anchor.start()
             log.info("ready", after_ms=round((time.monotonic() - began) * 1000))
             failure = await serve_until_ended(anchor.failed)
         log.info("stopped")  # before the folder is let go of: who waits for that reads the log
