@@ -33,6 +33,7 @@ STANDARD: Final = frozenset(
         "amend",
         "declassify",
         "execute",
+        "fork",
         "launch",
         "message",
         "recover",

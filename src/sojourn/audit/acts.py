@@ -217,9 +217,7 @@ class _Actions:
 
 def _intents(evidence: Evidence) -> Iterator[tuple[int, Intended]]:
     return (
-        (index, record)
-        for index, record in enumerate(evidence.journal)
-        if isinstance(record, Intended)
+        (index, record) for index, record in evidence.own_records() if isinstance(record, Intended)
     )
 
 

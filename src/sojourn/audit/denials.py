@@ -65,7 +65,7 @@ def denial_lines(evidence: Evidence) -> Iterator[DenialLine]:
 
 def _told(evidence: Evidence) -> Iterator[_No]:
     ruled: set[tuple[int, bytes]] = set()
-    for index, record in enumerate(evidence.journal):
+    for index, record in evidence.own_records():
         match record:
             case Denial():
                 ruled.add((record.call, record.arguments))

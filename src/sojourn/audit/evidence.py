@@ -17,7 +17,7 @@ from sojourn.core.protocol.capsule import Places, VerifiedCapsule, load_capsule
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.apart import told
-from sojourn.runtime.records import Apart, Record, decode_record
+from sojourn.runtime.records import Apart, Forked, Record, decode_record
 
 __all__ = ["Evidence", "FileBlocks", "read_evidence"]
 
@@ -56,6 +56,12 @@ class Evidence:
     def manifests(self) -> Mapping[bytes, ZoneManifest]:
         """The zones that certified something, by identifier."""
         return self.verified.manifests
+
+    def own_records(self) -> Iterator[tuple[int, Record]]:
+        """Yield the journal's records that are its own, each with its index: a fork has its origin's before."""
+        forked = [at for at, record in enumerate(self.journal) if isinstance(record, Forked)]
+        begins = forked[-1] + 1 if forked else 0
+        yield from enumerate(self.journal[begins:], begins)
 
     @property
     def apart(self) -> int:

@@ -7,6 +7,8 @@ in its own capsule.
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
+
 from sojourn.audit import proving
 from sojourn.audit.evidence import Evidence
 from sojourn.audit.report import FamilyLine
@@ -17,7 +19,8 @@ __all__ = ["family_lines"]
 
 
 def family_lines(evidence: Evidence) -> Iterator[FamilyLine]:
-    """Yield the agent's ancestors, the first of them first, and then its children as far as they are shown."""
+    """Yield what it was forked from, its ancestors from the first on, and its children as far as they are shown."""
+    yield from _origin(evidence)
     named = evidence.record.eligibility.ancestors
     parents = {each.spawned.record.agent_id: each for each in evidence.verified.parents}
     for number, ancestor in enumerate(named):
@@ -46,3 +49,20 @@ def family_lines(evidence: Evidence) -> Iterator[FamilyLine]:
                 at_ms=done.transition.at_ms,
                 proof=proving.by_transition(line, done),
             )
+
+
+def _origin(evidence: Evidence) -> Iterator[FamilyLine]:
+    fork, first = evidence.record.lineage.forked, evidence.verified.capsule.chapters[0]
+    if fork is UNSET:
+        return
+    seals = first.warrant.genesis if first.warrant is not None else ()
+    yield FamilyLine(
+        line="origin",
+        relation="origin",
+        agent=cid_text(fork.agent),
+        zone_name=evidence.name_of(first.opened.record.custody.zone),
+        version=fork.version,
+        at_ms=first.opened.transition.at_ms,
+        authorised_by=tuple(seal.signer.hex() for seal in seals),
+        proof=proving.by_transition("origin", first.opened),
+    )

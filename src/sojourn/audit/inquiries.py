@@ -30,7 +30,7 @@ def inquiry_lines(evidence: Evidence) -> Iterator[InquiryLine]:
     closed: dict[bytes, tuple[int, Answered | Withdrawn | None]] = {}
     asked: list[tuple[int, Inquiry]] = []
     said = said_to(evidence.journal)
-    for index, record in enumerate(evidence.journal):
+    for index, record in evidence.own_records():
         match record:
             case Inquired():
                 asked.append((index, record.inquiry))

@@ -96,13 +96,14 @@ class CapsuleLine(Value):
 
 
 class FamilyLine(Value):
-    """An agent that this one descends from, or one that it spawned, by the transition that did.
+    """An agent that this one descends from, or one that it spawned, by the transition that did; or its origin.
 
     For an ancestor: whether this agent may go on when it has retired, and what is ordered of it and binds this one.
+    For the origin of a fork: the version that it goes on from, and by its genesis whose keys authorised that.
     """
 
     line: str
-    relation: Literal["ancestor", "child"]
+    relation: Literal["ancestor", "child", "origin"]
     agent: str
     zone_name: str
     version: int
@@ -111,6 +112,7 @@ class FamilyLine(Value):
     outlives: bool | None = None
     is_suspended: bool = False
     is_quarantined: bool = False
+    authorised_by: tuple[str, ...] = ()
 
 
 class FindingLine(Value):

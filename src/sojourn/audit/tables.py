@@ -294,7 +294,9 @@ def family(lines: Iterable[FamilyLine]) -> Markup:
 
 
 def _standing(line: FamilyLine) -> str:
-    """Return how an ancestor binds the agent; nothing of a child, whose own report says how it is."""
+    """Return how an ancestor binds the agent, or who had it forked; nothing of a child, which has its own report."""
+    if line.authorised_by:
+        return f"forked by {listed(line.authorised_by, '–')}"
     told = ["suspended"] * line.is_suspended + ["in quarantine"] * line.is_quarantined
     if line.outlives is not None:
         told.append("may be outlived" if line.outlives else "retires with it")

@@ -14,6 +14,7 @@ from sojourn.cli.agent_asks import answer_question, approve, asks, decline
 from sojourn.cli.agent_calls import signal, update
 from sojourn.cli.agent_check import check, said, said_instead
 from sojourn.cli.agent_file import OutsideStep, read_agent_file, undeclared_steps
+from sojourn.cli.agent_fork import fork
 from sojourn.cli.agent_history import history
 from sojourn.cli.agent_letters import letters
 from sojourn.cli.agent_logs import logs, watch
@@ -32,7 +33,7 @@ from sojourn.cli.giving_orders import OrderOptions, give_order, named_officers, 
 from sojourn.cli.governing import read_documents
 from sojourn.cli.help import Group
 from sojourn.cli.home import Home, check_name
-from sojourn.cli.launching import Launch, launch, prepare_launch, readiness
+from sojourn.cli.launching import Launch, doubts_of, launch, prepare_launch, readiness
 from sojourn.cli.listing import AgentListed, list_agents
 from sojourn.cli.messaging import Sent, send
 from sojourn.cli.options import json_option, with_home
@@ -76,6 +77,7 @@ for _command in (
 ):
     agent.add_command(_command)
 agent.add_command(upgrade)
+agent.add_command(fork)
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +183,7 @@ def launch_agent(
         async with reaching() as reach:
             born = await launch(reach, manifest, prepared)
             address_book.keep(home, local, born.record.agent_id, manifest.zone_id)
-            return born, await readiness(reach, manifest, prepared)
+            return born, await readiness(reach, manifest, prepared.record, prepared.documents)
 
     born, judged = perform(work())
     launched = _launched(local, zone, born, prepared, judged)
@@ -199,7 +201,7 @@ def _launched(
         version=born.record.version,
         guarded=False,
         outside=prepared.outside,
-        doubts=_doubts(judged),
+        doubts=doubts_of(judged),
         undeclared=undeclared_steps(prepared.outside, prepared.documents),
         findings=prepared.findings,
     )
@@ -207,14 +209,6 @@ def _launched(
 
 def _name_of(file: Path) -> str:
     return file.stem.lower().replace("_", "-")
-
-
-def _doubts(judged: Assessment | None) -> tuple[str, ...]:
-    """Return why an agent would not execute where it is, if that is so."""
-    if judged is None:
-        return ()
-    findings = (judged.governance, judged.capability, judged.trust)
-    return tuple(reason for each in findings if not each.passes for reason in each.reasons)
 
 
 def _render_launched(launched: Launched) -> None:

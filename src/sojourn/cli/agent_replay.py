@@ -11,12 +11,14 @@ from sojourn.audit.evidence import FileBlocks
 from sojourn.cli.agent_file import read_agent_file
 from sojourn.cli.auditing import is_agent
 from sojourn.cli.debugging import AgentDebugger
-from sojourn.cli.exporting import export_agent
+from sojourn.cli.exporting import evidence_of, export_agent
+from sojourn.cli.finding import find_named
 from sojourn.cli.help import Command
 from sojourn.cli.home import Home
 from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import clean, counted, emit, note, say
-from sojourn.cli.reach import perform, reaching
+from sojourn.cli.reach import Reach, perform, reaching
+from sojourn.cli.versions import RemoteReader, blocks_of, version_at
 from sojourn.core.agent.memory.blocks import MissingBlock, load_block
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
@@ -25,9 +27,10 @@ from sojourn.core.base.errors import Misused, Unreachable
 from sojourn.core.protocol.capsule import Places, load_capsule
 from sojourn.runtime.agent import Agent
 from sojourn.runtime.code import collect_source, load_agent
+from sojourn.runtime.ports import Reader
 from sojourn.runtime.retracing import Retraced, retrace
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "replay", "replayed_at"]
 
 _PARTED = 1
 
@@ -55,6 +58,12 @@ class _Reader:
 @click.command(cls=Command)
 @click.argument("target", metavar="AGENT|CAPSULE")
 @click.option(
+    "--at",
+    "version",
+    type=click.IntRange(0, 2**53),
+    help="Replay what AGENT had at this version.  [default: the newest]",
+)
+@click.option(
     "--until",
     type=click.IntRange(0, 2**53),
     help="End before the record with this index.  [default: go to the end]",
@@ -74,6 +83,7 @@ def replay(
     home: Home,
     *,
     target: str,
+    version: int | None,
     until: int | None,
     with_debugger: bool,
     agent_file: Path | None,
@@ -84,13 +94,21 @@ def replay(
     No effect is performed, and nothing is recorded: what the journal does not answer is not begun. It ends with exit
     code 1, and both histories, if the code does not repeat the journal. With --until it ends before that record, and
     says what the code does there; with --pdb it stops in Python's debugger where the code takes up the last record.
+    With --at it is the agent at an older version, with the code that it had then: `agent history` lists versions.
 
     The agent's code runs in this process, with your rights: replay only what you would run.
 
     Example:
       sojourn agent replay risk-desk --until 120 --pdb
     """
-    if is_agent(home, target):
+    if version is not None:
+        if not is_agent(home, target):
+            problem = (
+                f"{target} is no agent known here, and a capsule holds its newest version alone"
+            )
+            raise Misused(problem, remedy="Leave --at out, or name an agent")
+        done = _replay_at(home, target, version, until, agent_file, with_debugger=with_debugger)
+    elif is_agent(home, target):
         with tempfile.TemporaryDirectory(prefix="sojourn-replay-") as folder:
             file = Path(folder) / "agent.car"
 
@@ -106,6 +124,51 @@ def replay(
     return _PARTED if done.result.parted else 0
 
 
+def _replay_at(
+    home: Home,
+    name: str,
+    version: int,
+    until: int | None,
+    agent_file: Path | None,
+    *,
+    with_debugger: bool,
+) -> Replayed:
+    """Return what came of a replay of an agent as it was at a version.
+
+    It is replayed while blocks are fetched; a debugger takes over in another replay, when all of them are at hand.
+    """
+
+    async def work() -> tuple[Reader, Replayed]:
+        async with reaching() as reach:
+            return await replayed_at(reach, home, name, version, until, agent_file)
+
+    reader, done = perform(work())
+    return _traced(reader, until, agent_file, with_debugger=True) if with_debugger else done
+
+
+async def replayed_at(
+    reach: Reach,
+    home: Home,
+    name: str,
+    version: int,
+    until: int | None = None,
+    agent_file: Path | None = None,
+) -> tuple[Reader, Replayed]:
+    """Return what came of a replay of the agent with a local name at a version, and who has all blocks that it took.
+
+    Raises as `find` and `version_at`.
+    """
+    found = await find_named(reach, home, name)
+    evidence = await evidence_of(reach, home, found, with_history=False)
+    done = await version_at(reach, name, evidence, version)
+    zones = {signed.manifest.zone_id: signed.manifest for signed in evidence.manifests}
+    reader = RemoteReader(done.record, blocks_of(reach, found, zones))
+    if agent_file is None:
+        await reader.fetch([done.record.capabilities.code])
+    form, code = _form(reader, agent_file)
+    return reader, _replayed(reader, code, await retrace(reader, form, until=until))
+
+
 def _replay(
     file: Path, until: int | None, agent_file: Path | None, *, with_debugger: bool
 ) -> Replayed:
@@ -115,26 +178,37 @@ def _replay(
         with file.open("rb") as source:
             verified = load_capsule(source, places)
             reader = _Reader(verified.record, FileBlocks(source, places))
-            form, code = _form(reader, agent_file)
-            debugger = AgentDebugger() if with_debugger else None
-            halt = None if debugger is None else debugger.halt
-            try:
-                result = perform(retrace(reader, form, until=until, halt=halt))
-            finally:
-                if debugger is not None:
-                    debugger.set_continue()
+            return _traced(reader, until, agent_file, with_debugger=with_debugger)
     except OSError as error:
         problem = f"the capsule {file} cannot be read: {error.strerror}"
         raise Misused(problem, remedy="Name an agent known here, or a capsule") from None
+
+
+def _traced(
+    reader: Reader, until: int | None, agent_file: Path | None, *, with_debugger: bool
+) -> Replayed:
+    """Return what came of a replay of the record and the blocks that `reader` has."""
+    form, code = _form(reader, agent_file)
+    debugger = AgentDebugger() if with_debugger else None
+    halt = None if debugger is None else debugger.halt
+    try:
+        result = perform(retrace(reader, form, until=until, halt=halt))
+    finally:
+        if debugger is not None:
+            debugger.set_continue()
+    return _replayed(reader, code, result)
+
+
+def _replayed(reader: Reader, code: bytes, result: Retraced) -> Replayed:
     return Replayed(
-        agent=cid_text(verified.record.agent_id),
-        version=verified.record.version,
+        agent=cid_text(reader.record.agent_id),
+        version=reader.record.version,
         code=cid_text(code),
         result=result,
     )
 
 
-def _form(reader: _Reader, agent_file: Path | None) -> tuple[type[Agent], bytes]:
+def _form(reader: Reader, agent_file: Path | None) -> tuple[type[Agent], bytes]:
     """Return the agent's class and the digest of its code: its own, or that beside a file."""
     if agent_file is not None:
         entry = read_agent_file(agent_file).agent.entry

@@ -25,7 +25,7 @@ from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.runtime import clock
 from sojourn.runtime.keyfile import Purpose
 
-__all__ = ["Upgraded", "upgrade", "upgrade_agent"]
+__all__ = ["Upgraded", "given_release", "upgrade", "upgrade_agent"]
 
 _LASTS_MS = 10 * 60 * 1000
 """An order that is carried at once need not last."""
@@ -81,20 +81,27 @@ def upgrade(
       sojourn agent upgrade risk-desk risk_desk.toml --reason "the new curve"
     """
     officers = [officer.key for officer in named_officers(home, keys)]
-    if file.suffix == RELEASE_SUFFIX:
-        if publisher is not None:
-            problem = f"{file} is sealed by its publisher already"
-            raise Misused(problem, remedy="Leave --publisher out")
-        release = read_release(file)
-    else:
-        by = home.key(publisher, Purpose.PUBLISHER) if publisher is not None else officers[0]
-        release = release_of(file, by)
+    release = given_release(home, file, publisher, officers[0])
 
     async def work() -> Upgraded:
         async with reaching() as reach:
             return await upgrade_agent(reach, home, name, release, officers, reason, until)
 
     emit(perform(work()), as_json, lambda done: _render(name, done))
+
+
+def given_release(home: Home, file: Path, publisher: str | None, officer: KeyPair) -> Release:
+    """Return the release in a file, or that of the code beside an agent file: sealed by a publisher, or an officer.
+
+    Raises `Misused`; `Rejected` as `read_release`.
+    """
+    if file.suffix != RELEASE_SUFFIX:
+        by = home.key(publisher, Purpose.PUBLISHER) if publisher is not None else officer
+        return release_of(file, by)
+    if publisher is not None:
+        problem = f"{file} is sealed by its publisher already"
+        raise Misused(problem, remedy="Leave --publisher out")
+    return read_release(file)
 
 
 async def upgrade_agent(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from sojourn.cli.output import clean, counted, say, table, when
 from sojourn.cli.progress import ProgressShown
@@ -80,6 +81,14 @@ class AncestorShown(msgspec.Struct, frozen=True):
     is_quarantined: bool
 
 
+class OriginShown(msgspec.Struct, frozen=True):
+    """What a fork goes on from: another agent, at a version, by the digest of its record then (hexadecimal)."""
+
+    agent: str
+    version: int
+    record: str
+
+
 class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     """A record in plain words. Identifiers are CID texts, keys hexadecimal, times milliseconds since 1970.
 
@@ -129,6 +138,7 @@ class AgentShown(msgspec.Struct, frozen=True, kw_only=True):
     ancestors: tuple[AncestorShown, ...]
     children: int
     stands: str = ""
+    forked: OriginShown | None = None
 
 
 def agent_shown(
@@ -177,6 +187,7 @@ def agent_shown(
         issuers=tuple(issuer.name for issuer in record.trust.issuers),
         minimum=record.trust.minimum,
         events={_zone(name): _events(known) for name, known in record.trust.events.items()},
+        forked=_origin(record),
         ancestors=tuple(
             AncestorShown(cid_text(a.agent), a.outlives, a.is_suspended, a.is_quarantined)
             for a in record.eligibility.ancestors
@@ -272,6 +283,8 @@ def _facts(shown: AgentShown) -> dict[str, str]:
 def _family(shown: AgentShown) -> dict[str, str]:
     """Return who spawned an agent and how many it has spawned, if any."""
     told = {}
+    if shown.forked:
+        told["forked"] = f"from version {shown.forked.version} of agent {shown.forked.agent}"
     if shown.ancestors:
         parent = shown.ancestors[-1]
         after = "may outlive it" if parent.outlives else "ends with it"
@@ -286,6 +299,13 @@ def _asks(shown: AgentShown) -> str:
     if shown.is_asking:
         return f"rests until somebody answers: see `sojourn agent asks {shown.name}`"
     return f"waits for {counted(len(shown.petitions), 'approval')}: see `sojourn agent asks {shown.name}`"
+
+
+def _origin(record: AgentRecord) -> OriginShown | None:
+    fork = record.lineage.forked
+    if fork is UNSET:
+        return None
+    return OriginShown(agent=cid_text(fork.agent), version=fork.version, record=fork.record.hex())
 
 
 def budgets_shown(record: AgentRecord) -> dict[str, BudgetShown]:

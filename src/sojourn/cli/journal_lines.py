@@ -29,6 +29,7 @@ from sojourn.runtime.records import (
     Considered,
     Denial,
     Failure,
+    Forked,
     Found,
     Here,
     Inquired,
@@ -298,6 +299,7 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Settled: _settled,
     Returned: lambda r: f"finished with {value_text(r.result)}",
     Raised: lambda r: f"failed: {failure_text(r.failure)}",
+    Forked: lambda r: f"a fork from here on, of version {r.version} of agent {cid_text(r.agent)}",
     Apart: lambda r: f"is kept apart, as value {r.index} of {r.compartment}",
 }
 assert set(_TEXTS) == set(get_args(Record)), "every record has its words"

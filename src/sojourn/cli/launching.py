@@ -66,9 +66,9 @@ from sojourn.runtime.code import collect_source
 from sojourn.runtime.drive import ended
 from sojourn.runtime.spool import Spool
 from sojourn.runtime.typed import to_plain
-from sojourn.runtime.zone_client import Stalled, ZoneClient
+from sojourn.runtime.zone_client import Bring, Stalled, ZoneClient
 
-__all__ = ["Launch", "Officer", "launch", "prepare_launch", "readiness"]
+__all__ = ["Launch", "Officer", "born", "doubts_of", "launch", "prepare_launch", "readiness"]
 
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 """After a no that may pass, such as that of anchors that have just started, it is asked again after these."""
@@ -344,13 +344,16 @@ def _compartment(name: str, section: MemorySection, blocks: NewBlocks, folder: P
 # --- the zone ----------------------------------------------------------------------------------------
 
 
-async def _upload(client: ZoneClient, roots: Sequence[bytes], blocks: NewBlocks) -> None:
+async def _upload(
+    client: ZoneClient, roots: Sequence[bytes], blocks: NewBlocks, bring: Bring | None
+) -> None:
     """Store blocks with the anchors, until a quorum has them and the others have had a moment more.
 
     One that cannot be reached now is asked again, and given the blocks, by the proposal.
     """
     uploads = {
-        asyncio.create_task(client.upload(anchor, roots, blocks)) for anchor in range(client.n)
+        asyncio.create_task(client.upload(anchor, roots, blocks, bring))
+        for anchor in range(client.n)
     }
     waiting, stored = uploads, 0
     try:
@@ -370,29 +373,40 @@ async def launch(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Certifie
 
     A no that may pass is asked again for a while. Raises as `Reach.decide` and `give_shares`.
     """
-    client = reach.zone(zone)
-    record = prepared.record
-    await give_shares(client, record.agent_id, prepared.dealt)
-    roots = (
-        *record.governance.documents,
-        *record.memory.roots(),
-        record.capabilities.code,
-    )
-    await _upload(client, roots, prepared.blocks)
-    slot = slot_for(None, prepared.proposal.transition, zone)
+    await give_shares(reach.zone(zone), prepared.record.agent_id, prepared.dealt)
+    return await born(reach, zone, prepared.proposal, prepared.blocks)
+
+
+async def born(
+    reach: Reach,
+    zone: ZoneManifest,
+    proposal: Proposal,
+    blocks: NewBlocks,
+    bring: Bring | None = None,
+) -> Certified:
+    """Store what a genesis names with a zone's anchors, and have it decided. Raises as `Reach.decide`.
+
+    A no that may pass is asked again for a while. `bring` puts blocks that anchors lack into `blocks`.
+    """
+    record = proposal.transition.record
+    roots = (*record.governance.named, *record.memory.roots(), record.capabilities.code)
+    await _upload(reach.zone(zone), roots, blocks, bring)
+    slot = slot_for(None, proposal.transition, zone)
     for pause_s in _PAUSES_S:
-        proposer = Proposer(prepared.proposal, slot, zone)
+        proposer = Proposer(proposal, slot, zone)
         try:
-            return await reach.decide(zone, proposer, prepared.blocks)
+            return await reach.decide(zone, proposer, blocks, bring)
         except (Refused, Stalled):
             if not proposer.may_pass:
                 raise
             await asyncio.sleep(pause_s)
-    return await reach.decide(zone, Proposer(prepared.proposal, slot, zone), prepared.blocks)
+    return await reach.decide(zone, Proposer(proposal, slot, zone), blocks, bring)
 
 
-async def readiness(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Assessment | None:
-    """Return the agent's own judgement of the zone where it was born; None if that cannot be asked now."""
+async def readiness(
+    reach: Reach, zone: ZoneManifest, record: AgentRecord, documents: Sequence[Document]
+) -> Assessment | None:
+    """Return an agent's own judgement of the zone where it was born; None if that cannot be asked now."""
     try:
         news = await reach.news(zone)
     except SojournError:
@@ -403,5 +417,12 @@ async def readiness(reach: Reach, zone: ZoneManifest, prepared: Launch) -> Asses
         for item in news.envelopes
         if item.envelope.zone == zone.zone_id and item.envelope.expires_ms > now_ms
     }
-    record, documents = prepared.record, prepared.documents
     return assess(record, documents, zone, envelopes, news.endorsements, zone, Memo(), now_ms)
+
+
+def doubts_of(judged: Assessment | None) -> tuple[str, ...]:
+    """Return why an agent would not execute where it is, if that is so."""
+    if judged is None:
+        return ()
+    findings = (judged.governance, judged.capability, judged.trust)
+    return tuple(reason for each in findings if not each.passes for reason in each.reasons)

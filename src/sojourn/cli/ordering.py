@@ -32,8 +32,9 @@ from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.runtime import clock
 from sojourn.runtime.zone_client import Stalled
 
-__all__ = ["OnItsWay", "Ordered", "order", "parse_grants", "signed_order"]
+__all__ = ["OnItsWay", "Ordered", "order", "parse_grants", "parse_limits", "signed_order"]
 
+_NAME_MAX: Final = 128
 _LASTS_MS: Final = 7 * 24 * 60 * 60 * 1000
 """An order that was not carried out by then, to an agent that could not be reached, has lapsed."""
 
@@ -195,6 +196,21 @@ def parse_grants(texts: Sequence[str]) -> dict[str, int]:
             problem = f"{text!r} adds nothing, or more than a limit can be"
             raise Misused(problem, remedy="Add at least 1, and less than 2^63")
     return grants
+
+
+def parse_limits(texts: Sequence[str]) -> dict[str, int]:
+    """Return limits of budgets, as people write them: `steps=1000`. Raises `Misused`."""
+    limits: dict[str, int] = {}
+    for text in texts:
+        name, _, amount = text.partition("=")
+        if not name or not amount.isascii() or not amount.isdigit() or name in limits:
+            problem = f"{text!r} says not which budget is limited to what"
+            raise Misused(problem, remedy="Write each budget once, as in steps=1000")
+        limits[name] = int(amount[:20])
+        if limits[name] >= 2**63 or len(name) > _NAME_MAX:
+            problem = f"{text!r} is more than a limit, or its name, can be"
+            raise Misused(problem, remedy="Limit it to less than 2^63")
+    return limits
 
 
 def _told(head: Certified, found: Found, *, before: bool) -> Ordered:

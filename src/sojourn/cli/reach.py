@@ -22,7 +22,7 @@ from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tel
 from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.proposer import CONTENDED, Proposer
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.zone_client import Stalled, ZoneClient
+from sojourn.runtime.zone_client import Bring, Stalled, ZoneClient
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
 
@@ -73,16 +73,26 @@ class Reach:
         return took
 
     async def decide(
-        self, manifest: ZoneManifest, proposer: Proposer, blocks: BlockSource
+        self,
+        manifest: ZoneManifest,
+        proposer: Proposer,
+        blocks: BlockSource,
+        bring: Bring | None = None,
     ) -> Certified:
         """Drive a proposal to its decision in a zone, and until a quorum has applied it.
+
+        `bring` puts blocks that anchors lack into `blocks`.
 
         Raises `Denied`, `Rejected` or `Refused` as more than f anchors say, a correct one among them;
         `Stalled` if a quorum is out of reach, and `Overtaken` if something else was decided.
         """
         try:
             return await self.zone(manifest).decide(
-                proposer, blocks, timeout_s=_DECIDE_TIMEOUT_S, until_applied=True
+                proposer,
+                blocks,
+                bring=bring,
+                timeout_s=_DECIDE_TIMEOUT_S,
+                until_applied=True,
             )
         except Stalled as stalled:
             raise _said(stalled, manifest) from None

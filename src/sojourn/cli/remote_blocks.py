@@ -19,8 +19,9 @@ _BYTES_MAX: Final = 64 * 1024 * 1024
 class RemoteBlocks:
     """Blocks that were fetched from zones, the least recently used dropped first; each is verified."""
 
-    def __init__(self) -> None:
-        """Begin with no block and no zone."""
+    def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
+        """Begin with no block and no zone; keep so many bytes at most."""
+        self._bytes_max = bytes_max
         self._zones: dict[bytes, ZoneClient] = {}
         self._blocks: OrderedDict[bytes, bytes] = OrderedDict()
         self._size = 0
@@ -64,6 +65,6 @@ class RemoteBlocks:
         if named not in self._blocks:
             self._blocks[named] = data
             self._size += len(data)
-        while self._size > _BYTES_MAX and len(self._blocks) > 1:
+        while self._size > self._bytes_max and len(self._blocks) > 1:
             _, dropped = self._blocks.popitem(last=False)
             self._size -= len(dropped)

@@ -1,5 +1,6 @@
 """The course of `run`: how far it has come, and what a resume needs to get there again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -50,11 +51,24 @@ class Course:
         self._calls = 0
         self._drawn = 0
         self._earlier = self._count_earlier()
-        self._agent = start.agent
+        self._agents = [start.agent]
         self._has_warned = False
         self.secrecy = Secrecy()
         self._writings = 0
         self._writing: set[int] = set()
+
+    @property
+    def agent(self) -> bytes:
+        """As whom the code acts: an agent that was forked is replayed as its origin was, up to there."""
+        return self._agents[0]
+
+    def begin_as(self, origins: Sequence[bytes]) -> None:
+        """Say as whom the code is replayed, one after another, before the agent is itself."""
+        self._agents[:0] = origins
+
+    def go_on_as_fork(self) -> None:
+        """Be the next one of these from here on."""
+        del self._agents[0]
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -115,12 +129,12 @@ class Course:
         self._drawn += 1
         turn = self._stretches[self._at].turn
         place = f"{self._run}|{self._at}|{turn}|{self._drawn}".encode()
-        return digest(b"sojourn/entropy/1|" + self._seed + self._agent + place)
+        return digest(b"sojourn/entropy/1|" + self._seed + self.agent + place)
 
     def chance(self, *of: int) -> float:
         """Return a number from 0 up to 1 for what no code is shown, such as a pause: it draws on no entropy."""
         place = f"{self._run}|{self._at}|{self._stretches[self._at].turn}|{of}".encode()
-        drawn = digest(b"sojourn/chance/1|" + self._seed + self._agent + place)
+        drawn = digest(b"sojourn/chance/1|" + self._seed + self.agent + place)
         return int.from_bytes(drawn[:6], "big") / 2**48
 
     def begin_run(self, arguments: Arguments, memory: Snapshot, *, anew: bool) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from sojourn.core.base.errors import Denied, Misused, Rejected
+from sojourn.runtime.origins import is_key_of
 from sojourn.runtime.ports import Custodian
 from sojourn.runtime.questions import Answer, Done, Handed, Intend, Problem, Release
 from sojourn.runtime.records import Intended, Outcome, decode_record
@@ -45,9 +46,12 @@ class Entrusting:
 
     def resume(self, records: Iterable[bytes]) -> None:
         """Take note of the intents in the journal that name secrets. They were final, and may be repeated."""
+        agent = self._custodian.record.agent_id
         for data in records:
             record = decode_record(data) if _INTENT in data else None
-            if isinstance(record, Intended) and record.secrets and record.effect == "idempotent":
+            if not isinstance(record, Intended) or not is_key_of(record.key, agent):
+                continue
+            if record.secrets and record.effect == "idempotent":
                 found = _Open(record.call, record.step, record.action, record.secrets)
                 self._open[record.key] = found
 

@@ -43,6 +43,7 @@ from sojourn.runtime.questions import (
 from sojourn.runtime.records import (
     Answered,
     Began,
+    Forked,
     Inquired,
     Raised,
     Record,
@@ -136,13 +137,18 @@ class AskPeople(Operation):
         """Until when it waits, if it does and there is an end."""
         return None if self._inquiry is None else self._inquiry.expires_ms
 
+    @property
+    def _is_origins(self) -> bool:
+        """Whether the agent that this one was forked from asked: people are to be asked by this one."""
+        return self._inquiry is not None and self._inquiry.agent != self.session.agent_id
+
     def describe(self) -> str:
         """Return a line for people."""
         return f"call {self.call}: ask"
 
     def accepts(self, record: Record) -> bool:
         """Tell whether it is this question, or what came of it."""
-        if self._inquiry is not None:
+        if self._inquiry is not None and not self._is_origins:
             return isinstance(record, Said | Answered)
         if isinstance(record, Inquired):
             asked = record.inquiry
@@ -152,7 +158,7 @@ class AskPeople(Operation):
     def deliver(self, record: Record) -> bool:
         """Give the code the answer, or tell it that there is none."""
         if isinstance(record, Inquired):
-            self._inquiry = record.inquiry
+            self._inquiry, self._said = record.inquiry, ()
             return False
         if isinstance(record, Said):
             self._said = newest((*self._said, record.answer))
@@ -179,7 +185,7 @@ class AskPeople(Operation):
 
     def begin(self) -> None:
         """Have the inquiry made; or wait on, where the journal says that people are asked."""
-        if self._inquiry is not None:
+        if self._inquiry is not None and not self._is_origins:
             self._hear(self._inquiry)
             return
         self.session.ask(
@@ -269,7 +275,7 @@ async def posed(frame: Inquire, custodian: Custodian) -> Posed | Problem:
 def still_open(records: Iterable[Record]) -> list[Inquiry]:
     """Return the inquiries that a journal's records, newest first, leave open, oldest first.
 
-    What was asked before a restart point, or by a run that is over, nobody waits for.
+    What was asked before a restart point, by a run that is over, or by a fork's origin, nobody waits for.
     """
     closed: set[bytes] = set()
     found: list[Inquiry] = []
@@ -279,7 +285,7 @@ def still_open(records: Iterable[Record]) -> list[Inquiry]:
                 closed.add(named)
             case Inquired(inquiry=inquiry) if digest_of(inquiry) not in closed:
                 found.append(inquiry)
-            case Began() | Turn() | Returned() | Raised():
+            case Began() | Turn() | Returned() | Raised() | Forked():
                 break
     return found[::-1]
 

@@ -17,6 +17,7 @@ from sojourn.runtime.attempting import Attempts
 from sojourn.runtime.errors import SecretWithheld
 from sojourn.runtime.failures import exception_of, failure_of, redacted, refusal
 from sojourn.runtime.operations import Operation
+from sojourn.runtime.origins import is_key_of
 from sojourn.runtime.questions import (
     SPELLED_BYTES_MAX,
     Answer,
@@ -182,7 +183,7 @@ class PerformStep(Operation):
         elif self._key is None or not self._is_permitted:
             self._is_asked = True
             self._get_permitted()
-        elif self._step.effect == "idempotent":
+        elif self._step.effect == "idempotent" and is_key_of(self._key, self.session.agent_id):
             self._enter()
         else:
             failure = Failure(cause="uncertain", kind="UncertainOutcome", message=self._key)
@@ -199,7 +200,9 @@ class PerformStep(Operation):
             self.session.ask(Withdraw, lambda _: None, petition=digest_of(self._petition))
 
     def _get_permitted(self) -> None:
-        """Ask the gate, or go on waiting for an approval."""
+        """Ask the gate, or go on waiting for an approval; one that was asked of a fork's origin is asked anew."""
+        if self._petition is not None and self._petition.agent != self.session.agent_id:
+            self._petition = None
         if self._petition is None:
             self._ask_gate(self._decided)
         else:

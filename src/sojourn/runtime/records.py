@@ -11,6 +11,7 @@ A call is answered by one record, or opened by one and answered by a later one:
     considered → settled        began, turn, returned, raised: of the run itself
     inquired → answered         people; or withdrawn, at once
     apart                       stands for any of these, which may not be everywhere
+    forked                      between what a fork has of its origin, and its own
     barred, parted              of the host, and no part of what is replayed
 
 A `Resume` says which of them a replay needs. It names records by their position in the whole journal and
@@ -53,6 +54,7 @@ __all__ = [
     "Considered",
     "Denial",
     "Failure",
+    "Forked",
     "Found",
     "Here",
     "Inquired",
@@ -369,6 +371,13 @@ class Raised(Value, tag_field="kind", tag="raised"):
     failure: Failure
 
 
+class Forked(Value, tag_field="kind", tag="forked"):
+    """All before this is the journal of another agent up to a version: the agent is a fork of it (`forked`)."""
+
+    agent: Digest
+    version: Count
+
+
 class Apart(Value, tag_field="kind", tag="apart"):
     """Stands in the journal for a record that may not be everywhere: the value `index` of a log of its own.
 
@@ -406,6 +415,7 @@ Record: TypeAlias = (
     | Settled
     | Returned
     | Raised
+    | Forked
     | Apart
 )
 
@@ -489,7 +499,7 @@ def describe(record: Record) -> str:
         case Turn():
             what = "end" if record.ended else f"turn {record.turn}"
             return f"{what} of loop {record.loop}"
-        case Began() | Returned() | Raised() | Apart() | Barred() | Parted():
+        case Began() | Returned() | Raised() | Apart() | Barred() | Parted() | Forked():
             return str(record.__struct_config__.tag)
         case _:
             return f"{record.__struct_config__.tag} of call {record.call}"

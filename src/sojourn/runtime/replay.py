@@ -5,11 +5,11 @@ that is a `ReplayMismatch`: code that is not deterministic, or that is not the c
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias, TypeVar
 
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.records import Record, Roots, decode_record, describe
+from sojourn.runtime.records import Forked, Record, Roots, decode_record, describe
 from sojourn.runtime.run import Restarting, Run
 
 __all__ = ["Replay"]
@@ -26,8 +26,10 @@ SHOWN_MAX: Final = 5
 class Replay:
     """The records of each segment, and how far they have been handed out."""
 
-    def __init__(self, segments: list[list[bytes]]) -> None:
+    def __init__(self, segments: list[list[bytes]], on_fork: Callable[[], None]) -> None:
+        """Begin with the first record; `on_fork` is called where those of a fork's origin end."""
         self._segments = segments
+        self._on_fork = on_fork
         self._position = 0
         self._passed: deque[str] = deque(maxlen=SHOWN_MAX)
         self.passed = 0
@@ -45,7 +47,18 @@ class Replay:
         return self.is_last_segment and self.next_record() is None
 
     def next_record(self) -> Record | None:
-        """Return the next record of the current segment, without passing it; None at its end."""
+        """Return the next record of the current segment, without passing it; None at its end.
+
+        One that says where a fork begins is passed: no call of the code is answered by it.
+        """
+        record = self._peek()
+        while isinstance(record, Forked):
+            self.pass_record(record)
+            self._on_fork()
+            record = self._peek()
+        return record
+
+    def _peek(self) -> Record | None:
         records = self._segments[self.segment]
         return decode_record(records[self._position]) if self._position < len(records) else None
 

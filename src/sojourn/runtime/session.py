@@ -31,6 +31,7 @@ from sojourn.runtime.frames import Anew, Broke, Progressed, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.operations import Operation
+from sojourn.runtime.origins import origins_in
 from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.questions import Answer, Question
@@ -74,10 +75,10 @@ class Session(CallChecks):
         self.functions = functions
         self.now_ms = now_ms
         self.zone = start.zone
-        self.agent_id = start.agent
         self.consumed = start.resume.inbox
         self.is_over = False
         self.course = Course(start)
+        self.course.begin_as(origins_in(history))
         self._form = form
         self._link = link
         self.forget, self.leave, self.line = link.forget, link.leave, Line()
@@ -93,7 +94,7 @@ class Session(CallChecks):
         self._committed = {n: s.root for n, s in start.shelves.items() if s.held_by is None}
         self.allowance = Allowance(start.budgets)
         self._batch = Batch(link, self.memory, source, self.allowance, self._cut, self.go_on)
-        self._replay = None if start.fresh else Replay(history)
+        self._replay = None if start.fresh else Replay(history, self._go_on_as_fork)
         self._run, self.adoption = idle_run(), Adoption(form, start)
         self.calls = self._calls = Calls()
         self.loops, self.sagas = Loops(), Sagas()
@@ -101,6 +102,11 @@ class Session(CallChecks):
         self._ended: Literal["returned", "raised"] | None = None
         self._is_going = False
         self._is_resting = False
+
+    @property
+    def agent_id(self) -> bytes:
+        """The agent's identifier; in a replay of what a fork has of its origin, the origin's."""
+        return self.course.agent
 
     # --- from outside --------------------------------------------------------------------------------
 
@@ -171,6 +177,11 @@ class Session(CallChecks):
         """Remember that the code has parted from the journal, whatever it does with the error."""
         self._parted = self._parted or error
         return error
+
+    def _go_on_as_fork(self) -> None:
+        """Be the fork from here on: nobody has written to it yet."""
+        self.course.go_on_as_fork()
+        self.consumed = 0
 
     # --- for durable loops ---------------------------------------------------------------------------
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sojourn.core.agent.budgets import STEPS
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text, digest
-from sojourn.core.base.encoding import Count, Digest, Name, Value
+from sojourn.core.base.encoding import Count, Digest, Name, Value, decode
 from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.runtime.failures import exception_of, refusal
 from sojourn.runtime.operations import Operation
 from sojourn.runtime.questions import Answer, Bear, Begotten, Done, Problem, Spawn
@@ -167,10 +169,20 @@ class SpawnChild(Operation):
         self._bear(answer.genesis, answer.version)
 
     def _bear(self, genesis: bytes, version: int) -> None:
+        if self._is_origins(genesis):
+            message = "the agent that this one was forked from has that child"
+            self._fail(Failure(cause="failed", kind="Stillborn", message=message))
+            return
+
         def hand_on(answer: Answer) -> None:
             self._borne(answer, digest(genesis))
 
         self.session.ask(Bear, hand_on, genesis=genesis, version=version)
+
+    def _is_origins(self, genesis: bytes) -> bool:
+        """Tell whether a child is that of the agent that this one was forked from."""
+        child = decode(genesis, AgentRecord, what="genesis", limit=RECORD_BYTES_MAX)
+        return child.eligibility.ancestors[-1].agent != self.session.agent_id
 
     def _borne(self, answer: Answer, child: bytes) -> None:
         if isinstance(answer, Done):

@@ -16,6 +16,7 @@ from sojourn.runtime.records import (
     Asked,
     Barred,
     Denial,
+    Forked,
     Intended,
     Parted,
     Resume,
@@ -41,7 +42,7 @@ DECLASSIFY: Final = "declassify"
 """The action that is asked for a step which takes labels off its result."""
 Gated: TypeAlias = Intend | Ask | Release | AskRelease
 """What is asked of the gate, or of people where the gate permits it only so."""
-OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Parted, Spawned, Apart)
+OF_THE_HOST: Final = (Asked, Intended, Denial, Barred, Parted, Spawned, Forked, Apart)
 """What the agent's side may not write."""
 _BOUND: Final = (
     "the code does not repeat what the journal says it did. Where they part is said in the log of its host alone: "

@@ -17,6 +17,7 @@ from sojourn.core.agent.upgrading import vouched_by
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.protocol.accusation import Accusation
+from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import News
 from sojourn.core.protocol.querying import Disclosure, Query
 from sojourn.runtime.agent import Agent
@@ -24,6 +25,7 @@ from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.typed import to_plain
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
+from sojourn.testing.forking import forked, version_of
 from sojourn.testing.founding import ISSUER, anchor_keys, successor
 from sojourn.testing.processes import AnchorProcess, Client
 from sojourn.testing.source import source_of
@@ -43,6 +45,10 @@ class Publishing(ABC):
     @abstractmethod
     def perform(self, work: Callable[[], Any], what: str, within: float = WITHIN_S) -> Any:
         """Let a person's process do some asynchronous work, and return its result."""
+
+    @abstractmethod
+    def honest_anchors(self) -> list[AnchorProcess]:
+        """Return the anchors that do not lie."""
 
     def agents(self) -> list[LaunchedAgent]:
         """Return all agents, in the order they were launched."""
@@ -156,6 +162,34 @@ class Publishing(ABC):
             within,
         )
         return digest(block)
+
+    def fork(
+        self,
+        agent: LaunchedAgent,
+        at: int,
+        *,
+        zone: Zone | None = None,
+        budgets: Mapping[str, int] | None = None,
+        within: float = WITHIN_S,
+    ) -> LaunchedAgent:
+        """Fork a new agent from version `at` of another one, as its officers do; return when its genesis is decided.
+
+        It is born in `zone`, by default where the agent is. Its budgets are what the agent has left, but for those
+        that are given.
+        """
+        place, client = zone or agent.zone, self._person
+        chance, now_ms = self._draw.randbytes(32), client.clock.wall_ms()
+        decided = version_of(self.honest_anchors(), agent, at)
+        documents = [self._policies[each] for each in agent.record.governance.documents]
+
+        async def work() -> Certified:
+            born = await forked(agent, documents, decided, place, budgets or {}, chance, now_ms)
+            return await person.launch(client.pool, place.manifest, born)
+
+        born = self.perform(work, f"fork {agent.name}", within)
+        fork = LaunchedAgent(self, f"agent {len(self._agents)}", born)  # type: ignore[arg-type]
+        self._agents.append(fork)
+        return fork
 
     def answer(
         self,

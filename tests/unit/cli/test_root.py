@@ -53,7 +53,7 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
                 "update",
             )
         ),
-        *("agent upgrade", "code sign"),
+        *("agent fork", "agent upgrade", "code sign"),
         *(f"agent {c}" for c in ("suspend", "resume", "quarantine", "lift", "retire", "revoke")),
         *(
             "agent accuse",

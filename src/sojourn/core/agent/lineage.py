@@ -10,14 +10,14 @@ Source: RFC 9162 §2.1 for the tree; protocol §2, §10.
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.base import merkle
 from sojourn.core.base.encoding import Count, Digest, Value, digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.quorum.votes import Slot
 
-__all__ = ["CustodyLink", "Lineage", "extend"]
+__all__ = ["CustodyLink", "Fork", "Lineage", "extend"]
 
 Frontier = Annotated[tuple[Digest, ...], Meta(max_length=64)]
 
@@ -32,11 +32,20 @@ class CustodyLink(Value, tag_field="kind", tag="custody-link/1"):
     previous: Digest | None = None
 
 
+class Fork(Value):
+    """What a fork went on from: another agent, at one of its versions, by the digest of the record then."""
+
+    agent: Digest
+    version: Count
+    record: Digest
+
+
 class Lineage(Value):
     """The field: accumulator over versions 0..count-1, the newest custody link, the parent's slot.
 
     `parentage` is the root of what proves, for a child, that the agent which spawned it was who it said: its chain of
-    custody (`core.protocol.kinship`). None for an agent that was launched.
+    custody (`core.protocol.kinship`). None for an agent that was launched. `forked` says, of a fork, what it went on
+    from (`core.protocol.forking`); for any other agent it is absent from the bytes.
     """
 
     frontier: Frontier = ()
@@ -44,6 +53,7 @@ class Lineage(Value):
     custody: Digest | None = None
     last_slot: Slot | None = None
     parentage: Digest | None = None
+    forked: Fork | UnsetType = UNSET
 
     @property
     def root(self) -> bytes:
@@ -69,4 +79,5 @@ def extend(
         custody=digest_of(link) if link is not None else lineage.custody,
         last_slot=slot,
         parentage=lineage.parentage,
+        forked=lineage.forked,
     )

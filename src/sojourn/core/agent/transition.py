@@ -438,8 +438,9 @@ def check_genesis(record: AgentRecord) -> None:
     if found != expected or record.migration is not None:
         raise _bad("a genesis has no agent, version, term, binding, host or migration", "record")
     is_child = bool(record.eligibility.ancestors)
-    parentage = record.lineage.parentage
-    if record.lineage != Lineage(parentage=parentage) or (parentage is not None) != is_child:
+    parentage, fork = record.lineage.parentage, record.lineage.forked
+    is_bare = record.lineage == Lineage(parentage=parentage, forked=fork)
+    if not is_bare or (parentage is not None) != is_child or (is_child and fork is not UNSET):
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
@@ -450,7 +451,7 @@ def check_genesis(record: AgentRecord) -> None:
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
     _check_first_capabilities(record.capabilities)
-    _check_nothing_counted(record, is_child=is_child)
+    _check_nothing_counted(record, knows_events=is_child or fork is not UNSET)
     if record.eligibility.last_decision is not None or record.eligibility.petitions:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
     if record.governance.ordered_ms or record.eligibility.is_held:
@@ -470,9 +471,9 @@ def _check_first_capabilities(capabilities: Capabilities) -> None:
         raise Rejected(problem, reason="unknown-field", where="capabilities.appraisal")
 
 
-def _check_nothing_counted(genesis: AgentRecord, *, is_child: bool) -> None:
-    """Check that a genesis begins with nothing; a child knows what its parent has counted against zones."""
-    has_counted = bool(genesis.trust.events) and not is_child
+def _check_nothing_counted(genesis: AgentRecord, *, knows_events: bool) -> None:
+    """Check that a genesis begins with nothing; a child, or a fork, knows what was counted against zones."""
+    has_counted = bool(genesis.trust.events) and not knows_events
     if any(budget.spent for budget in genesis.eligibility.budgets.values()) or has_counted:
         raise _bad("a genesis has spent nothing and counted nothing", "eligibility.budgets")
     if genesis.eligibility.children:

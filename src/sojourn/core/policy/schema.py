@@ -32,6 +32,7 @@ STANDARD_ACTIONS: Final = (
     "declassify",
     "disclose",
     "execute",
+    "fork",
     "launch",
     "message",
     "query",
@@ -99,8 +100,8 @@ type Circumstances = {
                                    //   crashes and memory apart and no more
   confined: Bool,                  // for "execute": the operating system keeps the code from network, files,
                                    //   programs, other processes and new privileges
-  counterpart?: String,            // the other party: the agent written to, asked or spawned, the receiver
-                                   //   of an effect; for "disclose" who asks, an agent's identifier or
+  counterpart?: String,            // the other party: the agent written to, asked, spawned or forked,
+                                   //   the receiver of an effect; for "disclose" who asks, an agent's identifier or
                                    //   a person's key in hexadecimal; absent if there is none
   secrets: Set<String>,            // the names of the secrets that the action is handed, such as
                                    //   ["openai"]; empty if it needs none

@@ -6,7 +6,7 @@ One struct for each message; a request always has an answer. The ladder is propo
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.agent.actions import Action
 from sojourn.core.agent.ancestry import given
@@ -41,6 +41,7 @@ __all__ = [
     "AskVisa",
     "Declined",
     "Evidence",
+    "Forking",
     "Head",
     "Intent",
     "Nack",
@@ -75,10 +76,18 @@ class Intent(Action, kw_only=True, tag_field="kind", tag="intent/1"):
         return {COST_MICROS: self.cost_micros, TOKENS: self.tokens}
 
 
+class Forking(Value):
+    """What a fork leans on: the version that it goes on from, and the newest of that agent, whose policies rule."""
+
+    at: Certified
+    newest: Certified
+
+
 class Evidence(Value):
     """Attachments that prove themselves. Nothing in here is part of the value that is voted on.
 
     `child` is the genesis that a SPAWN names, `spawned` the certified SPAWN that names a genesis.
+    `fork` is what the genesis of a fork leans on; of any other it is absent from the bytes.
     """
 
     departure: Certified | None = None
@@ -92,6 +101,7 @@ class Evidence(Value):
     documents: Annotated[tuple[SignedDocument, ...], Meta(max_length=ATTACHMENTS_MAX)] = ()
     child: AgentRecord | None = None
     spawned: Certified | None = None
+    fork: Forking | UnsetType = UNSET
 
 
 class Proposal(Value, tag_field="kind", tag="proposal/1"):

@@ -49,6 +49,7 @@ from sojourn.core.protocol.custody import (
     check_refusal,
 )
 from sojourn.core.protocol.dossier import Dossier, View
+from sojourn.core.protocol.forking import check_fork, check_fork_unheld
 from sojourn.core.protocol.governed import governing
 from sojourn.core.protocol.heard import check_heard
 from sojourn.core.protocol.kept import check_blocks, check_born
@@ -126,6 +127,7 @@ def check_proposal(
         _check_genesis(dossier, proposal, view)
         if not is_locked:
             check_heard(dossier, transition, transition.record, view)
+            check_fork_unheld(proposal, view)
         return
     if parent is None:
         raise Missing("parent")
@@ -198,6 +200,7 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         check_issuer(record, ruling.documents)
         _check_launcher(proposal)
         _permit(record, ruling, "launch", view.manifest, view)
+        check_fork(proposal, view)
     check_born(record, view)
 
 

@@ -1,0 +1,173 @@
+"""`sojourn agent fork` and `agent replay --at`: an agent taken up again as it was, in a simulated world."""
+
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sojourn.cli import address_book
+from sojourn.cli.agent_replay import replayed_at
+from sojourn.cli.forking import ForkedAgent, ForkWish, fork_agent
+from sojourn.cli.home import Home
+from sojourn.cli.reach import Reach
+from sojourn.cli.releases import Release
+from sojourn.core.agent.upgrading import vouched_by
+from sojourn.core.base.digests import digest
+from sojourn.core.base.encoding import decode, encode_block
+from sojourn.core.base.errors import Misused, Unreachable
+from sojourn.core.base.limits import CAPSULE_BYTES_MAX
+from sojourn.core.protocol.dossier import Dossier
+from sojourn.testing import LaunchedAgent, World, simulate
+from sojourn.testing.founding import ISSUER, key
+from tests.unit.cli.command import Command
+
+CODE = """
+from sojourn import Agent, Context, step
+
+
+class Clerk(Agent):
+    @step
+    def look(self, number: int) -> int:
+        return number
+
+    async def run(self, ctx: Context) -> str:
+        done = ctx.memory.log("done", int)
+        for number in range(4):
+            done.append(await self.look(number))
+            await ctx.sleep(1)
+        return "old"
+"""
+MENDED = CODE.replace('"old"', '"mended"')
+OTHER = CODE.replace("self.look(number)", "self.look(number + 1)")
+STRANGER = key("stranger")
+
+
+class Desk:
+    """An agent in a simulated world, and whoever has a command line there."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world, self.home = world, Home(folder / "home")
+        zone = world.zone("a", anchors=1)
+        (folder / "clerk.py").write_text(CODE)
+        self.agent = world.launch(
+            "clerk:Clerk", zone, folder=folder, memory={"done": None}, budgets={"steps": 50}
+        )
+        self.home.keep_manifest(zone.founded.signed)
+        address_book.keep(self.home, "desk", self.agent.id, zone.id)
+        self.reach = Reach(world._person.pool)
+
+    def perform(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.world.perform(lambda: work, "use the command line")
+
+    def fork(self, **wish: Any) -> ForkedAgent:
+        given = {"local": "what-if", "officers": [ISSUER], "budgets": {}} | wish
+        return self.perform(fork_agent(self.reach, self.home, "desk", ForkWish(**given)))
+
+    def forked(self) -> LaunchedAgent:
+        entry = address_book.entry_of(self.home, "what-if")
+        [anchor] = self.world.anchors()
+        row = anchor.disk.row("dossier", entry.agent_id)
+        assert row is not None
+        head = decode(row, Dossier, what="dossier", limit=CAPSULE_BYTES_MAX).head
+        assert head is not None
+        return LaunchedAgent(self.world, "what-if", head)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with simulate(seed=1) as world:
+        made = Desk(world, tmp_path)
+        made.agent.wait(lambda agent: len(agent.memory("done")) == 2, "has looked twice")
+        yield made
+
+
+def release(text: str) -> Release:
+    source = {"clerk.py": text.encode()}
+    return Release(
+        entry="clerk:Clerk", source=source, vouched=vouched_by(ISSUER, digest(encode_block(source)))
+    )
+
+
+def test_an_agent_is_forked_at_a_version_and_replayed_there(desk: Desk) -> None:
+    at = desk.agent.version
+    desk.agent.result()
+    done = desk.fork(version=at, budgets={"steps": 7}, reason="what if")
+    assert (at, {"steps": 7}, ()) == (done.origin_version, done.budgets, done.doubts)
+    assert (ISSUER.public.hex(),) == done.by
+    _, replayed = desk.perform(replayed_at(desk.reach, desk.home, "desk", at))
+    assert (at, "") == (replayed.version, replayed.result.parted)
+    assert replayed.result.is_whole
+    newest = desk.perform(replayed_at(desk.reach, desk.home, "desk", desk.agent.version))[1]
+    assert newest.result.replayed > replayed.result.replayed
+    fork = desk.forked()
+    assert "old" == fork.result()
+    assert [0, 1, 2, 3] == fork.memory("done") == desk.agent.memory("done")
+
+
+def test_a_fork_may_have_other_code_that_repeats_the_journal(desk: Desk) -> None:
+    at = desk.agent.version
+    with pytest.raises(Misused, match="does not repeat what the journal says"):
+        desk.fork(version=at, release=release(OTHER))
+    assert not address_book.entries(desk.home)[1:], "nothing was forked"
+    desk.fork(version=at, release=release(MENDED))
+    assert "mended" == desk.forked().result()
+    assert "old" == desk.agent.result()
+
+
+def test_without_the_publisher_the_code_is_nobodys(desk: Desk) -> None:
+    """The agent's publisher is its issuer, which signs here; a stranger can do neither."""
+    with pytest.raises(Misused, match="has sealed neither it nor the fork"):
+        desk.fork(officers=[STRANGER])
+    with pytest.raises(Misused, match="no version 999"):
+        desk.fork(version=999)
+    with pytest.raises(Exception, match="no officer"):
+        desk.fork(officers=[STRANGER], publisher=ISSUER)
+
+
+def test_what_has_ended_is_not_forked_there(desk: Desk) -> None:
+    desk.agent.result()
+    with pytest.raises(Misused, match="had returned by version"):
+        desk.fork()
+
+
+def test_a_version_that_nobody_tells_of_is_said(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr("sojourn.cli.versions.gather_versions", nothing)
+    with pytest.raises(Unreachable, match="tells of version 1 of desk"):
+        desk.fork(version=1)
+
+
+BAD = (
+    (("nobody",), "no agent 'nobody'"),
+    (("nobody", "--at", "-1"), "--at"),
+    (("nobody", "--at", "one"), "--at"),
+    (("nobody", "--budget", "steps"), "'steps' says not which budget"),
+    (("nobody", "--budget", "steps=-1"), "says not which budget"),
+    (("nobody", "--budget", "=1"), "says not which budget"),
+    (("nobody", "--budget", "a=1", "--budget", "a=2"), "says not which budget"),
+    (("nobody", "--budget", f"a={2**63}"), "more than a limit"),
+    (("nobody", "--name", "No Name"), "No Name"),
+    (("nobody", "--zone", "nowhere"), "nowhere"),
+    (("nobody", "--key", "none"), "none"),
+    (("nobody", "--code", "none.toml"), "none.toml"),
+    (("nobody", "--publisher", "none"), "none"),
+)
+
+
+@pytest.mark.parametrize(("arguments", "problem"), BAD)
+def test_bad_input_is_said_in_one_line(
+    sojourn: Command, arguments: tuple[str, ...], problem: str
+) -> None:
+    sojourn.good("keys", "new", "acme")
+    done = sojourn("agent", "fork", *arguments)
+    assert (2, True) == (done.code, problem in done.err), done
+
+
+def test_a_replay_at_a_version_is_of_an_agent(sojourn: Command, tmp_path: Path) -> None:
+    done = sojourn("agent", "replay", tmp_path / "some.car", "--at", "1")
+    assert (2, True) == (done.code, "no agent known here" in done.line())
