@@ -7,10 +7,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sojourn.core.agent.capabilities import Upgrade
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, Wake
 from sojourn.core.agent.memory.field import Compartment, Form, Memory
+from sojourn.core.agent.orders import Act, Order
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
+from sojourn.core.agent.upgrading import adopted, vouched_by
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.keys import KeyPair
@@ -18,12 +21,24 @@ from sojourn.core.base.seals import Role
 from sojourn.core.protocol.admission import admitted, bound, child, departed, returned
 from sojourn.core.protocol.amending import bringing
 from sojourn.core.protocol.custody import Certified, Chapter
-from sojourn.core.protocol.messages import Evidence, Intent, Proposal
+from sojourn.core.protocol.forking import Grant, fork_of, forking
+from sojourn.core.protocol.messages import Evidence, Forking, Intent, Proposal
+from sojourn.core.protocol.ordering import carrying, sealed
 from sojourn.core.protocol.validate import warrant_of
 from sojourn.core.protocol.visa import Visa, visa_slot, visa_terms
 from sojourn.core.quorum.votes import Phase, Slot
 from tests.conformance.golden import Json
-from tests.samples import NOW_MS, SampleZone, document, found, genesis, key, propose, successor
+from tests.samples import (
+    ISSUER,
+    NOW_MS,
+    SampleZone,
+    document,
+    found,
+    genesis,
+    key,
+    propose,
+    successor,
+)
 
 HOME: Final = found("home")
 AWAY: Final = found("away", 5, jurisdiction=("EU", "IE"))
@@ -132,6 +147,55 @@ INTENDED: Final[Proposal] = propose(
     now_ms=LATER_MS,
 )
 STEPPED: Final = HOME.certified(STEP.transition)
+ORDERED: Final = sealed(
+    Order(
+        agent=AGENT,
+        act=Act.UPGRADE,
+        issued_ms=NOW_MS,
+        expires_ms=NOW_MS + 600_000,
+        upgrade=Upgrade(
+            replaces=BORN.record.capabilities.code,
+            code=digest(b"other code"),
+            entry="agent:Agent",
+            publisher=key("publisher").public,
+            vouched=vouched_by(key("publisher"), digest(b"other code")),
+        ),
+    ),
+    [ISSUER],
+)
+UPGRADED: Final = HOME.certified(carrying(ORDERED, BOUND, key("stranger"), at_ms=NOW_MS).transition)
+ADOPTION: Final = propose(
+    TransitionKind.ADOPT,
+    UPGRADED,
+    child(
+        UPGRADED.record,
+        UPGRADED.certificate.slot,
+        memory=replace(MEMORY, journal=digest(b"journal 2")),
+        eligibility=UPGRADED.record.eligibility,
+        capabilities=adopted(UPGRADED.record.capabilities),
+    ),
+    HOME.hosts[0],
+    now_ms=LATER_MS,
+)
+FORKING: Final = Forking(at=BOUND, newest=STEPPED)
+FORK: Final = forking(
+    fork_of(
+        BOUND.record,
+        STEPPED.record,
+        DOCUMENT.document,
+        Grant(
+            budgets=dict.fromkeys(ELIGIBILITY.budgets, 50),
+            journal=digest(b"a journal that goes on"),
+            chance=digest(b"chance"),
+        ),
+        HOME.manifest,
+    ),
+    FORKING,
+    (DOCUMENT,),
+    [ISSUER],
+    at_ms=LATER_MS,
+    reason="what if",
+)
 VISA: Final = visa_for(STEPPED.record, AWAY)
 GONE: Final = _departed(HOME, STEPPED, AWAY, VISA)
 ADMISSION: Final = propose(

@@ -45,6 +45,8 @@ def _valid() -> Iterator[Case]:
     yield Case(name="a step", data=encode(STEP))
     issuer = {"role": str(Role.ISSUER)}
     yield Case(name="a launch, with its policies", data=encode(journey.GENESIS), given=issuer)
+    shown = encode(journey.FORK)
+    yield Case(name="a fork, with what it goes on from, and the newest", data=shown, given=issuer)
     yield Case(name="an admission, with departure and visa", data=encode(journey.ADMISSION))
     stripped = replace(journey.ADMISSION, evidence=Evidence())
     note = "evidence is no part of the value: the digest is that of the case before"

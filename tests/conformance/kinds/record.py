@@ -29,6 +29,10 @@ def _valid() -> Iterator[Case]:
         ("returned", journey.RETURNED),
     ):
         yield Case(name=name, data=encode(certified.record))
+    yield Case(name="with an upgrade that waits", data=encode(journey.UPGRADED.record))
+    adopted = journey.ADOPTION.transition.record
+    yield Case(name="with code that it adopted", data=encode(adopted))
+    yield Case(name="a fork's genesis", data=encode(journey.FORK.transition.record))
 
 
 def _misread() -> Iterator[tuple[str, dict[str, Any], str, str]]:

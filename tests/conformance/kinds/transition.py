@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
-from msgspec import convert
+from msgspec import UNSET, convert
 from msgspec.structs import replace
 
 from sojourn.core.agent.budgets import check_transition
@@ -75,8 +75,17 @@ def _valid() -> Iterator[Case]:
         ("a refusal, which makes no version", journey.REFUSAL, journey.GONE_AGAIN),
         ("a return", journey.RETURNED, journey.GONE_AGAIN),
         ("an amendment", journey.AMENDED, journey.BOUND),
+        ("an upgrade that is ordered", journey.UPGRADED, journey.BOUND),
     ):
         yield Case(name=name, data=encode(made.transition), given=given_parent(parent))
+    ordered = given_parent(journey.UPGRADED)
+    yield Case(
+        name="an adoption of the code that was ordered",
+        data=encode(journey.ADOPTION.transition),
+        given=ordered,
+    )
+    fork = encode(journey.FORK.transition)
+    yield Case(name="a fork's genesis", data=fork, given=given_parent(None))
     given = given_parent(journey.BOUND) | DECLARED
     yield Case(name="an intent", data=encode(journey.INTENDED.transition), given=given)
 
@@ -228,8 +237,24 @@ def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
     yield "a genesis with a version behind it", old, None, "bad-change", "record"
 
 
+def _misadopted() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
+    """Yield upgrades and adoptions of other code than was ordered."""
+    adoption = journey.ADOPTION.transition
+    for name, changes in (
+        ("an adoption of code that nobody ordered", {"capabilities__code": ZERO}),
+        ("an adoption of half of what was ordered", {"capabilities__publisher": key("x").public}),
+        ("an adoption that forgets the order", {"capabilities__adopted": UNSET}),
+    ):
+        misread = replace(adoption, record=changed(adoption.record, **changes))
+        yield name, misread, journey.UPGRADED, "bad-change", "capabilities"
+    unordered = replace(journey.UPGRADED.record.capabilities.upgrade, issued_ms=0)
+    made = journey.UPGRADED.transition
+    made = replace(made, record=changed(made.record, capabilities__upgrade=unordered))
+    yield "an upgrade by another order", made, journey.BOUND, "bad-change", "capabilities"
+
+
 def _invalid() -> Iterator[Case]:
-    for name, made, parent, reason, where in _mutated():
+    for name, made, parent, reason, where in (*_mutated(), *_misadopted()):
         expect = {"reason": reason, "where": where}
         yield Case(name=name, data=encode(made), given=given_parent(parent), expect=expect)
     yield from _miscounted()

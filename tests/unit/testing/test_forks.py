@@ -418,19 +418,22 @@ def test_section_8_17_what_may_not_be_forked_is_said(tmp_path: Path) -> None:
         agent = Office(world, tmp_path).agent
         agent.advances()
         record, zone = agent.record, agent.zone.manifest
+        there = world.zone("b", anchors=1).manifest
         parent = Ancestor(agent=ZERO)
         key = Encryption(commitments=(person_key("a key"),))
         for newest, at, why in (
             (changed(record, ancestors=(parent,)), record, "a child is not forked"),
             (changed(record, status=Status.REVOKED), record, "revoked the agent"),
             (changed(record, is_quarantined=True), record, "in quarantine"),
-            (record, kept(record, residency=("Mars",)), "may be in Mars"),
+            (record, kept(record, residency=("Mars",)), "may be in Mars, and b is not"),
             (record, kept(record, held_by=ZERO), "had stayed behind"),
             (record, kept(record, encryption=key), "is encrypted"),
         ):
             later = replace(newest, version=at.version + 1)
+            place = there if "Mars" in why else zone
             with pytest.raises(Denied, match=why):
-                check_forkable(replace(at, agent=later.agent_id), later, zone)
+                check_forkable(replace(at, agent=later.agent_id), later, place)
+        check_forkable(kept(record, residency=("Mars",)), replace(record, version=99), zone)
         with pytest.raises(Rejected, match="no version of the agent"):
             check_forkable(replace(record, version=99), record, zone)
 

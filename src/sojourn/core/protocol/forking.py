@@ -84,10 +84,12 @@ def check_forkable(at: AgentRecord, newest: AgentRecord, zone: ZoneManifest) -> 
         remedy = "Lift the quarantine first: `sojourn agent lift`"
         raise Denied("the agent is in quarantine, and has no forks meanwhile", remedy=remedy)
     for name, compartment in sorted(at.memory.compartments.items()):
-        _check_compartment(name, compartment, zone)
+        _check_compartment(name, compartment, at, zone)
 
 
-def _check_compartment(name: str, compartment: Compartment, zone: ZoneManifest) -> None:
+def _check_compartment(
+    name: str, compartment: Compartment, at: AgentRecord, zone: ZoneManifest
+) -> None:
     remedy = "Fork it at a version before it, or at one when all of its memory was there"
     if compartment.encryption is not None:
         problem = f"compartment {name!r} is encrypted: its key is given to that agent's hosts alone"
@@ -95,7 +97,8 @@ def _check_compartment(name: str, compartment: Compartment, zone: ZoneManifest) 
     if compartment.held_by not in (None, zone.zone_id):
         problem = f"compartment {name!r} had stayed behind in zone {cid_text(compartment.held_by)}"
         raise Denied(problem, remedy=remedy)
-    if not may_reside(compartment, zone.attributes.jurisdiction):
+    is_moved = at.custody.zone != zone.zone_id
+    if is_moved and not may_reside(compartment, zone.attributes.jurisdiction):
         within = ", ".join(compartment.residency)
         problem = f"compartment {name!r} may be in {within}, and {zone.name} is not"
         raise Denied(problem, remedy="Fork it into a zone that is: --zone")
