@@ -16,6 +16,7 @@ from tests.planted import (
     remembering,
     revoking,
     stepping,
+    upgrading,
     writing,
 )
 from tests.planted.plant import Plant
@@ -34,6 +35,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *stepping.PLANTS,
     *remembering.PLANTS,
     *writing.PLANTS,
+    *upgrading.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

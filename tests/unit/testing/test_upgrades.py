@@ -1,5 +1,6 @@
 """Other code for an agent that runs: adopted at a restart point, or given up; whatever dies or moves meanwhile."""
 
+import builtins
 from collections.abc import Callable
 from pathlib import Path
 
@@ -206,19 +207,22 @@ def test_section_8_16_a_later_order_takes_the_place_of_one_that_waits(tmp_path: 
 
 
 def killed_at(seed: int, folder: Path, after: int, text: str = STEPPED) -> None:
-    """Order an upgrade, and kill the agent's host so many decided versions after that."""
+    """Order an upgrade, and kill the agent's host so many decided versions after that, or when it has ended."""
     with simulate(seed=seed) as world:
         office = Office(world, folder)
         office.agent.wait(in_turn(2), "is in a turn")
         named = office.upgrade(text)
-        office.agent.advances(by=after) if after else None
-        assert office.agent.host is not None
-        office.agent.host.kill()
+        upto = office.agent.version + after
+        office.agent.wait(lambda it: it.version >= upto or it.has_ended, "comes that far")
+        if office.agent.host is not None:
+            office.agent.host.kill()
         assert office.agent.result().startswith("new")
         assert named == office.agent.record.capabilities.code
         assert not failures(office.agent)
         if text is STEPPED:
             assert 1 == sum(line.startswith("converted") for line in office.done)
+            at = next(n for n, line in enumerate(office.done) if line.startswith("converted"))
+            assert office.done[at - 1].startswith("end"), "in the midst of a turn"
         assert list(range(TURNS)) == sorted({*office.entered})
         assert not world.broken_promises()
 
@@ -232,12 +236,70 @@ def test_section_8_16_a_host_that_dies_on_the_way_changes_nothing(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("text", [STEPPED, NEW], ids=["step", "plain"])
-@pytest.mark.parametrize("after", range(11))
+@pytest.mark.parametrize("after", range(13))
 @pytest.mark.parametrize("seed", range(8, 12))
 def test_section_8_16_whenever_a_host_dies_it_changes_nothing(
     tmp_path: Path, seed: int, after: int, text: str
 ) -> None:
     killed_at(seed, tmp_path, after, text)
+
+
+HOOK = "sojourn_test_upgrade_step"
+HOOKED = STEPPED.replace(
+    "        log = memory.log(",
+    f"        import builtins\n        builtins.{HOOK}()\n        log = memory.log(",
+).replace("        return {", f"        builtins.{HOOK}()\n        return {{")
+
+
+def killed_in_step(
+    seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch, *, at: int, after_ms: int | None
+) -> None:
+    """Kill the host inside the upgrade step, at its first or last line (`at`), or so long after it began to run.
+
+    What has not been decided by then is nothing; the next host runs the step again, on the memory of before.
+    """
+    with simulate(seed=seed) as world:
+        office = Office(world, folder)
+        calls: list[int] = []
+
+        def called() -> None:
+            calls.append(len(calls))
+            if after_ms is None and len(calls) == at + 1:
+                assert office.agent.host is not None
+                office.agent.host.kill()
+
+        monkeypatch.setattr(builtins, HOOK, called, raising=False)
+        office.agent.wait(in_turn(2), "is in a turn")
+        named = office.upgrade(HOOKED)
+        if after_ms is not None:
+            office.agent.wait(lambda _: calls, "is in its upgrade step")
+            world.run(after_ms / 1000)
+            if office.agent.host is not None:
+                office.agent.host.kill()
+        assert "new 2" == office.agent.result()
+        assert named == office.agent.record.capabilities.code
+        assert ["end 2", "converted after 6", "new 3"] == office.done[5:8]
+        assert 1 == sum(line.startswith("converted") for line in office.done)
+        assert list(range(TURNS)) == sorted({*office.entered})
+        assert not failures(office.agent)
+        assert after_ms is not None or len(calls) > 2, "the step ran again"
+        assert not world.broken_promises()
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_section_8_16_a_host_that_dies_inside_the_upgrade_step_has_not_begun_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    killed_in_step(40, tmp_path, monkeypatch, at=at, after_ms=None)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("after_ms", [*range(20), *range(20, 100, 8)])
+@pytest.mark.parametrize("seed", range(41, 44))
+def test_section_8_16_whenever_a_host_dies_between_the_step_and_its_adoption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, after_ms: int
+) -> None:
+    killed_in_step(seed, tmp_path, monkeypatch, at=0, after_ms=after_ms)
 
 
 def moved(seed: int, folder: Path, pause_s: float) -> None:
