@@ -38,6 +38,7 @@ from sojourn.core.base.encoding import (
 )
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy.request import Effect
+from sojourn.runtime.notes import Barred, Parted, Unshown
 from sojourn.runtime.ports import Assessment, Postmark
 from sojourn.runtime.sought import Sought
 from sojourn.runtime.typed import encode_plain, to_plain
@@ -192,47 +193,6 @@ class Denial(Value, tag_field="kind", tag="denied"):
     reason: Text
     remedy: Text = ""
     cause: Literal["denied", "exhausted"] = "denied"
-
-
-class Barred(Value, tag_field="kind", tag="barred"):
-    """The agent was not executed at all: the zone's policy, the agent's own, or its trust forbade it, and why.
-
-    The host writes it, once for a reason that lasts, and no code is shown it: none ran. `at_ms` is its clock
-    (milliseconds since 1970), `version` the newest version when it was asked, whose policies ruled, in `zone`.
-    """
-
-    at_ms: Count
-    zone: Digest
-    version: Count
-    reason: Text
-    remedy: Text = ""
-
-    def repeats(self, other: "Unshown") -> bool:
-        """Tell whether another record says the same, of another time."""
-        return isinstance(other, Barred) and (self.zone, self.reason) == (other.zone, other.reason)
-
-
-class Parted(Value, tag_field="kind", tag="parted"):
-    """The code that was executed did not repeat the journal: `text` shows both histories where they part.
-
-    Or it was tried for an upgrade and failed, and `text` says how. The host writes it, once for a difference that
-    lasts, and no code is shown it: what the code did was dropped. `code` is the digest of that code; the rest is as
-    in `Barred`.
-    """
-
-    at_ms: Count
-    zone: Digest
-    version: Count
-    code: Digest
-    text: Text
-
-    def repeats(self, other: "Unshown") -> bool:
-        """Tell whether another record, right before it, is of the same code: nothing was replayed in between."""
-        return isinstance(other, Parted) and self.code == other.code
-
-
-Unshown: TypeAlias = Barred | Parted
-"""What the host notes of an agent whose code got nowhere: no part of what is replayed."""
 
 
 class Now(Value, tag_field="kind", tag="now"):
