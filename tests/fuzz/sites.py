@@ -174,6 +174,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "runtime/frames.py::msgspec.msgpack.Decoder": ("child's frame", "host's frame"),
     "runtime/frames.py:_decode:decoder.decode": ("child's frame", "host's frame"),
     "runtime/gating.py:Gate._bear:decode": ("record",),
+    "runtime/spawning.py:SpawnChild._is_origins:decode": ("record",),
     "runtime/newborn.py:read_wish:decode_block": ("wish",),
     "runtime/handling.py:call_in:msgspec.convert": ("message to send",),
     "runtime/journal.py:_parse:msgspec.convert": ("journal root",),
