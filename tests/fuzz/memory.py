@@ -7,6 +7,7 @@ from sojourn.core.agent.memory import vectors
 from sojourn.core.agent.memory.blobs import BlobEntry, is_blob, parse_blob
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.chunks import Chunks, weigh_chunks, write
+from sojourn.core.agent.memory.kinds import is_memory_alone
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import ZERO, digest, link_to
@@ -93,6 +94,7 @@ _BLOBS: Final = (
     ["blob/2", {}, link_to(ZERO)],
 )
 HELD: Final = (
+    Target(name="kind of block", read=is_memory_alone, make_seeds=seeds.plain_blocks),
     Target(
         name="blob",
         read=_read_blob,

@@ -134,6 +134,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "core/agent/memory/blocks.py:links:decode_block": ("block links",),
     "core/agent/memory/blocks.py:load_block:decode_block": ("mapping", "log", "chunks"),
     "core/agent/memory/chunks.py:weigh_chunks:decode_block": ("chunks",),
+    "core/agent/memory/kinds.py:is_memory_alone:decode_block": ("kind of block",),
     "core/agent/memory/vectors.py:_unpacked:struct.unpack": ("vector",),
     "core/agent/memory/values.py:open_held:decode_block": ("mapping", "log"),
     "core/agent/memory/encryption.py:parse_encrypted:decode_block": ("encrypted block",),
@@ -204,6 +205,7 @@ _OWN_LOG: Final = "reads what a process of the same run has written, for show"
 _FIXED: Final = "four bytes are always a number; what follows is a frame, which is a target"
 
 OURS: Final[dict[str, str]] = {
+    "anchor/collecting.py:_Digests._hash:int.from_bytes": "any bytes are a number",
     "anchor/scribe.py:Scribe.__init__:int.from_bytes": "any bytes are a number; the row is audited",
     "audit/page.py:render_page:msgspec.convert": _ENCODED_HERE,
     "audit/verifying.py:check_report:json.loads": _ENCODED_HERE,

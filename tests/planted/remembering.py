@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from sojourn.anchor import collecting
+from sojourn.anchor.loose import Loose
 from sojourn.core.agent.memory import log
 from sojourn.core.agent.memory.log_parts import Dropped
 from sojourn.core.base.digests import link_to
@@ -40,5 +42,17 @@ PLANTS: Final = (
         "vectors of different models are compared",
         "runtime/test_recall.py::test_another_model_is_refused_and_a_rebuild_lets_it_in",
         in_place_of(Recall, "_check_model", nothing),
+    ),
+    plant(
+        "collects-a-live-block",
+        "what is put, named or asked for while an anchor looks for what it may collect is collected",
+        "anchor/test_collecting.py::test_what_is_put_or_named_while_a_round_goes_on_is_kept",
+        in_place_of(Loose, "_watch", nothing),
+    ),
+    plant(
+        "collects-a-policy",
+        "a block goes that no memory names, though it may be something else than memory",
+        "anchor/test_collecting.py::test_what_may_be_something_else_than_memory_is_kept_with_all_below_it",
+        in_place_of(collecting, "is_memory_alone", lambda _data: True),
     ),
 )

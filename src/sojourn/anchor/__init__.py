@@ -9,6 +9,7 @@ then send, then run. What does not: any rule of the protocol (`core.protocol`), 
     scribe       writes and signs, in groups
     shelf, mail  dossiers, chapters, history, orders, places; messages: as rows of the store
     loose        blocks that no record names yet;  tidying  what is let go of, lest strangers fill the store
+    collecting   what only old versions of memory name, where no more of them are to be kept
     hosts        who runs agents here, and which agents want whom
     caretaker    what is owed when nobody else acts;  pace  how patient it is
     forwarding   messages for agents that went on;  letters  who sent them, if agents did

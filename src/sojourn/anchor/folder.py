@@ -11,7 +11,9 @@ anchor.log  pid            while it runs in the background
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
 
 from sojourn.core.base.encoding import Name, Value
 from sojourn.core.base.errors import Misused
@@ -33,11 +35,15 @@ _PLACE: Final = re.compile(r"(?P<address>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P
 
 
 class Settings(Value):
-    """`anchor.toml`. `listen` is where its socket is; `reached` where others find it, often the same."""
+    """`anchor.toml`. `listen` is where its socket is; `reached` where others find it, often the same.
+
+    `keep_versions` says of how many versions of each agent it keeps the memory, the newest ones; by default of all.
+    """
 
     operator: Name
     listen: str
     reached: str
+    keep_versions: Annotated[int, Meta(ge=1)] | None = None
 
 
 class _Public(Value):
@@ -80,7 +86,8 @@ def make_anchor(folder: Path, settings: Settings) -> AnchorEntry:
         vote=vote.public.hex(),
     )
     for name, value in ((SETTINGS_NAME, settings), (PUBLIC_NAME, public)):
-        fields = {field: getattr(value, field) for field in value.__struct_fields__}
+        named = {field: getattr(value, field) for field in value.__struct_fields__}
+        fields = {field: given for field, given in named.items() if given is not None}
         write_atomically(folder / name, to_toml(fields).encode())
     return AnchorEntry(
         identity=identity.public,

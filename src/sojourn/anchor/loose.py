@@ -9,11 +9,15 @@ first), so all its parents are known here:
     put ─► loose ─► named by a record, or linked to by a block that came with one: kept for good, with all below it
               └───► asked for by nobody, linked to by nothing: collected, and then what only it linked to
 
-Nothing of this is durable: what is loose when an anchor stops is kept for good.
+What was named and is no more may be loose again (`anchor.collecting`): with all that links to it.
+
+Nothing of this is durable: what is loose when an anchor stops is kept, until it is collected as what old versions
+name.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -23,8 +27,10 @@ from sojourn.core.base.limits import LOOSE_KEPT_MS
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.runtime.store import PutBlock
 
-__all__ = ["Loose", "Share", "roots_of"]
+__all__ = ["Loose", "Share", "Unnamed", "roots_of"]
 
+_OLD: Final = b"old"
+"""The share of what was named once: it counts towards nobody's room."""
 _WEIGHT_MIN: Final = 4096
 """What the smallest block counts for: to remember it costs memory as well."""
 
@@ -34,6 +40,14 @@ class Share(NamedTuple):
 
     name: bytes
     bytes_max: int
+
+
+class Unnamed(NamedTuple):
+    """A stored block that nothing names any more: its size in bytes, and what it links to."""
+
+    digest: bytes
+    size: int
+    links: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -52,6 +66,24 @@ class Loose:
         """Begin with none."""
         self._blocks: dict[bytes, _Block] = {}
         self._used: Counter[bytes] = Counter()
+        self._watched: set[bytes] | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[set[bytes]]:
+        """Have all that is put, named or asked for in the meantime be in a set, which may be emptied at any time."""
+        assert self._watched is None, "one at a time"
+        self._watched = set()
+        try:
+            yield self._watched
+        finally:
+            self._watched = None
+
+    def _watch(self, digests: Iterable[bytes]) -> None:
+        if self._watched is not None:
+            self._watched.update(digests)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._blocks)
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -69,17 +101,33 @@ class Loose:
     def add(self, puts: Iterable[PutBlock], share: Share, now_ms: int) -> None:
         """Note blocks that are stored by this put and were not before, children first."""
         for put in puts:
-            if put.digest in self._blocks:
-                continue
-            children = tuple(child for child in set(links(put.data)) if child in self._blocks)
-            for child in children:
-                self._blocks[child].parents += 1
-            self._blocks[put.digest] = _Block(share.name, _weight(put), children, now_ms)
-            self._used[share.name] += _weight(put)
+            below = links(put.data)
+            self._watch((put.digest, *below))
+            if put.digest not in self._blocks:
+                self._add(put.digest, share.name, _weight(put), below, now_ms)
+
+    def take_back(self, unnamed: Iterable[Unnamed], now_ms: int) -> None:
+        """Take in blocks that nothing else names or links to, parents first, as if they had just been put.
+
+        They take nobody's share of the room.
+        """
+        for block in reversed(list(unnamed)):
+            if block.digest not in self._blocks:
+                self._add(block.digest, _OLD, block.size, block.links, now_ms)
+
+    def _add(
+        self, named: bytes, share: bytes, weight: int, below: Iterable[bytes], now_ms: int
+    ) -> None:
+        children = tuple(child for child in set(below) if child in self._blocks)
+        for child in children:
+            self._blocks[child].parents += 1
+        self._blocks[named] = _Block(share, weight, children, now_ms)
+        self._used[share] += weight
 
     def note_asked(self, digests: Iterable[bytes], now_ms: int) -> None:
         """Note that somebody was told that these blocks are stored, and may count on them now."""
         for named in digests:
+            self._watch((named,))
             block = self._blocks.pop(named, None)
             if block is not None:
                 block.asked_ms = now_ms
@@ -87,7 +135,8 @@ class Loose:
 
     def keep(self, roots: Iterable[bytes]) -> None:
         """Keep blocks for good, with all below them: a record names them from now on."""
-        waiting = list(roots) if self._blocks else []
+        waiting = list(roots) if self._blocks or self._watched is not None else []
+        self._watch(waiting)
         while waiting:
             block = self._blocks.pop(waiting.pop(), None)
             if block is not None:
@@ -96,8 +145,10 @@ class Loose:
 
     def keep_below(self, puts: Iterable[PutBlock]) -> None:
         """Keep for good what blocks that came with a record link to."""
-        if self._blocks:
-            self.keep(child for put in puts for child in links(put.data))
+        if self._blocks or self._watched is not None:
+            for put in puts:
+                self._watch((put.digest,))
+                self.keep(links(put.data))
 
     def due(self, now_ms: int, most: int) -> list[bytes]:
         """Return blocks that nothing links to and nobody has asked for in a long time."""

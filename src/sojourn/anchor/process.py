@@ -50,8 +50,10 @@ async def run_anchor(path: Path) -> None:
             pool = ConnectionPool(transport)
             ending.push_async_callback(pool.close)
             shares = folder.shares()
+            keep = folder.settings.keep_versions
+            told = (signed, index, identity, vote_key, store, pool)
             with kept_for_good():
-                anchor = Anchor(signed, index, identity, vote_key, store, pool, shares=shares)
+                anchor = Anchor(*told, shares=shares, keep_versions=keep)
             ending.push_async_callback(anchor.stop)
             listener = await transport.listen(
                 folder.listen.address, folder.listen.port, on_request=anchor.serve

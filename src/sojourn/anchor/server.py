@@ -15,6 +15,7 @@ import structlog
 
 from sojourn.anchor.answers import Answers
 from sojourn.anchor.caretaker import Caretaker
+from sojourn.anchor.collecting import Collecting
 from sojourn.anchor.edicts import Edicts
 from sojourn.anchor.forwarding import Forwarding
 from sojourn.anchor.gossiping import Gossip, fitting
@@ -101,10 +102,12 @@ class Anchor:
         connections: Connections,
         chance: random.Random | None = None,
         shares: ShareKeep | None = None,
+        keep_versions: int | None = None,
     ) -> None:
         """Wire an anchor from verified parts; nothing runs before `start`.
 
         `chance` chooses whom to tell, and first: nothing secret. Without `shares` it takes no shares of keys.
+        Of each agent's memory it keeps the newest `keep_versions`, by default all.
         """
         self.manifest, self.index = manifest.manifest, index
         self.identity, self.connections = identity, connections
@@ -123,6 +126,7 @@ class Anchor:
         self.forwarding = Forwarding(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self, store)
+        self._collecting = Collecting(self, keep_versions)
         self.keeping = Keeping(self, shares)
         self._heralding = Heralding(self, self._gossip)
         self.edicts = Edicts(self, self._caretaker, self._heralding)
@@ -160,6 +164,7 @@ class Anchor:
         self.begin(self._gossip.run)
         self.shelf.watch_damage(self._mending.begin)
         self.begin(self._mending.run)
+        self.begin(self._collecting.run)
 
     async def stop(self) -> None:
         """Stop all that runs; what is being written is finished."""

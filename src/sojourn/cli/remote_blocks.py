@@ -58,7 +58,10 @@ class RemoteBlocks:
                 self._keep(data)
             if named in self._blocks:
                 return
-        raise Unreachable(f"no zone that was asked has block {named.hex()[:16]}…")
+        raise Unreachable(
+            f"no zone that was asked has block {named.hex()[:16]}…",
+            remedy="It may be of a version that is older than what the zone's anchors keep",
+        )
 
     def _keep(self, data: bytes) -> None:
         named = digest(data)

@@ -220,7 +220,7 @@ class AnchorProcess(Process):
         name = f"{manifest.name}/anchor/{index}"
         super().__init__(world, name, (self.endpoint.address, self.endpoint.port), drift)
         self.index = index
-        self.is_honest = make is Anchor
+        self.is_honest = getattr(make, "func", make) is Anchor  # or a `partial` of it
         self.disk = Disk(world.timeline, self.chance, on_row)
         self._signed, self._make = zone.signed, make
 

@@ -104,6 +104,35 @@ class Archivist(Traveller):
             return
 
 
+class Reviser(Traveller):
+    """Writes the same few values again and again, in turns of many steps, and forgets them in between."""
+
+    @step
+    async def think(self, number: int) -> str:
+        """Think; what came before is final by then."""
+        await asyncio.sleep(0.3)
+        return "abc"[number % 3] * 3000
+
+    async def run(self, ctx: Context) -> list[str]:
+        """Revise, turn by turn; what stood in a draft when a turn began is what it ends with."""
+        plan = ctx.memory["plan"]
+        moves = dict(plan["moves"])
+        async for turn in ctx.turns(range(plan["turns"])):
+            self.goal = moves.get(str(turn), "")
+            while self.goal and not await self._is_there(ctx):
+                await ctx.sleep(0.2)
+            draft = ctx.memory.mapping("draft", str)
+            before = dict(draft.items())
+            for number in range(plan["steps"]):
+                draft["text"] = await self.think(turn + number)
+                draft[f"note {number}"] = f"{turn}/{number} " * 400
+                if number % 2:
+                    draft.clear("note")
+            draft["first"] = before.get("text", "none")
+        draft = ctx.memory.mapping("draft", str)
+        return [draft["first"][:1], draft["text"][:1]]
+
+
 def megabyte(number: int) -> bytes:
     """Return a megabyte that has no chunk twice."""
     return b"".join(f"{number:08}/{at:06}\n".encode() for at in range(2**16))
