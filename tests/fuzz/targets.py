@@ -94,9 +94,10 @@ from sojourn.core.zone.envelope import SignedEnvelope, load_envelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest, load_manifest
 from sojourn.demo.schedule import parse_schedule
 from sojourn.host.code import source_of
+from sojourn.host.endpoints import _Section as _Endpoint
+from sojourn.host.endpoints import endpoints_in
 from sojourn.host.offer import OfferSettings, limits_of
 from sojourn.host.provider import _Section, secrets_in
-from sojourn.models.tools import given
 from sojourn.runtime.code import _imported
 from sojourn.runtime.files import read_toml, to_toml
 from sojourn.runtime.frames import (
@@ -131,6 +132,7 @@ from tests.conformance import journey
 from tests.fuzz import seeds, texts
 from tests.fuzz.answers import CALLED, TYPED, message, typed
 from tests.fuzz.memory import HELD, read_chunks, read_log, read_mapping, read_vector
+from tests.fuzz.models import MODELS
 from tests.fuzz.target import Finding, Target
 from tests.fuzz.texts import AGENT_FILE, APPROVERS_FILE, CEDAR, CORPUS_TEST, SCHEDULES
 
@@ -672,15 +674,12 @@ def _audited(data: bytes) -> Any:
 _HEX: Final = samples.key("someone").public.hex()
 
 
-class _Given(msgspec.Struct):
-    account: str = ""
-    counts: list[float] = []
-
-
 PEOPLE: Final = (
     _toml("offer", OfferSettings, texts.OFFER),
     _person("queues", _queues, f"{texts.OFFER}{texts.QUEUES}"),
     _person("secrets", lambda data: sorted(secrets_in(_file(data))), texts.SECRETS_FILE, form=dict[str, _Section]),
+    _person("endpoints", lambda data: sorted(endpoints_in(_file(data))), texts.MODELS_FILE,
+            form=dict[str, _Endpoint]),
     _toml("anchor settings", Settings, 'operator = "o"\nlisten = "[::1]:7400"\nreached = "h:1"\n'),
     _toml("anchor public", _Public, to_toml({"operator": "o", "reached": "h:1", "identity": _HEX,
                                              "vote": _HEX, "format": "sojourn-anchor/1"})),
@@ -706,14 +705,6 @@ PEOPLE: Final = (
     _person("agent check", _checked, AGENT_CHECKED),
     _person("message to send", message, '{"approve": true}', "[1, 2.5, null]", CALLED),
     _person("answer to give", typed, *TYPED),
-    Target(
-        name="tool arguments",
-        read=lambda data: given(_Given, data.decode()),
-        make_seeds=lambda: [b'{"account": "a", "counts": [1, 2.5]}', b"{}"],
-        errors=(Rejected, UnicodeDecodeError),
-        is_text=True,
-        bytes_max=2048,
-    ),
     _person("arguments", _arguments, "[1]", '{"a": "2027-01-31", "b": [1, 2], "c": {"x": 1.5}}'),
     _person("threshold", lambda data: _thresholds((data.decode(),)), "amend=2", "retire=1"),
     _person("tolerated", lambda data: _tolerated(data.decode()), "auto", "1"),
@@ -789,6 +780,7 @@ TARGETS: Final[tuple[Target, ...]] = (
     *STREAMS,
     *MEMORY,
     *PEOPLE,
+    *MODELS,
     *OTHERS,
 )
 by_name: Final = {target.name: target for target in TARGETS}

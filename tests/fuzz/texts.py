@@ -9,6 +9,7 @@ __all__ = [
     "APPROVERS_FILE",
     "CEDAR",
     "CORPUS_TEST",
+    "MODELS_FILE",
     "OFFER",
     "QUEUES",
     "SCHEDULES",
@@ -106,9 +107,16 @@ per_s = 1.5
 SECRETS_FILE: Final = """\
 [openai]
 environment = "OPENAI_API_KEY"
-issuers = ["b"]
+issuers = ["bafyreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
 actions = ["model.call"]
 [bank]
 keyring = "bank/desk"
 everyone = true
+"""
+
+MODELS_FILE: Final = """\
+[local]
+base_url = "http://[::1]:8000/v1"
+[bedrock]
+protocol = "native"
 """

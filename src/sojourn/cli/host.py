@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from sojourn.cli.help import Group
+from sojourn.cli.host_check import check
 from sojourn.cli.options import json_option
 from sojourn.cli.output import emit, say
 from sojourn.core.base.errors import Misused
@@ -91,3 +92,6 @@ def run(folder: Path, zone_manifest: Path | None, membership: Path | None) -> No
     if zone_manifest is not None and membership is not None:
         HostFolder(folder).join(read_manifest(zone_manifest), read_membership(membership))
     asyncio.run(run_host(folder))
+
+
+host.add_command(check)

@@ -3,6 +3,7 @@
 host.key        made where the host runs; it never leaves
 host.public     its public part, which the zone enrols
 offer.toml      what it offers, and at which price
+secrets.toml    what it hands to steps of agents, and models.toml where it calls models for them, if there are such
 manifest        the zone's signed manifest, and
 membership      the proof that the zone has enrolled it, once there is a zone
 host.log  pid   while it runs in the background

@@ -15,10 +15,12 @@ import structlog
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import key_text
+from sojourn.host.endpoints import ENDPOINTS_NAME, endpoints_in
 from sojourn.host.folder import HostFolder
 from sojourn.host.provider import SECRETS_NAME, SecretProvider, secrets_in
 from sojourn.host.queues import Queues
 from sojourn.host.server import Host
+from sojourn.models.relayed import ModelCaller
 from sojourn.runtime.pidfile import PidFile
 from sojourn.runtime.process import configure_log, serve_until_ended
 from sojourn.runtime.secrecy import RedactedStream
@@ -49,6 +51,8 @@ async def run_host(path: Path) -> None:
         secrets
     )  # what is wrong in there is said now, and not to the first agent that needs it
     provider = SecretProvider(lambda: secrets_in(secrets))
+    models = path / ENDPOINTS_NAME
+    endpoints_in(models)
     sys.stdout, sys.stderr = (RedactedStream(s, provider.secrecy) for s in (sys.stdout, sys.stderr))
     configure_log(zone=zone.name, process=f"host/{name}")
     with ExitStack() as held:
@@ -66,7 +70,9 @@ async def run_host(path: Path) -> None:
             pool = ConnectionPool(transport, on_notice=on_notice)
             ending.push_async_callback(pool.close)
             host = Host(
-                signed, key, membership, pool, substrate, offer, provider, Queues(offer.queues)
+                *(signed, key, membership, pool, substrate, offer, provider),
+                queues=Queues(offer.queues),
+                caller=ModelCaller(lambda: endpoints_in(models)),
             )
             await host.start()
             ending.push_async_callback(host.stop)

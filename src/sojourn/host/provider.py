@@ -14,6 +14,7 @@ changed while the host runs. A value is kept nowhere but in what keeps it out of
 
 import asyncio
 import os
+import re
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -24,18 +25,20 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.record import AgentRecord
-from sojourn.core.base.digests import cid_text
+from sojourn.core.base.digests import cid_text, parse_cid_text
 from sojourn.core.base.encoding import Name, Text, Value
-from sojourn.core.base.errors import Denied, Misused
+from sojourn.core.base.errors import Denied, Misused, Rejected
 from sojourn.core.base.limits import SECRET_CHARS_MAX
 from sojourn.runtime.files import read_bounded, read_toml
 from sojourn.runtime.secrecy import NAME, Secrecy, check_value
 
-__all__ = ["SECRETS_NAME", "Entry", "Rule", "SecretProvider", "secrets_in"]
+__all__ = ["SECRETS_NAME", "Entry", "Rule", "SecretProvider", "checked_secrets", "secrets_in"]
 
 SECRETS_NAME: Final = "secrets.toml"
 COMMAND_S: Final = 10.0
 _SOURCES: Final = ("environment", "file", "command", "keyring")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY: Final = re.compile(r"`\$\.([a-z]+)")
 _Names: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=256)]
 
 
@@ -83,6 +86,13 @@ class _Section(Rule):
         if len(sources) != 1:
             told = " and ".join(sources) or "no source"
             raise Misused(f"{where} has {told}", remedy=f"Name one of {', '.join(_SOURCES)}")
+        if self.environment is not None and not _VARIABLE.fullmatch(self.environment):
+            # What it says is not shown: it may be the secret, where its name was to be.
+            problem = f"{where} has an environment that cannot be the name of a variable"
+            raise Misused(problem, remedy='Write the name, as in environment = "OPENAI_API_KEY"')
+        for key in ("issuers", "agents"):
+            for text in getattr(self, key):
+                _check_identifier(text, f"{where}: {key} names {text[:80]!r}")
         if not (self.everyone or self.agents or self.issuers):
             remedy = "List issuers or agents, or write everyone = true"
             raise Misused(f"{where} does not say whose agents may have it", remedy=remedy)
@@ -136,25 +146,56 @@ class SecretProvider:
 
 
 def secrets_in(path: Path) -> Mapping[str, Entry]:
-    """Return what a file of secrets says; nothing if there is none. Raises `Misused`."""
-    if not path.exists():
-        return {}
-    plain = read_toml(path, dict[str, Any], what="file of secrets")
-    sections = {name: _section(name, fields, path) for name, fields in plain.items()}
-    return {
-        name: Entry(section, partial(asyncio.to_thread, _read, name, section))
-        for name, section in sections.items()
-    }
+    """Return what a file of secrets says; nothing if there is none. Raises `Misused` with the first that is wrong."""
+    entries, problems = checked_secrets(path)
+    if problems:
+        raise problems[0]
+    return entries
+
+
+def checked_secrets(path: Path) -> tuple[Mapping[str, Entry], list[Misused]]:
+    """Return what is right in a file of secrets, and what is wrong, each with its name and what to do."""
+    entries: dict[str, Entry] = {}
+    problems: list[Misused] = []
+    try:
+        plain = read_toml(path, dict[str, Any], what="file of secrets") if path.exists() else {}
+    except Misused as error:
+        return {}, [error]
+    for name, fields in plain.items():
+        try:
+            section = _section(name, fields, path)
+        except Misused as error:
+            problems.append(error)
+        else:
+            entries[name] = Entry(section, partial(asyncio.to_thread, _read, name, section))
+    return entries, problems
 
 
 def _section(name: str, fields: Any, path: Path) -> _Section:
     try:
         section = msgspec.convert(fields, _Section)
     except msgspec.ValidationError as error:
-        problem = f"{path}: secret {name[:64]!r}: {error}"
+        problem = f"{path}: secret {name[:64]!r}: {error}{_value_at(str(error), fields)}"
         raise Misused(problem, remedy="Correct this file of secrets") from None
     section.check_sound(name, path)
     return section
+
+
+def _value_at(problem: str, fields: Any) -> str:
+    """Return, to be said behind a problem, what stands at the key it names: of those that hold no secret."""
+    found = _KEY.search(problem)
+    if found is None or not isinstance(fields, dict) or found[1] not in fields:
+        return ""
+    return f", which is {str(fields[found[1]])[:80]!r}"
+
+
+def _check_identifier(text: str, said: str) -> None:
+    """Raise `Misused` for a text that names no agent and no issuer: it would let in nobody, in silence."""
+    try:
+        parse_cid_text(text)
+    except Rejected:
+        remedy = "Write it as `sojourn agent show` prints it, like bafyrei..."
+        raise Misused(f"{said}, which is no identifier", remedy=remedy) from None
 
 
 def _read(name: str, section: _Section) -> str:
@@ -205,7 +246,7 @@ def _from_keyring(name: str, named: str) -> str:
     service, _, user = named.partition("/")
     try:
         value: str | None = keyring.get_password(service, user)
-    except keyring.errors.KeyringError as error:
+    except Exception as error:  # a backend is anybody's code, and may raise what it likes
         problem = f"the keyring does not give secret {name!r}: {type(error).__name__}"
         raise Misused(problem, remedy="Unlock it for the host's user") from None
     if value is None:

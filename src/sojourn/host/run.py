@@ -245,4 +245,4 @@ class AgentRun:
             source, capabilities.entry, mode, log=self.custody.log
         )
         log.info("executes", agent=self._name, version=record.version, mode=mode)
-        return await Execution(custodian, channel).run()
+        return await Execution(custodian, channel, caller=self._host.caller_for(mode)).run()

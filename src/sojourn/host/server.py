@@ -36,9 +36,10 @@ from sojourn.host.run import AgentRun
 from sojourn.host.signer import Signer
 from sojourn.host.sleepers import Sleepers
 from sojourn.host.travel import admit
+from sojourn.models.relayed import ModelCaller
 from sojourn.runtime import clock
 from sojourn.runtime.drive import ended
-from sojourn.runtime.ports import Substrate
+from sojourn.runtime.ports import Mode, Substrate
 from sojourn.runtime.transport import Connection
 from sojourn.runtime.zone_client import Connections, ZoneClient
 
@@ -69,8 +70,10 @@ class Host:
         offering: Callable[[], Offering],
         provider: SecretProvider | None = None,
         queues: Queues | None = None,
+        caller: ModelCaller | None = None,
     ) -> None:
         """Wire a host from verified parts. `offering` is asked again for every envelope."""
+        self._caller = caller or ModelCaller()
         self.provider, self.queues = provider or SecretProvider(), queues or Queues()
         self.manifest, self.key = manifest.manifest, key
         self.connections, self.substrate = connections, substrate
@@ -102,6 +105,10 @@ class Host:
     def peer(self, manifest: ZoneManifest) -> ZoneClient:
         """Return the client of another zone's anchors, which is closed when this host stops."""
         return self._peers.setdefault(manifest.digest, ZoneClient(manifest, self.connections))
+
+    def caller_for(self, mode: Mode) -> ModelCaller | None:
+        """Return who makes the model calls of code that runs so; None if it does itself."""
+        return self._caller if mode == "confined" else None
 
     def describe(self) -> str:
         """Return who this host is, for logs."""

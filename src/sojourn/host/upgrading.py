@@ -64,7 +64,8 @@ async def try_upgrade(
         channel = await host.substrate.start(source, after.entry, mode, log=custody.log)
         has_run = True
         log.info("tries an upgrade", agent=custody.agent.hex()[:12], version=record.version)
-        ending = await Execution(custodian, channel, adopts=after).run()
+        caller = host.caller_for(mode)
+        ending = await Execution(custodian, channel, adopts=after, caller=caller).run()
         problem = ending.text
     except (Denied, Misused, Rejected) as error:
         if _is_adopted(custody, record):

@@ -6,7 +6,7 @@ help, under the same effect key.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,20 +14,16 @@ from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.base.errors import Misused
 from sojourn.models.clients import ask
 from sojourn.models.prices import Prices
+from sojourn.models.relayed import reply_in, wish_of
 from sojourn.models.replies import Messages, Reply, spoken
-from sojourn.models.settings import ENDPOINTS, Protocol, Settings
+from sojourn.models.settings import ENDPOINTS, NO_KEY, OVERHEAD_TOKENS, Protocol, Settings
 from sojourn.models.writing import heard_by
 from sojourn.runtime.errors import TerminalError
+from sojourn.runtime.relaying import MODEL_CALL, relay
 from sojourn.runtime.secrecy import secret as value_of
 from sojourn.runtime.steps import Effect, Step, effect_key
 
-__all__ = ["ACTION", "ModelStep", "model"]
-
-ACTION: Final = "model.call"
-OVERHEAD_TOKENS: Final = 64
-"""What a provider's own frame around messages may take."""
-NO_KEY: Final = "none"
-"""What an endpoint that wants no key is given for one: clients that have none look for one in the environment."""
+__all__ = ["ModelStep", "model"]
 
 
 class ModelStep(Step[..., Reply]):
@@ -103,7 +99,7 @@ def model(
     return ModelStep(
         settings=settings,
         effect=effect,
-        action=ACTION,
+        action=MODEL_CALL,
         attempts=attempts,
         backoff_s=backoff_s,
         timeout_s=timeout_s,
@@ -137,6 +133,9 @@ def _call_of(settings: Settings) -> Any:
             settings.cost_micros(1, 1)
         except Misused as error:
             raise TerminalError(str(error)) from None
+        by_host = relay.get()
+        if by_host is not None:
+            return _paid(agent, settings, reply_in(await by_host(wish_of(settings))))
         hearing = heard_by(agent, messages, tools)
         if hearing is not None:
             hearing.begin()
@@ -148,8 +147,13 @@ def _call_of(settings: Settings) -> Any:
             effect_key=effect_key.get() or "",
             hear=None if hearing is None else hearing.hear,
         )
-        cost = settings.cost_micros(said.input_tokens, said.output_tokens)
-        agent.used(tokens=said.input_tokens + said.output_tokens, cost_micros=cost)
-        return msgspec.structs.replace(said, cost_micros=cost)
+        return _paid(agent, settings, said)
 
     return call
+
+
+def _paid(agent: Any, settings: Settings, said: Reply) -> Reply:
+    """Return a reply with its cost, once the step has told what it used."""
+    cost = settings.cost_micros(said.input_tokens, said.output_tokens)
+    agent.used(tokens=said.input_tokens + said.output_tokens, cost_micros=cost)
+    return msgspec.structs.replace(said, cost_micros=cost)

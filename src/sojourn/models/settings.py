@@ -6,7 +6,7 @@ import msgspec
 
 from sojourn.models.prices import Prices, cost_micros
 
-__all__ = ["ENDPOINTS", "Protocol", "Settings"]
+__all__ = ["ENDPOINTS", "NO_KEY", "OVERHEAD_TOKENS", "Protocol", "Settings"]
 
 Protocol = Literal["openai", "native"]
 """OpenAI's, which most providers speak as well; or the provider's own."""
@@ -21,6 +21,10 @@ ENDPOINTS: Final = {
     "openrouter": "https://openrouter.ai/api/v1",
 }
 """Where providers speak OpenAI's protocol. Any other takes `base_url`, or the protocol "native"."""
+OVERHEAD_TOKENS: Final = 64
+"""What a provider's own frame around messages may take."""
+NO_KEY: Final = "none"
+"""What an endpoint that wants no key is given for one: clients that have none look for one in the environment."""
 _PRICED_AS: Final = {
     "azureanthropic": "azure",
     "azureopenai": "azure",

@@ -3,7 +3,7 @@
     authors' surface   agent steps context turns sagas compartments errors
     agent's side       serving session run loop operations performing attempting course replay batch arguments
     the line           frames link
-    host's side        execution proposing journal holdings entrusting
+    host's side        execution proposing journal holdings entrusting relaying
     at once            fanning queueing turnstile
     other agents       sending following posting letters handling spawning
     time               timers timing cron durations conditions sought seeking waits

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sojourn.runtime.errors import RetryableError, SecretWithheld, TerminalError
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.records import Failure
+from sojourn.runtime.relaying import relay, relay_of
 from sojourn.runtime.secrecy import handed
 from sojourn.runtime.steps import Step, effect_key, pulse, used
-from sojourn.runtime.typed import kind_of, to_plain
+from sojourn.runtime.typed import kind_of, spelled_arguments, to_plain
 
 if TYPE_CHECKING:
     from sojourn.runtime.operations import Operation
@@ -51,9 +52,9 @@ class _Attempt:
 class Attempts:
     """The attempts at a call of a step, in one life of the agent.
 
-    `count` counts them, and `used` holds what the step told that it used, by budget. `again` begins the next one,
-    once that is permitted and it has its `place`, which is left when it has ended. Of `on_result` and `on_failure`
-    one is called, once.
+    `count` counts them, and `used` holds what the step told that it used, by budget. If it `is_relayed`, the host
+    acts in its place: that is for the step's function to ask for. `again` begins the next one, once that is permitted
+    and it has its `place`, which is left when it has ended. Of `on_result` and `on_failure` one is called, once.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Attempts:
     ) -> None:
         self.count = 0
         self.used: dict[str, int] = {}
+        self.is_relayed = False
         self._operation = operation
         self._session = operation.session
         self._step = step
@@ -174,6 +176,9 @@ class Attempts:
         used.set(self.used)
         pulse.set(attempt)
         handed.set(attempt.secrets)
+        spelled = partial(spelled_arguments, self._args, self._kwargs, what="what a model is told")
+        is_relayed = self.is_relayed and self._key is not None
+        relay.set(relay_of(self._session, self._key or "", spelled) if is_relayed else None)
 
     def _ended(self, attempt: _Attempt, error: BaseException | None, result: object = None) -> None:
         self._current = None

@@ -53,6 +53,7 @@ from sojourn.runtime.questions import (
     Await,
     Bear,
     Block,
+    CallModel,
     Commit,
     Deliver,
     Depart,
@@ -78,6 +79,7 @@ from sojourn.runtime.questions import (
 )
 from sojourn.runtime.queueing import PlacesHeld
 from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
+from sojourn.runtime.relaying import Caller
 from sojourn.runtime.sending import delivered
 from sojourn.runtime.starting import start_of
 from sojourn.runtime.waits import Waits
@@ -124,7 +126,8 @@ class Execution:
 
     `arguments` are those of `run` for an agent that has no journal yet: plain values. An agent that only waits
     is let to rest after `rest_after_s`. `adopts` are its capabilities with the code that is tried here, if that is
-    not its own yet: with its first step the agent adopts it, and if it fails before, nothing has changed.
+    not its own yet: with its first step the agent adopts it, and if it fails before, nothing has changed. Model
+    calls of code that has no network are made by `caller`.
     """
 
     def __init__(
@@ -135,12 +138,13 @@ class Execution:
         arguments: Arguments = ((), {}),
         rest_after_s: float = REST_AFTER_S,
         adopts: Capabilities | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self._custodian = custodian
         self._channel = channel
         self._arguments = arguments
         self._rest_after_s = rest_after_s
-        self._adopts = adopts
+        self._adopts, self._caller = adopts, caller
         self._proposer: Proposer
         self._holdings: Holdings
         self._queue: asyncio.Queue[_Proposal] = asyncio.Queue()
@@ -181,7 +185,7 @@ class Execution:
         self._flow = Flow(self._custodian.record, journal.resume)
         self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
         self._proposer.adopts = self._adopts
-        self._gate = Gate(self._custodian, self._proposer)
+        self._gate = Gate(self._custodian, self._proposer, self._caller)
         try:
             await self._start(journal, fresh=is_fresh)
         except Erased as erased:
@@ -305,6 +309,7 @@ class Execution:
                 | Inquire()
                 | Hear()
                 | Perform()
+                | CallModel()
                 | Enter()
                 | Fetch()
                 | Recall()
@@ -372,9 +377,9 @@ class Execution:
                 self._stir()
             case Deliver():
                 answer = await delivered(self._custodian, question)
-            case Perform():
+            case Perform() | CallModel():
                 self._proposer.check_may_act()
-                answer = await self._gate.entrusting.hand(question.key)
+                answer = await self._gate.entrusting.answer(question)
             case Enter():
                 answer = await self._places.enter(question)
             case Fetch():

@@ -39,6 +39,7 @@ from sojourn.runtime.questions import (
     Unapproved,
     Withdraw,
 )
+from sojourn.runtime.relaying import Caller
 
 __all__ = ["Gate", "problem_of"]
 
@@ -49,12 +50,12 @@ _Answers: TypeAlias = tuple[SignedApproval, ...] | Denied
 class Gate:
     """One execution's way to its custodian's gate, and to the people who may approve."""
 
-    def __init__(self, custodian: Custodian, proposer: Proposer) -> None:
-        """Ask for what `proposer` is to make final."""
+    def __init__(self, custodian: Custodian, proposer: Proposer, caller: Caller | None) -> None:
+        """Ask for what `proposer` is to make final. With a `caller`, that makes the code's model calls."""
         self._custodian = custodian
         self._proposer = proposer
         self._answers: dict[bytes | None, _Answers] = {}
-        self.entrusting = Entrusting(custodian)
+        self.entrusting = Entrusting(custodian, caller)
 
     @property
     def is_spent(self) -> bool:

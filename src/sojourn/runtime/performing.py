@@ -37,6 +37,7 @@ from sojourn.runtime.questions import (
 )
 from sojourn.runtime.queueing import Place
 from sojourn.runtime.records import Asked, Denial, Failure, Intended, Outcome, Record, encode_record
+from sojourn.runtime.relaying import MODEL_CALL
 from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import from_plain, kind_of, spelled_arguments, to_plain
 
@@ -303,7 +304,8 @@ class PerformStep(Operation):
 
     def _check_lease(self) -> None:
         """Ask the host once more: between a final intent and its effect the lease may have run out."""
-        self.session.ask(Perform, self._live, key=self._key if self._step.secrets else "")
+        has_more = self._step.secrets or self._step.action == MODEL_CALL
+        self.session.ask(Perform, self._live, key=self._key if has_more else "")
 
     def _live(self, answer: Answer) -> None:
         if isinstance(answer, Problem):
@@ -312,6 +314,7 @@ class PerformStep(Operation):
             self._attempts.withhold(SecretWithheld(problem))
         elif isinstance(answer, Handed):
             self.session.course.secrecy.add(answer.secrets)
+            self._attempts.is_relayed = answer.relays
             self._attempt(answer.secrets)
         else:
             assert isinstance(answer, Done)

@@ -16,6 +16,7 @@ from sojourn.core.base.limits import (
     APPROVERS_MAX,
     BLOCK_BYTES_MAX,
     JOURNAL_RECORDS_PER_STEP_MAX,
+    MESSAGE_BYTES_MAX,
     SECRETS_MAX,
 )
 from sojourn.runtime.ports import Assessment, Message, Parcel
@@ -28,6 +29,7 @@ __all__ = [
     "SAID_MAX",
     "SOUGHT_MAX",
     "SPELLED_BYTES_MAX",
+    "TOLD_BYTES_MAX",
     "UNFIT_MAX",
     "Answer",
     "Ask",
@@ -36,6 +38,7 @@ __all__ = [
     "Bear",
     "Begotten",
     "Block",
+    "CallModel",
     "Commit",
     "Deliver",
     "Depart",
@@ -60,6 +63,7 @@ __all__ = [
     "Question",
     "Recall",
     "Release",
+    "Replied",
     "Rest",
     "Seek",
     "Sleep",
@@ -78,6 +82,9 @@ SPELLED_BYTES_MAX: Final = RECORD_BYTES_MAX // 2
 """The arguments of an action that people are asked about: they are shown all of it."""
 ASKED_MAX: Final = 16
 """Groups and keys that one question names."""
+TOLD_BYTES_MAX: Final = MESSAGE_BYTES_MAX // 2
+"""What a model is told in one call."""
+SETTINGS_BYTES_MAX: Final = 64 * 1024
 UNFIT_MAX: Final = 64
 """Answers to one question that do not fit it: whoever has a say may err, and not for ever."""
 SAID_MAX: Final = 2 * APPROVERS_MAX * APPROVER_GROUPS_MAX
@@ -264,6 +271,17 @@ class Perform(Asking):
     key: Text = ""
 
 
+class CallModel(Asking):
+    """Have the host make a model call whose intent is final under `key`, with the arguments that this one is of.
+
+    Answered by `Replied`, or the problem. `settings` are what the code's declaration says besides.
+    """
+
+    key: Text
+    spelled: Annotated[bytes, Meta(max_length=TOLD_BYTES_MAX)]
+    settings: Annotated[bytes, Meta(max_length=SETTINGS_BYTES_MAX)]
+
+
 class Enter(Asking):
     """Ask for a place in a queue of the host's, for an attempt at a step. Answered by `Done`, ended by `Leave`."""
 
@@ -344,9 +362,21 @@ class Permitted(Frame):
 
 
 class Handed(Frame):
-    """The lease is live, and these are the values of the secrets that the intent names."""
+    """The lease is live, and these are the values of the secrets that the intent names.
+
+    Or none, where the host makes the call itself: `CallModel`.
+    """
 
     secrets: dict[Name, Text]
+    relays: bool = False
+
+
+class Replied(Frame):
+    """What a model answered; or why nothing, and after how many seconds to try again, if at all."""
+
+    reply: bytes = b""
+    problem: Text = ""
+    again_s: Annotated[float, Meta(ge=0, le=3600)] | None = None
 
 
 class Begotten(Frame):
@@ -412,6 +442,7 @@ Answer: TypeAlias = (
     | Unapproved
     | Petitioned
     | Handed
+    | Replied
     | Begotten
     | Posed
     | Heard
@@ -437,6 +468,7 @@ Question: TypeAlias = (
     | Inquire
     | Hear
     | Perform
+    | CallModel
     | Enter
     | Depart
     | Fetch

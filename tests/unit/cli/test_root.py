@@ -74,7 +74,7 @@ def test_the_commands_are_the_ones_that_the_documentation_names() -> None:
             "sim",
         ),
         *("audit erasure", "audit report", "audit schema", "audit verify"),
-        *("capsule show", "capsule verify", "demo", "host init", "host run"),
+        *("capsule show", "capsule verify", "demo", "host check", "host init", "host run"),
         *("keys list", "keys new", "keys show"),
         *(
             f"policy {c}"

@@ -107,6 +107,11 @@ def test_a_rule_says_who_may_have_it_and_for_what(rule: Rule, problem: str) -> N
         (f"[a]\n{ALL}environment = 'A'\nvalue = 'x'", "unknown field `value`"),
         (f"[a]\n{ALL}command = []", "length >= 1"),
         (f"[a]\n{ALL}keyring = 'openai'", "matching regex"),
+        (f"[a]\n{ALL}environment = 'sk-x'", "cannot be the name of a variable"),
+        (
+            "[a]\nagents = ['bafy']\nenvironment = 'A'",
+            "agents names 'bafy', which is no identifier",
+        ),
         ("[a]\neveryone = 'yes'\nenvironment = 'A'", "Expected `bool`, got `str`"),
     ],
 )
@@ -176,5 +181,29 @@ def test_a_keyring_gives_what_it_holds(tmp_path: Path) -> None:
             had(provider, "b")
         with pytest.raises(Misused, match="does not give secret 'c': KeyringLocked"):
             had(provider, "c")
+    finally:
+        keyring.set_keyring(before)
+
+
+def test_a_keyring_in_a_file_gives_what_was_put_there(tmp_path: Path) -> None:
+    keyring = pytest.importorskip("keyring")
+    kept = pytest.importorskip("keyrings.alt.file").PlaintextKeyring()
+    kept.file_path = str(tmp_path / "keyring.cfg")
+    before = keyring.get_keyring()
+    keyring.set_keyring(kept)
+    try:
+        keyring.set_password("openai", "desk", "the first value")
+        assert (tmp_path / "keyring.cfg").exists()
+        provider = write(
+            tmp_path, f"[a]\n{ALL}keyring = 'openai/desk'\n[b]\n{ALL}keyring = 'x/y'\n"
+        )
+        assert {"a": "the first value"} == had(provider, "a")
+        keyring.set_password("openai", "desk", "the second value")
+        assert {"a": "the second value"} == had(provider, "a")
+        with pytest.raises(Misused, match="no password of 'y' for 'x'"):
+            had(provider, "b")
+        (tmp_path / "keyring.cfg").write_text("no such format")
+        with pytest.raises(Misused, match="does not give secret 'a'"):
+            had(provider, "a")
     finally:
         keyring.set_keyring(before)

@@ -17,6 +17,7 @@ from sojourn.runtime.encrypting import Encrypting
 from sojourn.runtime.execution import Ending, Execution, How
 from sojourn.runtime.ports import Custodian, Mode
 from sojourn.runtime.records import Record, decode_record
+from sojourn.runtime.relaying import Caller
 from sojourn.substrates.local import LocalSubstrate
 from tests.unit.runtime.custody import Blocks, Crash, FakeCustodian, Zone
 
@@ -63,6 +64,7 @@ class Stage:
         custodian: FakeCustodian | None = None,
         source: Mapping[str, bytes] | None = None,
         rest_after_s: float = 60.0,
+        caller: Caller | None = None,
         **kwargs: Any,
     ) -> Ending | None:
         """Execute the agent of `agents/` once; None if its host crashed."""
@@ -76,7 +78,8 @@ class Stage:
         port: Custodian = custodian
         if self.zone.ciphers:
             port = await Encrypting.open(custodian, self.zone.ciphers)
-        execution = Execution(port, channel, arguments=(args, kwargs), rest_after_s=rest_after_s)
+        given, after = (args, kwargs), rest_after_s
+        execution = Execution(port, channel, arguments=given, rest_after_s=after, caller=caller)
         try:
             return await execution.run()
         except BaseExceptionGroup as group:

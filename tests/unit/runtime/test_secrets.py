@@ -15,7 +15,7 @@ from sojourn.core.base.limits import SECRETS_MAX
 from sojourn.runtime.entrusting import Entrusting
 from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.ports import Mode
-from sojourn.runtime.questions import Handed, Intend, Problem
+from sojourn.runtime.questions import Handed, Intend, Perform, Problem
 from sojourn.runtime.records import Intended, Outcome
 from sojourn.runtime.secrecy import RedactedStream, Secrecy, check_value
 from sojourn.testing import Place, given_secrets, rehearse
@@ -210,7 +210,7 @@ def intend(secrets: tuple[str, ...]) -> Intend:
 
 
 def hand(entrusted: Entrusting, key: str) -> Any:
-    return on_stage(lambda _: entrusted.hand(key))
+    return on_stage(lambda _: entrusted.answer(Perform(ask=0, key=key)))
 
 
 def test_nothing_is_handed_out_but_for_an_intent_that_names_it_and_is_open() -> None:
