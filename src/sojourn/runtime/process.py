@@ -5,6 +5,7 @@ line. Whoever starts it in the background sends that to a file.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -19,6 +20,8 @@ from sojourn.core.base.errors import StoreFailed
 __all__ = ["configure_log", "serve_until_ended"]
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+_GARBAGE: Final = (20_000, 20, 20)
+"""How much may be made before garbage is looked for. Little of ours is in cycles; Python's own 700 cost a twelfth."""
 
 log = structlog.get_logger("process")
 
@@ -62,6 +65,8 @@ def _one_line(event: Any, **_settings: object) -> str:
 
 async def serve_until_ended(failed: Awaitable[StoreFailed] | None = None) -> StoreFailed | None:
     """Wait for a signal that ends this process, or for its store, if it has one, to fail; return that failure."""
+    gc.freeze()  # what there is by now stays
+    gc.set_threshold(*_GARBAGE)
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
     failing = asyncio.ensure_future(failed) if failed is not None else loop.create_future()
