@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sojourn.cli.launching import launch
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.errors import Failed, SojournError
-from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
+from sojourn.core.protocol.exchange import Agents, AgentSummary, AnchorStatus, AskAgents, AskStatus
 from sojourn.runtime.pidfile import running
 from sojourn.runtime.zone_client import Overtaken, ZoneClient
 from tests.drill.ledger import Account, Ledger
@@ -173,13 +173,17 @@ class Nemesis:
             await asyncio.sleep(away_s + leases * self._drill.lease_ms / 1000)
             self._ground.start(noun, zone, *there)
             await until(
-                partial(self._run, noun, zone, there),
+                partial(self._back, noun, zone, there),
                 why=f"{noun}s {there} of {zone} are back",
                 timeout_s=self._drill.patience_s,
             )
 
-    async def _run(self, noun: Noun, zone: str, indexes: Sequence[int]) -> bool:
-        return all(running(self._ground.place(noun, zone, index).folder) for index in indexes)
+    async def _back(self, noun: Noun, zone: str, indexes: Sequence[int]) -> bool:
+        """Tell whether processes run again; of anchors, whether they answer, or more than f would seldom do."""
+        if not all(running(self._ground.place(noun, zone, index).folder) for index in indexes):
+            return False
+        client = self._ground.reach.zone(self._ground.manifests[zone])
+        return noun == "host" or all([await _answers(client, index) for index in indexes])
 
     def repent(self) -> None:
         """Start whatever does not run."""
@@ -278,6 +282,13 @@ async def _all_rest(g: Ground, zones: tuple[str, ...], count: int) -> None:
         return len(resting) == count
 
     await until(rest, why=f"all {count} agents rest", timeout_s=_REST_S)
+
+
+async def _answers(client: ZoneClient, anchor: int) -> bool:
+    try:
+        return isinstance(await client.call(anchor, AskStatus(), timeout_s=1), AnchorStatus)
+    except SojournError:
+        return False
 
 
 async def _dormant(g: Ground, zone: str) -> set[bytes]:

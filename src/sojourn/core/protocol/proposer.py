@@ -78,7 +78,8 @@ class Proposer:
 
     `parent` is the certified parent, for anchors that have not heard of it; `application` what the agent
     applied with, for anchors that have not seen it; `blocks` go along with the proposal. From round 1 on,
-    `entry` and `justification` are needed.
+    `entry` and `justification` are needed. A justification that is a lock of this round, or of a later one, leans on
+    nothing: it is what is left to be shown, and lock votes are not asked for again.
     """
 
     def __init__(
@@ -103,6 +104,10 @@ class Proposer:
         self._committee = manifest.committee
         self._value = proposal.transition.digest
         self._parent, self._application = parent, application
+        self._lock = _lock_to_show(justification, proposal, slot, round)
+        if self._lock is not None:
+            round, justification = self._lock.round, None
+        self._is_locked = self._lock is not None
         self._ask = Propose(
             slot=slot,
             round=round,
@@ -119,12 +124,16 @@ class Proposer:
         self._helped: dict[int, int] = {}
         self._silent: set[int] = set()
         self._unshown: set[int] = set()
-        self._lock: Certificate | None = None
         self._odd: dict[int, Vote] = {}
 
     def start(self) -> list[Send | Upload]:
         """Return the first messages, one for each anchor."""
-        return [Send(anchor, self._ask) for anchor in range(self._committee.n)]
+        if self._is_locked:
+            self.progress = Progress.COMMITTING
+        return [self._first(anchor) for anchor in range(self._committee.n)]
+
+    def _first(self, anchor: int) -> Send:
+        return self._show_to(anchor) if self._is_locked else Send(anchor, self._ask)
 
     @property
     def is_over(self) -> bool:
@@ -272,12 +281,12 @@ class Proposer:
                 certificate = self._parent.certificate
                 return [
                     Send(anchor, ShowCommit(certificate=certificate, proposal=shown)),
-                    Send(anchor, self._ask),
+                    self._first(anchor),
                 ]
             case "visa" if self._application is not None:
                 return [
                     Upload(anchor, self._needed_to_apply(), self._application),
-                    Send(anchor, self._ask),
+                    self._first(anchor),
                 ]
         problem = f"it lacks {need.what}"
         self._decline(anchor, Declined(reason="unable", problem=problem, for_now=True))
@@ -314,6 +323,15 @@ class Proposer:
         out = self._silent | self.declined.keys()
         if not self.is_over and self._committee.n - len(out) < self._committee.quorum:
             self.progress = Progress.STALLED
+
+
+def _lock_to_show(
+    lock: Certificate | None, proposal: Proposal, slot: Slot, round: int
+) -> Certificate | None:
+    """Return a lock on this value that no proposal of the round may lean on: it is not of an earlier one."""
+    if lock is None or lock.round < round or lock.phase is not Phase.LOCK:
+        return None
+    return lock if (lock.slot, lock.value) == (slot, proposal.transition.digest) else None
 
 
 def _roots(proposal: Proposal, zone: bytes) -> frozenset[bytes]:

@@ -73,6 +73,36 @@ def test_section_3_whoever_leads_a_round_shows_its_proof_and_its_lock(stage: Sta
     assert [Send(anchor, ask) for anchor in range(4)] == proposer.start()
 
 
+def test_section_3_who_leads_a_round_again_shows_what_was_locked_in_it(stage: Stage) -> None:
+    """Nobody may lean on a lock of the round itself, and it need not be voted for again."""
+    entry = stage.left(0)
+    first = proposer_of(stage, round=1, entry=entry)
+    shown: list[Send | Upload] = []
+    for index in range(3):
+        shown += first.heard(index, stage.propose(index, stage.x, 1, entry=entry))
+    assert isinstance(shown[0], Send)
+    assert isinstance(shown[0].request, ShowLock)
+    lock = shown[0].request.certificate  # and then all are cut off
+    for round in (1, 0):  # one that is behind was shown it as well
+        again = proposer_of(stage, round=round, entry=entry if round else None, justification=lock)
+        show = ShowLock(certificate=lock, proposal=stage.x)
+        assert [Send(anchor, show) for anchor in range(4)] == again.start()
+        assert Progress.COMMITTING is again.progress
+    answered(stage, again, *again.start()[:3])
+    assert Progress.WON is again.progress
+    assert again.decided is not None
+    assert lock.round == again.decided.certificate.round
+
+
+def test_section_3_a_lock_on_another_value_is_shown_to_nobody(stage: Stage) -> None:
+    lock = stage.certificate(stage.y)
+    proposer = proposer_of(stage, justification=lock)
+    assert all(
+        isinstance(each, Send) and isinstance(each.request, Propose) for each in proposer.start()
+    )
+    assert Progress.LOCKING is proposer.progress
+
+
 def test_section_3_a_lock_is_shown_to_all_with_the_value_to_who_did_not_vote(
     stage: Stage,
 ) -> None:
