@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from sojourn.core.agent.memory.blocks import MissingBlock
+from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
 from sojourn.core.base.encoding import Value
 from sojourn.core.base.errors import Misused, SojournError, Unreachable
 from sojourn.runtime.agent import Agent
@@ -44,6 +44,7 @@ from sojourn.runtime.records import (
 )
 from sojourn.runtime.replay import Replay
 from sojourn.runtime.session import Session
+from sojourn.runtime.spool import Spool
 from sojourn.runtime.starting import start_of
 
 __all__ = ["Retraced", "retrace"]
@@ -181,6 +182,8 @@ class _Retracing(Session):
         """Say at which record a debugger takes over, how the run ended, and whether all of it is replayed."""
         self._halt, self._halt_at, self._ended_by, self._whole = halt, halt_at, ended, whole
         self._trail = self._replay
+        # What is made anew may be more than fits into memory, and nobody takes it from here.
+        self.memory.new = NewBlocks(self._source, Spool())
         self._beyond = ""
         if not whole:
             self._committed = {}  # memory is not yet what the record says

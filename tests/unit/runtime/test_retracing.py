@@ -1,5 +1,6 @@
 """Replaying an agent with no host: verified, to a record, with other code, and with nothing done."""
 
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
@@ -140,3 +141,30 @@ def test_the_debugger_takes_over_at_the_last_record() -> None:
     at: list[str] = []
     retraced(BODY, until=3, halt=lambda: at.append("now"))
     assert ["now"] == at
+
+
+STREAM = """
+            def pieces():
+                for number in range(32 * 16):  # no chunk twice
+                    yield number.to_bytes(4) * 2**14
+            await ctx.memory.blobs("book").stream("large", pieces())
+            return len(ctx.memory.blobs("book")["large"].read(2**25 - 5)) + await self.a(3)
+"""
+
+
+def test_what_a_replay_makes_anew_is_not_held_in_memory() -> None:
+    peaks: list[int] = []
+
+    async def act(stage: Stage) -> Retraced:
+        ending = await stage.execute_desk(STEPS + STREAM)
+        assert ending is not None and ending.result == 5 + 3, ending
+        form = load_agent("desk:Desk", desk(STEPS + STREAM))
+        tracemalloc.start()
+        try:
+            return await retrace(FakeCustodian(stage.zone), form)
+        finally:
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+    assert on_stage(act).is_whole
+    assert peaks[0] < 2**24, "of 32 MiB"
