@@ -4,12 +4,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from sojourn.core.base.encoding import digest_of
+from sojourn.core.protocol import letters
 from sojourn.core.protocol.letters import Letter
 from sojourn.host import inbox
 from sojourn.host.inbox import Inbox
 from sojourn.host.outbox import Outbox
-from tests.planted.plant import Plant, Planting, all_of, in_place_of
-from tests.planted.vehicles import Test
+from tests.planted.plant import Plant, Planting, all_of, in_place_of, nothing
+from tests.planted.vehicles import Schedules, Test
 
 __all__ = ["PLANTS"]
 
@@ -53,5 +54,21 @@ PLANTS: Final = (
         "a letter does not say which one came before it",
         "host/test_letters.py::test_section_10_26_a_letter_waits_for_the_one_before_it",
         in_place_of(Outbox, "newest", _nothing_came_before),
+    ),
+    Plant(
+        "letter-of-other-words",
+        0,
+        "an anchor does not look at whether the intent is to say that",
+        Schedules("letters"),
+        "no letter unsent",
+        in_place_of(Letter, "check", nothing),
+    ),
+    Plant(
+        "letter-under-any-certificate",
+        0,
+        "an anchor of another zone does not look at what certifies the sender's record",
+        Schedules("letters"),
+        "no letter unsent",
+        in_place_of(letters, "check_head", nothing),
     ),
 )

@@ -99,7 +99,12 @@ def test_p1_to_p6_hold_in_spite_of_liars_for_long(profile: str) -> None:
 def test_every_kind_of_lie_is_told() -> None:
     """Also those that need a rare moment: an anchor that starts again, a round that a liar leads."""
     counts = Counter(seen("liars", 300).counts)
-    for profile, count in (("contested", 300), ("above", 200), ("captured", 80)):
+    for profile, count in (
+        ("contested", 300),
+        ("above", 200),
+        ("captured", 80),
+        ("letters", 40),
+    ):
         counts += seen(profile, count).counts
     told = {what.removeprefix("liar: ") for what in counts if what.startswith("liar: ")}
     assert {*ANCHORS, *HOSTS} <= told

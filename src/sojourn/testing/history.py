@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from sojourn.core.agent.record import Fence
 from sojourn.core.protocol.custody import Certified
+from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Proposal
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.votes import Vote
 
-__all__ = ["Acted", "Applied", "Cast", "History", "Performed", "Stood"]
+__all__ = ["Acted", "Applied", "Cast", "History", "Kept", "Performed", "Stood"]
 
 
 class Cast(NamedTuple):
@@ -55,6 +56,16 @@ class Acted(NamedTuple):
     is_honest: bool
 
 
+class Kept(NamedTuple):
+    """An anchor keeps a letter, for the agent that it is for."""
+
+    at_ms: float
+    zone: bytes
+    anchor: int
+    letter: Letter
+    is_honest: bool
+
+
 class Stood(NamedTuple):
     """How an honest anchor stood at the end: the newest head it knows of an agent, and what it can prove."""
 
@@ -70,7 +81,16 @@ class Stood(NamedTuple):
 class History:
     """The facts of one run, each kind in the order of time."""
 
-    __slots__ = ("acted", "applied", "cast", "certificates", "performed", "proposals", "stood")
+    __slots__ = (
+        "acted",
+        "applied",
+        "cast",
+        "certificates",
+        "kept",
+        "performed",
+        "proposals",
+        "stood",
+    )
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -79,6 +99,7 @@ class History:
         self.performed: list[Performed] = []
         self.acted: list[Acted] = []
         self.stood: list[Stood] = []
+        self.kept: list[Kept] = []
         self.certificates: dict[bytes, Certificate] = {}
         """Lock certificates by digest: what the justification of a vote may name."""
         self.proposals: dict[bytes, Proposal] = {}

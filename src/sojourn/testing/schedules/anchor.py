@@ -4,7 +4,7 @@ All the process does is done here in the same order (protocol §4, §6, §13). N
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from sojourn.core.protocol.exchange import (
     AskWork,
     Past,
     PutBlocks,
+    PutMessage,
     Watermark,
     Work,
 )
@@ -50,11 +51,12 @@ from sojourn.core.protocol.validate import is_rated
 from sojourn.core.quorum.certificates import Certificate, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase, Vote, check_vote
 from sojourn.testing import history
+from sojourn.testing.schedules import letters
 from sojourn.testing.schedules.asking import Library
 from sojourn.testing.schedules.caretaker import Caretaker
 from sojourn.testing.schedules.disk import Content, Disk, Write
 from sojourn.testing.schedules.scene import Scene, ZoneScene
-from sojourn.testing.schedules.shared import Shared, Stored
+from sojourn.testing.schedules.shared import Shared, Stored, lacking
 from sojourn.testing.schedules.simulator import Message, Node, Simulator
 
 __all__ = ["AnchorNode"]
@@ -139,7 +141,7 @@ class AnchorNode(Node):
     def view(self, given: tuple[bytes, ...] = ()) -> View:
         """Return what this anchor knows at this moment; `given` blocks count as stored."""
         if given:
-            return replace(self._now(), lacking=_lacking(self.content.blocks, given))
+            return replace(self._now(), lacking=lacking(self.content.blocks, given))
         if self._viewed_ms != self.simulator.now_ms:
             self._viewed_ms, self._viewed = self.simulator.now_ms, self._now()
         return self._viewed
@@ -162,7 +164,7 @@ class AnchorNode(Node):
             leases=self.leases,
             rates=self.rates,
             promises=self.promises,
-            lacking=_lacking(self.content.blocks, ()),
+            lacking=lacking(self.content.blocks, ()),
             memo=self.scene.memo,
             chains=self.chains,
             now_ms=self.wall_ms(),
@@ -475,15 +477,9 @@ _TOLD: Final[dict[type, Callable[[AnchorNode, Any], object]]] = {
         chapters=anchor.past(ask.agent), visa=anchor.dossier(ask.agent).visa
     ),
     AskWork: lambda anchor, ask: Work(items=anchor.caretaker.work_for(ask.host)),
+    PutMessage: letters.take,
 }
 """What is answered at once, and nothing written for."""
-
-
-def _lacking(
-    blocks: Set[bytes], given: Sequence[bytes]
-) -> Callable[[Sequence[bytes]], list[bytes]]:
-    """Return what tells which blocks are neither stored nor given."""
-    return lambda named: [each for each in named if each not in blocks and each not in given]
 
 
 def _counter(vote: Vote | None, otherwise: int) -> int:

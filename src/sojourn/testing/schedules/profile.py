@@ -183,6 +183,13 @@ PROFILES: Final[Mapping[str, Profile]] = {
         },
         above="all",
     ),
+    "letters": Profile(
+        about="agents that write to each other and move, and hosts that forge what they write",
+        agents=3,
+        wishes={"step": 2, "letter": 5, "travel": 2},
+        lying_hosts=(0, 1, 1),
+        host_lies={"forged letters": 8, "equivocation": 1, "forbidden acts": 1},
+    ),
     "crowded": Profile(
         about="one zone, hosts that die: the same slot is fought over",
         zones=1,

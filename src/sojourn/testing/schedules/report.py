@@ -19,6 +19,7 @@ __all__ = ["ProfileReport", "Reached", "Report", "bound", "expected", "report"]
 _MOVING: Final = (TransitionKind.DEPART, TransitionKind.ADMIT)
 _COMING_BACK: Final = (TransitionKind.REFUSE, TransitionKind.RETURN)
 _TASKS_OF_MOVES: Final = (Task.PRESS, Task.OFFER, Task.REFUSE)
+_MESSAGES_OF_LETTERS: Final = ("PutMessage",)
 _MESSAGES_OF_MOVES: Final = ("AskPast", "AskVisa", "Arrive", "Past", "PutBlocks")
 
 
@@ -112,6 +113,8 @@ def expected(profile: Profile) -> Iterable[str]:
     yield f"applied: {TransitionKind.STEP}"
     if acts:
         yield from (f"applied: {TransitionKind.INTEND}", "effect performed")
+    if "letter" in profile.wishes:
+        yield "letter kept"
     if moves:
         yield from (f"vote: {Phase.VISA}", *(f"applied: {kind}" for kind in _MOVING))
     if any(profile.liars) or profile.above:
@@ -126,7 +129,9 @@ def _expected_of_mishaps(profile: Profile, moves: bool) -> Iterable[str]:
     yield from (f"vote: {Phase.ROUND}", f"applied: {TransitionKind.BIND}", "lease lost")
     if moves:
         yield from (f"applied: {kind}" for kind in _COMING_BACK)
-    yield from (name for name in MESSAGES if moves or name not in _MESSAGES_OF_MOVES)
+    writes = "letter" in profile.wishes
+    messages = (name for name in MESSAGES if writes or name not in _MESSAGES_OF_LETTERS)
+    yield from (name for name in messages if moves or name not in _MESSAGES_OF_MOVES)
     yield from (f"duty: {task}" for task in Task if moves or task not in _TASKS_OF_MOVES)
     yield from (f"mishap: {kind}" for kind in profile.kinds)
     weather = ((profile.loss, "lost"), (profile.repeat, "repeated"), (profile.slow, "late"))

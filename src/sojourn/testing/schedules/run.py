@@ -17,6 +17,7 @@ from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.testing import history
+from sojourn.testing.schedules import letters
 from sojourn.testing.schedules.departure import Departure
 
 if TYPE_CHECKING:
@@ -113,6 +114,9 @@ class Run:
             self._intend("order")
         elif wish == "forbidden":
             self._intend("forbidden")
+        elif wish == "letter":
+            intent, words = letters.written(self)
+            self._have(intent, lambda: self._send(intent, words))
         elif wish == "travel":
             self._departure = Departure(self)
             self._departure.go()
@@ -140,15 +144,19 @@ class Run:
         shown = Intent(
             step=step, action="order.place", effect="once", key=key, arguments=digest(key.encode())
         )
-        eligibility = replace(before.eligibility, last_decision=digest_of(shown))
+        self._have(shown, lambda: self._perform(key))
+
+    def _have(self, shown: Intent, then: Callable[[], None]) -> None:
+        """Have an intent decided, and do `then`."""
+        eligibility = replace(self.record.eligibility, last_decision=digest_of(shown))
         record, block = self._next(eligibility=eligibility)
-        self.decide(
-            TransitionKind.INTEND,
-            record,
-            blocks=(block,),
-            evidence=Evidence(intent=shown),
-            then=lambda: self._perform(key),
-        )
+        evidence = Evidence(intent=shown)
+        self.decide(TransitionKind.INTEND, record, blocks=(block,), evidence=evidence, then=then)
+
+    def _send(self, intent: Intent, words: bytes) -> None:
+        """Have a letter carried, and go on."""
+        letters.carry(self, intent, words)
+        self.think()
 
     def _perform(self, key: str) -> None:
         """Act on the world, if the lease is still held at this very moment (trap 29)."""

@@ -1,13 +1,13 @@
 """What anchors have among their blocks: one table for all, and who stores what of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from sojourn.core.agent.governance import Document
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.protocol.custody import Chapter
 from sojourn.testing.schedules.scene import Scene
 
-__all__ = ["Shared", "Stored"]
+__all__ = ["Shared", "Stored", "lacking"]
 
 
 class Shared:
@@ -36,3 +36,8 @@ class Stored(Mapping[bytes, Document]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def lacking(blocks: Set[bytes], given: Sequence[bytes]) -> Callable[[Sequence[bytes]], list[bytes]]:
+    """Return what tells which blocks are neither stored nor given."""
+    return lambda named: [each for each in named if each not in blocks and each not in given]

@@ -9,7 +9,15 @@ from typing import Any, Final, NamedTuple
 
 from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.custody import Certified
-from sojourn.core.protocol.exchange import AskPast, AskWatermark, AskWork, Past, PutBlocks, Work
+from sojourn.core.protocol.exchange import (
+    AskPast,
+    AskWatermark,
+    AskWork,
+    Past,
+    PutBlocks,
+    PutMessage,
+    Work,
+)
 from sojourn.core.protocol.messages import (
     Applied,
     Arrive,
@@ -109,6 +117,7 @@ _TOPICS: Final[Mapping[type, Callable[[Any], About]]] = {
     Arrive: lambda body: _certified(body.departure),
     AskHead: lambda body: About(body.agent),
     AskPast: lambda body: About(body.agent),
+    PutMessage: lambda body: _certified(body.message.final),
     Heartbeat: _claimed,
     Work: _offered,
 }
@@ -216,6 +225,7 @@ _WORDS: Final[Mapping[type, Callable[[Any], str]]] = {
     AskPast: lambda body: f"asks for the past of {short(body.agent)}",
     AskWork: lambda _: "asks for work",
     AskWatermark: lambda body: f"asks which votes of anchor {body.anchor} were seen",
+    PutMessage: lambda body: f"posts letter {short(body.message.digest)}",
     PutBlocks: lambda body: f"stores {len(body.blocks)} blocks",
     Voted: _voted,
     RoundVoted: _round_voted,

@@ -16,6 +16,7 @@ from sojourn.testing.schedules.liars.false_watermarks import FalseWatermarks
 from sojourn.testing.schedules.liars.false_work import FalseWork
 from sojourn.testing.schedules.liars.forbidden_acts import ForbiddenActs
 from sojourn.testing.schedules.liars.forged_binds import ForgedBinds
+from sojourn.testing.schedules.liars.forged_letters import ForgedLetters
 from sojourn.testing.schedules.liars.forgeries import Forgeries
 from sojourn.testing.schedules.liars.forking import Forking, ForkingSteps
 from sojourn.testing.schedules.liars.hoarding import Hoarding
@@ -65,6 +66,7 @@ HOSTS: Final[Mapping[str, type[HostLie]]] = {
         Hoarding,
         Clinging,
         ForbiddenActs,
+        ForgedLetters,
         DoubleDepartures,
         FalseAdmissions,
         ForgedBinds,
