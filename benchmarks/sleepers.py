@@ -28,6 +28,7 @@ from sojourn.runtime.zone_client import ZoneClient
 _AGENTS: Final = 100_000
 _AGENTS_QUICK: Final = 200
 _LAUNCHED: Final = 200
+_DOZER: Final = "dozer:Dozer"
 _WAKING: Final = 100
 _FAR_MS: Final = 365 * 86_400_000
 _AT_ONCE: Final = 200
@@ -37,7 +38,7 @@ _LEASE_MS: Final = 10_000
 _LOOK_S: Final = 0.5
 _PATIENCE_S: Final = 600.0
 _SETTLE_S: Final = 20.0
-_UNTIL_S: Final = 60.0
+_UNTIL_S: Final = 120.0
 """For those that wake to be launched, to lie down, and the zone to start anew."""
 _LATE: Final = re.compile(r"late (-?\d+) ms")
 _UNITS: Final = {
@@ -62,12 +63,13 @@ def _run(scale: Scale, folder: Path) -> Result:
 def _measure(launched: int, copies: int, folder: Path) -> Mapping[str, float]:
     make_issuer(folder)
     zone = found(folder, "zone", lease_ms=_LEASE_MS)
-    launcher = Launcher(zone, "dozer:Dozer", folder / "launch")
     with anchors_running(zone) as anchors, hosts_running(zone) as hosts:
+        launcher = Launcher(zone, _DOZER, folder / "launch")
         asyncio.run(_fill(zone, launcher, launched, [*anchors, *hosts]))
     if copies:
         multiply(zone, copies)
     with anchors_running(zone) as anchors, hosts_running(zone) as hosts:
+        launcher = Launcher(zone, _DOZER, folder / "launch-waking")
         asyncio.run(_launch_waking(zone, launcher, [*anchors, *hosts]))
     began = time.monotonic()
     with anchors_running(zone) as anchors:
