@@ -1,8 +1,9 @@
 """The course of `run`: how far it has come, and what a resume needs to get there again."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import UNSET
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Misused
@@ -23,8 +24,8 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 class _Stretch:
     """A `Segment` whose memory may not be saved yet.
 
-    `start_during` and `stop_during` are the writings that were under way when it began and ended: of each the host's
-    record, if one comes of it, lies before.
+        `start_during` and `stop_during` are the writings that were under way when it began and ended: of each the
+    host's record, if one comes of it, lies before. `origins` are those of the segment.
     """
 
     memory: Snapshot
@@ -33,6 +34,7 @@ class _Stretch:
     turn: int | None = None
     start_during: set[int] = field(default_factory=set)
     stop_during: set[int] = field(default_factory=set)
+    origins: tuple[bytes, ...] = ()
 
 
 class Course:
@@ -45,13 +47,14 @@ class Course:
         self._run = resume.run
         self._seed = resume.seed
         self._stretches = [
-            _Stretch(dict(s.memory), s.start, s.stop, s.turn) for s in resume.segments
+            _Stretch(dict(s.memory), s.start, s.stop, s.turn, origins=s.origins or ())
+            for s in resume.segments
         ]
         self._at = 0
         self._calls = 0
         self._drawn = 0
         self._earlier = self._count_earlier()
-        self._agents = [start.agent]
+        self._agent, self._forks = start.agent, 0
         self._has_warned = False
         self.secrecy = Secrecy()
         self._writings = 0
@@ -59,16 +62,13 @@ class Course:
 
     @property
     def agent(self) -> bytes:
-        """As whom the code acts: an agent that was forked is replayed as its origin was, up to there."""
-        return self._agents[0]
-
-    def begin_as(self, origins: Sequence[bytes]) -> None:
-        """Say as whom the code is replayed, one after another, before the agent is itself."""
-        self._agents[:0] = origins
+        """As whom the code acts: what a fork has of its origins is replayed as they were."""
+        origins = self._stretches[self._at].origins
+        return origins[self._forks] if self._forks < len(origins) else self._agent
 
     def go_on_as_fork(self) -> None:
-        """Be the next one of these from here on."""
-        del self._agents[0]
+        """Be the next one from here on: the records of an origin end."""
+        self._forks += 1
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -193,6 +193,7 @@ class Course:
     def enter_segment(self, segment: int) -> None:
         """Go on in another segment, where calls and draws are counted anew."""
         self._at = segment
+        self._forks = 0
         self._calls = 0
         self._drawn = 0
 
@@ -207,4 +208,5 @@ def _saved(stretch: _Stretch) -> Segment:
         start=stretch.start,
         stop=stretch.stop,
         turn=stretch.turn,
+        origins=stretch.origins or UNSET,
     )

@@ -2,6 +2,8 @@
 
     the origin's records …   forked   the fork's own records …
 
+A stretch of the run that an origin began says so (`Segment.origins`): the record may be behind it.
+
 Up to that record a replay is as the origin was: it has its identifier, and draws what it drew. Behind it all is the
 fork's own: its identifier, chance, messages and effects. What the origin had under way is not taken up. An effect
 that was permitted has an uncertain outcome, since it is the origin's to have it; people are asked anew, in the fork's
@@ -32,7 +34,12 @@ async def forked_journal(reader: Reader) -> Saved | None:
         remedy = "Fork it at an earlier one: `sojourn agent history` lists them"
         raise Misused(problem, remedy=remedy)
     resume = msgspec.structs.replace(journal.resume, inbox=0)
-    is_bare = len(resume.segments) == 1 and await journal.is_at_restart_point(reader)
-    fork = Forked(agent=record.agent_id, version=record.version)
-    records = [] if is_bare else [plain_record(fork)]
-    return await at_hand(reader, lambda: journal.append(records, resume).save(()))
+    if await journal.is_blank(reader):  # what kept it from running was told of the origin
+        return Journal.begin(reader, resume).save(())
+    segments = tuple(
+        msgspec.structs.replace(each, origins=(*(each.origins or ()), record.agent_id))
+        for each in resume.segments
+    )
+    resume = msgspec.structs.replace(resume, segments=segments)
+    fork = plain_record(Forked(agent=record.agent_id, version=record.version))
+    return await at_hand(reader, lambda: journal.append([fork], resume).save(()))

@@ -92,7 +92,7 @@ class Journal:
         return cls(log, resume, new)
 
     @classmethod
-    def begin(cls, custodian: Custodian, resume: Resume) -> "Journal":
+    def begin(cls, custodian: Reader, resume: Resume) -> "Journal":
         """Return an empty journal."""
         new = NewBlocks(custodian.blocks)
         return cls(Log.load(ZERO, new), resume, new)

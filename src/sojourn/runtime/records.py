@@ -21,7 +21,7 @@ memory by roots, so that its size does not grow with the agent's age (architectu
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.agent.actions import Action
 from sojourn.core.agent.approvals import Petition, SignedApproval
@@ -390,7 +390,8 @@ class Segment(Value):
 
     All but the first stand behind a loop: at its turn `turn`, or after its end if `turn` is None. `stop` is
     None for the last, which goes on to the end of the journal. `marks` are what its records are bound by: the
-    host's word, whatever the agent's side says.
+    host's word, whatever the agent's side says. `origins` are, of a fork, as whom the code began the stretch, and
+    went on behind each `forked` in it, before it was the fork; absent from the bytes where it began as itself.
     """
 
     memory: Roots
@@ -398,6 +399,7 @@ class Segment(Value):
     stop: Count | None = None
     turn: Count | None = None
     marks: MarkList = ()
+    origins: tuple[Digest, ...] | UnsetType = UNSET
 
 
 class Resume(Value):

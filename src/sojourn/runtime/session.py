@@ -31,7 +31,6 @@ from sojourn.runtime.frames import Anew, Broke, Progressed, Remark, Start
 from sojourn.runtime.functions import Functions
 from sojourn.runtime.link import FetchedBlocks, Link
 from sojourn.runtime.operations import Operation
-from sojourn.runtime.origins import origins_in
 from sojourn.runtime.parting import parting
 from sojourn.runtime.performing import PerformStep
 from sojourn.runtime.questions import Answer, Question
@@ -78,7 +77,6 @@ class Session(CallChecks):
         self.consumed = start.resume.inbox
         self.is_over = False
         self.course = Course(start)
-        self.course.begin_as(origins_in(history))
         self._form = form
         self._link = link
         self.forget, self.leave, self.line = link.forget, link.leave, Line()

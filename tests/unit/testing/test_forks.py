@@ -7,9 +7,11 @@ import pytest
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.eligibility import Ancestor, Status
 from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.record import AgentRecord
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.protocol.forking import check_forkable, forking
@@ -447,3 +449,134 @@ def test_section_8_17_nothing_is_forked_while_a_policy_cools(tmp_path: Path) -> 
             world.fork(agent, agent.version, within=20)
         world.run(60)
         assert world.fork(agent, agent.version - 1).id != agent.id
+
+
+# --- what was under way --------------------------------------------------------------------------------
+
+ASKER = """
+from sojourn import Agent, Context, step
+
+
+class Helper(Agent):
+    async def run(self, ctx: Context) -> str:
+        return "helped"
+
+
+class Asker(Agent):
+    @step(effect="idempotent", action="book.enter")
+    def enter(self, number: int) -> int:
+        return number
+
+    async def run(self, ctx: Context) -> str:
+        told = await ctx.ask("Go on?", of="desk", expects=str)
+        await self.enter(1)
+        try:
+            return f"{told} {await ctx.spawn('Helper')}"
+        except Exception as error:
+            return f"{told} {type(error).__name__}: {error}"
+"""
+ASKING = """
+permit(principal, action, resource) unless { action == Action::"book.enter" };
+@ask("desk") permit(principal, action == Action::"book.enter", resource);
+"""
+
+
+def test_section_8_17_people_are_asked_anew_in_the_forks_name(tmp_path: Path) -> None:
+    with simulate(seed=40) as world:
+        zone = world.zone("a", anchors=1)
+        (tmp_path / "asker.py").write_text(ASKER)
+        desk = {"desk": Approvers(keys=(person_key("ann"),), lasts_ms=3_600_000)}
+        agent = world.launch("asker:Asker", zone, folder=tmp_path, policy=ASKING, approvers=desk)
+        asked = agent.inquires()
+        inquiring = world.fork(agent, agent.version)
+        again = inquiring.inquires()
+        assert (asked.question, agent.id, inquiring.id) == (
+            again.question,
+            asked.agent,
+            again.agent,
+        )
+        agent.say("yes", by="ann")
+        waiting = agent.asks()
+        petitioning = world.fork(agent, agent.version)
+        anew = petitioning.asks()
+        assert (waiting.step, agent.id, petitioning.id) == (
+            anew.step,
+            waiting.petition.agent,
+            anew.petition.agent,
+        )
+        agent.approve(by="ann")
+        assert agent.result().startswith("yes ")
+        assert not petitioning.performed("enter"), "it has its own to wait for"
+        at = next(
+            done.record.version
+            for done in (version_of(world.anchors(), agent, n) for n in range(agent.version + 1))
+            if done.transition.kind is TransitionKind.SPAWN
+        )
+        bearing = world.fork(agent, at)
+        assert "forked from has that child" in bearing.result()
+        petitioning.approve(by="ann")
+        inquiring.say("no", by="ann")
+        inquiring.asks()
+        inquiring.approve(by="ann")
+        assert petitioning.result().startswith("yes ")
+        assert inquiring.result().startswith("no ")
+        assert [1, 1, 1] == [len(each.children()) for each in (agent, petitioning, inquiring)]
+        assert not bearing.children()
+        assert not world.broken_promises()
+
+
+LOOPER = """
+from sojourn import Agent, Context
+
+
+class Looper(Agent):
+    async def run(self, ctx: Context, lap: int = 0) -> str:
+        drawn = ctx.memory.log("drawn", str)
+        first = f"{ctx.agent_id.hex()} {ctx.uuid()}"
+        async for turn in ctx.turns(range(3)):
+            drawn.append(f"{lap}.{turn} {ctx.agent_id.hex()} {ctx.uuid()} after {first}")
+            await ctx.sleep(1)
+        if lap < 2:
+            await ctx.restart(lap + 1)
+        return str(len(drawn))
+"""
+
+
+def forked_at(seed: int, folder: Path, versions: slice) -> None:
+    """Fork an agent at some of its versions: what was drawn is kept, what is drawn is its own, whatever dies."""
+    with simulate(seed=seed) as world:
+        (folder / "looper.py").write_text(LOOPER)
+        agent = world.launch(
+            "looper:Looper", world.zone("a", anchors=1), folder=folder, memory={"drawn": None}
+        )
+        assert "9" == agent.result()
+        own = [str(each) for each in agent.memory("drawn")]
+        for at in range(agent.version - 1)[versions]:
+            fork = world.fork(agent, at)
+            fork.wait(lambda it: it.version >= 4 or it.has_ended, "is under way")
+            if fork.host is not None and at % 2:
+                fork.host.kill()
+                fork.host.start()
+            assert "9" == fork.result()
+            drawn = [str(each) for each in fork.memory("drawn")]
+            kept = sum(line in own for line in drawn)
+            assert own[:kept] == drawn[:kept]
+            assert all(line.split()[1] == fork.id.hex() for line in drawn[kept:])
+            assert [line.split()[0] for line in own] == [line.split()[0] for line in drawn]
+            forked_from = [each for each in fork.journal() if isinstance(each, Forked)]
+            assert len(forked_from) == (
+                version_of(world.anchors(), agent, at).record.memory.journal != ZERO
+            )
+        assert not world.broken_promises()
+
+
+def test_section_8_17_a_fork_at_a_restart_point_is_itself_from_there_on(tmp_path: Path) -> None:
+    forked_at(50, tmp_path, slice(3, None, 7))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(51, 54))
+def test_section_8_17_a_fork_of_any_version_is_itself_from_there_on(
+    tmp_path: Path, seed: int
+) -> None:
+    forked_at(seed, tmp_path, slice(None))

@@ -13,7 +13,7 @@ from sojourn.core.agent.capabilities import Requirements
 from sojourn.core.agent.eligibility import Ancestor, Budget, Pending, Status, Wake
 from sojourn.core.agent.events import Events
 from sojourn.core.agent.governance import Cooling, Matter
-from sojourn.core.agent.lineage import Lineage
+from sojourn.core.agent.lineage import Fork, Lineage
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.agent.orders import MATTERS, Act
 from sojourn.core.agent.record import AgentRecord, Custody
@@ -84,6 +84,7 @@ MUTATIONS: dict[str, Any] = {
     "lineage__custody": digest(b"another link"),
     "lineage__last_slot": slot_of(BORN),
     "lineage__parentage": digest(b"another parentage"),
+    "lineage__forked": Fork(agent=digest(b"origin"), version=1, record=digest(b"then")),
     "eligibility__status": Status.DORMANT,
     "eligibility__is_suspended": FLIPPED,
     "eligibility__is_quarantined": FLIPPED,
