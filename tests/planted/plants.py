@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.planted import (
+    calling,
     checks,
     counting,
     custody,
@@ -36,6 +37,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *remembering.PLANTS,
     *writing.PLANTS,
     *upgrading.PLANTS,
+    *calling.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""
