@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sojourn.testing.given import given_secrets
     from sojourn.testing.ledgers import Ledger
     from sojourn.testing.processes import AnchorProcess, HostProcess
-    from sojourn.testing.rehearsed import Place
+    from sojourn.testing.rehearsed_places import Place
     from sojourn.testing.rehearsing import BornChild, Rehearsal, hang, rehearse
     from sojourn.testing.replaying import Replayed, ReplayMismatch, replay
     from sojourn.testing.simulating import Broken, seeds, simulate
@@ -89,7 +89,7 @@ _HOMES: Final = {
     "Limit": "processes",
     "NotSurvived": "surviving",
     "Performed": "facts",
-    "Place": "rehearsed",
+    "Place": "rehearsed_places",
     "Rehearsal": "rehearsing",
     "ReplayMismatch": "replaying",
     "Replayed": "replaying",

@@ -6,8 +6,8 @@ agent can lose lies between two.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
-from sojourn.core.agent.capabilities import Capabilities, Offer, Requirements
+from sojourn.core.agent.capabilities import Capabilities, Requirements
 from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
 from sojourn.core.agent.governance import Governance
 from sojourn.core.agent.inquiries import SignedAnswer
@@ -31,74 +31,20 @@ from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
 from sojourn.core.protocol.asking import Unapproved, pending
 from sojourn.core.protocol.spawning import Gift, begotten
+from sojourn.host.queues import Queues
 from sojourn.runtime import clock
-from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
+from sojourn.runtime.ports import Assessment, Draft, Intent, Message, Parcel, Permit
 from sojourn.runtime.sought import Sought
 from sojourn.testing.anybody import Answering
 from sojourn.testing.corresponding import RehearsedLetters
 from sojourn.testing.founding import Keep, compartment, person_key
 from sojourn.testing.person import approval
+from sojourn.testing.rehearsed_places import Place
+from sojourn.testing.rehearsed_rules import Rules
 
-__all__ = ["Decided", "Place", "RehearsedCustody", "Stored", "first_record"]
+__all__ = ["Decided", "RehearsedCustody", "Stored", "first_record"]
 
 _RULES: Final = digest(b"the rules of a rehearsal")
-
-
-OFFERED: Final = Offer(slots=8, cpu_millis=8_000, memory_mib=65_536)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place that a rehearsed agent is in, or knows of: what a zone would be.
-
-    `price` is what it costs per hour, in currency units; None: nobody there offers anything. The gate there denies
-    the actions in `denies` (with why, if it is a mapping), and permits those in `asks` only once approved, within
-    `asks_for` seconds; `agree` people have to answer `ctx.ask` alike. `ineligible` says why policies, capabilities or
-    trust forbid the place; `refuses` why it takes nobody in who comes. `stays` names compartments that may not be
-    there. `offer` is what is free there. `secrets` are what steps are handed.
-    """
-
-    name: str
-    _: KW_ONLY
-    price: float | None = 1.0
-    denies: Mapping[str, str] | Collection[str] = ()
-    asks: Collection[str] = ()
-    asks_for: float = 86_400.0
-    agree: int = 1
-    ineligible: str = ""
-    refuses: str = ""
-    stays: tuple[str, ...] = ()
-    offer: Offer = OFFERED
-    secrets: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def zone(self) -> bytes:
-        """The identifier of the zone that it stands for."""
-        return digest(b"a place|" + self.name.encode())
-
-    def why_denied(self, action: str) -> str | None:
-        """Return why the gate denies an action here; None if it does not."""
-        if action not in self.denies:
-            return None
-        why = self.denies[action] if isinstance(self.denies, Mapping) else ""
-        return f"{action} is denied in {self.name}" + (f": {why}" if why else "")
-
-    def assessed(self, current: bytes) -> Assessment:
-        """Return the agent's judgement of it, from where it is."""
-        yes = Finding(passes=True, reasons=())
-        no = Finding(passes=False, reasons=(self.ineligible,))
-        micros = None if self.price is None else round(self.price * 1_000_000)
-        return Assessment(
-            zone=self.zone,
-            name=self.name,
-            governance=no if self.ineligible else yes,
-            capability=yes,
-            trust=yes,
-            price_micros=micros,
-            host=None,
-            stays=self.stays,
-            current=self.zone == current,
-        )
 
 
 class Stored:
@@ -126,6 +72,7 @@ class Decided:
     places: dict[bytes, Place]
     stored: Stored
     entropy: bytes
+    rules: Rules | None = None
     points: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
     consumed: int = 0
@@ -249,6 +196,7 @@ class RehearsedCustody(Answering, RehearsedLetters):
         """Have custody of what is final."""
         self._final = final
         self._pass_point = pass_point
+        self._queues = Queues(lambda: final.place.queues)
 
     @property
     def record(self) -> AgentRecord:
@@ -275,12 +223,14 @@ class RehearsedCustody(Answering, RehearsedLetters):
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
         check_affordable(TransitionKind.INTEND, self.record, declared)
         place = self._check_permitted(intent.action)
+        rules = self._final.rules
+        said = () if rules is None else rules.judge(intent, self.record, place, self.now_ms())
         self._check_has(intent.secrets)
         if intent.action in place.asks and not intent.approvals:
             raise Unapproved(f"{intent.action} wants an approval in {place.name}")
         what = f"the intent of {intent.step}"
         await self._become(what, lambda: self._final.intend(intent, draft))
-        return Permit(policies=(f"Permitted in {place.name}.",))
+        return Permit(policies=said or (f"Permitted in {place.name}.",))
 
     def _check_permitted(self, action: str) -> Place:
         place = self._final.place
@@ -405,8 +355,8 @@ class RehearsedCustody(Answering, RehearsedLetters):
             await asyncio.sleep(left_ms / 1000)
 
     async def enter(self, queue: str) -> Callable[[], None]:
-        """Let a step in at once: who rehearses alone has no queues."""
-        return lambda: None
+        """Wait for a place in a queue of the place where it is."""
+        return await self._queues.enter(self.record.agent_id, queue)
 
     def lease_valid(self) -> bool:
         """Return True: a host that has lost its lease is one that was killed."""

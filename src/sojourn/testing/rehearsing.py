@@ -46,8 +46,10 @@ from sojourn.testing.clocks import EPOCH_MS
 from sojourn.testing.corresponding import Correspondence
 from sojourn.testing.ledgers import Ledger
 from sojourn.testing.life import Life, Machine
-from sojourn.testing.rehearsed import Decided, Place, RehearsedCustody, Stored, first_record
+from sojourn.testing.rehearsed import Decided, RehearsedCustody, Stored, first_record
 from sojourn.testing.rehearsed_people import People
+from sojourn.testing.rehearsed_places import Place
+from sojourn.testing.rehearsed_rules import Rules, actions_of
 from sojourn.testing.source import source_of
 from sojourn.testing.substrate import Load, SimulatedSubstrate
 from sojourn.testing.timeline import NS_PER_MS, NS_PER_S, Timeline, Timer
@@ -86,6 +88,7 @@ def rehearse(
     seed: int = 0,
     kill_at: int | Iterable[int] = (),
     move_at: int | Iterable[int] = (),
+    policy: str = "",
     **named: Any,
 ) -> "Rehearsal":
     """Return the rehearsal of an agent, whose `run` gets these arguments. Nothing happens before it is asked for.
@@ -95,6 +98,7 @@ def rehearse(
     compartments begin with (a dict makes a mapping, a list or None a log, or a `Keep`), `budgets` its limits by
     name. It begins in the first of `places`. At each point in `kill_at` its host is killed, and another goes on;
     at each in `move_at` as well, and it goes on in the next place. Points are counted from 0 (`rehearsal.points`).
+    `policy` is the agent's, in Cedar: with it, that and each place's own decide what the gate permits.
 
     Raises `Misused` for no agent, and for places that are none or of one name.
     """
@@ -107,7 +111,9 @@ def rehearse(
         raise Misused(problem, remedy="Give one place or more, each with a name of its own")
     stored = Stored()
     record = first_record(f"{seed}", entry, places[0], memory or {}, budgets or {}, stored)
-    decided = Decided(record, by_zone, stored, digest(f"entropy|{seed}".encode()))
+    rules = Rules(policy, actions_of(load(entry, source))) if policy else None
+    ruled = record if rules is None else rules.given_to(record)
+    decided = Decided(ruled, by_zone, stored, digest(f"entropy|{seed}".encode()), rules)
     made = Rehearsal(decided, load, source, entry, (tuple(plain[0]), plain[1]), seed)
     made._kills, made._moves = _points(kill_at), _points(move_at)
     return made
