@@ -19,6 +19,7 @@ from sojourn import (
     Assessment,
     BudgetExhausted,
     Context,
+    QueryRefused,
     RetryableError,
     StepFailed,
     TerminalError,
@@ -28,6 +29,7 @@ from sojourn import (
     UpdateRefused,
     WrongMessage,
     days,
+    query,
     secret,
     signal,
     step,
@@ -76,6 +78,11 @@ class Echo(Agent):
             raise ValueError("no less than nothing")
         ctx.memory["sum"]["amount"] = ctx.memory["sum"]["amount"] + amount
         return int(ctx.memory["sum"]["amount"])
+
+    @query
+    def total(self, ctx: Context, times: int) -> int:
+        """Tell the sum, so many times."""
+        return times * int(ctx.memory["sum"]["amount"])
 
     @signal
     def double(self, ctx: Context) -> None:
@@ -322,6 +329,11 @@ class Everything(Agent):
             said.append(error.problem.partition(":")[0])
         await ctx.signal(first, "double")
         said.append(await ctx.update(first, "add", 1, timeout=600))
+        said.append(await ctx.query(first, "total", 3, timeout=600))
+        try:
+            await ctx.query(first, "nothing", timeout=600)
+        except QueryRefused as error:
+            said.append(error.problem.partition(":")[0])
         if not ctx.memory["plan"]["rehearsed"]:  # there everybody is reached
             try:
                 await ctx.send(bytes(32), "to nobody", timeout=1)

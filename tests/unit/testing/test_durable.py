@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from sojourn import QueryRefused
+from sojourn.core.protocol.querying import Query
 from sojourn.models import ScriptedModel, ToolCall
 from sojourn.testing import Place, Rehearsal, rehearse, survives_kills, survives_moves
 from sojourn.testing.surviving import _is_uncertain
@@ -32,6 +34,10 @@ def script(said: list[dict[str, Any]]) -> str | ToolCall:
 
 def answers(value: Any) -> Any:
     """Answer what it asks its children, as they would."""
+    if isinstance(value, Query):
+        if value.name == "nothing":
+            raise QueryRefused("the agent has no query 'nothing'")
+        return 33
     if not isinstance(value, dict):
         return {"echo": value}
     amount = value["arguments"][0][0]
@@ -85,7 +91,15 @@ EXPECTED: dict[str, Any] = {
     ],
     "cancelled": ["CancelledError", "CancelledError"],
     "conversed": ["it is 701", "10 of budget 'coins' needed, 5 left"],
-    "corresponded": [{"echo": "ping"}, 5, "ValueError", 11, []],
+    "corresponded": [
+        {"echo": "ping"},
+        5,
+        "ValueError",
+        11,
+        33,
+        "the agent has no query 'nothing'",
+        [],
+    ],
     "fanned": [[*range(1, 7)], [0, 1, 2], ["ticket for", "step 'rese"], "ticket for a bike"],
     "kinds": [3, 1],
     "limited": [3, 4, [True, 2]],
