@@ -40,6 +40,8 @@ _FIRST_S: Final = LOOSE_KEPT_MS / 1000
 _EVERY_S: Final = 24 * 3600.0
 _FOUND_MAX: Final = 100_000
 """Blocks that one round lets go of: so many are remembered, some 300 bytes each."""
+_MEANWHILE_MAX: Final = 1_000_000
+"""Blocks that may be put, named or asked for in one round: more of them, and it is given up."""
 _AT_ONCE: Final = 32
 """Blocks read in one turn of the event loop: two milliseconds or so."""
 _BETWEEN_S: Final = 0.005
@@ -78,7 +80,7 @@ class Collecting:
     def __init__(self, anchor: "Anchor", keep_versions: int | None) -> None:
         """Keep everything where `keep_versions` is None."""
         self._anchor, self._keep_versions = anchor, keep_versions
-        self._reads = 0
+        self._reads, self._watched = 0, set[bytes]()
 
     async def run(self) -> None:
         """Collect, some while after the start and then once a day; sooner if there is more, for ever."""
@@ -101,10 +103,12 @@ class Collecting:
     async def round(self) -> int:
         """Let go of blocks that nothing names which is to be kept; return how many.
 
-        Raises `StoreFailed`, and `Failed` for a block that is damaged: what is below it is not known.
+        Raises `StoreFailed`, and `Failed` for a block that is damaged: what is below it is not known; and where more
+        is put and named meanwhile than can be remembered.
         """
         loose = self._anchor.shelf.loose
         with loose.watching() as watched:
+            self._watched = watched
             live = await self._mark()
             found = await self._find(live)
             while watched:
@@ -173,6 +177,9 @@ class Collecting:
 
     async def _pause(self) -> None:
         self._reads += 1
+        if len(self._watched) > _MEANWHILE_MAX:
+            problem = f"more than {_MEANWHILE_MAX} blocks were put or named in one round"
+            raise Failed(problem, remedy="It is tried again when the zone is less busy")
         if self._reads % _AT_ONCE == 0:
             await asyncio.sleep(_BETWEEN_S)
 

@@ -259,6 +259,22 @@ def test_a_damaged_block_stops_a_round() -> None:
     asyncio.run(run())
 
 
+def test_a_round_in_which_too_much_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "_MEANWHILE_MAX", 2)
+
+    async def run() -> None:
+        ground = Ground()
+        await chain(ground, 5)
+        going = asyncio.create_task(ground.collecting.round())
+        await asyncio.sleep(0)
+        await ground.put(9, {1, 2}, is_named=True)
+        with pytest.raises(Failed, match="more than 2 blocks were put or named in one round"):
+            await going
+        assert not len(ground.shelf.loose)
+
+    asyncio.run(run())
+
+
 def test_a_setting_says_how_many_versions_and_nonsense_is_refused(tmp_path: Path) -> None:
     settings = Settings(operator="o", listen="[::1]:7400", reached="[::1]:7400")
     make_anchor(tmp_path, settings)

@@ -17,6 +17,7 @@ from sojourn.cli.home import Home
 from sojourn.cli.memory_import import import_memory
 from sojourn.cli.memory_lines import MemoryLine, from_json, line_of, parse_line, to_json
 from sojourn.cli.reach import Reach
+from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.agent.memory.blobs import BlobEntry
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks
 from sojourn.core.agent.memory.chunks import write
@@ -25,7 +26,8 @@ from sojourn.core.agent.memory.field import Compartment, Form, Memory
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import ZERO, digest, link_to
-from sojourn.core.base.errors import Misused, SojournError
+from sojourn.core.base.errors import Misused, SojournError, Unreachable
+from sojourn.runtime.zone_client import ZoneClient
 
 HERE = digest(b"here")
 plain = st.recursive(
@@ -216,3 +218,11 @@ def test_another_form_and_no_file_are_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(Misused, match="cannot be read: No such file"):
         import_memory("y", MemorySection(), tmp_path / "z.jsonl", NewBlocks(NoBlocks()))
+
+
+def test_a_block_that_is_nowhere_may_be_of_an_old_version() -> None:
+    blocks = RemoteBlocks()
+    blocks.ask(cast("ZoneClient", Anchors(NewBlocks(NoBlocks()))))
+    with pytest.raises(Unreachable, match="no zone that was asked has block 111111") as caught:
+        asyncio.run(blocks.read(lambda: blocks.get(b"\x11" * 32)))
+    assert "a version that is older" in caught.value.remedy
