@@ -1,12 +1,14 @@
 """The drill: zones of real anchors and hosts, workflows launched into them, and a nemesis among the processes."""
 
 import asyncio
+import json
 import random
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,7 @@ from sojourn.runtime.zone_client import Overtaken, ZoneClient
 from tests.drill.ledger import Account, Ledger
 from tests.system.ground import LEASE_MS, Ground, Noun, ground, until
 
-__all__ = ["ZONES", "Drill", "Outcome", "Part", "Stuck", "parts", "run"]
+__all__ = ["ZONES", "Drill", "Outcome", "Part", "Stuck", "defects_in", "parts", "run"]
 
 ZONES = ("north", "south")
 TURNS = 2
@@ -133,6 +135,7 @@ async def run(drill: Drill, folder: Path, tell: Callable[[str], None] = lambda _
         mates = {workflow for workflow, part in enumerate(planned) if part.mate}
         await _all_rest(g, names, drill.count + len(mates))
         account = ledger.judge(drill.count, TURNS, mates)
+        account = replace(account, problems=(*account.problems, *_defects(g, drill, names)))
     return Outcome(account, nemesis.kills, time.monotonic() - began)
 
 
@@ -271,6 +274,34 @@ async def _all_ended(
             ended = len(launches.ended)
             tell(f"{ended:,} of {drill.count:,} ended; killed {dict(nemesis.kills)}")
         await asyncio.sleep(_LOOK_S)
+
+
+def _defects(g: Ground, drill: Drill, zones: tuple[str, ...]) -> list[str]:
+    """Return what processes logged of exceptions that none of our code expects, a line for each process."""
+    processes: list[tuple[Noun, str, int]] = [
+        *(("anchor", zone, index) for zone in zones for index in range(drill.anchors)),
+        *(("host", zone, index) for zone in zones for index in range(drill.hosts)),
+    ]
+    found = [
+        (each, defects_in((g.place(*each).folder / f"{each[0]}.log").read_text()))
+        for each in processes
+    ]
+    return [
+        f"{noun} {index} of {zone}: {len(defects)} defects, such as {defects[0]}"
+        for (noun, zone, index), defects in found
+        if defects
+    ]
+
+
+def defects_in(log: str) -> list[str]:
+    """Return the last line of each exception that stands in a log, with what it is said of."""
+    found: list[str] = []
+    for line in log.splitlines():
+        with suppress(ValueError):  # who wrote it was killed
+            said = json.loads(line)
+            if "exception" in said:
+                found.append(f"{said['event']}: {said['exception'].strip().splitlines()[-1]}")
+    return found
 
 
 async def _all_rest(g: Ground, zones: tuple[str, ...], count: int) -> None:

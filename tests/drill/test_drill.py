@@ -1,6 +1,7 @@
 """Workflows under a nemesis: effects at their ledger as often as promised, and none lost (protocol §10)."""
 
 import asyncio
+import json
 import sqlite3
 from collections import Counter
 from dataclasses import replace
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from sojourn.testing.schedules.totals import read
-from tests.drill.drill import Drill, Outcome, parts, run
+from tests.drill.drill import Drill, Outcome, defects_in, parts, run
 from tests.drill.ledger import Account, Ledger
 from tests.drill.totals import Totals, run_of, stuck, write
+
+RECORDED = Path(__file__).parents[2] / "docs" / "drills.toml"
 
 
 def carried_out(drill: Drill, folder: Path) -> None:
@@ -29,6 +32,12 @@ def test_workflows_end_and_have_their_effects_as_promised(tmp_path: Path) -> Non
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_many_workflows_in_two_zones_do(tmp_path: Path, seed: int) -> None:
     carried_out(Drill(count=300, seed=seed), tmp_path)
+
+
+def test_what_was_run_broke_nothing() -> None:
+    totals = read(RECORDED, Totals)
+    assert [] == [problem for run in totals.run for problem in run.problems]
+    assert totals.of("workflows") == totals.of("ended")
 
 
 GOOD = (
@@ -86,6 +95,12 @@ def test_a_mate_that_nobody_has_enters_nothing(tmp_path: Path) -> None:
             connection.execute(sql, values)
     connection.close()
     assert ("2 never ordered: [(0, 2), (0, 3)]",) == ledger.judge(1, 2).problems
+
+
+def test_what_nobody_expects_in_a_log_is_a_problem() -> None:
+    defect = {"event": "a defect in the host", "exception": "Traceback\n  File\nIndexError: far\n"}
+    lines = ['{"event": "rea', '{"event": "ready"}', json.dumps(defect), ""]
+    assert ["a defect in the host: IndexError: far"] == defects_in("\n".join(lines))
 
 
 def test_the_seed_says_who_does_what() -> None:
