@@ -209,7 +209,10 @@ def forked_anyway(
         fork = world.fork(agent, agent.version - seed % 3, within=120)
         mishap(world, fork)
         fork.send("b", within=120)
-        assert fork.result(within=600).startswith("5 ")
+        fork.result(within=600)
+        uncertain = [line for line in office.drawn(fork) if line.startswith("not")]
+        assert fork.result().startswith(f"{5 + len(uncertain)} ")
+        assert len(uncertain) <= 1, "what its origin had begun"
         assert there is fork.zone
         assert agent.result(within=600).startswith("5 ")
         assert all(each.key.startswith(cid_text(fork.id)) for each in fork.performed("enter"))
