@@ -12,8 +12,10 @@ itself, and is used up by that. What one that has timed out still returns is not
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
+from sojourn.core.base.errors import Misused
 from sojourn.runtime.errors import RetryableError, SecretWithheld, TerminalError
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.records import Failure
@@ -189,7 +191,9 @@ class Attempts:
             if error is None:
                 self._on_result(result)
             else:
-                self._raised(error)
+                is_misfit = isinstance(error, TypeError)
+                misfit = _misfit(self._step, self._args, self._kwargs) if is_misfit else None
+                self._raised(misfit or error)
         elif self._is_waiting:  # the attempt that waited for this may begin now
             self._is_waiting = False
             self.count -= 1
@@ -210,7 +214,7 @@ class Attempts:
 
     def _helps(self, error: BaseException) -> bool:
         """Tell whether trying again may help against what the step raised."""
-        if isinstance(error, TerminalError):
+        if isinstance(error, TerminalError | Misused):
             return False
         wanted = self._step.retry_on
         return not wanted or isinstance(error, (RetryableError, *wanted))
@@ -287,6 +291,18 @@ def pause_s(step: Step[..., Any], attempts: int, chance: float) -> float:
     doubled: float = step.backoff_s * 2 ** min(attempts - 1, DOUBLINGS_MAX)
     longest = min(doubled, step.backoff_s_max)
     return longest * (1 + chance) / 2
+
+
+def _misfit(
+    step: Step[..., Any], given: tuple[Any, ...], named: Mapping[str, Any]
+) -> Misused | None:
+    """Return the error for a step that was called with other arguments than it takes: no attempt will help it."""
+    try:
+        signature(step.function).bind(None, *given, **named)
+    except (TypeError, ValueError) as error:
+        problem = f"step {step.name!r} was called with other arguments than it takes: {error}"
+        return Misused(problem, remedy="Call it as it is declared")
+    return None
 
 
 def _unknown(key: str) -> Failure:

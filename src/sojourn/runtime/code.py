@@ -139,8 +139,11 @@ def load_agent(entry: str, source: Mapping[str, bytes]) -> type[Agent]:
     return found
 
 
-def entry_of(form: type[Agent]) -> str:
-    """Return the entry ("module:Class") of a class in the agent's own code."""
+def entry_of(form: Any) -> str:
+    """Return the entry ("module:Class") of a class in the agent's own code. Raises `Misused` for what is no agent."""
+    if not isinstance(form, type) or not issubclass(form, Agent):
+        problem = f"{form!r:.80} is no class of agents"
+        raise Misused(problem, remedy='Give a subclass of Agent, or its entry: "module:Class"')
     package, _, module = form.__module__.partition(".")
     name = module if package.startswith(_PREFIX) else form.__module__
     return f"{name}:{form.__qualname__}"

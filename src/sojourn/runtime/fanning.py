@@ -140,7 +140,11 @@ class FanOut:
         if not callable(given):
             problem = f"ctx.map was given {call!r:.80}, which cannot be called"
             raise Misused(problem, remedy="Write ctx.map(self.fetch, urls)")
-        todo = enumerate(items)
+        try:
+            todo = enumerate(items)
+        except TypeError:
+            problem = f"ctx.map was given {items!r:.80} for its items"
+            raise Misused(problem, remedy="Give it a list of them") from None
         results: dict[int, Any] = {}
 
         async def work() -> None:

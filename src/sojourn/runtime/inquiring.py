@@ -87,7 +87,7 @@ async def ask(
 
 def _asked(of: Any) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     """Return whom a question is for: groups by name, and keys. Raises `Misused`."""
-    names = [of] if isinstance(of, str) else list(of)
+    names = [of] if isinstance(of, str) or not isinstance(of, Iterable) else list(of)
     if not 1 <= len(names) <= ASKED_MAX or not all(
         isinstance(each, str) and each for each in names
     ):
@@ -99,9 +99,12 @@ def _asked(of: Any) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     return groups, tuple(map(bytes.fromhex, keys))
 
 
-def _lasts_ms(timeout_s: float | None) -> int | None:
+def _lasts_ms(timeout_s: object) -> int | None:
     if timeout_s is None:
         return None
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
+        problem = f"ctx.ask was to wait {timeout_s!r}, which is no number of seconds"
+        raise Misused(problem, remedy="Give it a number of seconds, or None")
     if not 0 < timeout_s * 1000 <= LASTS_MS_MAX:
         problem = f"ctx.ask was to wait {timeout_s} seconds"
         raise Misused(problem, remedy="Give it more than 0 and at most 100 years, or None")

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sojourn.core.agent.memory.field import Form
+from sojourn.core.base.errors import Misused
 from sojourn.runtime.blobs import BlobCompartment, Settle
 from sojourn.runtime.embedding import Embedder, HashingEmbedder, embedded, embedding_step
 from sojourn.runtime.logs import LogCompartment
@@ -40,6 +41,13 @@ class Compartments:
         """Return a compartment: a `LogCompartment` or a `MappingCompartment`, as it was declared."""
         is_log = self._working.form_of(name) is Form.LOG
         return self.log(name) if is_log else self.mapping(name)
+
+    def __setitem__(self, name: str, value: object) -> None:
+        """Refuse: a compartment is what the agent's file declares. Raises `Misused`."""
+        raise Misused(
+            f"ctx.memory[{name!r}] is a compartment, and no value",
+            remedy='Write a key of it, ctx.memory["notes"]["key"] = value; the agent\'s file declares compartments',
+        )
 
     @overload
     def mapping(self, name: str) -> "MappingCompartment[Any]": ...

@@ -149,7 +149,7 @@ class Step(Generic[P, R]):
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             return await self._call(agent, args, kwargs)
 
-        call.__name__ = self.name
+        call.__name__, call.__qualname__ = self.name, self.function.__qualname__
         return call
 
     async def _call(self, agent: "Agent", args: Any, kwargs: Any) -> R:

@@ -5,7 +5,9 @@ Structs, dataclasses, enums, dates, sets and the like go through `msgspec`, and 
 (protocol §14, trap 49).
 """
 
+import inspect
 import operator
+from collections.abc import Iterator
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
@@ -65,7 +67,19 @@ def _unwrap(value: Any) -> Any:
     try:
         return operator.index(value)
     except TypeError:
-        raise TypeError(f"an instance of {type(value).__qualname__} has no plain form") from None
+        problem = f"an instance of {type(value).__qualname__} has no plain form"
+        raise TypeError(f"{problem}{_hint(value)}") from None
+
+
+def _hint(value: object) -> str:
+    """Return what was probably forgotten, where a value tells it."""
+    if inspect.isawaitable(value):
+        return "; it was not awaited: write `await` in front of the call"
+    if inspect.isasyncgen(value):
+        return "; give a list of what it yields: [each async for each in ...]"
+    if isinstance(value, Iterator):
+        return "; give a list of what it yields: list(...)"
+    return ""
 
 
 def _of_model(model: Any) -> Any:
