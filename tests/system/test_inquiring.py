@@ -107,6 +107,7 @@ def test_section_10_an_agent_asks_its_host_dies_and_it_is_answered_from_a_termin
     assert 'was answered "slow" by ' in logs
     assert 'finished with ["slow", "gold", 3, "there"]' in logs
     assert "asks nobody anything" in desk.good("agent", "asks", "desk").text
+    assert "its run has ended: it returned [" in desk.good("agent", "show", "desk").text
     nothing = desk("agent", "answer", "desk", "x", "--key", "bob")
     assert (2, True) == (nothing.code, "asks nothing now" in nothing.line())
 

@@ -26,8 +26,13 @@ class LogCompartment(Typed[T], Sequence[T]):
 
     def extend(self, values: Iterable[T]) -> None:
         """Append values, all or none. Raises `Misused` for what cannot be kept."""
-        plain = [self._plain(value) for value in values]
-        self._working.replace(self._name, self._handle.extend(plain))
+        handle, given = self._handle, list(values)
+        try:
+            changed = handle.extend([self._plain(value) for value in given])
+        except Misused as error:
+            shown = given[0] if len(given) == 1 else given
+            raise self._unkept("what was to be appended", shown, error) from None
+        self._working.replace(self._name, changed)
 
     @property
     def first(self) -> int:

@@ -9,7 +9,7 @@ from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.compartments import WorkingMemory
-from sojourn.runtime.typed import from_plain, to_plain
+from sojourn.runtime.typed import from_plain, kind_of, to_plain
 
 __all__ = ["MappingCompartment", "Page", "Typed"]
 
@@ -42,6 +42,11 @@ class Typed(Generic[T]):
     def _plain(self, value: T) -> Any:
         return to_plain(value, what=f"a value for compartment {self._name!r}")
 
+    def _unkept(self, at: str, value: object, error: Misused) -> Misused:
+        """Return the error for a value that cannot be kept, with where it was to be, its type and its size."""
+        problem = f"{at} of compartment {self._name!r} ({kind_of(value)}): {error.problem}"
+        return Misused(problem, remedy=error.remedy)
+
 
 class MappingCompartment(Typed[T]):
     """A compartment of text keys and values, in the order of the keys' code points."""
@@ -55,7 +60,13 @@ class MappingCompartment(Typed[T]):
 
     def __setitem__(self, key: str, value: T) -> None:
         """Set the value of a key. Raises `Misused` for what cannot be kept."""
-        self._working.replace(self._name, self._handle.put(key, self._plain(value)))
+        self._working.replace(self._name, self._put(self._handle, key, value))
+
+    def _put(self, handle: Mapping, key: str, value: T) -> Mapping:
+        try:
+            return handle.put(key, self._plain(value))
+        except Misused as error:
+            raise self._unkept(f"key {key!r:.80}", value, error) from None
 
     def __delitem__(self, key: str) -> None:
         """Remove a key. Raises `KeyError`."""
@@ -113,7 +124,7 @@ class MappingCompartment(Typed[T]):
         handle = self._handle
         pairs = values.items() if isinstance(values, Dictionary) else values
         for key, value in pairs:
-            handle = handle.put(key, self._plain(value))
+            handle = self._put(handle, key, value)
         self._working.replace(self._name, handle)
 
     @overload

@@ -123,10 +123,23 @@ def test_iterating_sees_what_was_there_when_it_began() -> None:
     [
         ('ctx.memory["nothing"]', "there is no compartment 'nothing'; declared: book, risk"),
         ('ctx.memory.log("book").append(1)', "compartment 'book' is a mapping and no log"),
-        ('ctx.memory["risk"].append(object())', "a value for compartment 'risk' cannot be kept"),
-        ('ctx.memory["risk"].append(float("nan"))', "a value cannot be kept in memory"),
-        ('ctx.memory["book"][3] = 1', "not a key: 3"),
-        ('ctx.memory["risk"].append({"a": 2**70})', "a value for compartment 'risk' cannot be"),
+        (
+            'ctx.memory["risk"].append(object())',
+            "what was to be appended of compartment 'risk' (object): a value for",
+        ),
+        (
+            'ctx.memory["risk"].append(float("nan"))',
+            "what was to be appended of compartment 'risk' (float): a value cannot be kept",
+        ),
+        ('ctx.memory["book"][3] = 1', "key 3 of compartment 'book' (int): not a key: 3"),
+        (
+            'ctx.memory["book"].update({"a": 1, "b": {1: float("nan")}})',
+            "key 'b' of compartment 'book' (dict of 1 items): a value cannot be kept in memory",
+        ),
+        (
+            'ctx.memory["risk"].append({"a": 2**70})',
+            "what was to be appended of compartment 'risk' (dict of 1 items): a value for",
+        ),
         (
             'ctx.memory["risk"].append("x"); ctx.memory.log("risk", int)[0]',
             "a value of compartment 'risk' is no int",
