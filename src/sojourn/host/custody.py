@@ -39,7 +39,7 @@ from sojourn.core.protocol.messages import Declined, Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.querying import Disclosure
 from sojourn.core.protocol.spawning import Gift
-from sojourn.core.protocol.validate import slot_for
+from sojourn.core.protocol.validate import Untimely, slot_for
 from sojourn.host.binding import newest_head
 from sojourn.host.inbox import Inbox
 from sojourn.host.inquiries import Inquiries
@@ -393,6 +393,7 @@ class AgentCustody:
                 return self._own_or_lost(overtaken.decided, transition)
             except Stalled as stalled:
                 self._check_hopeless(stalled)
+                self._check_believed(stalled, transition.at_ms)
                 self._check_withheld()
                 self._note_stall(str(stalled))
                 await asyncio.sleep(pause_s)
@@ -410,6 +411,20 @@ class AgentCustody:
         if is_long and self._host.leases.is_declined(self.agent, self.fence):
             self.is_withheld = True
             raise LeaseWithheld("anchors withhold the lease, and nothing is decided")
+
+    def _check_believed(self, stalled: Stalled, at_ms: int) -> None:
+        """Raise `LeaseWithheld` if more than f anchors say that this host's clock is wrong: then a correct one does.
+
+        What it proposes will not be decided before somebody sets it. So it lets another host have the agent, and
+        comes back if it can have a bind decided (protocol §6.11).
+        """
+        untimely = [each for each in stalled.declined.values() if each.reason == Untimely.code]
+        is_fresh = abs(clock.wall_ms() - at_ms) < CLOCK_SKEW_MS // 2
+        if is_fresh and len(untimely) > self._host.manifest.f:
+            self.is_withheld = True
+            problem = f"the clock of this host is wrong, as anchors say: {untimely[0].problem}"
+            log.error("set the clock", agent=self.agent.hex()[:12], problem=problem)
+            raise LeaseWithheld(problem)
 
     def _note_stall(self, problem: str) -> None:
         """Say once why the agent makes no progress, until the reason changes."""

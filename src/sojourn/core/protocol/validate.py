@@ -62,6 +62,7 @@ from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
+    "Untimely",
     "chain_manifests",
     "chapter_of",
     "check_departure",
@@ -74,6 +75,12 @@ __all__ = [
     "slot_for",
     "warrant_of",
 ]
+
+
+class Untimely(Refused):
+    """Its time is too far from this anchor's clock: one of the two is wrong, or it was long on its way."""
+
+    code = "untimely"
 
 
 _RATED: Final = tuple(map(TransitionKind, ("step", "adopt", "intend", "ask", "spawn")))
@@ -122,7 +129,7 @@ def check_proposal(
             "the slot is not the one this transition is for", reason="wrong-slot", where="slot"
         )
     if not is_locked and abs(transition.at_ms - view.now_ms) > CLOCK_SKEW_MS:
-        raise Refused(f"its time is {transition.at_ms - view.now_ms} ms from this anchor's clock")
+        raise Untimely(f"its time is {transition.at_ms - view.now_ms} ms from this anchor's clock")
     if transition.kind is TransitionKind.GENESIS:
         _check_genesis(dossier, proposal, view)
         if not is_locked:

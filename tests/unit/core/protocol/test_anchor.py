@@ -86,7 +86,7 @@ def test_section_4_the_authors_time_is_bounded_by_the_anchors_clock(
     step = world.step_proposal(a, head)
     world.clock.wall_ms += offset
     reply = a.ask(0, Propose(slot=a.slot(step, head), round=0, proposal=step))
-    assert isinstance(reply, Declined) and "refused" == reply.reason
+    assert isinstance(reply, Declined) and "untimely" == reply.reason
 
 
 def test_repeating_every_message_of_a_life_is_harmless(world: World) -> None:

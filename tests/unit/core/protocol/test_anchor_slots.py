@@ -121,7 +121,7 @@ def test_rule_6_only_a_lock_excuses_a_value_from_the_anchors_own_clock(stage: St
     fresh = stage.anchor(3)
     fresh.dossiers[stage.agent] = replace(fresh.dossier(stage.agent), open=None)
     stage.world.clock.pass_ms(CLOCK_SKEW_MS + 1)
-    assert refused(stage.propose(3, stage.x, 1, entry=entry), "refused")
+    assert refused(stage.propose(3, stage.x, 1, entry=entry), "untimely")
     assert isinstance(stage.propose(3, stage.x, 1, entry=entry, justification=lock), Voted)
 
 

@@ -96,7 +96,7 @@ def test_what_is_declined_is_told(stage: Stage) -> None:
     stage.world.clock.wall_ms += 60_000
     stalled = driven(stage.zone, proposer_of(stage))
     assert Progress.STALLED is stalled.progress
-    assert {"refused"} == {declined.reason for declined in stalled.declined.values()}
+    assert {"untimely"} == {declined.reason for declined in stalled.declined.values()}
     assert "anchor 0: its time is -60000 ms from this anchor's clock" in stalled.describe()
 
 
