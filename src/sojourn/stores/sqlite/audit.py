@@ -63,7 +63,7 @@ def _audit_structure(database: apsw.Connection, path: Path) -> None:
     """Have SQLite check its trees and its list of free pages, which it would write over."""
     [(found,)] = database.execute("PRAGMA quick_check(1)").fetchall()
     if found != "ok":
-        raise damaged(path, " ".join(str(found).split()))
+        raise damaged(path, str(found))
 
 
 def _audit_chain(database: apsw.Connection, path: Path) -> Link:

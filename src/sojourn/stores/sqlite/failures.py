@@ -61,5 +61,5 @@ def failure(error: BaseException, path: Path) -> StoreFailed:
 
 
 def damaged(path: Path, what: str) -> Damaged:
-    """Return the failure for a file whose content is not what was written."""
-    return Damaged(f"the store {path} is damaged: {what}", remedy=_CHECK_DISK)
+    """Return the failure for a file whose content is not what was written: one line, whatever SQLite says."""
+    return Damaged(f"the store {path} is damaged: {' '.join(what.split())}", remedy=_CHECK_DISK)

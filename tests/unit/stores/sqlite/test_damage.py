@@ -191,6 +191,15 @@ def test_a_flipped_bit_in_what_is_stored_is_the_stores_failure(
         content(copy)
 
 
+def test_a_statement_that_cannot_be_read_any_more_is_told_of_in_one_line(copy: Path) -> None:
+    """SQLite repeats all that follows, lines and all."""
+    data = (copy / DATABASE_NAME).read_bytes()
+    flip(copy / DATABASE_NAME, data.index(b"TABLE rows (tbl TEXT") + len(b"TABLE rows (tbl"), 1)
+    with pytest.raises(StoreFailed, match="malformed database schema") as raised:
+        SqliteStore.open(copy)
+    assert "\n" not in str(raised.value)
+
+
 @SIZES
 def test_a_key_that_flips_is_noticed(copy: Path, is_large: bool) -> None:
     """The row would not be found any more, though what it holds is there."""
