@@ -3,12 +3,14 @@
 from functools import cached_property
 from typing import Any, Final
 
+from sojourn.anchor import returning
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.protocol import letters
 from sojourn.core.protocol.letters import Letter
 from sojourn.host import inbox
 from sojourn.host.inbox import Inbox
 from sojourn.host.outbox import Outbox
+from sojourn.host.querying import Querying
 from tests.planted.plant import Plant, Planting, all_of, in_place_of, nothing
 from tests.planted.vehicles import Schedules, Test
 
@@ -70,5 +72,17 @@ PLANTS: Final = (
         Schedules("letters"),
         "no letter unsent",
         in_place_of(letters, "check_head", nothing),
+    ),
+    plant(
+        "unread-though-read",
+        "an anchor that kept what was read tells its sender that it was not",
+        "testing/test_unread.py::test_section_10_38_an_anchor_that_missed_what_was_read_tells_nobody",
+        in_place_of(returning, "was_read", lambda *_: False),
+    ),
+    plant(
+        "told-to-anybody",
+        "what an agent remembers is told to whoever asks",
+        "testing/test_queries.py::test_section_10_36_policies_say_who_may_ask_and_what_it_may_read",
+        in_place_of(Querying, "_check_disclosed", _never),
     ),
 )

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.anchor.letters import proved
+from sojourn.anchor.letters import proof_of, proved
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import Mailed
 from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Head
+from sojourn.core.protocol.unread import Unread
 from sojourn.core.protocol.whereabouts import followed
 from sojourn.runtime.posting import post
 from sojourn.runtime.zone_client import ZoneClient
@@ -97,6 +98,8 @@ class Forwarding:
         proof = _Proof(self._anchor)
         if isinstance(message, Letter):
             message, proof.chapters = proved(self._anchor, message)
+        elif isinstance(message, Unread) and message.zone == self._anchor.zone_id:
+            proof.chapters = proof_of(self._anchor, message.ended).blocks
         posted = await post(client, message, proof, timeout_s=_PUT_TIMEOUT_S)
         newest = onward
         for head in posted.heads:

@@ -1,22 +1,24 @@
 """Letters at an anchor: it keeps no message before it knows who sent it (protocol §10.26)."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
-from sojourn.core.protocol.custody import zones_in
+from sojourn.core.protocol.custody import Certified, zones_in
 from sojourn.core.protocol.exchange import Mailed
 from sojourn.core.protocol.letters import MESSAGE, Letter, check_letter
 from sojourn.core.protocol.messages import Need
 from sojourn.core.protocol.missing import Missing
+from sojourn.core.protocol.unread import Unread, check_unread
+from sojourn.core.zone.manifest import SignedManifest
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor
 
-__all__ = ["check_message", "proved"]
+__all__ = ["Proof", "check_message", "proof_of", "proved"]
 
 
 async def check_message(anchor: "Anchor", message: Mailed, action: str = MESSAGE) -> Need | None:
@@ -26,12 +28,15 @@ async def check_message(anchor: "Anchor", message: Mailed, action: str = MESSAGE
 
     A sender's long life is checked part by part: others come between.
     """
-    if not isinstance(message, Letter):
+    if not isinstance(message, Letter | Unread):
         message.check()
         return None
     while True:
         try:
-            check_letter(message, anchor.view(), action)
+            if isinstance(message, Unread):
+                check_unread(message, anchor.view())
+            else:
+                check_letter(message, anchor.view(), action)
         except Missing as missing:
             if missing.what != "time":
                 return Need(what=missing.what, digests=missing.digests)
@@ -47,13 +52,28 @@ def proved(anchor: "Anchor", letter: Letter) -> tuple[Letter, dict[bytes, bytes]
     """
     if letter.zone != anchor.zone_id:
         return letter, {}
+    proof = proof_of(anchor, letter.final)
+    shown = msgspec.structs.replace(letter, chapters=tuple(proof.blocks), manifests=proof.manifests)
+    return shown, proof.blocks
+
+
+class Proof(NamedTuple):
+    """What proves to another zone that this one has an agent: chapters, as blocks by digest, and manifests."""
+
+    blocks: dict[bytes, bytes]
+    manifests: tuple[SignedManifest, ...]
+
+
+def proof_of(anchor: "Anchor", final: Certified) -> Proof:
+    """Return what proves that this zone had an agent when it certified a transition of it."""
+    record = final.record
     chapters = [
         chapter
-        for chapter in anchor.shelf.chapters(letter.sender)
-        if chapter.opened.record.custody.term <= letter.final.record.custody.term
+        for chapter in anchor.shelf.chapters(record.agent_id)
+        if chapter.opened.record.custody.term <= record.custody.term
     ]
-    blocks = {digest(data): data for data in map(encode, chapters)}
     found = (anchor.places.signed_manifest(zone) for zone in sorted(zones_in(chapters)))
-    manifests = tuple(signed for signed in found if signed is not None)
-    letter = msgspec.structs.replace(letter, chapters=tuple(blocks), manifests=manifests)
-    return letter, blocks
+    return Proof(
+        {digest(data): data for data in map(encode, chapters)},
+        tuple(signed for signed in found if signed is not None),
+    )

@@ -19,6 +19,7 @@ from sojourn.core.base.encoding import encode
 from sojourn.core.base.limits import MESSAGES_WAITING_MAX
 from sojourn.core.protocol.exchange import AnyMessage, Mailed
 from sojourn.core.protocol.letters import Crowded, Letter
+from sojourn.core.protocol.unread import Unread
 from sojourn.runtime.store import Delete, Put, Store
 
 __all__ = ["Mail"]
@@ -96,6 +97,9 @@ class Mail:
         while rows := self._store.scan("message", after=after, limit=_PAGE):
             for _, data in rows:
                 message = load_row(data, AnyMessage)
+                if isinstance(message, Unread):
+                    yield from message.chapters
+                    message = message.letter
                 if isinstance(message, Letter):
                     yield from message.chapters
             after = rows[-1][0]

@@ -26,12 +26,12 @@ from sojourn.anchor.mail import Mail
 from sojourn.anchor.mending import Mending
 from sojourn.anchor.proofs import Proofs
 from sojourn.anchor.recalling import Recalling
+from sojourn.anchor.returning import Returning
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import Shelf
 from sojourn.anchor.tidying import Tidying
 from sojourn.anchor.turns import Turns
 from sojourn.anchor.watermark import Watermarks
-from sojourn.core.agent.eligibility import ENDED
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import SojournError, StoreFailed
@@ -123,7 +123,7 @@ class Anchor:
         self.mail = Mail(store, self._scribe)
         self.hosts, self.wanted = Hosts(), Wanted(self.zone_id, self.chance)
         self.seen = Watermarks(self.manifest.committee, store)
-        self.forwarding = Forwarding(self)
+        self.forwarding, self.returning = Forwarding(self), Returning(self)
         self._answers, self._caretaker, self._gossip = Answers(self), Caretaker(self), Gossip(self)
         self._tidying, self._mending = Tidying(self), Mending(self, store)
         self._collecting = Collecting(self, keep_versions)
@@ -157,7 +157,7 @@ class Anchor:
         """Take up what the store says is owed, and begin to see to it and to gossip."""
         self._recalling.duties()
         for agent in self.mail.agents():
-            self.forwarding.begin(agent)
+            self.announce_mail(agent)
         self.begin(self.keeping.recall)
         self.begin(self._caretaker.run)
         self.begin(self._gossip.ask_watermarks)
@@ -359,8 +359,7 @@ class Anchor:
         elif done.transition.kind in _BINDING:
             # To be bound is to be granted a first lease: nobody else is offered the agent meanwhile.
             self.leases.renew(agent, record.custody.fence, clock.boot_ms())
-        if record.eligibility.status in ENDED and self.mail.waits_for(agent):
-            self.begin(self.mail.drop_all, agent)
+        self.returning.begin(agent)
         if done.transition.kind is TransitionKind.RETURN and record.custody.host is not None:
             self.hosts.offer([record.custody.host], exchange.WorkItem(head=done))
 
@@ -394,6 +393,7 @@ class Anchor:
     def announce_mail(self, agent: bytes) -> None:
         """See to a message, or an answer of an approver, that has come: tell the agent's host, or send it on."""
         dossier = self.shelf.dossier(agent)
+        self.returning.begin(agent)
         if dossier.onward is not None:
             self.forwarding.begin(agent)
         elif dossier.head is not None and self.mail.is_news_to(dossier.head.record):

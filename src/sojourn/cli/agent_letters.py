@@ -1,6 +1,7 @@
 """`sojourn agent letters`: what an agent wrote to other agents, and what became of each message."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import click
 import msgspec
@@ -13,15 +14,19 @@ from sojourn.cli.output import emit, say
 from sojourn.cli.reach import Reach, perform, reaching
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.protocol.letters import MESSAGE
-from sojourn.runtime.records import Denial, Intended, Outcome, Record
+from sojourn.runtime.records import Denial, Intended, Outcome, Received, Record
 
 __all__ = ["LetterShown", "letters", "letters_in"]
+
+
+_DEAD: Final = ("undeliverable", "unread")
 
 
 class LetterShown(msgspec.Struct, frozen=True, kw_only=True):
     """A message that an agent wrote: to whom, under which effect key, and what became of it.
 
-    `state` is "on its way", "delivered", "undeliverable", "failed", or "denied" by the gate, then without a key.
+    `state` is "on its way", "delivered", "undeliverable", "failed", or "denied" by the gate, then without a key; or,
+    once its receiver has ended and the sender was told, "unread".
     `index` is the place in the journal of what says so.
     """
 
@@ -34,7 +39,7 @@ class LetterShown(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("name")
-@click.option("--dead", is_flag=True, help="Show those alone that will never be delivered.")
+@click.option("--dead", is_flag=True, help="Show those alone that will never be read.")
 @json_option
 @with_home
 def letters(home: Home, *, name: str, dead: bool, as_json: bool) -> None:
@@ -48,7 +53,7 @@ def letters(home: Home, *, name: str, dead: bool, as_json: bool) -> None:
         async with reaching() as reach:
             return letters_in(await _journal(reach, home, name))
 
-    found = [each for each in perform(work()) if not dead or each.state == "undeliverable"]
+    found = [each for each in perform(work()) if not dead or each.state in _DEAD]
     emit(found, as_json, lambda shown: _render(name, shown))
 
 
@@ -74,6 +79,8 @@ def letters_in(journal: Sequence[Record]) -> list[LetterShown]:
         elif isinstance(record, Denial) and record.action == MESSAGE:
             denied = LetterShown(index=index, to="", key="", state="denied", problem=record.reason)
             shown.append(denied)
+        elif isinstance(record, Received) and record.mark is not None and record.mark.unread:
+            _note_unread(shown, index, record.mark.letter)
         elif isinstance(record, Outcome) and record.call in open_calls:
             at = open_calls.pop(record.call)
             state, problem = _became(record)
@@ -81,6 +88,14 @@ def letters_in(journal: Sequence[Record]) -> list[LetterShown]:
                 shown[at], index=index, state=state, problem=problem
             )
     return shown
+
+
+def _note_unread(shown: list[LetterShown], index: int, letter: str) -> None:
+    """Note that a message was delivered and not read."""
+    for at, each in enumerate(shown):
+        if each.key == letter:
+            problem = "its receiver has ended, and did not read it"
+            shown[at] = msgspec.structs.replace(each, index=index, state="unread", problem=problem)
 
 
 def _became(outcome: Outcome) -> tuple[str, str]:

@@ -33,9 +33,11 @@ from sojourn.core.protocol.exchange import (
     Consumed,
     Mailed,
     Messages,
+    SignedMessage,
     decode_body,
 )
 from sojourn.core.protocol.letters import Letter
+from sojourn.core.protocol.unread import Unread
 from sojourn.host.inquiries import Inquiries
 from sojourn.runtime import clock, ports
 
@@ -67,7 +69,7 @@ class Inbox:
         self._inquiries = inquiries
         self._waiting: dict[bytes, AnyMessage] = {}
         self._taken: list[AnyMessage] = []
-        self._answers: dict[bytes, Letter] = {}
+        self._answers: dict[bytes, AnyMessage] = {}
         self._versions: dict[bytes, int] = {}
         self._first: int | None = None
         self._news = asyncio.Event()
@@ -88,7 +90,7 @@ class Inbox:
         """Wait for the answer to a letter, by that one's effect key; the same key gives the same answer."""
         while True:
             for signed in self._answers.values():
-                if signed.said.answers == letter:
+                if _answers(signed) == letter:
                     return _told(signed, 0)
             if not await self.look():
                 await self._wait()
@@ -168,8 +170,8 @@ class Inbox:
         known = {signed.digest for signed in self._taken}
         is_new = False
         for signed in offered.values():
-            if isinstance(signed, Letter) and signed.said.answers:
-                if signed.said.asks + CLOCK_SKEW_MS < clock.wall_ms():
+            if _answers(signed):
+                if _asked_until_ms(signed) + CLOCK_SKEW_MS < clock.wall_ms():
                     stale.append(signed)  # nobody waits for it any more
                 else:
                     self._answers[signed.digest] = signed
@@ -219,7 +221,8 @@ class Inbox:
         answers = 0
 
         def is_sure(signed: AnyMessage) -> bool:
-            return not isinstance(signed, Letter) or offers[signed.digest] > self._host.manifest.f
+            is_sealed = isinstance(signed, SignedMessage)
+            return is_sealed or offers[signed.digest] > self._host.manifest.f
 
         def take(_anchor: int, reply: AnyReply) -> bool:
             nonlocal answers
@@ -274,7 +277,7 @@ class Inbox:
 
     def forget(self, before: int, answered: Collection[str] = ()) -> None:
         """Let go of the messages before an index, and answers to letters, which are part of final memory now."""
-        taken = [s for s in self._answers.values() if s.said.answers in answered]
+        taken = [signed for signed in self._answers.values() if _answers(signed) in answered]
         for signed in taken:
             del self._answers[signed.digest]
         if taken:
@@ -297,8 +300,43 @@ def _all(offered: dict[bytes, AnyMessage], is_sure: Callable[[AnyMessage], bool]
     return all(is_sure(signed) for signed in offered.values())
 
 
+def _answers(signed: AnyMessage) -> str:
+    """Return which letter is answered by a message, or was never read and asked: its effect key; "" for none."""
+    if isinstance(signed, Unread):
+        return signed.answers
+    return signed.said.answers if isinstance(signed, Letter) else ""
+
+
+def _asked_until_ms(answer: AnyMessage) -> int:
+    """Return until when somebody waits for what answers a letter."""
+    letter = answer.letter if isinstance(answer, Unread) else answer
+    return letter.said.asks if isinstance(letter, Letter) else 0
+
+
+def _told_unread(unread: Unread, index: int) -> ports.Message:
+    """Return word of a letter that was not read, as the runtime gets it: from its receiver, with what it said."""
+    letter = unread.letter
+    mark = ports.Postmark(
+        agent=letter.agent,
+        zone=unread.zone,
+        letter=letter.intent.key,
+        key=letter.said.key,
+        answers=unread.answers,
+        unread=True,
+    )
+    return ports.Message(
+        index=index,
+        sender=cid_text(letter.agent),
+        body=letter.said.value,
+        sent_ms=unread.sent_ms,
+        mark=mark,
+    )
+
+
 def _told(signed: AnyMessage, index: int) -> ports.Message:
     """Return a message as the code gets it."""
+    if isinstance(signed, Unread):
+        return _told_unread(signed, index)
     if isinstance(signed, Letter):
         said = signed.said
         mark = ports.Postmark(

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.ports import Assessment
+from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.steps import Pulse, effect_key, pulse, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from sojourn.runtime.context import Context
     from sojourn.runtime.session import Session
 
 __all__ = ["Agent"]
@@ -44,6 +45,17 @@ class Agent:
         best = min(eligible, key=_price)
         here = next((place for place in eligible if place.current), None)
         return best if here is None or _is_cheaper(best, here) else here
+
+    def on_unread(self, ctx: "Context", message: Message) -> Any:
+        """Take word that a message of this agent was not read, since its receiver has ended. Override it to act.
+
+        It is called in `ctx.receive`, once for each, as part of `run`, and may be a coroutine function.
+        `message.sender` is who was written to, `message.body` what was said; `message.mark` has the letter's `key`.
+        By default it is a line of the log.
+        """
+        mark = message.mark
+        assert mark is not None, "it is of an agent's message"
+        ctx.log("a message was not read", to=message.sender, letter=mark.letter, key=mark.key)
 
     @property
     def effect_key(self) -> str:

@@ -12,7 +12,7 @@ from sojourn.runtime.enquiring import QUERY_S, query_agent
 from sojourn.runtime.fanning import FanOut
 from sojourn.runtime.handling import Call, Handling, result_of
 from sojourn.runtime.inquiring import ask
-from sojourn.runtime.letters import read_body
+from sojourn.runtime.letters import read_body, told_unread
 from sojourn.runtime.memory import Compartments
 from sojourn.runtime.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.ports import Address, Message
@@ -315,7 +315,8 @@ class Context(Timers, FanOut):
         """Wait for the next message in the inbox and consume it; None when `timeout` seconds are over.
 
         Its `body` is the value that was sent, as a value of type `form` if that is given; `sender` says who sent it.
-        Messages that call a method (`@signal`, `@update`) are given to that meanwhile, in their turn. One message
+        Messages that call a method (`@signal`, `@update`) are given to that meanwhile, in their turn, and word that a
+        message of this agent was not read, since its receiver has ended, to `Agent.on_unread`. One message
         is consumed at a time. Raises `WrongMessage` for a body of another type, `Misused` while another `receive`
         is under way.
         """
@@ -337,6 +338,8 @@ class Context(Timers, FanOut):
             operation = WaitForMessage(session, waiting.call, until_ms)
             message: Message | None = await session.perform(operation)
             self._sender.note(message)
+            if message is not None and await told_unread(session.agent, self, message):
+                continue
             if message is None or not await self._handling.take(message):
                 return message and read_body(message, form)
 

@@ -1,6 +1,7 @@
 """Messages as the code gets them: of the type that it asks for, or an error that names who sent what."""
 
-from typing import Any, Final
+import inspect
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -9,7 +10,10 @@ from sojourn.runtime.errors import Unanswered, WrongMessage
 from sojourn.runtime.ports import Message
 from sojourn.runtime.typed import from_plain, kind_of
 
-__all__ = ["read_body", "unanswered"]
+if TYPE_CHECKING:
+    from sojourn.runtime.context import Context
+
+__all__ = ["read_body", "told_unread", "unanswered"]
 
 _REMEDY: Final = (
     "Catch WrongMessage, whose .message has it as it came; or receive it as another type"
@@ -28,11 +32,27 @@ def read_body(message: Message, form: Any) -> Message:
         raise WrongMessage(error.problem, message, remedy=_REMEDY) from None
 
 
-def unanswered(letter: str, waits: str) -> Unanswered:
-    """Return the error for a request that nobody has answered in time; `waits` says who waits for whom."""
+def unanswered(letter: str, waits: str, unread_by: str = "") -> Unanswered:
+    """Return the error for a request that nobody has answered in time; `waits` says who waits for whom.
+
+    Or that nobody will, for the agent `unread_by`, which was asked, has ended and not read it.
+    """
+    if unread_by:
+        problem = f"{unread_by} has ended, and did not read {letter}"
+        return Unanswered(problem, letter=letter, remedy="Ask another agent")
     if not waits:
         problem = f"no answer came in time to {letter}"
         return Unanswered(problem, letter=letter, remedy="Ask again, or give it more time")
     problem = f"no answer can come, for agents wait for each other: {waits} waits for the first"
     remedy = "Receive while you wait (asyncio.gather), or send what needs no answer"
     return Unanswered(problem, letter=letter, is_cycle=True, remedy=remedy)
+
+
+async def told_unread(agent: Any, context: "Context", message: Message) -> bool:
+    """Tell an agent that a message of its own was not read; return whether this is word of that."""
+    if message.mark is None or not message.mark.unread:
+        return False
+    told = agent.on_unread(context, message)
+    if inspect.isawaitable(told):
+        await told
+    return True

@@ -279,8 +279,9 @@ class WaitForAnswer(WaitForMail):
     def deliver(self, record: Record) -> bool:
         """Give the code the answer, or raise that there is none."""
         assert isinstance(record, Received)
-        if record.mark is None:
-            self.future.set_exception(unanswered(self._letter, record.waits))
+        if record.mark is None or record.mark.unread:
+            by = "" if record.mark is None else record.sender
+            self.future.set_exception(unanswered(self._letter, record.waits, unread_by=by))
         else:
             self._give(record)
         return True

@@ -64,7 +64,8 @@ class Postmark(Value):
     """Whence an agent's message came: who sent it, from which zone, under which `key` of its own ("" is none).
 
     `letter` is the key of the effect that sending it was. One that `asks` waits for an answer until then; of agents
-    that wait for one another, `waiting` are those behind it. An answer names the letter that it `answers`.
+    that wait for one another, `waiting` are those behind it. An answer names the letter that it `answers`. With
+    `unread` it is word from the zone of `agent`, which has ended, that `letter`, of this agent, was not read.
     """
 
     agent: Digest
@@ -74,6 +75,7 @@ class Postmark(Value):
     asks: Count = 0
     waiting: tuple[Digest, ...] = ()
     answers: Text = ""
+    unread: bool = False
 
 
 class Message(Value):

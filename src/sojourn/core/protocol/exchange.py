@@ -34,6 +34,7 @@ from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Arrive, AskVisa, Reply, Request
 from sojourn.core.protocol.progress import AskProgress, ProgressTold, PutProgress
 from sojourn.core.protocol.querying import AnyQuestion, AskQuery, PutDisclosure, Queried
+from sojourn.core.protocol.unread import Unread
 from sojourn.core.protocol.visa import Visa
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Vote
@@ -189,8 +190,8 @@ def decode_body(body: bytes) -> Any:
     return decode_value(body, where="message.body")
 
 
-AnyMessage = SignedMessage | Letter
-"""A message that waits for an agent: from a person, or from another agent."""
+AnyMessage = SignedMessage | Letter | Unread
+"""A message that waits for an agent: from a person, from another agent, or word that one was not read."""
 Mailed = AnyMessage | SignedAnswer
 """All that waits for an agent at its anchors: messages, and answers to what it asks people."""
 

@@ -10,7 +10,7 @@ a visa; the agent's own zone needs no such proof.
     chapters, manifests ─► the zone that certified it had custody of the sender
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Final
 
@@ -35,6 +35,7 @@ __all__ = [
     "Letter",
     "NeverHeld",
     "Said",
+    "check_held",
     "check_letter",
     "effect_key",
     "read_said",
@@ -180,23 +181,38 @@ def check_letter(letter: Letter, view: View, action: str = MESSAGE) -> None:
     if letter.final.record.realm != view.manifest.realm:
         problem = f"the sender is of realm {letter.final.record.realm!r}"
         raise Rejected(problem, reason="wrong-realm", where="message.final")
-    if letter.zone == view.zone:
-        letter.final.check(view.manifests, where="message.final")
+    shown = {signed.manifest.zone_id: signed for signed in letter.manifests}
+    check_held(letter.sender, letter.final, letter.chapters, shown, view, "message.final")
+
+
+def check_held(
+    agent: bytes,
+    final: Certified,
+    chapters: Sequence[bytes],
+    shown: Mapping[bytes, SignedManifest],
+    view: View,
+    where: str,
+) -> None:
+    """Raise `Rejected` unless the zone that certified a transition of an agent had it; `Missing` as `check_letter`.
+
+    `chapters` of its custody and the manifests `shown` prove that; the zone of `view` itself needs no proof.
+    """
+    if final.certificate.slot.group == view.zone:
+        final.check(view.manifests, where=where)
         return
-    for signed in letter.manifests:
+    for signed in shown.values():
         signed.check()
-    shown = {signed.manifest.zone_id: signed.manifest for signed in letter.manifests}
-    manifests: Mapping[bytes, ZoneManifest] = {**shown, **view.manifests}
-    if lacking := view.lacking(letter.chapters):
+    own = {zone: signed.manifest for zone, signed in shown.items()}
+    manifests: Mapping[bytes, ZoneManifest] = {**own, **view.manifests}
+    if lacking := view.lacking(chapters):
         raise Missing("blocks", tuple(lacking))
 
     def chapter(index: int) -> Chapter:
         try:
-            return view.chapters[letter.chapters[index]]
+            return view.chapters[chapters[index]]
         except KeyError:
-            raise Missing("blocks", (letter.chapters[index],)) from None
+            raise Missing("blocks", (chapters[index],)) from None
 
-    if not check_onward(letter.sender, letter.chapters, chapter, manifests, view.chains):
+    if not check_onward(agent, chapters, chapter, manifests, view.chains):
         raise Missing("time")
-    last = chapter(len(letter.chapters) - 1)
-    check_head(last, letter.final, manifests, where="message.final")
+    check_head(chapter(len(chapters) - 1), final, manifests, where=where)
