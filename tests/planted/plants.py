@@ -12,6 +12,7 @@ from tests.planted import (
     custody,
     delegating,
     engine,
+    expecting,
     heads,
     leases,
     remembering,
@@ -38,6 +39,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *writing.PLANTS,
     *upgrading.PLANTS,
     *calling.PLANTS,
+    *expecting.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

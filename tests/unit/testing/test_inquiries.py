@@ -98,6 +98,9 @@ def test_section_10_what_does_not_fit_or_comes_from_a_stranger_is_passed_over() 
         agent.wait(lambda agent: agent.inquiries() not in ([], [asked]), "goes on")
         (answered,) = (each for each in agent.journal() if isinstance(each, Answered))
         assert answered.answer is not None and person_key("ben") == answered.answer.answer.by
+        assert not [each for each in agent.journal() if isinstance(each, Said)], (
+            "strangers say nothing"
+        )
         world.run(10)
         assert waiting_at(zone) < 2
 
