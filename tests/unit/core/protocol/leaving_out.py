@@ -25,7 +25,9 @@ def left_out(module: ModuleType) -> list[Any]:
 
 
 def says_nothing(field: FieldInfo) -> bool:
-    """Tell whether a field's default claims nothing, and could have been said as well."""
+    """Tell whether a field's default claims nothing, and could have been said as well, unless nothing can be."""
+    if field.default is msgspec.UNSET:
+        return True
     told = msgspec.msgpack.encode(field.default)
     meant = msgspec.msgpack.decode(told, type=field.type)
     return field.default in _NOTHING and meant == field.default
