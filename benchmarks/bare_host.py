@@ -29,8 +29,8 @@ from sojourn.host.blocks import BlockCache
 from sojourn.host.folder import HostFolder
 from sojourn.host.leases import Leases
 from sojourn.host.signer import Signer
-from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.processes import clock
 
 __all__ = ["BareAgent", "BareHost"]
 

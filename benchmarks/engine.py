@@ -18,7 +18,7 @@ from benchmarks.processes import Process
 from benchmarks.suite import Benchmark
 from benchmarks.zones import ANCHORS, LocalZone, anchors_running, connected, found
 from sojourn.host.folder import HostFolder
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 _AGENTS: Final = (1, 16, 256)
 _LEASE_MS: Final = 60_000

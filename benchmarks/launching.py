@@ -14,7 +14,7 @@ from sojourn.cli.reach import Reach
 from sojourn.core.base.encoding import Value
 from sojourn.core.base.errors import Failed, Refused
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AskAgents
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["Launcher", "Values", "agents_in"]
 

@@ -14,7 +14,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.memory.vectors import packed, scores
 from sojourn.core.base.digests import ZERO
-from sojourn.runtime.recall import vectors_of
+from sojourn.runtime.agent_side.recall import vectors_of
 
 _DIMENSIONS: Final = 384
 _MIB: Final = 1024 * 1024

@@ -23,7 +23,7 @@ from benchmarks.zones import ANCHORS, LocalZone, anchors_running, found, hosts_r
 from sojourn.cli.reach import reaching
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.protocol.messages import AskHead, Head
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 _AGENTS: Final = 100_000
 _AGENTS_QUICK: Final = 200

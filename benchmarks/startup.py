@@ -15,7 +15,7 @@ from benchmarks.suite import Benchmark
 from benchmarks.zones import LocalZone, answers, connected, found, start_process
 from sojourn.core.base.keys import KeyPair
 from sojourn.host.folder import HostFolder
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 _IMPORT: Final = (
     "import time; began = time.perf_counter(); import sojourn; print(time.perf_counter() - began)"

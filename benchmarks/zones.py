@@ -15,7 +15,7 @@ from sojourn.core.base.errors import SojournError
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.protocol.exchange import AnchorStatus, AskStatus
 from sojourn.core.zone.manifest import SignedManifest
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
 

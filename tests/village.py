@@ -34,9 +34,9 @@ from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.zone.envelope import SignedEnvelope
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime import clock
+from sojourn.runtime.clients.zone_client import ZoneClient
+from sojourn.runtime.processes import clock
 from sojourn.runtime.transport import PeerIdentity
-from sojourn.runtime.zone_client import ZoneClient
 from sojourn.stores.memory import MemoryStore
 from sojourn.stores.shares import MemoryShares
 from sojourn.transports.loopback import LoopbackNetwork, LoopbackTransport

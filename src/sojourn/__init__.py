@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sojourn.core.base.errors import BudgetExhausted, Denied
-    from sojourn.runtime.adopting import upgrade
-    from sojourn.runtime.agent import Agent
-    from sojourn.runtime.context import Context
-    from sojourn.runtime.embedding import Embedder, HashingEmbedder, LocalEmbedder
+    from sojourn.runtime.agent_side.adopting import upgrade
+    from sojourn.runtime.agent_side.agent import Agent
+    from sojourn.runtime.agent_side.context import Context
+    from sojourn.runtime.agent_side.embedding import Embedder, HashingEmbedder, LocalEmbedder
+    from sojourn.runtime.agent_side.handling import signal, update
+    from sojourn.runtime.agent_side.querying import query
+    from sojourn.runtime.agent_side.sagas import Saga
+    from sojourn.runtime.agent_side.spawning import Child
+    from sojourn.runtime.agent_side.steps import step
     from sojourn.runtime.errors import (
         NoAnswer,
         QueryRefused,
@@ -26,13 +31,8 @@ if TYPE_CHECKING:
         UpdateRefused,
         WrongMessage,
     )
-    from sojourn.runtime.handling import signal, update
     from sojourn.runtime.ports import Address, Assessment, Message
-    from sojourn.runtime.querying import query
-    from sojourn.runtime.sagas import Saga
     from sojourn.runtime.secrecy import secret
-    from sojourn.runtime.spawning import Child
-    from sojourn.runtime.steps import step
 
     __version__: str
 
@@ -74,35 +74,35 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Embedder": "sojourn.runtime.embedding",
-    "HashingEmbedder": "sojourn.runtime.embedding",
-    "LocalEmbedder": "sojourn.runtime.embedding",
+    "Embedder": "sojourn.runtime.agent_side.embedding",
+    "HashingEmbedder": "sojourn.runtime.agent_side.embedding",
+    "LocalEmbedder": "sojourn.runtime.agent_side.embedding",
     "Address": "sojourn.runtime.ports",
-    "Agent": "sojourn.runtime.agent",
+    "Agent": "sojourn.runtime.agent_side.agent",
     "Assessment": "sojourn.runtime.ports",
-    "Child": "sojourn.runtime.spawning",
-    "Context": "sojourn.runtime.context",
+    "Child": "sojourn.runtime.agent_side.spawning",
+    "Context": "sojourn.runtime.agent_side.context",
     "BudgetExhausted": "sojourn.core.base.errors",
     "Denied": "sojourn.core.base.errors",
     "Message": "sojourn.runtime.ports",
     "RetryableError": "sojourn.runtime.errors",
     "StepFailed": "sojourn.runtime.errors",
     "TerminalError": "sojourn.runtime.errors",
-    "Saga": "sojourn.runtime.sagas",
+    "Saga": "sojourn.runtime.agent_side.sagas",
     "NoAnswer": "sojourn.runtime.errors",
     "QueryRefused": "sojourn.runtime.errors",
-    "query": "sojourn.runtime.querying",
+    "query": "sojourn.runtime.agent_side.querying",
     "UpdateRefused": "sojourn.runtime.errors",
-    "signal": "sojourn.runtime.handling",
-    "update": "sojourn.runtime.handling",
+    "signal": "sojourn.runtime.agent_side.handling",
+    "update": "sojourn.runtime.agent_side.handling",
     "Unanswered": "sojourn.runtime.errors",
     "UncertainOutcome": "sojourn.runtime.errors",
     "Undeliverable": "sojourn.runtime.errors",
     "UndoFailed": "sojourn.runtime.errors",
     "WrongMessage": "sojourn.runtime.errors",
     "secret": "sojourn.runtime.secrecy",
-    "step": "sojourn.runtime.steps",
-    "upgrade": "sojourn.runtime.adopting",
+    "step": "sojourn.runtime.agent_side.steps",
+    "upgrade": "sojourn.runtime.agent_side.adopting",
 }
 
 

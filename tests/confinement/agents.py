@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sojourn.runtime.code import collect_source, load_agent
-from sojourn.runtime.execution import Ending
+from sojourn.runtime.agent_side.code import collect_source, load_agent
+from sojourn.runtime.host_side.execution import Ending
 from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.confinement.layers import ALL_LAYERS, Bounds, Confinement
 from sojourn.substrates.local import LocalSubstrate

@@ -17,8 +17,8 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.host.binding import head_to_run
 from sojourn.host.run import AgentRun
 from sojourn.host.server import Host
-from sojourn.runtime import clock
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
+from sojourn.runtime.processes import clock
 from sojourn.runtime.records import Record, decode_record
 from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.local import LocalSubstrate

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from sojourn.core.agent.record import AgentRecord
-from sojourn.runtime.execution import How
+from sojourn.runtime.host_side.execution import How
 from sojourn.runtime.records import Spawned
 from tests.confinement.agents import confiner
 from tests.confinement.families import ORDERS, Lived, live

@@ -10,8 +10,8 @@ from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.gossip import News
 from sojourn.host.run import AgentRun
 from sojourn.host.server import Host
-from sojourn.runtime import clock
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
+from sojourn.runtime.processes import clock
 from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.local import LocalSubstrate
 from tests.confinement.agents import confiner

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sojourn.runtime.execution import How
+from sojourn.runtime.host_side.execution import How
 from sojourn.substrates.confinement.layers import ALL_LAYERS, Bounds
 from tests.confinement.agents import BOUNDS, attempts, confiner, execute, outcomes, source
 from tests.confinement.canaries import Canaries, canaries

@@ -9,7 +9,7 @@ import pytest
 
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import Failed
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.substrates import local
 from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.confinement.layers import ALL_LAYERS

@@ -9,8 +9,8 @@ import pytest
 
 from sojourn.host.queues import Queues
 from sojourn.models.relayed import Endpoint, ModelCaller
-from sojourn.runtime.execution import Ending
-from sojourn.runtime.turnstile import Limit
+from sojourn.runtime.host_side.execution import Ending
+from sojourn.runtime.host_side.turnstile import Limit
 from sojourn.substrates.local import LocalSubstrate
 from tests.confinement.agents import confiner
 from tests.unit.models.endpoint import Endpoint as Server
@@ -24,8 +24,8 @@ KEY = "sk-canary-0123456789"
 CALLER = """
     import gc, os
     from sojourn.models import converse, model, write_reply
-    from sojourn.runtime import relaying
-    from sojourn.runtime.steps import effect_key
+    from sojourn.runtime.agent_side import relaying
+    from sojourn.runtime.agent_side.steps import effect_key
 
     def found():
         "Return where in this process the key is, but in what we look for it by."

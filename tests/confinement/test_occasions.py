@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sojourn.core.base.digests import digest
-from sojourn.runtime.code import collect_source
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.agent_side.code import collect_source
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.substrates.confinement.layers import ALL_LAYERS
 from sojourn.substrates.local import LocalSubstrate
 from tests.confinement.agents import attempts, confiner

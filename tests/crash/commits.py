@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from sojourn.runtime.files import write_atomically
+from sojourn.runtime.processes.files import write_atomically
 from sojourn.runtime.store import Put
 from sojourn.stores.sqlite import SqliteStore, writer
 

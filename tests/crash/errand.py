@@ -42,7 +42,7 @@ from sojourn.core.protocol.ordering import carrying
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import RoundCertificate
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests import samples
 from tests.crash import shares
 from tests.crash.scene import INDEX, Scene

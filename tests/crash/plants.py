@@ -64,7 +64,7 @@ def synchronous_off() -> None:
 def names_unsynced() -> None:
     """Sync files and never their directories: a rename, a new key, a new folder may be gone (trap 5)."""
     from sojourn.cli import founding
-    from sojourn.runtime import files, keyfile
+    from sojourn.runtime.processes import files, keyfile
     from sojourn.stores.sqlite import schema
 
     def sync_nothing(path: object) -> None:

@@ -33,9 +33,9 @@ from sojourn.core.quorum.certificates import (
 )
 from sojourn.core.quorum.votes import Ballot, Phase, Slot, Vote
 from sojourn.core.zone.manifest import Endpoint, ZoneManifest
-from sojourn.runtime import clock
-from sojourn.runtime.files import to_toml, write_atomically
-from sojourn.runtime.keyfile import Purpose, write_key
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.files import to_toml, write_atomically
+from sojourn.runtime.processes.keyfile import Purpose, write_key
 from sojourn.runtime.transport import Connection
 from sojourn.transports.tls import TlsTransport
 from tests import samples

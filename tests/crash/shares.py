@@ -9,7 +9,7 @@ from sojourn.core.agent.orders import SignedOrder
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.keeping import AskErased, AskShare, KeepShare, KeyShare, SignedErasure
 from sojourn.core.protocol.messages import Applied
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.crash.answered import Answered
 from tests.crash.scene import INDEX
 from tests.dealt import KEY, SHARES, erasure

@@ -15,7 +15,7 @@ from sojourn.cli.home import Home
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.capsule import load_capsule
 from sojourn.host.folder import HostFolder
-from sojourn.runtime.keyfile import Purpose, read_key, read_public_key
+from sojourn.runtime.processes.keyfile import Purpose, read_key, read_public_key
 from tests.crash.disk import MANNERS, Disk
 from tests.crash.killing import kill_at
 from tests.crash.power import lay_out

@@ -17,8 +17,8 @@ from sojourn.core.protocol.exchange import AskMissing, Missing, PutBlocks
 from sojourn.core.protocol.messages import Propose
 from sojourn.host.folder import HostFolder
 from sojourn.host.offer import OfferSettings, offer_text
-from sojourn.runtime.files import write_atomically
-from sojourn.runtime.keyfile import Purpose, write_key
+from sojourn.runtime.processes.files import write_atomically
+from sojourn.runtime.processes.keyfile import Purpose, write_key
 from sojourn.stores.sqlite import audit, store
 from tests import samples
 from tests.crash.answered import Answered

@@ -17,8 +17,8 @@ from sojourn.cli.launching import launch
 from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.errors import Failed, SojournError
 from sojourn.core.protocol.exchange import Agents, AgentSummary, AnchorStatus, AskAgents, AskStatus
-from sojourn.runtime.pidfile import running
-from sojourn.runtime.zone_client import Overtaken, ZoneClient
+from sojourn.runtime.clients.zone_client import Overtaken, ZoneClient
+from sojourn.runtime.processes.pidfile import running
 from tests.drill.ledger import Account, Ledger
 from tests.system.ground import LEASE_MS, Ground, Noun, ground, until
 

@@ -12,7 +12,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import decode_block, encode_block
-from sojourn.runtime.recall import parse_note
+from sojourn.runtime.agent_side.recall import parse_note
 from tests.fuzz import seeds
 from tests.fuzz.target import Finding, Target
 

@@ -8,8 +8,8 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.models.relayed import _said, _wish, reply_in
 from sojourn.models.tools import given
+from sojourn.runtime.agent_side.relaying import Relayed, _arguments
 from sojourn.runtime.errors import TerminalError
-from sojourn.runtime.relaying import Relayed, _arguments
 from tests.fuzz.target import Target
 
 __all__ = ["MODELS"]

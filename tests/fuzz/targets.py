@@ -98,8 +98,8 @@ from sojourn.host.endpoints import _Section as _Endpoint
 from sojourn.host.endpoints import endpoints_in
 from sojourn.host.offer import OfferSettings, limits_of
 from sojourn.host.provider import _Section, secrets_in
-from sojourn.runtime.code import _imported
-from sojourn.runtime.files import read_toml, to_toml
+from sojourn.runtime.agent_side.code import _imported
+from sojourn.runtime.agent_side.spawning import Wish
 from sojourn.runtime.frames import (
     FromAgent,
     FromHost,
@@ -107,9 +107,12 @@ from sojourn.runtime.frames import (
     decode_from_host,
     encode_frame,
 )
-from sojourn.runtime.journal import _parse as parse_journal_root
-from sojourn.runtime.journal import with_roots
-from sojourn.runtime.keyfile import (
+from sojourn.runtime.host_side.journal import _parse as parse_journal_root
+from sojourn.runtime.host_side.journal import with_roots
+from sojourn.runtime.host_side.newborn import read_wish
+from sojourn.runtime.host_side.written import read_spelled
+from sojourn.runtime.processes.files import read_toml, to_toml
+from sojourn.runtime.processes.keyfile import (
     Purpose,
     parse_public_key,
     purpose_of,
@@ -118,11 +121,8 @@ from sojourn.runtime.keyfile import (
     write_key,
     write_public_key,
 )
-from sojourn.runtime.newborn import read_wish
 from sojourn.runtime.records import Record, parse_record
-from sojourn.runtime.spawning import Wish
 from sojourn.runtime.typed import encode_plain, from_plain, to_plain
-from sojourn.runtime.written import read_spelled
 from sojourn.stores.sqlite.wal import commit_frames, header_is_damaged
 from sojourn.transports.faults import Fault, decode_fault
 from sojourn.transports.frames import NOTICE, REQUEST, Frame, FrameReader, Unfit, header

@@ -56,7 +56,7 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.visa import visa_terms
 from sojourn.core.quorum.certificates import LockSummary, RoundCertificate, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase, Slot
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests import samples
 from tests.fuzz.shapes import parts, spliced, wild
 from tests.fuzz.target import Finding

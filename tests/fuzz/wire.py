@@ -26,7 +26,7 @@ from sojourn.core.protocol.exchange import (
 )
 from sojourn.core.protocol.messages import RoundVoted, Voted
 from sojourn.core.quorum.votes import Ballot, check_vote
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.transport import Connection, Listener, PeerIdentity
 from sojourn.stores.sqlite import SqliteStore
 from sojourn.transports.connection import FramedConnection

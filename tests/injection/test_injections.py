@@ -17,8 +17,9 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.protocol import permission
 from sojourn.host import spawning, travel
 from sojourn.host.custody import AgentCustody
-from sojourn.runtime import ports, proposing
+from sojourn.runtime import ports
 from sojourn.runtime.holdings import Holdings
+from sojourn.runtime.host_side import proposing
 from sojourn.testing import simulate
 from tests.injection import office
 from tests.injection.judging import (

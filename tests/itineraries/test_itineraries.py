@@ -8,8 +8,8 @@ import pytest
 from sojourn.core.agent.memory.marks import Marks
 from sojourn.core.protocol import admission, permission
 from sojourn.runtime import apart
-from sojourn.runtime.compartments import WorkingMemory
-from sojourn.runtime.flow import Flow
+from sojourn.runtime.agent_side.compartments import WorkingMemory
+from sojourn.runtime.host_side.flow import Flow
 from sojourn.testing import seeds
 from sojourn.testing.checkers.residency import Canaries
 from sojourn.testing.schedules.totals import read

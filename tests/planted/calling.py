@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from sojourn.models.calling import ModelStep
 from sojourn.models.writing import Hearing, Piece
-from sojourn.runtime import relaying
-from sojourn.runtime.entrusting import Entrusting
+from sojourn.runtime.agent_side import relaying
+from sojourn.runtime.host_side.entrusting import Entrusting
 from sojourn.runtime.secrecy import Secrecy
 from tests.planted.plant import Plant, Planting, all_of, in_place_of, nothing
 from tests.planted.vehicles import Test

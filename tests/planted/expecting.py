@@ -5,9 +5,9 @@ from typing import Any, Final
 from sojourn.core.agent import inquiries as answers
 from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.host import inquiries
-from sojourn.runtime.calls import Calls
-from sojourn.runtime.operations import Operation, WaitForTime
-from sojourn.runtime.turnstile import Limit, Turnstile
+from sojourn.runtime.agent_side.calls import Calls
+from sojourn.runtime.agent_side.operations import Operation, WaitForTime
+from sojourn.runtime.host_side.turnstile import Limit, Turnstile
 from tests.planted.plant import Plant, Planting, in_place_of, instead, nothing
 from tests.planted.vehicles import Test
 

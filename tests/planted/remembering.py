@@ -7,8 +7,8 @@ from sojourn.anchor.loose import Loose
 from sojourn.core.agent.memory import log
 from sojourn.core.agent.memory.log_parts import Dropped
 from sojourn.core.base.digests import link_to
-from sojourn.runtime.compartments import WorkingMemory
-from sojourn.runtime.recall import Recall
+from sojourn.runtime.agent_side.compartments import WorkingMemory
+from sojourn.runtime.agent_side.recall import Recall
 from tests.planted.plant import Plant, Planting, in_place_of, nothing
 from tests.planted.vehicles import Test
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sojourn.runtime.attempting import Attempts
-from sojourn.runtime.entrusting import Entrusting
-from sojourn.runtime.sagas import Saga
+from sojourn.runtime.agent_side.attempting import Attempts
+from sojourn.runtime.agent_side.sagas import Saga
+from sojourn.runtime.host_side.entrusting import Entrusting
 from sojourn.runtime.secrecy import Secrecy
 from tests.planted.plant import Plant, Planting, in_place_of, instead, nothing
 from tests.planted.vehicles import Test

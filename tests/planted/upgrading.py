@@ -7,7 +7,7 @@ from msgspec import UNSET
 from sojourn.core.agent import upgrading
 from sojourn.core.protocol import validate
 from sojourn.host import run
-from sojourn.runtime import performing
+from sojourn.runtime.agent_side import performing
 from tests.planted.plant import Plant, Planting, in_place_of, nothing
 from tests.planted.vehicles import Test
 

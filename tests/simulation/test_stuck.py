@@ -11,7 +11,7 @@ from sojourn.core.protocol.messages import Propose, ShowLock, Voted
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.quorum.certificates import certify
 from sojourn.core.quorum.votes import Vote
-from sojourn.runtime.zone_client import Overtaken, Stalled
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled
 from tests.village import House, Village, village
 
 

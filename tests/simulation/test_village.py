@@ -11,7 +11,7 @@ from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol.custody import check_chain, check_head
 from sojourn.core.protocol.exchange import AskPast, Past
 from sojourn.core.protocol.messages import AskHead, Head
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.clients.zone_client import Stalled
 from tests.village import village
 
 

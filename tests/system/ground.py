@@ -33,9 +33,9 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.zone.manifest import Attributes, ZoneManifest
 from sojourn.host.folder import HostFolder
-from sojourn.runtime import clock
-from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
-from sojourn.runtime.pidfile import running, send_signal
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.keyfile import Purpose, make_key, write_public_key
+from sojourn.runtime.processes.pidfile import running, send_signal
 from sojourn.runtime.records import Raised, Returned
 
 __all__ = ["AGENTS", "LEASE_MS", "Ground", "Memory", "agent_text", "ground", "quiet", "until"]

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from sojourn.cli import main
-from sojourn.runtime.pidfile import running
+from sojourn.runtime.processes.pidfile import running
 
 __all__ = ["Done", "Person", "person", "until"]
 

@@ -9,7 +9,7 @@ from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.capsule import Capsule, capsule_head, load_capsule
 from sojourn.core.quorum.certificates import Certificate
-from sojourn.runtime.keyfile import Purpose, read_key
+from sojourn.runtime.processes.keyfile import Purpose, read_key
 from tests.system.person import Person, until
 
 

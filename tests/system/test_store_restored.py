@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sojourn.core.protocol.exchange import AskPast, Past
-from sojourn.runtime.pidfile import running
+from sojourn.runtime.processes.pidfile import running
 from sojourn.stores.sqlite import SqliteStore
 from tests.system.ground import Ground, ground, until
 

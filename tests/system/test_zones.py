@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sojourn.runtime.pidfile import running
+from sojourn.runtime.processes.pidfile import running
 from tests.system.person import Person, until
 
 _IDLE = """

@@ -13,7 +13,7 @@ from sojourn.core.protocol.binding import Claim, Heartbeat
 from sojourn.core.protocol.messages import Arrive, AskRound, AskVisa, Evidence, ShowLock
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.votes import Phase
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.system.wire_scene import Scene
 from tests.village import key, seal
 

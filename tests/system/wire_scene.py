@@ -30,7 +30,7 @@ from sojourn.core.protocol.messages import AskHead, Head, Proposal, Propose, Sho
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.host.folder import HostFolder
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.transport import Connection, WireLimits
 from sojourn.transports.connection import FramedConnection
 from sojourn.transports.tls import TlsTransport

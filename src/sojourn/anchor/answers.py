@@ -28,7 +28,7 @@ from sojourn.core.protocol.messages import Applied, AskHead, Reply
 from sojourn.core.protocol.progress import AskProgress, PutProgress
 from sojourn.core.protocol.querying import AskQuery, PutDisclosure
 from sojourn.core.protocol.revoked import is_stopped
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import CHANGES_MAX
 from sojourn.runtime.transport import Connection
 

@@ -49,8 +49,8 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.protocol.waiting import carrying_next
 from sojourn.core.protocol.whereabouts import decided_on, newer_head, onward_of
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

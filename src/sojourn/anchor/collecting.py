@@ -26,7 +26,7 @@ from sojourn.core.agent.memory.kinds import is_memory_alone
 from sojourn.core.base.errors import Failed
 from sojourn.core.base.limits import LOOSE_KEPT_MS
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

@@ -22,7 +22,7 @@ from sojourn.core.protocol.dossier import Dossier, Ruling
 from sojourn.core.protocol.edicts import KnownEdicts, Standing, standing_of
 from sojourn.core.protocol.gossip import Edict, News, Summary
 from sojourn.core.protocol.waiting import what_waits
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import Change
 
 if TYPE_CHECKING:

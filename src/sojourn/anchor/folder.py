@@ -19,8 +19,8 @@ from sojourn.core.base.encoding import Name, Value
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import AnchorEntry, Endpoint, SignedManifest, ZoneManifest
-from sojourn.runtime.files import read_kept_manifest, read_toml, to_toml, write_atomically
-from sojourn.runtime.keyfile import Purpose, make_key, parse_public_key, read_key
+from sojourn.runtime.processes.files import read_kept_manifest, read_toml, to_toml, write_atomically
+from sojourn.runtime.processes.keyfile import Purpose, make_key, parse_public_key, read_key
 from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Store
 from sojourn.stores.shares import ShareFiles

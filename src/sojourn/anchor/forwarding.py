@@ -19,8 +19,8 @@ from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.messages import Head
 from sojourn.core.protocol.unread import Unread
 from sojourn.core.protocol.whereabouts import followed
-from sojourn.runtime.posting import post
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.posting import post
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

@@ -21,7 +21,7 @@ from sojourn.core.base.limits import (
     REVOCATIONS_AT_ONCE,
 )
 from sojourn.core.protocol import exchange, gossip
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

@@ -32,7 +32,7 @@ from sojourn.core.base.limits import (
 )
 from sojourn.core.protocol import gossip
 from sojourn.core.quorum.fraud import Fraud
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

@@ -32,7 +32,7 @@ from sojourn.core.protocol.keeping import (
     stated,
 )
 from sojourn.core.protocol.messages import Applied
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.share_keep import ShareKeep
 
 if TYPE_CHECKING:

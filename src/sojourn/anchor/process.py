@@ -15,9 +15,9 @@ from sojourn.anchor.folder import AnchorFolder
 from sojourn.anchor.server import Anchor
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import StoreFailed
-from sojourn.runtime.garbage import kept_for_good
-from sojourn.runtime.pidfile import PidFile
-from sojourn.runtime.process import configure_log, serve_until_ended
+from sojourn.runtime.processes.garbage import kept_for_good
+from sojourn.runtime.processes.pidfile import PidFile
+from sojourn.runtime.processes.process import configure_log, serve_until_ended
 from sojourn.runtime.store import Store
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport

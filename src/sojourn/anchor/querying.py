@@ -23,7 +23,7 @@ from sojourn.core.protocol.querying import (
     check_asked,
     check_fresh,
 )
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

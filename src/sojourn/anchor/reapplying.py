@@ -16,7 +16,7 @@ from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol.custody import Certified, Chapter, zones_in
 from sojourn.core.protocol.messages import AskVisa
 from sojourn.core.protocol.visa import Visa
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

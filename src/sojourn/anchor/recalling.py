@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sojourn.anchor.shelf import load_row
 from sojourn.anchor.slips import Common, Slip
 from sojourn.core.protocol.custody import zones_in
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.anchor.caretaker import Caretaker

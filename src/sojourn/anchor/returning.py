@@ -18,8 +18,8 @@ from sojourn.core.protocol.letters import AgentEnded, Letter, NeverHeld
 from sojourn.core.protocol.unread import Unread, is_over, was_read
 from sojourn.core.protocol.whereabouts import followed
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime.posting import Posted, post
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.posting import Posted, post
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor

@@ -73,12 +73,12 @@ from sojourn.core.protocol.validate import is_rated
 from sojourn.core.quorum.certificates import RoundVote
 from sojourn.core.quorum.votes import check_vote
 from sojourn.core.zone.manifest import SignedManifest
-from sojourn.runtime import clock
-from sojourn.runtime.drive import ended
+from sojourn.runtime.clients.drive import ended
+from sojourn.runtime.clients.zone_client import Connections, ZoneClient
+from sojourn.runtime.processes import clock
 from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Change, Store
 from sojourn.runtime.transport import Connection
-from sojourn.runtime.zone_client import Connections, ZoneClient
 
 __all__ = ["Anchor"]
 

@@ -12,7 +12,7 @@ import structlog
 from sojourn.anchor.loose import roots_of
 from sojourn.anchor.sweep import unhurried
 from sojourn.core.base.limits import LOOSE_KEPT_MS
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import CHANGES_MAX
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from sojourn.core.agent.inquiries import (
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
-from sojourn.runtime.inquiring import said_to
+from sojourn.runtime.agent_side.inquiring import said_to
 from sojourn.runtime.records import Answered, Inquired, Withdrawn
 
 __all__ = ["inquiry_lines"]

@@ -76,9 +76,9 @@ _ATTRIBUTES: Final = {
     "loguru.logger": "logging.Logger()",
 }
 _RENAMED: Final = {
-    "sojourn.runtime.agent.Agent": "sojourn.Agent",
-    "sojourn.runtime.context.Context": "sojourn.Context",
-    "sojourn.runtime.steps.step": "sojourn.step",
+    "sojourn.runtime.agent_side.agent.Agent": "sojourn.Agent",
+    "sojourn.runtime.agent_side.context.Context": "sojourn.Context",
+    "sojourn.runtime.agent_side.steps.step": "sojourn.step",
 }
 """The homes of what authors import from `sojourn`."""
 

@@ -1,7 +1,7 @@
 """The agent's modules, parsed: what each binds by name, its classes and functions.
 
-A module is looked up by the name that the agent's own code imports it by, as `runtime.code` loads it: before any
-module of that name that is installed.
+A module is looked up by the name that the agent's own code imports it by, as `runtime.agent_side.code` loads it:
+before any module of that name that is installed.
 """
 
 import ast

@@ -18,7 +18,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.fraud import Fraud, frauds_in
 from sojourn.core.zone.manifest import SignedManifest
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["Accused", "Lies", "accuse", "lies_in"]
 

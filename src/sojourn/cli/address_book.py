@@ -9,7 +9,7 @@ from sojourn.cli.home import Home, check_name
 from sojourn.core.base.digests import cid_text, parse_cid_text
 from sojourn.core.base.encoding import Value
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.runtime.files import read_toml, to_toml, write_atomically
+from sojourn.runtime.processes.files import read_toml, to_toml, write_atomically
 
 __all__ = ["AgentEntry", "check_free", "entries", "entry_of", "keep"]
 

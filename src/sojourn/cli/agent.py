@@ -47,7 +47,7 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.assessment import Assessment
 from sojourn.core.protocol.custody import Certified
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["agent"]
 

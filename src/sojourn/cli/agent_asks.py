@@ -13,7 +13,7 @@ from sojourn.cli.output import clean, counted, emit, say, when
 from sojourn.cli.petitions import Answered, GroupShown, PetitionShown, answer, read_petitions
 from sojourn.cli.reach import perform, reaching
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["answer_question", "approve", "asks", "decline"]
 

@@ -15,7 +15,7 @@ from sojourn.cli.help import Command
 from sojourn.cli.options import json_option
 from sojourn.cli.output import clean, counted, emit, say
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.code import SOURCE_FILES_MAX, collect_source
+from sojourn.runtime.agent_side.code import SOURCE_FILES_MAX, collect_source
 
 __all__ = ["check", "said", "said_instead"]
 

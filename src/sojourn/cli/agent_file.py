@@ -14,9 +14,9 @@ from sojourn.core.agent.governance import Document
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.base.errors import Misused
+from sojourn.runtime.agent_side.relaying import MODEL_CALL
 from sojourn.runtime.apart import JOURNALS
-from sojourn.runtime.files import read_toml
-from sojourn.runtime.relaying import MODEL_CALL
+from sojourn.runtime.processes.files import read_toml
 
 __all__ = [
     "AgentFile",

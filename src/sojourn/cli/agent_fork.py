@@ -14,7 +14,7 @@ from sojourn.cli.options import json_option, with_home
 from sojourn.cli.ordering import parse_limits
 from sojourn.cli.output import emit, note, say
 from sojourn.cli.reach import perform, reaching
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["fork"]
 

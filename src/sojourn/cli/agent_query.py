@@ -21,10 +21,10 @@ from sojourn.core.base.errors import Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.querying import Disclosure, PersonQuestion, Query, SignedQuestion
-from sojourn.runtime import clock
-from sojourn.runtime.asking_zones import ask_zone
+from sojourn.runtime.clients.asking_zones import ask_zone
 from sojourn.runtime.errors import QueryRefused
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["Answered", "query"]
 

@@ -25,10 +25,10 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused, Unreachable
 from sojourn.core.protocol.capsule import Places, load_capsule
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.code import collect_source, load_agent
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.code import collect_source, load_agent
+from sojourn.runtime.host_side.retracing import Retraced, retrace
 from sojourn.runtime.ports import Reader
-from sojourn.runtime.retracing import Retraced, retrace
 
 __all__ = ["Replayed", "replay", "replayed_at"]
 

@@ -22,8 +22,8 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused, Refused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.ordering import carrying, sealed
-from sojourn.runtime import clock
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["Upgraded", "given_release", "upgrade", "upgrade_agent"]
 

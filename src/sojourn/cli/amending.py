@@ -21,7 +21,7 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.base.errors import Misused, Refused, Rejected
 from sojourn.core.protocol.amending import bringing, check_run
 from sojourn.core.protocol.custody import Certified
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["Amended", "amend", "fetch_policies"]
 

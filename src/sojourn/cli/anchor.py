@@ -15,7 +15,7 @@ from sojourn.cli.output import emit, say
 from sojourn.cli.zone_view import render_zone, zone_shown
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import encode
-from sojourn.runtime.files import read_manifest, write_atomically
+from sojourn.runtime.processes.files import read_manifest, write_atomically
 
 __all__ = ["anchor"]
 

@@ -9,7 +9,7 @@ from sojourn.cli.home import Home
 from sojourn.core.agent.approvals import Approvers, check_approvers
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.runtime.files import read_toml
+from sojourn.runtime.processes.files import read_toml
 
 __all__ = ["ApproversSection", "declared_approvers", "read_sections"]
 

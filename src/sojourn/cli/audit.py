@@ -24,7 +24,7 @@ from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import emit, note, say
 from sojourn.cli.reach import Reach, perform, reaching
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.processes.files import read_bounded, write_atomically
 
 __all__ = ["Held", "audit"]
 

@@ -18,7 +18,7 @@ from sojourn.cli.reach import Reach
 from sojourn.core.base.errors import Misused, SojournError
 from sojourn.core.protocol.gossip import News
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["audit_agent", "audit_capsule", "evidence_in", "is_agent"]
 

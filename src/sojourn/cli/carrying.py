@@ -13,7 +13,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
-from sojourn.runtime.zone_client import Overtaken, Stalled
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled
 
 __all__ = ["any_bearer", "carry", "decide_borne"]
 

@@ -11,7 +11,7 @@ from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import counted, emit, say
 from sojourn.cli.releases import RELEASE_SUFFIX, release_of, write_release
 from sojourn.core.base.digests import cid_text
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["code"]
 

@@ -14,9 +14,9 @@ from sojourn.core.base.sharing import COEFFICIENT_BYTES, commit, deal, scalar
 from sojourn.core.protocol.keeping import KeepShare
 from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime.cipher import BlockCipher
-from sojourn.runtime.encrypting import encrypt_below
-from sojourn.runtime.zone_client import Stalled, ZoneClient
+from sojourn.runtime.clients.zone_client import Stalled, ZoneClient
+from sojourn.runtime.host_side.cipher import BlockCipher
+from sojourn.runtime.host_side.encrypting import encrypt_below
 
 __all__ = ["Dealt", "Keyring", "encrypt", "give_shares"]
 

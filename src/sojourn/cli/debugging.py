@@ -3,7 +3,7 @@
 import pdb
 from typing import Final
 
-from sojourn.runtime.code import is_agents
+from sojourn.runtime.agent_side.code import is_agents
 
 __all__ = ["AgentDebugger"]
 

@@ -11,7 +11,7 @@ from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.limits import DOCUMENT_BYTES_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.policy.document import check_policy
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.processes.files import read_bounded, write_atomically
 
 __all__ = ["SIGNED_SUFFIX", "read_founding", "read_signed", "sign_document", "write_signed"]
 

@@ -31,7 +31,7 @@ from sojourn.core.protocol.keeping import (
     destroyed_in,
 )
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.processes.files import read_bounded, write_atomically
 
 __all__ = ["Erased", "erase", "read_certificate"]
 

@@ -28,9 +28,9 @@ from sojourn.core.protocol.capsule import (
 from sojourn.core.protocol.car import car_section
 from sojourn.core.protocol.exchange import Past
 from sojourn.core.protocol.kin_blocks import KinBlocks
-from sojourn.runtime.drive import ended
-from sojourn.runtime.files import sync_directory
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.drive import ended
+from sojourn.runtime.clients.zone_client import ZoneClient
+from sojourn.runtime.processes.files import sync_directory
 
 __all__ = ["Exported", "evidence_of", "export_agent", "write_capsule"]
 

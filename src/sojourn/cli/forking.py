@@ -34,10 +34,10 @@ from sojourn.core.protocol.forking import (
 )
 from sojourn.core.protocol.messages import Forking
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime import clock
-from sojourn.runtime.code import load_agent
-from sojourn.runtime.forked import forked_journal
-from sojourn.runtime.retracing import retrace
+from sojourn.runtime.agent_side.code import load_agent
+from sojourn.runtime.host_side.forked import forked_journal
+from sojourn.runtime.host_side.retracing import retrace
+from sojourn.runtime.processes import clock
 
 __all__ = ["ForkWish", "ForkedAgent", "fork_agent"]
 

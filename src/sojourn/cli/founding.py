@@ -29,7 +29,7 @@ from sojourn.core.zone.manifest import (
 )
 from sojourn.host.folder import HostFolder, make_host
 from sojourn.host.offer import default_settings
-from sojourn.runtime.files import (
+from sojourn.runtime.processes.files import (
     make_directories,
     read_bounded,
     sync_directory,

@@ -16,7 +16,7 @@ from sojourn.cli.output import emit, note, say, when
 from sojourn.cli.publishing import render_told, write_order
 from sojourn.cli.reach import perform, reaching
 from sojourn.core.agent.orders import Act
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["OrderOptions", "give_order", "named_officers", "order_options"]
 

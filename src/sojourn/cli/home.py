@@ -21,8 +21,8 @@ from sojourn.core.base.digests import short
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.files import read_manifest, write_atomically
-from sojourn.runtime.keyfile import (
+from sojourn.runtime.processes.files import read_manifest, write_atomically
+from sojourn.runtime.processes.keyfile import (
     Purpose,
     parse_public_key,
     purpose_of,

@@ -15,7 +15,7 @@ from sojourn.core.base.keys import key_text
 from sojourn.host.folder import HostFolder, make_host, read_membership
 from sojourn.host.offer import default_settings
 from sojourn.host.process import run_host
-from sojourn.runtime.files import read_manifest
+from sojourn.runtime.processes.files import read_manifest
 
 __all__ = ["host"]
 

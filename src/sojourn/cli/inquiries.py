@@ -20,8 +20,8 @@ from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.base.seals import Kind, sealed_by
 from sojourn.core.protocol.exchange import AskMessages, Messages
-from sojourn.runtime import clock
-from sojourn.runtime.inquiring import said_to, still_open
+from sojourn.runtime.agent_side.inquiring import said_to, still_open
+from sojourn.runtime.processes import clock
 from sojourn.runtime.records import Record
 
 __all__ = ["InquiryShown", "PeopleShown", "Replied", "ReplyShown", "answer", "read_inquiries"]

@@ -18,8 +18,8 @@ from sojourn.core.base.limits import CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.gossip import News
 from sojourn.core.zone.manifest import SignedManifest
-from sojourn.runtime import clock
-from sojourn.runtime.files import read_manifest
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.files import read_manifest
 
 __all__ = ["Endorsed", "Told", "endorse", "introduce", "manifest_from", "try_to_tell"]
 

@@ -9,7 +9,7 @@ from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import emit, say, table
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import key_text
-from sojourn.runtime.keyfile import Purpose, make_key, purpose_of, write_public_key
+from sojourn.runtime.processes.keyfile import Purpose, make_key, purpose_of, write_public_key
 
 __all__ = ["keys"]
 

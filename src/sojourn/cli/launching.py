@@ -61,12 +61,12 @@ from sojourn.core.protocol.messages import Evidence, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime import clock
-from sojourn.runtime.code import collect_source
-from sojourn.runtime.drive import ended
-from sojourn.runtime.spool import Spool
+from sojourn.runtime.agent_side.code import collect_source
+from sojourn.runtime.clients.drive import ended
+from sojourn.runtime.clients.zone_client import Bring, Stalled, ZoneClient
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.spool import Spool
 from sojourn.runtime.typed import to_plain
-from sojourn.runtime.zone_client import Bring, Stalled, ZoneClient
 
 __all__ = ["Launch", "Officer", "born", "doubts_of", "launch", "prepare_launch", "readiness"]
 

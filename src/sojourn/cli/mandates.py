@@ -14,7 +14,7 @@ from sojourn.core.base.encoding import decode, encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import DOCUMENT_BYTES_MAX, MANDATE_BYTES_MAX
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.processes.files import read_bounded, write_atomically
 
 __all__ = [
     "DelegationShown",

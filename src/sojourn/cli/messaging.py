@@ -23,7 +23,7 @@ from sojourn.core.protocol.exchange import (
     decode_body,
 )
 from sojourn.core.protocol.messages import Applied, Declined, Head
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["Sent", "message_to", "put_mail", "send"]
 

@@ -29,8 +29,8 @@ from sojourn.core.base.errors import Failed, Misused, Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.ordering import carrying, sealed
-from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.clients.zone_client import Stalled
+from sojourn.runtime.processes import clock
 
 __all__ = ["OnItsWay", "Ordered", "order", "parse_grants", "parse_limits", "signed_order"]
 

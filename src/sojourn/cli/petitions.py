@@ -25,9 +25,9 @@ from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol.asking import turns_of, verdict_on
 from sojourn.core.protocol.exchange import AnyReply, Approvals, AskApprovals
 from sojourn.core.protocol.messages import Applied, Declined, PutApproval
-from sojourn.runtime import clock
+from sojourn.runtime.clients.zone_client import Stalled
+from sojourn.runtime.processes import clock
 from sojourn.runtime.records import Asked
-from sojourn.runtime.zone_client import Stalled
 
 __all__ = ["AnswerShown", "Answered", "GroupShown", "PetitionShown", "answer", "read_petitions"]
 

@@ -50,7 +50,7 @@ from sojourn.core.agent.governance import (
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.policy.document import PolicyDocument, read_rules
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["policy"]
 

@@ -13,7 +13,7 @@ from sojourn.cli.output import clean, counted, emit, say
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy.cedar import Foreign
 from sojourn.core.policy.source import depth_of
-from sojourn.runtime.files import read_bounded
+from sojourn.runtime.processes.files import read_bounded
 
 __all__ = ["corpus", "read_test", "read_text"]
 

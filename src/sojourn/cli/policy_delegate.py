@@ -25,7 +25,7 @@ from sojourn.core.base.encoding import decode, digest_of, encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.base.limits import DELEGATIONS_MAX, MANDATE_BYTES_MAX
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["delegate"]
 

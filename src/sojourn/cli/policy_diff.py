@@ -19,7 +19,7 @@ from sojourn.core.policy.decision import Decision
 from sojourn.core.policy.document import PolicyDocument
 from sojourn.core.policy.request import PolicyRequest, ZoneEntity
 from sojourn.core.protocol.permission import entity_of
-from sojourn.runtime.files import read_bounded
+from sojourn.runtime.processes.files import read_bounded
 
 __all__ = ["diff"]
 

@@ -20,8 +20,8 @@ from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import HEAD_HOLDS_MS_MAX
-from sojourn.runtime.files import write_atomically
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.files import write_atomically
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["HeadShown", "head", "head_shown", "render_head"]
 

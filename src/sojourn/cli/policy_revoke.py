@@ -20,8 +20,8 @@ from sojourn.core.base.digests import cid_text, parse_cid_text
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import KeyPair, key_text
-from sojourn.runtime.files import write_atomically
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.files import write_atomically
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["revoke"]
 

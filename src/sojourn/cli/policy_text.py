@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sojourn.core.base.errors import Misused
 from sojourn.core.policy.document import check_policy
-from sojourn.runtime.files import read_bounded
+from sojourn.runtime.processes.files import read_bounded
 
 __all__ = ["read_policy"]
 

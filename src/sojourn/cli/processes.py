@@ -1,7 +1,7 @@
 """Processes of a zone on this machine: started in the background, waited for, ended by what they hold.
 
-A process is known by the lock on its folder (`runtime/pidfile.py`), never by a number alone, so a number that
-was given to somebody else's process is never signalled.
+A process is known by the lock on its folder (`runtime/processes/pidfile.py`), never by a number alone, so a number
+that was given to somebody else's process is never signalled.
 """
 
 import signal
@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from sojourn.cli.home import ZoneFolder
 from sojourn.core.base.errors import Failed, Misused
-from sojourn.runtime.pidfile import running, send_signal
+from sojourn.runtime.processes.pidfile import running, send_signal
 
 __all__ = ["Started", "end", "processes_of", "start"]
 

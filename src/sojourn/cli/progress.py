@@ -7,7 +7,7 @@ from sojourn.cli.output import duration
 from sojourn.cli.reach import ASK_TIMEOUT_S, Reach
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.progress import AskProgress, Progress, ProgressTold
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["ProgressShown", "newest_progress"]
 

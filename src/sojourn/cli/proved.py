@@ -21,7 +21,7 @@ from sojourn.core.protocol.gossip import NOBODY
 from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 __all__ = ["Proved", "proofs", "proofs_held"]
 

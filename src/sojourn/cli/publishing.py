@@ -29,7 +29,7 @@ from sojourn.core.base.limits import (
     REVOCATION_BYTES_MAX,
 )
 from sojourn.core.protocol.gossip import News
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.processes.files import read_bounded, write_atomically
 
 __all__ = [
     "OrderWritten",

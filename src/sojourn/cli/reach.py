@@ -22,7 +22,7 @@ from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Summary, Tel
 from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.proposer import CONTENDED, Proposer
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.zone_client import Bring, Stalled, ZoneClient
+from sojourn.runtime.clients.zone_client import Bring, Stalled, ZoneClient
 from sojourn.transports.pool import ConnectionPool
 from sojourn.transports.tls import TlsTransport
 

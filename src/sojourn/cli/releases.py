@@ -12,8 +12,8 @@ from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.base.seals import Seal
-from sojourn.runtime.code import collect_source
-from sojourn.runtime.files import read_bounded, write_atomically
+from sojourn.runtime.agent_side.code import collect_source
+from sojourn.runtime.processes.files import read_bounded, write_atomically
 
 __all__ = ["RELEASE_SUFFIX", "Release", "code_block", "read_release", "release_of", "write_release"]
 

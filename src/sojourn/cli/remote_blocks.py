@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.digests import digest
 from sojourn.core.base.errors import SojournError, Unreachable
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 __all__ = ["RemoteBlocks"]
 

@@ -14,8 +14,8 @@ from sojourn.core.protocol.exchange import AnchorStatus, AskStatus
 from sojourn.core.protocol.gossip import News
 from sojourn.core.zone.envelope import Envelope
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime import clock
-from sojourn.runtime.pidfile import running
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.pidfile import running
 
 __all__ = ["AnchorStanding", "HostStanding", "ZoneStanding", "standing_of"]
 

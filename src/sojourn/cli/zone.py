@@ -23,8 +23,8 @@ from sojourn.cli.standing import AnchorStanding, ZoneStanding, standing_of
 from sojourn.cli.zone_init import assemble_zone, init
 from sojourn.cli.zone_view import price_text, render_zone, zone_shown
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.files import write_atomically
-from sojourn.runtime.keyfile import Purpose
+from sojourn.runtime.processes.files import write_atomically
+from sojourn.runtime.processes.keyfile import Purpose
 
 __all__ = ["zone"]
 

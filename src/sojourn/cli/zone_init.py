@@ -23,7 +23,7 @@ from sojourn.cli.zone_view import ZoneShown, zone_shown
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.limits import ANCHORS_MAX, HOST_LEASE_MS
 from sojourn.core.zone.manifest import Attributes
-from sojourn.runtime.keyfile import Purpose, read_public_key
+from sojourn.runtime.processes.keyfile import Purpose, read_public_key
 
 __all__ = ["assemble_zone", "init"]
 

@@ -14,8 +14,8 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import AskHead, Head
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
-from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Overtaken, Stalled
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host

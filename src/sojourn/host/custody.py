@@ -50,10 +50,11 @@ from sojourn.host.progressing import Telling
 from sojourn.host.sleepers import LOOK_S_MAX
 from sojourn.host.spawning import Nursery
 from sojourn.host.travel import Departure
-from sojourn.runtime import clock, ports
+from sojourn.runtime import ports
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
+from sojourn.runtime.processes import clock
 from sojourn.runtime.sought import Sought
-from sojourn.runtime.zone_client import Overtaken, Stalled
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host

@@ -21,7 +21,7 @@ from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Misused
 from sojourn.models.relayed import Endpoint
 from sojourn.models.settings import Protocol
-from sojourn.runtime.files import read_toml
+from sojourn.runtime.processes.files import read_toml
 
 __all__ = ["ENDPOINTS_NAME", "checked_endpoints", "endpoints_in"]
 

@@ -18,8 +18,8 @@ from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.zone.manifest import SignedManifest, is_host_of
 from sojourn.host.offer import OfferFile, OfferSettings, offer_text
-from sojourn.runtime.files import read_bounded, read_kept_manifest, write_atomically
-from sojourn.runtime.keyfile import Purpose, make_key, read_key, write_public_key
+from sojourn.runtime.processes.files import read_bounded, read_kept_manifest, write_atomically
+from sojourn.runtime.processes.keyfile import Purpose, make_key, read_key, write_public_key
 
 __all__ = ["LOG_NAME", "HostFolder", "make_host", "read_membership"]
 

@@ -39,7 +39,8 @@ from sojourn.core.protocol.exchange import (
 from sojourn.core.protocol.letters import Letter
 from sojourn.core.protocol.unread import Unread
 from sojourn.host.inquiries import Inquiries
-from sojourn.runtime import clock, ports
+from sojourn.runtime import ports
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

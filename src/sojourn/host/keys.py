@@ -14,10 +14,10 @@ from sojourn.core.base.sharing import is_share, recover
 from sojourn.core.protocol.exchange import AnyReply
 from sojourn.core.protocol.keeping import AskShare, KeyShare
 from sojourn.core.protocol.messages import Declined
-from sojourn.runtime.cipher import BlockCipher
-from sojourn.runtime.encrypting import Encrypting
+from sojourn.runtime.clients.zone_client import ZoneClient
+from sojourn.runtime.host_side.cipher import BlockCipher
+from sojourn.runtime.host_side.encrypting import Encrypting
 from sojourn.runtime.ports import Custodian
-from sojourn.runtime.zone_client import ZoneClient
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host

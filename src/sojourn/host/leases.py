@@ -9,9 +9,9 @@ from sojourn.core.agent.record import Fence
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease
-from sojourn.runtime import clock
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.processes import clock
 
 __all__ = ["PATIENCE_LEASES", "Leases"]
 

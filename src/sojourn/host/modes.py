@@ -7,8 +7,8 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.assessment import ask_to_execute
-from sojourn.runtime import clock
 from sojourn.runtime.ports import Mode
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host

@@ -28,9 +28,9 @@ import structlog
 from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.encoding import Count, Name, Value, shown
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.files import read_toml, to_toml
+from sojourn.runtime.host_side.turnstile import COUNT_MAX, PER_S_MAX, Limit
+from sojourn.runtime.processes.files import read_toml, to_toml
 from sojourn.runtime.secrecy import NAME
-from sojourn.runtime.turnstile import COUNT_MAX, PER_S_MAX, Limit
 
 __all__ = ["OfferFile", "OfferSettings", "default_settings", "limits_of", "offer_text"]
 

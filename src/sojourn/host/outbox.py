@@ -32,11 +32,12 @@ from sojourn.core.protocol.messages import Intent
 from sojourn.core.protocol.querying import QUERY, Disclosure
 from sojourn.core.protocol.whereabouts import followed
 from sojourn.host.past import ProvedPast, proved_past
-from sojourn.runtime import clock, ports
-from sojourn.runtime.asking_zones import ask_zone
+from sojourn.runtime import ports
+from sojourn.runtime.clients.asking_zones import ask_zone
+from sojourn.runtime.clients.posting import Posted, post
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.runtime.errors import LeaseLost, Undeliverable
-from sojourn.runtime.posting import Posted, post
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

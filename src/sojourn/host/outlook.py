@@ -19,7 +19,7 @@ from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol import gossip
 from sojourn.core.protocol.assessment import Assessment, assess
 from sojourn.core.zone.envelope import Envelope, SignedEnvelope
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.sought import Sought
 
 if TYPE_CHECKING:

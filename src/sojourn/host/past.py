@@ -24,7 +24,7 @@ from sojourn.core.protocol.kin_blocks import KinBlocks
 from sojourn.core.protocol.kinship import Kin, check_family
 from sojourn.core.protocol.missing import Missing
 from sojourn.core.zone.manifest import SignedManifest
-from sojourn.runtime.drive import ended
+from sojourn.runtime.clients.drive import ended
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host

@@ -27,7 +27,7 @@ from sojourn.core.base.limits import PETITIONS_MAX
 from sojourn.core.protocol.asking import pending, petition_for, turns_of, verdict_on
 from sojourn.core.protocol.exchange import AnyReply, Approvals, AskApprovals
 from sojourn.core.protocol.messages import Intent
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

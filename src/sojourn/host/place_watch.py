@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.zone.envelope import Envelope
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -21,8 +21,8 @@ from sojourn.host.provider import SECRETS_NAME, SecretProvider, secrets_in
 from sojourn.host.queues import Queues
 from sojourn.host.server import Host
 from sojourn.models.relayed import ModelCaller
-from sojourn.runtime.pidfile import PidFile
-from sojourn.runtime.process import configure_log, serve_until_ended
+from sojourn.runtime.processes.pidfile import PidFile
+from sojourn.runtime.processes.process import configure_log, serve_until_ended
 from sojourn.runtime.secrecy import RedactedStream
 from sojourn.runtime.transport import Connection
 from sojourn.substrates.confinement.confiner import Confiner

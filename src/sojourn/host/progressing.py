@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.progress import Progress, PutProgress, SignedProgress
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

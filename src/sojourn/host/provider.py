@@ -29,7 +29,7 @@ from sojourn.core.base.digests import cid_text, parse_cid_text
 from sojourn.core.base.encoding import Name, Text, Value
 from sojourn.core.base.errors import Denied, Misused, Rejected
 from sojourn.core.base.limits import SECRET_CHARS_MAX
-from sojourn.runtime.files import read_bounded, read_toml
+from sojourn.runtime.processes.files import read_bounded, read_toml
 from sojourn.runtime.secrecy import NAME, Secrecy, check_value
 
 __all__ = ["SECRETS_NAME", "Entry", "Rule", "SecretProvider", "checked_secrets", "secrets_in"]

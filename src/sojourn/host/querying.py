@@ -38,9 +38,9 @@ from sojourn.core.protocol.querying import (
 from sojourn.host.binding import newest_head
 from sojourn.host.code import source_of
 from sojourn.host.modes import permitted_mode
-from sojourn.runtime import clock
-from sojourn.runtime.consulting import Consultation, consult
+from sojourn.runtime.host_side.consulting import Consultation, consult
 from sojourn.runtime.ports import Message, Postmark
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from sojourn.runtime.turnstile import NO_LIMIT, Limit, Turnstile
+from sojourn.runtime.host_side.turnstile import NO_LIMIT, Limit, Turnstile
 
 __all__ = ["Queues"]
 

@@ -23,17 +23,17 @@ from sojourn.host.custody import AgentCustody
 from sojourn.host.keys import decrypted
 from sojourn.host.modes import permitted_mode
 from sojourn.host.upgrading import is_to_upgrade, try_upgrade
-from sojourn.runtime import clock
-from sojourn.runtime.drive import ended
+from sojourn.runtime.clients.drive import ended
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
-from sojourn.runtime.execution import Ending, Execution, How
-from sojourn.runtime.flow import Flow
 from sojourn.runtime.holdings import Holdings
-from sojourn.runtime.journal import Journal, first_resume
+from sojourn.runtime.host_side.execution import Ending, Execution, How
+from sojourn.runtime.host_side.flow import Flow
+from sojourn.runtime.host_side.journal import Journal, first_resume
+from sojourn.runtime.host_side.proposing import Proposer
+from sojourn.runtime.host_side.written import barred_by, parted_by
 from sojourn.runtime.ports import Mode
-from sojourn.runtime.proposing import Proposer
+from sojourn.runtime.processes import clock
 from sojourn.runtime.records import Unshown
-from sojourn.runtime.written import barred_by, parted_by
 
 if TYPE_CHECKING:
     from sojourn.host.server import Host

@@ -37,11 +37,11 @@ from sojourn.host.signer import Signer
 from sojourn.host.sleepers import Sleepers
 from sojourn.host.travel import admit
 from sojourn.models.relayed import ModelCaller
-from sojourn.runtime import clock
-from sojourn.runtime.drive import ended
+from sojourn.runtime.clients.drive import ended
+from sojourn.runtime.clients.zone_client import Connections, ZoneClient
 from sojourn.runtime.ports import Mode, Substrate
+from sojourn.runtime.processes import clock
 from sojourn.runtime.transport import Connection
-from sojourn.runtime.zone_client import Connections, ZoneClient
 
 __all__ = ["Host", "Offering"]
 

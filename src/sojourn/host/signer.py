@@ -12,7 +12,7 @@ from sojourn.core.base.limits import BATCH_LEAVES_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, Statement, batch, statement
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import Evidence, Proposal
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["Signer"]
 

@@ -5,7 +5,7 @@ import heapq
 from typing import Final
 
 from sojourn.core.agent.record import AgentRecord
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 __all__ = ["LOOK_S_MAX", "Sleepers"]
 

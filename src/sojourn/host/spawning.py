@@ -22,9 +22,10 @@ from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.spawning import Gift, begotten, bringing, spawn_context, spawned
 from sojourn.core.protocol.validate import slot_for
 from sojourn.host.past import proved_past
-from sojourn.runtime import clock, ports
+from sojourn.runtime import ports
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.zone_client import Overtaken, Stalled
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

@@ -38,9 +38,9 @@ from sojourn.core.quorum.votes import Phase, Tally, Vote, check_vote
 from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.host.binding import rank
 from sojourn.host.past import proved_past
-from sojourn.runtime import clock
-from sojourn.runtime.drive import ended
-from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.clients.drive import ended
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.processes import clock
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

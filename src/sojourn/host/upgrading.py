@@ -15,13 +15,13 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.upgrading import adopted, declined
 from sojourn.core.base.errors import Denied, Misused, Rejected
 from sojourn.host.code import source_of
-from sojourn.runtime.execution import Ending, Execution, How
-from sojourn.runtime.flow import Flow
 from sojourn.runtime.holdings import Holdings
-from sojourn.runtime.journal import Journal, first_resume
+from sojourn.runtime.host_side.execution import Ending, Execution, How
+from sojourn.runtime.host_side.flow import Flow
+from sojourn.runtime.host_side.journal import Journal, first_resume
+from sojourn.runtime.host_side.proposing import Proposer
+from sojourn.runtime.host_side.written import not_adopted
 from sojourn.runtime.ports import Custodian, Mode
-from sojourn.runtime.proposing import Proposer
-from sojourn.runtime.written import not_adopted
 
 if TYPE_CHECKING:
     from sojourn.host.custody import AgentCustody

@@ -18,10 +18,10 @@ from sojourn.models.relayed import reply_in, wish_of
 from sojourn.models.replies import Messages, Reply, spoken
 from sojourn.models.settings import ENDPOINTS, NO_KEY, OVERHEAD_TOKENS, Protocol, Settings
 from sojourn.models.writing import heard_by
+from sojourn.runtime.agent_side.relaying import MODEL_CALL, relay
+from sojourn.runtime.agent_side.steps import Effect, Step, effect_key
 from sojourn.runtime.errors import TerminalError
-from sojourn.runtime.relaying import MODEL_CALL, relay
 from sojourn.runtime.secrecy import secret as value_of
-from sojourn.runtime.steps import Effect, Step, effect_key
 
 __all__ = ["ModelStep", "model"]
 

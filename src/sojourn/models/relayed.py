@@ -16,8 +16,8 @@ from sojourn.core.base.errors import Denied, Misused
 from sojourn.models.clients import ask
 from sojourn.models.replies import Messages, Reply, spoken
 from sojourn.models.settings import ENDPOINTS, NO_KEY, OVERHEAD_TOKENS, Protocol, Settings
+from sojourn.runtime.agent_side.relaying import Relayed
 from sojourn.runtime.errors import TerminalError
-from sojourn.runtime.relaying import Relayed
 
 __all__ = ["LOCAL", "Endpoint", "ModelCaller", "reply_in", "wish_of"]
 
@@ -63,7 +63,7 @@ def reply_in(data: bytes) -> Reply:
 
 
 class ModelCaller:
-    """The model calls of one host: a `runtime.relaying.Caller`."""
+    """The model calls of one host: a `runtime.agent_side.relaying.Caller`."""
 
     def __init__(self, endpoints: Callable[[], Mapping[str, Endpoint]] = dict) -> None:
         """Speak to the providers that `endpoints` names, asked for each call, and to those everybody knows."""

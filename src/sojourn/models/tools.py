@@ -16,12 +16,12 @@ from sojourn.core.base.encoding import shown
 from sojourn.core.base.errors import Denied, Misused, Rejected
 from sojourn.models.calling import ModelStep
 from sojourn.models.replies import Messages, Reply, ToolCall, spoken
+from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.errors import StepFailed
-from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import to_plain
 
 if TYPE_CHECKING:
-    from sojourn.runtime.agent import Agent
+    from sojourn.runtime.agent_side.agent import Agent
 
 __all__ = ["TooManyTurns", "converse", "described", "given"]
 

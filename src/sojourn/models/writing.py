@@ -16,13 +16,13 @@ from weakref import WeakKeyDictionary
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value
 from sojourn.models.replies import Messages, Reply, spoken
-from sojourn.runtime.steps import Step
-from sojourn.runtime.streams import PIECE_CHARS_MAX, Stream
+from sojourn.runtime.agent_side.steps import Step
+from sojourn.runtime.agent_side.streams import PIECE_CHARS_MAX, Stream
 from sojourn.runtime.typed import spelled_arguments
 
 if TYPE_CHECKING:
     from sojourn.models.calling import ModelStep
-    from sojourn.runtime.agent import Agent
+    from sojourn.runtime.agent_side.agent import Agent
 
 __all__ = ["AGAIN", "Hearing", "heard_by", "write_reply"]
 

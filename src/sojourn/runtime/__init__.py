@@ -1,20 +1,14 @@
 """What agents run on, what processes share, and the ports of both.
 
-    authors' surface   agent steps context turns sagas compartments errors
-    agent's side       serving session run loop operations performing attempting course replay batch arguments
-    the line           frames link
-    host's side        execution proposing journal holdings entrusting relaying
-    at once            fanning queueing turnstile
-    other agents       sending following posting letters handling spawning
-    time               timers timing cron durations conditions sought seeking waits
-    the journal        records typed models failures
-    agents' code       code
-    ports              ports store transport
-    processes share    clock drive files keyfile pidfile process secrecy zone_client
+    host_side      the custodian's side of an execution: the journal, the order of the gate
+        ▲ questions, frames: the same whether a thread or a process lies between
+    agent_side     what stands beside the agent's code: its context, its steps, its memory
+    clients        a zone as its clients see it, by quorum
+    processes      clocks, files, keys and locks of any process
 
-An agent's side runs `run` and performs its steps; the host's side has its journal and keeps the order of the
-gate. They speak in frames, the same whether a thread or a process lies between them. `session` and
-`execution` are where to begin reading.
+Here stand the words that all of them speak: `records` of the journal, `questions` and `frames` between the two
+sides, `errors` and how they are kept (`failures`), values as builtins (`typed`), and the ports `ports`, `store`,
+`transport` and `share_keep`. `agent_side.session` and `host_side.execution` are where to begin reading.
 
 What belongs here: code that any substrate, store, transport or host needs, and that knows none of them.
 What does not: adapters (`substrates`, `stores`, `transports`), processes (`host`, `anchor`), rules (`core`).

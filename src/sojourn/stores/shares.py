@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sojourn.core.base.errors import StoreFailed
-from sojourn.runtime.files import make_directories, sync_directory
+from sojourn.runtime.processes.files import make_directories, sync_directory
 from sojourn.runtime.share_keep import ShareKeep
 
 __all__ = ["MemoryShares", "ShareFiles"]

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 import sojourn
 from sojourn.core.base.errors import Failed, Misused, Rejected
-from sojourn.runtime.clock import wall_ms
+from sojourn.runtime.agent_side.serving import Server
 from sojourn.runtime.frames import (
     FRAME_BYTES_MAX,
     Load,
@@ -32,7 +32,7 @@ from sojourn.runtime.frames import (
     encode_frame,
 )
 from sojourn.runtime.ports import Channel, LogSink, Mode, Substrate
-from sojourn.runtime.serving import Server
+from sojourn.runtime.processes.clock import wall_ms
 from sojourn.substrates.confinement.confiner import Confiner
 from sojourn.substrates.local_child import HEADER
 

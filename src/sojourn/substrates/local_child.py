@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sojourn.runtime.serving import Server
+from sojourn.runtime.agent_side.serving import Server
 
 __all__ = ["HEADER", "main", "serve"]
 

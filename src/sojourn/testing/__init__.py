@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sojourn.core.agent.approvals import Approvers
-    from sojourn.runtime.turnstile import Limit
+    from sojourn.runtime.host_side.turnstile import Limit
     from sojourn.testing.agents import LaunchedAgent
     from sojourn.testing.facts import Happening, Performed
     from sojourn.testing.faults import Faults

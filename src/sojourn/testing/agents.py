@@ -19,8 +19,8 @@ from sojourn.core.base.encoding import decode, digest_of, encode_block
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
+from sojourn.runtime.agent_side.inquiring import still_open
 from sojourn.runtime.apart import told
-from sojourn.runtime.inquiring import still_open
 from sojourn.runtime.records import Asked, Raised, Record, Returned, decode_record
 from sojourn.testing.facts import Performed
 

@@ -12,7 +12,7 @@ EPOCH_MS: Final = 1_800_000_000_000
 
 
 class MachineClock:
-    """A `sojourn.runtime.clock.Clock` on a timeline. `drift` is its rate error: 1e-3 gains a millisecond a second."""
+    """A `runtime.processes.clock.Clock` on a timeline. `drift` is its rate error: 1e-3 gains 1 ms a second."""
 
     def __init__(self, timeline: Timeline, chance: random.Random, drift: float = 0.0) -> None:
         """Be a machine that has been up for some minutes, as `chance` has it."""

@@ -10,9 +10,9 @@ from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.protocol.letters import Said, read_said
 from sojourn.core.protocol.querying import Disclosure, Query
-from sojourn.runtime import clock
 from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.ports import Message, Parcel, Postmark
+from sojourn.runtime.processes import clock
 from sojourn.runtime.typed import to_plain
 
 if TYPE_CHECKING:

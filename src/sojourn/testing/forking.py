@@ -12,7 +12,7 @@ from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.forking import Grant, fork_of, forking, sealed_documents
 from sojourn.core.protocol.messages import Forking
-from sojourn.runtime.forked import forked_journal
+from sojourn.runtime.host_side.forked import forked_journal
 from sojourn.testing.agents import LaunchedAgent
 from sojourn.testing.founding import ISSUER, Born
 from sojourn.testing.processes import AnchorProcess

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.steps import Step, effect_key
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.steps import Step, effect_key
 from sojourn.runtime.typed import to_plain
 
 __all__ = ["Entry", "Ledger"]

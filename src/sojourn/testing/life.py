@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.testing.clocks import MachineClock
 from sojourn.testing.loop import Complaints, ProcessLoop, new_loop
 from sojourn.testing.timeline import Timeline

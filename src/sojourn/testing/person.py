@@ -32,8 +32,8 @@ from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.querying import Disclosure, PersonQuestion, Query, SignedQuestion
 from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
-from sojourn.runtime.asking_zones import ask_zone
-from sojourn.runtime.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.clients.asking_zones import ask_zone
+from sojourn.runtime.clients.zone_client import Overtaken, Stalled, ZoneClient
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 

@@ -19,10 +19,10 @@ from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.host.provider import Entry, Rule, SecretProvider
 from sojourn.host.queues import Queues
 from sojourn.host.server import Host
+from sojourn.runtime.clients.zone_client import Connections
+from sojourn.runtime.host_side.turnstile import Limit
 from sojourn.runtime.store import Store
 from sojourn.runtime.transport import Connection, PeerIdentity
-from sojourn.runtime.turnstile import Limit
-from sojourn.runtime.zone_client import Connections
 from sojourn.testing.disks import Disk
 from sojourn.testing.founding import FoundedZone, key
 from sojourn.testing.life import Life, Machine

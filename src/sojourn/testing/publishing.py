@@ -20,7 +20,7 @@ from sojourn.core.protocol.accusation import Accusation
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import News
 from sojourn.core.protocol.querying import Disclosure, Query
-from sojourn.runtime.agent import Agent
+from sojourn.runtime.agent_side.agent import Agent
 from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.typed import to_plain
 from sojourn.testing import person

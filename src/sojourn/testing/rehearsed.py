@@ -32,8 +32,8 @@ from sojourn.core.policy.decision import Ask
 from sojourn.core.protocol.asking import Unapproved, pending
 from sojourn.core.protocol.spawning import Gift, begotten
 from sojourn.host.queues import Queues
-from sojourn.runtime import clock
 from sojourn.runtime.ports import Assessment, Draft, Intent, Message, Parcel, Permit
+from sojourn.runtime.processes import clock
 from sojourn.runtime.sought import Sought
 from sojourn.testing.anybody import Answering
 from sojourn.testing.corresponding import RehearsedLetters

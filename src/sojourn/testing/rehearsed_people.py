@@ -6,7 +6,7 @@ from typing import Any
 
 from sojourn.core.agent.inquiries import Inquiry
 from sojourn.core.base.encoding import digest_of
-from sojourn.runtime.inquiring import still_open
+from sojourn.runtime.agent_side.inquiring import still_open
 from sojourn.runtime.records import Asked, Record
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.person import approval, said

@@ -6,8 +6,8 @@ from typing import Final
 
 from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.digests import digest
+from sojourn.runtime.host_side.turnstile import Limit
 from sojourn.runtime.ports import Assessment, Finding
-from sojourn.runtime.turnstile import Limit
 from sojourn.testing.founding import PERMIT_ALL
 
 __all__ = ["OFFERED", "Place"]

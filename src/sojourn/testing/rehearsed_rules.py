@@ -13,8 +13,8 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.policy.memo import Memo
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.asking import Unapproved, verdict_on
+from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.ports import Intent
-from sojourn.runtime.steps import Step
 from sojourn.testing.founding import found, person_key, policy_of
 from sojourn.testing.rehearsed_places import Place
 

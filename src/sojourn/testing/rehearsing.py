@@ -32,15 +32,15 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.agent import Agent
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.code import entry_of, load_agent
+from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.apart import of_the_agent, told
-from sojourn.runtime.code import entry_of, load_agent
-from sojourn.runtime.ending import Ending, How
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.execution import Execution
+from sojourn.runtime.host_side.ending import Ending, How
+from sojourn.runtime.host_side.execution import Execution
 from sojourn.runtime.ports import Message
 from sojourn.runtime.records import Denial, Record, decode_record
-from sojourn.runtime.steps import Step
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.clocks import EPOCH_MS
 from sojourn.testing.corresponding import Correspondence

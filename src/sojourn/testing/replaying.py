@@ -1,7 +1,8 @@
 """Replaying a production agent's journal in a test, against code that may have changed.
 
 A capsule (`sojourn agent export`) holds the journal and all memory that travels, and proves itself. What a resume
-would replay is handed to the code, with no host (`runtime.retracing`): nothing is performed and nothing is recorded.
+would replay is handed to the code, with no host (`runtime.host_side.retracing`): nothing is performed and nothing
+is recorded.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Misused, Unreachable
 from sojourn.core.protocol.capsule import Places, load_capsule
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.code import load_agent
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.code import load_agent
 from sojourn.runtime.errors import ReplayMismatch
-from sojourn.runtime.journal import Journal
+from sojourn.runtime.host_side.journal import Journal
+from sojourn.runtime.host_side.retracing import Retraced, retrace
 from sojourn.runtime.records import Raised, Record, Returned, decode_record
-from sojourn.runtime.retracing import Retraced, retrace
 from sojourn.testing.rehearsing import agent_of
 
 __all__ = ["ReplayMismatch", "Replayed", "replay"]

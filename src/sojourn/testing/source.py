@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.code import collect_source
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.code import collect_source
 
 __all__ = ["source_of"]
 

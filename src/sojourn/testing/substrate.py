@@ -6,11 +6,11 @@ from functools import wraps
 from typing import Any, Protocol
 
 from sojourn.core.base.encoding import digest_of
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.code import forget_loaded, load_agent
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.code import forget_loaded, load_agent
+from sojourn.runtime.agent_side.serving import Server
+from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.ports import Channel, LogSink, Mode
-from sojourn.runtime.serving import Server
-from sojourn.runtime.steps import Step
 from sojourn.substrates.local import AgentsSide, LocalSubstrate
 from sojourn.testing.agents_loop import AgentsLoop, Pool
 from sojourn.testing.life import Life

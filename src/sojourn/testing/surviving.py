@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sojourn.core.base.errors import Misused, SojournError
-from sojourn.runtime.agent import Agent
+from sojourn.runtime.agent_side.agent import Agent
 from sojourn.runtime.records import Outcome
 from sojourn.testing.rehearsing import Rehearsal, rehearse
 

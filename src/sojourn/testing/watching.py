@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.steps import Step, effect_key
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.steps import Step, effect_key
 from sojourn.testing.facts import Performed
 from sojourn.testing.life import Life, current
 from sojourn.testing.processes import HostProcess

@@ -15,9 +15,9 @@ from sojourn.core.agent.trust import SignedEndorsement, Trust
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.gossip import News
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.code import load_agent
-from sojourn.runtime.steps import Step
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.code import load_agent
+from sojourn.runtime.agent_side.steps import Step
 from sojourn.testing import person
 from sojourn.testing.agents import WITHIN_S, LaunchedAgent
 from sojourn.testing.facts import Happening, Performed

@@ -7,7 +7,7 @@ from sojourn.core.agent.memory.encryption import EncryptedBlock, Encryption, par
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.sharing import commit, deal, recover, scalar
-from sojourn.runtime.cipher import BlockCipher
+from sojourn.runtime.host_side.cipher import BlockCipher
 from tests.conformance.golden import Case, Json, Kind
 
 DRAWN: Final = [scalar(bytes([i]) * 64) for i in (1, 2)]

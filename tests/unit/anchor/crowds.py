@@ -23,7 +23,7 @@ from sojourn.core.base.encoding import digest_of, encode
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import Exchange, News, Tell
 from sojourn.core.protocol.messages import Applied
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 from tests.samples import PERMIT_ALL, document, key, successor
 from tests.unit.anchor.standing_in import until
 from tests.village import House, Village

@@ -9,8 +9,8 @@ from sojourn.core.base.errors import SojournError
 from sojourn.core.protocol import exchange
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.messages import AskHead
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.runtime.transport import Connection, PeerIdentity
-from sojourn.runtime.zone_client import ZoneClient
 from sojourn.transports.loopback import LoopbackTransport
 from tests.village import House, Village
 

@@ -24,8 +24,8 @@ from sojourn.core.protocol.messages import (
     Declined,
     Evidence,
 )
-from sojourn.runtime import clock
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.letters import letter
 from tests.village import House, Village, seal, village
 

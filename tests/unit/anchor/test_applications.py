@@ -8,7 +8,7 @@ import pytest
 from sojourn.core.base.limits import APPLICATION_KEPT_MS
 from sojourn.core.protocol import promises
 from sojourn.core.protocol.messages import Arrive, Head
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.standing_in import until
 from tests.village import Village, village
 

@@ -22,7 +22,7 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Failed, Misused, Rejected
 from sojourn.core.base.limits import LOOSE_KEPT_MS
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import Change, PutBlock
 from sojourn.stores.memory import MemoryStore
 

@@ -10,7 +10,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import News, Tell
 from sojourn.core.protocol.messages import Applied, Declined
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.samples import PERMIT_ALL
 from tests.unit.anchor.standing_in import until
 from tests.unit.core.agent.delegations import (

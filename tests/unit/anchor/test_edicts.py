@@ -22,9 +22,9 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import Exchange, Exchanged, News, Tell
 from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.ordering import sealed
-from sojourn.runtime import clock
+from sojourn.runtime.clients.zone_client import ZoneClient
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import Change, Put
-from sojourn.runtime.zone_client import ZoneClient
 from tests.samples import PERMIT_ALL, document, successor
 from tests.unit.anchor.standing_in import until
 from tests.village import ISSUER, House, Village, key, village

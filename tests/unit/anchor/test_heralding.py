@@ -9,7 +9,7 @@ from sojourn.anchor import gossiping
 from sojourn.anchor.server import Anchor
 from sojourn.core.base.digests import digest
 from sojourn.core.protocol import gossip
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.samples import endorsement
 from tests.village import House, Village, key, village
 

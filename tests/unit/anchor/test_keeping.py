@@ -25,7 +25,7 @@ from sojourn.core.protocol.keeping import (
 )
 from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.ordering import carrying
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.dealt import KEY, SHARES, erasure
 from tests.unit.anchor.standing_in import until
 from tests.village import ISSUER, House, Village, key, village

@@ -19,7 +19,7 @@ from sojourn.core.base.limits import LOOSE_KEPT_MS
 from sojourn.core.protocol.exchange import AskMissing, Missing, PutBlocks
 from sojourn.core.protocol.messages import Applied, Declined, Propose
 from sojourn.core.protocol.validate import slot_for
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import Change, PutBlock
 from sojourn.stores.memory import MemoryStore
 from tests.village import House, Village, key, village

@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.core.protocol import gossip
 from sojourn.core.protocol.messages import Applied, Declined
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import Store
 from tests import samples
 from tests.village import Village, key, village

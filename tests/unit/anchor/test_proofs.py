@@ -30,8 +30,8 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.quorum.certificates import Certificate
 from sojourn.core.quorum.fraud import Fraud
 from sojourn.core.quorum.votes import Ballot, Phase
-from sojourn.runtime import clock
-from sojourn.runtime.zone_client import Stalled, ZoneClient
+from sojourn.runtime.clients.zone_client import Stalled, ZoneClient
+from sojourn.runtime.processes import clock
 from tests.samples import found
 from tests.unit.anchor.standing_in import answers, stand_in, until
 from tests.unit.core.protocol.test_accusing import two_faced

@@ -19,7 +19,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import AskBlocks, Blocks, PutBlocks, Watermark, decode_reply
 from sojourn.core.protocol.messages import Applied, AskHead, Declined, Head, Propose, Voted
 from sojourn.core.protocol.validate import slot_for
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.broken_stores import DamagedStore, FailingStore, GatedStore
 from tests.village import House, Village, village
 

@@ -18,7 +18,7 @@ from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import Dossier
 from sojourn.core.protocol.duties import Task
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.runtime.store import Delete, Put
 from tests.village import House, Village, village
 

@@ -27,7 +27,7 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.errors import Misused, SojournError, Unreachable
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 
 HERE = digest(b"here")
 plain = st.recursive(

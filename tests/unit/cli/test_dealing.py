@@ -14,8 +14,8 @@ from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.sharing import is_share, recover
-from sojourn.runtime.cipher import BlockCipher
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.clients.zone_client import Stalled
+from sojourn.runtime.host_side.cipher import BlockCipher
 from tests.unit.cli.test_launching import file, home, prepare
 from tests.village import key, village
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from sojourn.cli.expected import read_typed, told_expected
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.expecting import Expectation
+from sojourn.runtime.agent_side.expecting import Expectation
 
 
 class Order(msgspec.Struct):

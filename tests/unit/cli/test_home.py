@@ -8,7 +8,7 @@ from sojourn.cli import address_book
 from sojourn.cli.home import Home
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
+from sojourn.runtime.processes.keyfile import Purpose, make_key, write_public_key
 from tests.village import Village
 
 

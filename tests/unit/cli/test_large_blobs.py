@@ -22,8 +22,8 @@ from sojourn.cli.reach import Reach
 from sojourn.core.agent.memory.blocks import NewBlocks, NoBlocks, links
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.base.digests import digest
-from sojourn.runtime.spool import Spool
-from sojourn.runtime.uploading import Uploading
+from sojourn.runtime.clients.uploading import Uploading
+from sojourn.runtime.processes.spool import Spool
 
 MEGABYTE = 2**20
 ROOM = 112 * MEGABYTE

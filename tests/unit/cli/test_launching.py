@@ -16,7 +16,7 @@ from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.base.encoding import decode_block, digest_of
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
-from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
+from sojourn.runtime.processes.keyfile import Purpose, make_key, write_public_key
 from tests.unit.cli.command import Command
 from tests.village import Village
 

@@ -22,7 +22,7 @@ from sojourn.core.base.errors import Failed, Misused, Rejected
 from sojourn.core.base.limits import PUBLISHED_AT_ONCE
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.gossip import News
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.samples import PERMIT_ALL, successor
 from tests.unit.anchor.standing_in import until
 from tests.unit.cli.command import Command

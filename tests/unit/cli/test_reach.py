@@ -5,7 +5,7 @@ import pytest
 from sojourn.cli.reach import _said
 from sojourn.core.base.errors import Denied, Refused, Rejected, SojournError
 from sojourn.core.protocol.messages import Declined
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.clients.zone_client import Stalled
 from tests.samples import found
 
 

@@ -12,7 +12,7 @@ import pytest
 from sojourn.cli.failures import exit_code_of
 from sojourn.cli.root import sojourn as root
 from sojourn.core.base import errors
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.clients.zone_client import Stalled
 from tests.unit.cli.command import Command
 
 SOURCE = Path(__file__).parents[3] / "src"

@@ -12,7 +12,7 @@ from sojourn.core.protocol.gossip import News
 from sojourn.core.protocol.messages import Head
 from sojourn.host.binding import head_to_run, newest_head, rank
 from sojourn.host.server import Host
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.samples import envelope, found, genesis
 from tests.unit.anchor.standing_in import hang, stand_in
 from tests.unit.host.hosting import hosted

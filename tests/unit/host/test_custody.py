@@ -19,9 +19,10 @@ from sojourn.core.protocol.binding import Heartbeat, HeartbeatReply
 from sojourn.core.protocol.messages import Declined, Propose, ShowLock
 from sojourn.host.custody import AgentCustody
 from sojourn.host.server import Host
-from sojourn.runtime import clock, ports
+from sojourn.runtime import ports
+from sojourn.runtime.clients.zone_client import Overtaken
 from sojourn.runtime.errors import LeaseLost, LeaseWithheld
-from sojourn.runtime.zone_client import Overtaken
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.standing_in import hang, stand_in, until
 from tests.unit.host.hosting import draft_of, hosted, taken_up
 from tests.village import House, Village, village

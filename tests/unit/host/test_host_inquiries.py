@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.host.inquiries import Inquiries
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.samples import NOW_MS
 from tests.unit.core.agent.test_inquiries import ANN, BEN, pair, told
 

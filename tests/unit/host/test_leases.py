@@ -7,8 +7,8 @@ import pytest
 
 from sojourn.core.protocol.binding import Claim, Heartbeat, HeartbeatReply, HostLease
 from sojourn.host.leases import Leases
-from sojourn.runtime import clock
 from sojourn.runtime.errors import LeaseLost
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.standing_in import stand_in, until
 from tests.village import House, Village, village
 

@@ -15,9 +15,9 @@ from sojourn.core.protocol.messages import Applied, Declined, Head
 from sojourn.host import inbox as inbox_module
 from sojourn.host.custody import AgentCustody
 from sojourn.host.server import Host
-from sojourn.runtime import clock
 from sojourn.runtime.errors import Undeliverable
 from sojourn.runtime.ports import Intent, Parcel
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.standing_in import stand_in, until
 from tests.unit.host.hosting import draft_of, hosted, taken_up
 from tests.village import House, Village, village

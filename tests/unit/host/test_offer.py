@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from sojourn.core.base.errors import Misused
 from sojourn.host.offer import OfferFile, OfferSettings, default_settings, offer_text
-from sojourn.runtime.turnstile import Limit
+from sojourn.runtime.host_side.turnstile import Limit
 
 SETTINGS = OfferSettings(
     cpu_millis=2000, memory_mib=1024, slots=8, price_micros=85_000, packages=("msgspec",)

@@ -22,9 +22,9 @@ from sojourn.host.binding import newest_head
 from sojourn.host.leases import Leases
 from sojourn.host.run import AgentRun
 from sojourn.host.server import Host
-from sojourn.runtime import clock
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Channel, Mode, Substrate
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.standing_in import until
 from tests.unit.host.hosting import hosted
 from tests.village import House, Village, village

@@ -16,7 +16,7 @@ from sojourn.core.protocol.exchange import AskWork, PutMessage, Work, WorkItem
 from sojourn.core.protocol.messages import Arrive
 from sojourn.host import server
 from sojourn.host.server import Host
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.unit.anchor.letters import letter
 from tests.unit.anchor.standing_in import stand_in, until
 from tests.unit.host.hosting import NoSubstrate, hosted

@@ -9,7 +9,7 @@ from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import digest
 from sojourn.host.sleepers import Sleepers
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.unit.runtime.custody import first_record
 
 

@@ -26,7 +26,7 @@ from sojourn.core.quorum.votes import Vote
 from sojourn.host.custody import AgentCustody
 from sojourn.host.past import manifests_of
 from sojourn.host.travel import Departure, admit
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from tests.samples import ISSUER, PERMIT_ALL, found, genesis
 from tests.unit.anchor.standing_in import answers, hang, stand_in, until
 from tests.unit.host.hosting import hosted, taken_up

@@ -7,7 +7,7 @@ import pytest
 from sojourn.core.base.errors import Misused
 from sojourn.models import model
 from sojourn.models.prices import Prices, cost_micros
-from sojourn.runtime.execution import Ending
+from sojourn.runtime.host_side.execution import Ending
 from sojourn.runtime.records import Outcome
 from tests.unit.models.endpoint import Endpoint, endpoint, said
 from tests.unit.runtime.custody import FakeCustodian, Zone, first_record

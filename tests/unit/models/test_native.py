@@ -6,7 +6,7 @@ import pytest
 
 from sojourn.core.base.errors import Misused
 from sojourn.models import model
-from sojourn.runtime.execution import Ending
+from sojourn.runtime.host_side.execution import Ending
 from tests.unit.models.endpoint import Endpoint, endpoint, message
 from tests.unit.runtime.custody import FakeCustodian, Zone, first_record
 from tests.unit.runtime.executing import Stage, on_stage

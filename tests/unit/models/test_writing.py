@@ -9,9 +9,9 @@ from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO
 from sojourn.models import ScriptedModel, model, write_reply
 from sojourn.models.writing import AGAIN
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.context import Context
-from sojourn.runtime.execution import Ending
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.context import Context
+from sojourn.runtime.host_side.execution import Ending
 from sojourn.runtime.records import Outcome
 from sojourn.testing import rehearse
 from tests.unit.models.endpoint import BREAK, Endpoint, endpoint, message_events, streamed

@@ -28,8 +28,8 @@ from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
 from sojourn.host.queues import Queues
-from sojourn.runtime.cipher import BlockCipher
 from sojourn.runtime.errors import Undeliverable
+from sojourn.runtime.host_side.cipher import BlockCipher
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
 from sojourn.runtime.sought import Sought
 

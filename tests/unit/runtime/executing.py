@@ -12,12 +12,12 @@ from sojourn.core.agent.memory.blocks import load_block
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import link_digest
 from sojourn.core.base.encoding import encode_block
-from sojourn.runtime.code import collect_source
-from sojourn.runtime.encrypting import Encrypting
-from sojourn.runtime.execution import Ending, Execution, How
+from sojourn.runtime.agent_side.code import collect_source
+from sojourn.runtime.agent_side.relaying import Caller
+from sojourn.runtime.host_side.encrypting import Encrypting
+from sojourn.runtime.host_side.execution import Ending, Execution, How
 from sojourn.runtime.ports import Custodian, Mode
 from sojourn.runtime.records import Record, decode_record
-from sojourn.runtime.relaying import Caller
 from sojourn.substrates.local import LocalSubstrate
 from tests.unit.runtime.custody import Blocks, Crash, FakeCustodian, Zone
 

@@ -12,7 +12,7 @@ from sojourn.core.agent.memory.mapping import Mapping as MappingHandle
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import encode_block
 from sojourn.runtime.apart import opened
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Record, decode_record
 from sojourn.runtime.typed import to_plain
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone, first_record

@@ -11,12 +11,12 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.asking import Unapproved
-from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.performing import PerformStep
+from sojourn.runtime.agent_side.performing import PerformStep
+from sojourn.runtime.agent_side.steps import Step
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Draft, Intent, Permit
 from sojourn.runtime.questions import SPELLED_BYTES_MAX, Withdraw
 from sojourn.runtime.records import Asked, Intended, Outcome
-from sojourn.runtime.steps import Step
 from tests.samples import key, seal
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Draft
 from sojourn.runtime.records import Asked, Intended
 from tests.unit.runtime import outside

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Asked, Denial, Intended
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Zone

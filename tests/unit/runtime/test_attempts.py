@@ -7,10 +7,10 @@ import pytest
 
 from sojourn import Agent, RetryableError, StepFailed, step
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.attempting import pause_s
-from sojourn.runtime.course import Course
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.agent_side.attempting import pause_s
+from sojourn.runtime.agent_side.course import Course
 from sojourn.runtime.frames import Start
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Outcome, Resume, Segment
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import HOME, FakeCustodian, Zone, place

@@ -4,7 +4,7 @@ import pytest
 
 from sojourn.core.agent.memory.blocks import NewBlocks, links
 from sojourn.core.agent.memory.chunks import write
-from sojourn.runtime.execution import How
+from sojourn.runtime.host_side.execution import How
 from tests.unit.core.agent.memory.shelf import Shelf
 from tests.unit.runtime.custody import Zone
 from tests.unit.runtime.test_compartments import running

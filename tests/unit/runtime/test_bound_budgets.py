@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from sojourn.core.agent.eligibility import Budget, Status
 from sojourn.core.agent.orders import Act, carried_out
 from sojourn.core.base.digests import ZERO
-from sojourn.runtime.execution import How
 from sojourn.runtime.frames import Anew, digest_of_records
+from sojourn.runtime.host_side.execution import How
 from sojourn.runtime.questions import Done, Permitted, Release, Rest
 from sojourn.runtime.records import (
     Apart,

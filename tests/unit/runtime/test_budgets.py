@@ -10,10 +10,10 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.agent.orders import Act, carried_out
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.execution import How
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.agent_side.steps import step
+from sojourn.runtime.host_side.execution import How
 from sojourn.runtime.records import Outcome
-from sojourn.runtime.steps import step
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone, first_record
 from tests.unit.runtime.executing import Stage, journal_of, on_stage

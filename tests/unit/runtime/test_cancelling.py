@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sojourn.runtime.execution import Ending
+from sojourn.runtime.host_side.execution import Ending
 from sojourn.runtime.records import Intended, Outcome
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Zone, place

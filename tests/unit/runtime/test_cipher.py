@@ -11,7 +11,7 @@ from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.limits import BLOCK_BYTES_MAX
 from sojourn.core.base.sharing import commit, scalar
-from sojourn.runtime.cipher import BlockCipher
+from sojourn.runtime.host_side.cipher import BlockCipher
 
 SECRET = scalar(b"\x07" * 64)
 KEY = Encryption(commitments=commit([SECRET]))

@@ -3,7 +3,7 @@
 import contextvars
 import time
 
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 
 
 class Stopped:

@@ -7,8 +7,8 @@ import pytest
 
 from sojourn import Agent
 from sojourn.core.base.errors import Misused
-from sojourn.runtime import code
-from sojourn.runtime.code import collect_source, load_agent
+from sojourn.runtime.agent_side import code
+from sojourn.runtime.agent_side.code import collect_source, load_agent
 
 DESK = b"from sojourn import Agent\nclass Desk(Agent):\n    async def run(self, ctx): return %s\n"
 

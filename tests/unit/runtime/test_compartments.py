@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.memory.field import Form
 from sojourn.core.base.digests import digest
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from tests.unit.runtime.custody import Zone, first_record
 from tests.unit.runtime.executing import Stage, on_stage
 

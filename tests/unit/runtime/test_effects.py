@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.record import AgentRecord
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Draft
 from sojourn.runtime.records import Denial, Intended, Outcome
 from tests.unit.runtime import outside

@@ -19,11 +19,12 @@ from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.sharing import commit, scalar
-from sojourn.runtime import blobs, encrypting
-from sojourn.runtime.cipher import BlockCipher
-from sojourn.runtime.encrypting import Encrypting
-from sojourn.runtime.execution import Ending, How
-from sojourn.runtime.journal import Journal, first_resume
+from sojourn.runtime.agent_side import blobs
+from sojourn.runtime.host_side import encrypting
+from sojourn.runtime.host_side.cipher import BlockCipher
+from sojourn.runtime.host_side.encrypting import Encrypting
+from sojourn.runtime.host_side.execution import Ending, How
+from sojourn.runtime.host_side.journal import Journal, first_resume
 from sojourn.runtime.ports import Custodian, Draft, Intent, Permit
 from tests.unit.runtime.custody import FakeCustodian, Zone, first_record, place
 from tests.unit.runtime.executing import Stage, desk, on_stage, roots

@@ -9,7 +9,7 @@ from sojourn.core.agent.eligibility import Status
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Failed, Rejected, StoreFailed
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Draft
 from sojourn.runtime.records import Raised, Returned
 from tests.unit.runtime import outside

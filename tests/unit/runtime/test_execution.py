@@ -16,9 +16,8 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Rejected
-from sojourn.runtime import execution, holdings
+from sojourn.runtime import holdings
 from sojourn.runtime.errors import LeaseLost
-from sojourn.runtime.execution import Ending, Execution, How
 from sojourn.runtime.frames import (
     FRAME_BYTES_MAX,
     Broke,
@@ -32,6 +31,8 @@ from sojourn.runtime.frames import (
     decode_from_host,
     encode_frame,
 )
+from sojourn.runtime.host_side import execution
+from sojourn.runtime.host_side.execution import Ending, Execution, How
 from sojourn.runtime.ports import Channel, Draft
 from sojourn.runtime.questions import (
     Commit,

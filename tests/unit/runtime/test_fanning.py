@@ -2,7 +2,7 @@
 
 import pytest
 
-from sojourn.runtime.execution import How
+from sojourn.runtime.host_side.execution import How
 from sojourn.runtime.records import Outcome
 from tests.unit.runtime.custody import Zone
 from tests.unit.runtime.executing import journal_of

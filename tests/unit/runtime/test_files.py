@@ -6,7 +6,7 @@ import pytest
 
 from sojourn.core.base.encoding import Count, Name, Value
 from sojourn.core.base.errors import Misused, Rejected
-from sojourn.runtime.files import (
+from sojourn.runtime.processes.files import (
     read_bounded,
     read_manifest,
     read_toml,

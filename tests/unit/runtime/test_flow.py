@@ -10,8 +10,8 @@ from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.base.digests import ZERO, digest, link_to
 from sojourn.core.base.encoding import encode_block
-from sojourn.runtime.execution import Ending, How
 from sojourn.runtime.frames import Anew, Keep, Reply, Start, Touch, digest_of_records
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.questions import (
     Block,
     Commit,

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from sojourn.runtime.garbage import kept_for_good
+from sojourn.runtime.processes.garbage import kept_for_good
 
 
 @pytest.fixture(autouse=True)

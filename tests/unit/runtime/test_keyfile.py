@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
-from sojourn.runtime.keyfile import (
+from sojourn.runtime.processes.keyfile import (
     Purpose,
     make_key,
     parse_public_key,

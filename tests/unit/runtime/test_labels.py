@@ -7,7 +7,7 @@ from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.memory.field import Compartment, Form
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Apart, Denial, Intended, Line, Outcome, Returned
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
 from tests.unit.runtime.executing import Stage, journal_of, on_stage

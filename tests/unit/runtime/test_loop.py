@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from sojourn.core.base.errors import Misused
-from sojourn.runtime import loop as loop_module
-from sojourn.runtime.loop import new_loop
+from sojourn.runtime.agent_side import loop as loop_module
+from sojourn.runtime.agent_side.loop import new_loop
 
 
 def test_nothing_runs_but_in_a_drive() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sojourn.runtime.execution import How
+from sojourn.runtime.host_side.execution import How
 from tests.unit.runtime.custody import Zone
 from tests.unit.runtime.test_compartments import running
 

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.memory.blocks import load_block
 from sojourn.core.agent.memory.field import Form
-from sojourn.runtime.agent import Agent
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.agent_side.agent import Agent
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Address, Assessment
 from sojourn.runtime.records import Considered, Settled
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone, place

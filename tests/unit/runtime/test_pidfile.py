@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.pidfile import PidFile, running, send_signal
+from sojourn.runtime.processes.pidfile import PidFile, running, send_signal
 
 SOURCE = Path(__file__).parents[3] / "src"
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sojourn.runtime.pidfile import PidFile
+from sojourn.runtime.processes.pidfile import PidFile
 PidFile(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 
-from sojourn.runtime.process import serve_until_ended
+from sojourn.runtime.processes.process import serve_until_ended
 
 
 def test_a_process_that_serves_looks_for_garbage_rarely_and_ends_when_it_is_told() -> None:

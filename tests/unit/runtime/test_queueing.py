@@ -8,11 +8,11 @@ import pytest
 from sojourn import step
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.host.queues import Queues
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.agent_side.queueing import PlacesHeld
+from sojourn.runtime.host_side.execution import Ending, How
+from sojourn.runtime.host_side.turnstile import Limit
 from sojourn.runtime.ports import Mode
 from sojourn.runtime.questions import Enter
-from sojourn.runtime.queueing import PlacesHeld
-from sojourn.runtime.turnstile import Limit
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, on_stage

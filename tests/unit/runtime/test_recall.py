@@ -9,8 +9,8 @@ import pytest
 from sojourn import HashingEmbedder, LocalEmbedder
 from sojourn.core.agent.memory.vectors import packed, scores
 from sojourn.core.base.errors import Misused
-from sojourn.runtime import embedding
-from sojourn.runtime.execution import How
+from sojourn.runtime.agent_side import embedding
+from sojourn.runtime.host_side.execution import How
 from tests.unit.runtime.custody import Zone
 from tests.unit.runtime.test_compartments import running
 

@@ -7,10 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.base.digests import digest
-from sojourn.runtime.entrusting import Entrusting
+from sojourn.runtime.agent_side.relaying import Relayed
 from sojourn.runtime.errors import RetryableError, TerminalError
+from sojourn.runtime.host_side.entrusting import Entrusting
 from sojourn.runtime.questions import CallModel, Handed, Intend, Perform, Problem, Replied
-from sojourn.runtime.relaying import Relayed
 from sojourn.runtime.typed import spelled_arguments
 from tests.unit.runtime.custody import FakeCustodian, Zone
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, on_stage

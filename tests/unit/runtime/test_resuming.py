@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sojourn.core.base.limits import RUN_AHEAD_RECORDS
-from sojourn.runtime import batch
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.agent_side import batch
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Draft, Intent, Mode, Permit
 from tests.unit.runtime.custody import Crash, FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, on_stage, roots

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.code import load_agent
-from sojourn.runtime.execution import How
-from sojourn.runtime.retracing import Retraced, retrace
+from sojourn.runtime.agent_side.code import load_agent
+from sojourn.runtime.host_side.execution import How
+from sojourn.runtime.host_side.retracing import Retraced, retrace
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import FakeCustodian
 from tests.unit.runtime.executing import Stage, desk, on_stage

@@ -12,8 +12,8 @@ import pytest
 from sojourn import Agent, Context, Denied, secret, step
 from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import SECRETS_MAX
-from sojourn.runtime.entrusting import Entrusting
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.entrusting import Entrusting
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.ports import Mode
 from sojourn.runtime.questions import Handed, Intend, Perform, Problem
 from sojourn.runtime.records import Intended, Outcome

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sojourn.core.protocol.letters import Said, read_said
-from sojourn.runtime.execution import How
+from sojourn.runtime.host_side.execution import How
 from sojourn.runtime.records import Denial, Intended, Outcome
 from tests.unit.runtime.custody import FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, on_stage

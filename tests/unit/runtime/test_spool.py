@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.base.errors import Failed
-from sojourn.runtime.spool import Spool
+from sojourn.runtime.processes.spool import Spool
 from tests.unit.core.agent.memory.shelf import Shelf
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sojourn import Agent, TerminalError, step
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Outcome
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Zone
@@ -297,7 +297,7 @@ def test_run_cannot_reach_around_its_journal() -> None:
 
 
 def test_a_run_that_spins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sojourn.runtime.loop.CALLBACKS_MAX", 1000)
+    monkeypatch.setattr("sojourn.runtime.agent_side.loop.CALLBACKS_MAX", 1000)
     began = time.monotonic()
     ending = running("""
         class Desk(Agent):

@@ -8,10 +8,10 @@ import pytest
 
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.cron import Cron
-from sojourn.runtime.execution import QUESTIONS_MAX, Ending, How
+from sojourn.runtime.agent_side.cron import Cron
+from sojourn.runtime.agent_side.seeking import LOOK_AGAIN_MS
+from sojourn.runtime.host_side.execution import QUESTIONS_MAX, Ending, How
 from sojourn.runtime.records import Found, Seeking, Sleeping, Woke
-from sojourn.runtime.seeking import LOOK_AGAIN_MS
 from tests.unit.runtime.custody import Zone, place
 from tests.unit.runtime.executing import Stage, desk, journal_of, on_stage
 from tests.unit.runtime.test_waiting import Patient

@@ -6,8 +6,8 @@ import pytest
 
 from sojourn.core.agent.memory.blocks import load_block
 from sojourn.core.base.limits import RUN_AHEAD_RECORDS
-from sojourn.runtime import batch, course
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.agent_side import batch, course
+from sojourn.runtime.host_side.execution import Ending, How
 from tests.unit.runtime import outside
 from tests.unit.runtime.custody import Blocks, FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, journal_of, on_stage

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sojourn.runtime.turnstile import NO_LIMIT, Limit, Turnstile
+from sojourn.runtime.host_side.turnstile import NO_LIMIT, Limit, Turnstile
 
 A, B, C = b"a", b"b", b"c"
 

@@ -10,7 +10,7 @@ import pytest
 
 from sojourn.core.base.errors import Misused
 from sojourn.runtime import models
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Outcome
 from sojourn.runtime.typed import from_plain, kind_of, to_plain
 from tests.unit.runtime.custody import FakeCustodian, Zone, place
@@ -291,7 +291,7 @@ def test_an_older_pydantic_is_said_to_be_too_old(monkeypatch: pytest.MonkeyPatch
 
 
 def test_pydantic_is_imported_by_nobody_but_the_author() -> None:
-    code = "import sys, sojourn.runtime.session; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, sojourn.runtime.agent_side.session; sys.exit('pydantic' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

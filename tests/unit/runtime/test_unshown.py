@@ -3,7 +3,7 @@
 import asyncio
 
 from sojourn.core.base.digests import ZERO, digest
-from sojourn.runtime.journal import Journal, first_resume, plain_record
+from sojourn.runtime.host_side.journal import Journal, first_resume, plain_record
 from sojourn.runtime.records import Barred, Began, Parted, Segment
 from tests.unit.runtime.custody import FakeCustodian, Zone
 

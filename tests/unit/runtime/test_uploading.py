@@ -10,7 +10,7 @@ from sojourn.core.agent.memory.chunks import Cutter
 from sojourn.core.base.digests import digest, link_to
 from sojourn.core.base.encoding import encode_block
 from sojourn.host.blocks import BlockCache
-from sojourn.runtime.uploading import Uploading
+from sojourn.runtime.clients.uploading import Uploading
 from tests.unit.core.agent.memory.shelf import Shelf
 
 BATCH = 1024 * 1024

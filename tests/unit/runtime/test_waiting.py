@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sojourn.core.agent.eligibility import Status, Wake
-from sojourn.runtime.execution import Ending, How
+from sojourn.runtime.host_side.execution import Ending, How
 from sojourn.runtime.records import Sleeping, Woke
 from tests.unit.runtime.custody import FakeCustodian, Zone
 from tests.unit.runtime.executing import Stage, desk, journal_of, on_stage

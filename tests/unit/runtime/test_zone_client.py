@@ -21,8 +21,8 @@ from sojourn.core.protocol.exchange import (
 from sojourn.core.protocol.messages import AskHead, Declined, Head, Need, Proposal, ShowCommit
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.core.protocol.validate import slot_for
-from sojourn.runtime import fetching
-from sojourn.runtime.zone_client import Stalled
+from sojourn.runtime.clients import fetching
+from sojourn.runtime.clients.zone_client import Stalled
 from tests.unit.anchor.standing_in import hang, stand_in
 from tests.village import Blocks as AtHand
 from tests.village import village

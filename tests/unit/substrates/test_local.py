@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.execution import Ending, Execution, How
+from sojourn.runtime.host_side.execution import Ending, Execution, How
 from sojourn.runtime.ports import Mode
 from sojourn.substrates import local
 from sojourn.substrates.local import LocalSubstrate

@@ -16,8 +16,8 @@ from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.errors import Denied, Rejected
 from sojourn.core.protocol.forking import check_forkable, forking
 from sojourn.core.protocol.messages import Forking
+from sojourn.runtime.clients.zone_client import Stalled
 from sojourn.runtime.records import Forked, Intended, Outcome, Raised
-from sojourn.runtime.zone_client import Stalled
 from sojourn.testing import Keep, LaunchedAgent, World, Zone, person, simulate
 from sojourn.testing.forking import forked, version_of
 from sojourn.testing.founding import ISSUER, PERMIT_ALL, Born, person_key

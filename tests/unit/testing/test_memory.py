@@ -13,7 +13,7 @@ from sojourn.core.agent.memory.mapping import Mapping
 from sojourn.core.agent.memory.proofs import prove_value, proved_value
 from sojourn.core.base.digests import ZERO
 from sojourn.host.blocks import BlockCache, HostBlocks
-from sojourn.runtime import blobs
+from sojourn.runtime.agent_side import blobs
 from sojourn.testing import Faults, Keep, LaunchedAgent, Performed, World, Zone, simulate
 from tests.unit.core.agent.memory.shelf import Shelf
 from tests.unit.testing.librarians import Archivist, Carrier, Diarist, Reader, checksum, megabyte

@@ -10,7 +10,7 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.messages import Applied, Declined
 from sojourn.core.protocol.progress import AskProgress, ProgressTold, PutProgress, SignedProgress
-from sojourn.runtime.zone_client import ZoneClient
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.testing import LaunchedAgent, World, simulate
 from sojourn.testing.founding import key
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_told_is_refused_with_its_value() -> None:
 @pytest.mark.parametrize("done", [None, 3])
 def test_people_see_it_with_its_age(done: int | None) -> None:
     from sojourn.cli.progress import ProgressShown
-    from sojourn.runtime import clock
+    from sojourn.runtime.processes import clock
 
     shown = ProgressShown(text="half", done=done, total=6, told_ms=clock.wall_ms() - 61_000)
     assert f"half{' (3 of 6)' if done else ''}, 1 min 1 s ago" == shown.describe()

@@ -14,8 +14,8 @@ from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.messages import Nack, Propose, Reply, Request, Voted
 from sojourn.core.quorum.votes import Ballot, Phase, Vote
 from sojourn.core.zone.manifest import SignedManifest
+from sojourn.runtime.clients.zone_client import Connections
 from sojourn.runtime.store import Store
-from sojourn.runtime.zone_client import Connections
 from sojourn.testing import LaunchedAgent, World, Zone, simulate
 from sojourn.testing.processes import AnchorProcess
 from tests.unit.testing.workers import Nomad, Payer

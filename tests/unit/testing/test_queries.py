@@ -9,8 +9,8 @@ from sojourn import QueryRefused
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.seals import Kind, Role
 from sojourn.core.protocol.querying import AskQuery, PutDisclosure, Query, SignedDisclosure
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.runtime.records import Intended, Outcome
-from sojourn.runtime.zone_client import ZoneClient
 from sojourn.testing import (
     Keep,
     LaunchedAgent,

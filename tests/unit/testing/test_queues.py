@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from sojourn.runtime.turnstile import Limit
+from sojourn.runtime.host_side.turnstile import Limit
 from sojourn.testing import LaunchedAgent, Performed, World, Zone, simulate
 from tests.unit.testing.queuers import Leaver, Queuer
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sojourn.core.base.errors import Unreachable
-from sojourn.runtime import clock
+from sojourn.runtime.processes import clock
 from sojourn.testing.agents_loop import AgentsLoop
 from sojourn.testing.life import Life, Machine, current
 from sojourn.testing.timeline import NS_PER_MS, NS_PER_S, Timeline

@@ -6,8 +6,8 @@ import pytest
 
 from sojourn.core.base.digests import cid_text
 from sojourn.core.protocol.exchange import AskMessages, Messages
+from sojourn.runtime.clients.zone_client import ZoneClient
 from sojourn.runtime.records import Line, Received
-from sojourn.runtime.zone_client import ZoneClient
 from sojourn.testing import LaunchedAgent, World, Zone, simulate
 from tests.unit.testing.correspondents import Writer
 from tests.unit.testing.mortals import Bereft, Hopeful, Mortal

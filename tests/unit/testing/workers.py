@@ -12,7 +12,7 @@ from sojourn import (
     UncertainOutcome,
     step,
 )
-from sojourn.runtime.logs import LogCompartment
+from sojourn.runtime.agent_side.logs import LogCompartment
 
 
 class Payer(Agent):

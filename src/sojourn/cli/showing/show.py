@@ -25,8 +25,8 @@ from sojourn.core.base.errors import Failed
 from sojourn.demo import risk
 from sojourn.demo.report import data as report
 from sojourn.demo.schedule import Schedule
-from sojourn.runtime import clock
-from sojourn.runtime.keyfile import Purpose, make_key, write_public_key
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.keyfile import Purpose, make_key, write_public_key
 
 __all__ = ["AGENT_FILE", "Shown", "play_through", "show"]
 

@@ -21,9 +21,9 @@ from sojourn.core.zone.manifest import Attributes, ZoneManifest
 from sojourn.demo.schedule import Schedule, ZonePlan
 from sojourn.host.folder import HostFolder
 from sojourn.host.offer import OfferSettings, default_settings, offer_text
-from sojourn.runtime import clock
-from sojourn.runtime.files import write_atomically
-from sojourn.runtime.pidfile import running
+from sojourn.runtime.processes import clock
+from sojourn.runtime.processes.files import write_atomically
+from sojourn.runtime.processes.pidfile import running
 
 __all__ = ["Stage"]
 

@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 
 from sojourn.core.base.errors import Misused
-from sojourn.runtime.files import sync_directory
+from sojourn.runtime.processes.files import sync_directory
 from sojourn.stores.sqlite.chain import GENESIS
 from sojourn.stores.sqlite.failures import damaged
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import apsw
 
 from sojourn.core.base.errors import Misused, SojournError, StoreFailed
-from sojourn.runtime.files import make_directories
+from sojourn.runtime.processes.files import make_directories
 from sojourn.runtime.store import CODECS, Block, Change, RowPlace, Store
 from sojourn.stores.sqlite import schema, wal
 from sojourn.stores.sqlite.audit import audit, row_damaged

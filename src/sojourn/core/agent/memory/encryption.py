@@ -4,7 +4,8 @@
 
 The ciphertext is that of a block of memory; the links are to the encrypted blocks that stand for those which the
 plaintext links to, in the same order. So whoever stores an encrypted block stores all that is below it, and needs
-no key to know what that is. Who has it, and how a block is encrypted, is the shells' business (`runtime.cipher`).
+no key to know what that is. Who has it, and how a block is encrypted, is the shells' business
+(`runtime.host_side.cipher`).
 
 A key is one data subject's: compartments under one key are erased together (ADR 0039).
 """
