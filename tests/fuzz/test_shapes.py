@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from sojourn.core.base.encoding import decode_block, encode, encode_block
@@ -116,7 +116,10 @@ def test_every_value_of_a_type_comes_back_as_itself(target: Target) -> None:
     @settings(QUICK, max_examples=6)
     @given(strategy_of(target.form))
     def search(value: Any) -> None:
-        data = encode(value)
+        try:
+            data = encode(value)
+        except OverflowError:  # an integer below -2^63, where anything may stand: no value of ours
+            reject()
         accepted = examine(target, data)
         assert accepted or target.name in CHECKED
         assert not accepted or value == target.read(data)

@@ -14,8 +14,8 @@ __all__ = ["held_in_steps", "never_awaited"]
 _AWAITED: Final = frozenset(
     f"{CONTEXT}.{name}"
     for names in (
-        ("ask", "broadcast", "consider", "map", "race", "receive", "reply", "request", "restart"),
-        ("send", "signal", "sleep", "spawn", "until", "until_place", "update"),
+        ("ask", "broadcast", "consider", "map", "query", "race", "receive", "reply", "request"),
+        ("restart", "send", "signal", "sleep", "spawn", "until", "until_place", "update"),
     )
     for name in names
 )

@@ -17,7 +17,7 @@ from sojourn.cli.options import json_option, with_home
 from sojourn.cli.output import clean, emit, say
 from sojourn.cli.reach import Reach, perform, reaching
 from sojourn.cli.remote_blocks import RemoteBlocks
-from sojourn.core.base.encoding import encode_block
+from sojourn.core.base.encoding import encode, encode_block
 from sojourn.core.base.errors import Misused, Rejected, Unreachable
 from sojourn.runtime.agent_side.handling import Call, line_of, result_of
 from sojourn.runtime.processes.keyfile import Purpose
@@ -129,7 +129,8 @@ def arguments_in(arguments: tuple[str, ...]) -> tuple[Any, ...]:
         try:
             values.append(json.loads(text))
             encode_block([[values[-1]]])
-        except (ValueError, RecursionError, Rejected) as error:
+            encode(values[-1])
+        except (ValueError, OverflowError, RecursionError, Rejected) as error:
             problem = f"argument {number}, {text[:80]!r}, is no JSON that can be sent: {error}"
             raise Misused(problem, remedy="Quote text twice: '\"text\"'") from None
     return tuple(values)
