@@ -126,7 +126,7 @@ STEPS: Final[dict[str, tuple[Make, str]]] = {
     ),
     "of yesterday": (
         lambda s: s.propose(s.proposal(at_ms=clock.wall_ms() - DAY_MS)),
-        "refused",
+        "untimely",
     ),
     "without a lease": (lambda s: s.propose(), "refused"),
     "in a round that nobody entered": (
