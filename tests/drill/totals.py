@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -77,12 +77,7 @@ def run_of(drill: Drill, commit: str, outcome: Outcome) -> Run:
     """Return what came of a drill."""
     account = outcome.account
     return Run(
-        commit=commit,
-        date=_today(),
-        seed=drill.seed,
-        every_s=drill.every_s,
-        at_once=drill.at_once,
-        lease_ms=drill.lease_ms,
+        **_settings(drill, commit),
         workflows=drill.count,
         ended=account.closed,
         moved=account.moved,
@@ -102,16 +97,19 @@ def run_of(drill: Drill, commit: str, outcome: Outcome) -> Run:
 def stuck(drill: Drill, commit: str, problem: str) -> Run:
     """Return what came of a drill that got no further: a broken promise, and nothing that counts."""
     nothing = dict.fromkeys(COUNTED, 0) | {"workflows": drill.count, "violations": 1}
-    return Run(
-        commit=commit,
-        date=_today(),
-        seed=drill.seed,
-        every_s=drill.every_s,
-        at_once=drill.at_once,
-        lease_ms=drill.lease_ms,
-        problems=(problem,),
-        **nothing,
-    )
+    return Run(**_settings(drill, commit), problems=(problem,), **nothing)
+
+
+def _settings(drill: Drill, commit: str) -> dict[str, Any]:
+    """Return what a run was set out with, by the fields' names."""
+    return {
+        "commit": commit,
+        "date": _today(),
+        "seed": drill.seed,
+        "every_s": drill.every_s,
+        "at_once": drill.at_once,
+        "lease_ms": drill.lease_ms,
+    }
 
 
 def write(file: Path, totals: Totals) -> None:

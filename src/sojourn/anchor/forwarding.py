@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.anchor.letters import proof_of, proved
-from sojourn.core.agent.memory.blocks import MissingBlock
+from sojourn.anchor.letters import BlocksWith, proof_of, proved
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import Mailed
@@ -95,12 +94,13 @@ class Forwarding:
         if target is None:
             return onward
         client = ZoneClient(target, self._anchor.connections)
-        proof = _Proof(self._anchor)
+        chapters: dict[bytes, bytes] = {}
         if isinstance(message, Letter):
-            message, proof.chapters = proved(self._anchor, message)
+            message, chapters = proved(self._anchor, message)
         elif isinstance(message, Unread) and message.zone == self._anchor.zone_id:
-            proof.chapters = proof_of(self._anchor, message.ended).blocks
-        posted = await post(client, message, proof, timeout_s=_PUT_TIMEOUT_S)
+            chapters = proof_of(self._anchor, message.ended).blocks
+        source = BlocksWith(self._anchor, chapters)
+        posted = await post(client, message, source, timeout_s=_PUT_TIMEOUT_S)
         newest = onward
         for head in posted.heads:
             try:
@@ -115,18 +115,3 @@ class Forwarding:
         shown = followed(agent, zone, head, self._anchor.manifests)
         is_later = shown is not None and shown.record.custody.term > known.record.custody.term
         return shown if is_later and shown is not None else known
-
-
-class _Proof:
-    """The blocks that prove a letter's sender: `chapters`, or those that came with the letter."""
-
-    def __init__(self, anchor: "Anchor") -> None:
-        self._anchor = anchor
-        self.chapters: dict[bytes, bytes] = {}
-
-    def get(self, named: bytes) -> bytes:
-        """Return a block's bytes. Raises `MissingBlock`."""
-        data = self.chapters.get(named) or self._anchor.shelf.block(named)
-        if data is None:
-            raise MissingBlock(named)
-        return data

@@ -1,10 +1,12 @@
 """Letters at an anchor: it keeps no message before it knows who sent it (protocol §10.26)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.protocol.custody import Certified, zones_in
@@ -18,7 +20,7 @@ from sojourn.core.zone.manifest import SignedManifest
 if TYPE_CHECKING:
     from sojourn.anchor.server import Anchor
 
-__all__ = ["Proof", "check_message", "proof_of", "proved"]
+__all__ = ["BlocksWith", "Proof", "check_message", "proof_of", "proved"]
 
 
 async def check_message(anchor: "Anchor", message: Mailed, action: str = MESSAGE) -> Need | None:
@@ -77,3 +79,18 @@ def proof_of(anchor: "Anchor", final: Certified) -> Proof:
         {digest(data): data for data in map(encode, chapters)},
         tuple(signed for signed in found if signed is not None),
     )
+
+
+class BlocksWith:
+    """The blocks of an anchor, and some more by digest, such as what proves a letter's sender."""
+
+    def __init__(self, anchor: "Anchor", more: Mapping[bytes, bytes] | None = None) -> None:
+        """Have these more at hand."""
+        self._anchor, self._more = anchor, more or {}
+
+    def get(self, named: bytes) -> bytes:
+        """Return a block's bytes. Raises `MissingBlock`."""
+        data = self._more.get(named) or self._anchor.shelf.block(named)
+        if data is None:
+            raise MissingBlock(named)
+        return data

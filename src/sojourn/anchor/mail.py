@@ -133,7 +133,3 @@ class Mail:
             waiting.pop(digest, None)
         if not waiting:
             self._waiting.pop(agent, None)
-
-    async def drop_all(self, agent: bytes) -> None:
-        """Drop whatever waits for an agent that has ended. Raises `StoreFailed`."""
-        await self.drop(agent, list(self._waiting.get(agent, ())))

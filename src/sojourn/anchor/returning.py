@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sojourn.anchor.letters import proof_of, proved
+from sojourn.anchor.letters import BlocksWith, proof_of, proved
 from sojourn.core.agent.memory.blocks import MissingBlock
-from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.exchange import Mailed
 from sojourn.core.protocol.letters import AgentEnded, Letter, NeverHeld
 from sojourn.core.protocol.unread import Unread, is_over, was_read
-from sojourn.core.protocol.whereabouts import followed
 from sojourn.core.zone.manifest import ZoneManifest
-from sojourn.runtime.clients.posting import Posted, post
+from sojourn.runtime.clients.posting import post
 from sojourn.runtime.clients.zone_client import ZoneClient
 
 if TYPE_CHECKING:
@@ -94,7 +92,7 @@ class Returning:
         """
         if not isinstance(message, Letter) or message.said.answers:
             return False
-        return not was_read(message, ended.record, _Blocks(self._anchor))
+        return not was_read(message, ended.record, BlocksWith(self._anchor))
 
     async def _told(self, letter: Mailed, ended: Certified) -> bool:
         """Give word of a letter to where its sender is; tell whether nothing is left to do about it."""
@@ -104,7 +102,7 @@ class Returning:
         unread = Unread(
             letter=shown, ended=ended, chapters=tuple(proof.blocks), manifests=proof.manifests
         )
-        source, zone = _Blocks(self._anchor, {**blocks, **proof.blocks}), letter.zone
+        source, zone = BlocksWith(self._anchor, {**blocks, **proof.blocks}), letter.zone
         for _ in range(_HOPS_MAX):
             manifest = self._manifest(zone, letter)
             if manifest is None:
@@ -114,7 +112,7 @@ class Returning:
             if posted.took >= client.quorum:
                 log.info("unread", agent=letter.agent.hex()[:12], message=letter.digest.hex()[:12])
                 return True
-            further = self._onward(letter, zone, posted)
+            further = posted.onward(letter.sender, zone, self._anchor.manifests)
             if further is None:
                 reasons = [each.reason for each in posted.declined]
                 gone = max(map(reasons.count, (AgentEnded.code, NeverHeld.code)))
@@ -126,29 +124,3 @@ class Returning:
         """Return a zone's manifest: what is known here, or what the letter was proved by."""
         shown = {each.manifest.zone_id: each.manifest for each in letter.manifests}
         return self._anchor.manifests.get(zone) or shown.get(zone)
-
-    def _onward(self, letter: Letter, zone: bytes, posted: Posted) -> bytes | None:
-        """Return the zone where the sender was admitted that departed from `zone`, if an anchor proves it."""
-        for head in posted.heads:
-            try:
-                admission = followed(letter.sender, zone, head, self._anchor.manifests)
-            except Rejected as error:
-                log.debug("not followed", problem=str(error))
-                continue
-            if admission is not None:
-                return admission.record.custody.zone
-        return None
-
-
-class _Blocks:
-    """The blocks of this anchor, with some more."""
-
-    def __init__(self, anchor: "Anchor", more: dict[bytes, bytes] | None = None) -> None:
-        self._anchor, self._more = anchor, more or {}
-
-    def get(self, named: bytes) -> bytes:
-        """Return a block's bytes. Raises `MissingBlock`."""
-        data = self._more.get(named) or self._anchor.shelf.block(named)
-        if data is None:
-            raise MissingBlock(named)
-        return data

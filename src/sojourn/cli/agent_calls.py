@@ -24,7 +24,7 @@ from sojourn.runtime.processes.keyfile import Purpose
 from sojourn.runtime.records import Line
 from sojourn.runtime.typed import to_plain
 
-__all__ = ["arguments_in", "signal", "update"]
+__all__ = ["arguments_in", "check_timeout", "method_in", "signal", "update"]
 
 _LOOK_S: Final = 0.5
 _LOOKED_THROUGH_MAX: Final = 1024
@@ -99,8 +99,7 @@ def update(
     """
     call = _call("update", method, arguments)
     sender = home.key(key, Purpose.PERSON)
-    if not timeout > 0:
-        raise Misused(f"--timeout {timeout:g} is no time", remedy="Give some seconds, such as 60")
+    check_timeout(timeout, such_as=60)
 
     async def work() -> Updated:
         async with reaching() as reach:
@@ -112,14 +111,26 @@ def update(
 
 def _call(kind: Any, method: str, arguments: tuple[str, ...]) -> Call:
     """Return the call that a command makes. Raises `Misused` for arguments that are no JSON."""
-    if not 0 < len(method) <= 128:
-        raise Misused(f"a method is called {method[:80]!r}", remedy="Name one of the agent's")
     return Call(
         call=kind,
-        name=method.replace("-", "_"),
+        name=method_in(method, "method"),
         arguments=(arguments_in(arguments), {}),
         id=secrets.token_hex(16),
     )
+
+
+def method_in(method: str, what: str) -> str:
+    """Return the name of a method as code has it; on the command line it may have dashes. Raises `Misused`."""
+    if not 0 < len(method) <= 128:
+        raise Misused(f"a {what} is called {method[:80]!r}", remedy="Name one of the agent's")
+    return method.replace("-", "_")
+
+
+def check_timeout(timeout: float, *, such_as: int) -> None:
+    """Raise `Misused` for no time to wait."""
+    if not timeout > 0:
+        remedy = f"Give some seconds, such as {such_as}"
+        raise Misused(f"--timeout {timeout:g} is no time", remedy=remedy)
 
 
 def arguments_in(arguments: tuple[str, ...]) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from sojourn.cli.agent_calls import arguments_in
+from sojourn.cli.agent_calls import arguments_in, check_timeout, method_in
 from sojourn.cli.finding import find_named
 from sojourn.cli.home import Home
 from sojourn.cli.journal_lines import spoken
@@ -17,7 +17,7 @@ from sojourn.cli.output import clean, emit, say
 from sojourn.cli.reach import Reach, perform, reaching
 from sojourn.core.agent.memory.blocks import NoBlocks
 from sojourn.core.base.encoding import digest_of, encode
-from sojourn.core.base.errors import Misused, Refused, Unreachable
+from sojourn.core.base.errors import Refused, Unreachable
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol.querying import Disclosure, PersonQuestion, Query, SignedQuestion
@@ -68,10 +68,9 @@ def query(
     Example:
       sojourn agent query risk-desk exposure '"EUR"'
     """
-    asked = Query(name=_method(method).replace("-", "_"), arguments=(arguments_in(arguments), {}))
+    asked = Query(name=method_in(method, "query"), arguments=(arguments_in(arguments), {}))
     asker = home.key(key, Purpose.PERSON)
-    if not timeout > 0:
-        raise Misused(f"--timeout {timeout:g} is no time", remedy="Give some seconds, such as 30")
+    check_timeout(timeout, such_as=30)
 
     async def work() -> Answered:
         async with reaching() as reach:
@@ -82,12 +81,6 @@ def query(
 
 def _show(told: Answered) -> None:
     say(clean(json.dumps(told.result)))
-
-
-def _method(method: str) -> str:
-    if not 0 < len(method) <= 128:
-        raise Misused(f"a query is called {method[:80]!r}", remedy="Name one of the agent's")
-    return method
 
 
 def question_to(agent: bytes, asker: KeyPair, asked: Query) -> SignedQuestion:

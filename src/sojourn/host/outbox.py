@@ -30,7 +30,6 @@ from sojourn.core.protocol.exchange import AskPast, Past
 from sojourn.core.protocol.letters import MESSAGE, AgentEnded, Letter, NeverHeld
 from sojourn.core.protocol.messages import Intent
 from sojourn.core.protocol.querying import QUERY, Disclosure
-from sojourn.core.protocol.whereabouts import followed
 from sojourn.host.past import ProvedPast, proved_past
 from sojourn.runtime import ports
 from sojourn.runtime.clients.asking_zones import ask_zone
@@ -263,25 +262,12 @@ class Outbox:
             if posted.took >= client.quorum:
                 self._host.whereabouts.note(letter.agent, zone)
                 return None
-            further = self._onward(letter.agent, zone, posted)
+            places = self._host.places
+            further = posted.onward(letter.agent, zone, places.manifests, places.hold)
             if further is None:
                 return _why(posted, manifest.f, manifest.name)
             zone = further
         return f"it was followed through {_HOPS_MAX} zones"
-
-    def _onward(self, agent: bytes, zone: bytes, posted: Posted) -> bytes | None:
-        """Return the zone where an agent was admitted that departed from `zone`, if an anchor proves it."""
-        for head in posted.heads:
-            try:
-                admission = followed(agent, zone, head, self._host.places.manifests)
-            except Rejected as error:
-                if error.reason == "unknown-zone" and head.onward is not None:
-                    self._host.places.hold([head.onward.record.custody.zone])
-                log.debug("not followed", agent=agent.hex()[:12], problem=str(error))
-                continue
-            if admission is not None:
-                return admission.record.custody.zone
-        return None
 
     async def _proving(self, letter: Letter) -> Letter:
         """Return a letter with what proves its sender to another zone."""

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import Value
 from sojourn.models.replies import Messages, Reply, spoken
-from sojourn.runtime.agent_side.steps import Step
+from sojourn.runtime.agent_side.steps import Step, own_step
 from sojourn.runtime.agent_side.streams import PIECE_CHARS_MAX, Stream
 from sojourn.runtime.typed import spelled_arguments
 
@@ -93,16 +93,7 @@ async def _next_piece(agent: Any, named: bytes) -> Piece:
     return await _heard[agent][named].next_piece()
 
 
-_PIECE: Final[Step[..., Piece]] = Step(
-    _next_piece,
-    effect="none",
-    action="",
-    attempts=1,
-    backoff_s=0.0,
-    spends={},
-    declassifies=(),
-    into="",
-)
+_PIECE: Final[Step[..., Piece]] = own_step(_next_piece.__name__, _next_piece)
 
 
 async def write_reply(

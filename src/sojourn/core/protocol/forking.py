@@ -27,7 +27,6 @@ from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
 from sojourn.core.base.errors import Denied, Misused, Refused, Rejected
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.base.seals import Kind, Role, Seal, statement
-from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import Dossier, View
@@ -210,17 +209,6 @@ def forking(
     return Proposal(transition=transition, seals=seals, evidence=evidence)
 
 
-def _fork_context(record: AgentRecord) -> RequestContext:
-    """Return the circumstances under which policies judge a fork: whom it makes, with what."""
-    cost = record.eligibility.budgets.get("cost_micros")
-    return RequestContext(
-        labels=record.memory.labels(),
-        residency=record.memory.residency(),
-        cost_micros=cost.limit if cost is not None else 0,
-        counterpart=cid_text(record.digest),
-    )
-
-
 # --- what anchors check -------------------------------------------------------------------------------
 
 
@@ -246,7 +234,7 @@ def check_fork(genesis: Proposal, view: View) -> None:
         problem = f"a fork of that version has another {named}"
         raise Rejected(problem, reason="bad-change", where="record")
     _check_same_needs(shown.at.record.capabilities, record.capabilities)
-    here, context = view.manifest, _fork_context(record)
+    here, context = view.manifest, permission.birth_context(record)
     permission.check_permitted(
         permission.ask(newest, ruling, "fork", here, here, context, view.memo)
     )

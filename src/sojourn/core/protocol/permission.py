@@ -25,6 +25,7 @@ from sojourn.core.zone.manifest import ZoneManifest
 __all__ = [
     "agent_policy",
     "ask",
+    "birth_context",
     "check_permitted",
     "check_trusted",
     "document_name",
@@ -142,6 +143,17 @@ def travel_context(record: AgentRecord, target: ZoneManifest) -> RequestContext:
         labels_dropped=tuple(behind - along),
         residency=tuple(homes),
         residency_dropped=tuple(left - homes),
+    )
+
+
+def birth_context(child: AgentRecord) -> RequestContext:
+    """Return the circumstances of making another agent, by a SPAWN or a fork: whom, with what memory and money."""
+    cost = child.eligibility.budgets.get("cost_micros")
+    return RequestContext(
+        labels=child.memory.labels(),
+        residency=child.memory.residency(),
+        cost_micros=cost.limit if cost is not None else 0,
+        counterpart=cid_text(child.digest),
     )
 
 

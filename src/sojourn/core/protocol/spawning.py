@@ -13,7 +13,7 @@ from sojourn.core.agent.lineage import Lineage
 from sojourn.core.agent.memory.field import Memory
 from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.transition import Transition, TransitionKind, check_genesis
-from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Name, Value, encode
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import KeyPair
@@ -25,6 +25,7 @@ from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.dossier import View
 from sojourn.core.protocol.kinship import check_spawned
 from sojourn.core.protocol.messages import Evidence, Proposal
+from sojourn.core.protocol.permission import birth_context
 from sojourn.core.quorum.votes import Slot
 
 __all__ = [
@@ -108,14 +109,8 @@ def bringing(child: AgentRecord, parent: Certified, bearer: KeyPair, *, at_ms: i
 
 def spawn_context(child: AgentRecord) -> RequestContext:
     """Return the circumstances under which policies judge a SPAWN: whom it makes, with what."""
-    cost = child.eligibility.budgets.get("cost_micros")
-    return RequestContext(
-        labels=child.memory.labels(),
-        residency=child.memory.residency(),
-        cost_micros=cost.limit if cost is not None else 0,
-        counterpart=cid_text(child.digest),
-        outlives=child.eligibility.ancestors[-1].outlives,
-    )
+    outlives = child.eligibility.ancestors[-1].outlives
+    return msgspec.structs.replace(birth_context(child), outlives=outlives)
 
 
 # --- what anchors check -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from sojourn.core.protocol.letters import Said
 from sojourn.core.protocol.querying import QUERY, Query
 from sojourn.runtime.agent_side.sending import Receiver, SendLetter, address_of, said_to
-from sojourn.runtime.agent_side.steps import Step
+from sojourn.runtime.agent_side.steps import Step, own_step
 from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.questions import Told
 from sojourn.runtime.typed import to_plain
@@ -27,17 +27,7 @@ async def ask(agent: Any, said: Said) -> None:
     """Stand for the step that asking is; each call has a function of its own."""
 
 
-_ASK: Final[Step[..., Any]] = Step(
-    ask,
-    effect="idempotent",
-    action=QUERY,
-    attempts=1,
-    backoff_s=0.0,
-    spends={},
-    declassifies=(),
-    into="",
-)
-_ASK.name = "ctx.query"
+_ASK: Final = own_step("ctx.query", ask, effect="idempotent", action=QUERY)
 
 
 class AskAgent(SendLetter):

@@ -23,7 +23,7 @@ from sojourn.core.protocol.letters import MESSAGE, Said, read_said
 from sojourn.runtime.agent_side.operations import WaitForAnswer
 from sojourn.runtime.agent_side.performing import PerformStep, spelled
 from sojourn.runtime.agent_side.spawning import Child
-from sojourn.runtime.agent_side.steps import Step
+from sojourn.runtime.agent_side.steps import Step, own_step
 from sojourn.runtime.errors import Undeliverable
 from sojourn.runtime.ports import Address, Custodian, Message, Parcel
 from sojourn.runtime.questions import Answer, Deliver, Done, Problem, Told
@@ -61,17 +61,7 @@ async def send(agent: Any, said: Said) -> None:
     """Stand for the step that sending is; each call has a function of its own."""
 
 
-_SEND: Final[Step[..., Any]] = Step(
-    send,
-    effect="idempotent",
-    action=MESSAGE,
-    attempts=1,
-    backoff_s=0.0,
-    spends={},
-    declassifies=(),
-    into="",
-)
-_SEND.name = "ctx.send"
+_SEND: Final = own_step("ctx.send", send, effect="idempotent", action=MESSAGE)
 
 
 class Sender:

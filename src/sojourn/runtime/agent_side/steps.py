@@ -37,7 +37,7 @@ from sojourn.runtime.secrecy import NAME
 if TYPE_CHECKING:
     from sojourn.runtime.agent_side.agent import Agent
 
-__all__ = ["Effect", "Pulse", "Step", "effect_key", "pulse", "step", "used"]
+__all__ = ["Effect", "Pulse", "Step", "effect_key", "own_step", "pulse", "step", "used"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,6 +160,24 @@ class Step(Generic[P, R]):
         returned = self.function(agent, *args, **kwargs)
         result: R = await returned if self.is_async else returned
         return result
+
+
+def own_step(
+    name: str, function: Callable[..., Any], *, effect: Effect = "none", action: str = ""
+) -> Step[..., Any]:
+    """Return a step that the runtime declares, tried once by itself: what is durable of it is seen to elsewhere."""
+    own: Step[..., Any] = Step(
+        function,
+        effect=effect,
+        action=action,
+        attempts=1,
+        backoff_s=0.0,
+        spends={},
+        declassifies=(),
+        into="",
+    )
+    own.name = name
+    return own
 
 
 _STEP: Final[Any] = Step

@@ -9,7 +9,6 @@ from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import SojournError
 from sojourn.core.base.limits import CALL_TIMEOUT_S
 from sojourn.core.protocol.exchange import AnyReply
-from sojourn.core.protocol.messages import Declined, Head
 from sojourn.core.protocol.querying import AnyQuestion, AskQuery, Disclosure, Queried
 from sojourn.runtime.clients.drive import ended
 from sojourn.runtime.clients.posting import Posted, given
@@ -88,9 +87,5 @@ async def ask_zone(
         pass
     finally:
         await ended(asking)
-    posted = Posted(
-        took=client.quorum if tally.found is not None else 0,
-        heads=tuple(reply for reply in tally.others if isinstance(reply, Head)),
-        declined=tuple(reply for reply in tally.others if isinstance(reply, Declined)),
-    )
-    return posted, tally.found
+    took = client.quorum if tally.found is not None else 0
+    return Posted.of(took, tally.others), tally.found

@@ -4,18 +4,24 @@ Senders' hosts do so, and anchors that send a message after an agent that went o
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+import structlog
+
 from sojourn.core.agent.memory.blocks import BlockSource
-from sojourn.core.base.errors import SojournError
+from sojourn.core.base.errors import Rejected, SojournError
 from sojourn.core.base.limits import CALL_TIMEOUT_S
 from sojourn.core.protocol.exchange import AnyReply, AnyRequest, Mailed, PutMessage
 from sojourn.core.protocol.messages import Applied, Declined, Head, Need
+from sojourn.core.protocol.whereabouts import Manifests, followed
 from sojourn.runtime.clients.drive import ended
 from sojourn.runtime.clients.zone_client import Bring, ZoneClient
 
 __all__ = ["Posted", "given", "post"]
+
+log = structlog.get_logger("zone")
 
 _NEEDS_MAX: Final = 4
 """How often one anchor may ask for more: it names all that it lacks at once."""
@@ -29,6 +35,38 @@ class Posted(NamedTuple):
     took: int
     heads: tuple[Head, ...]
     declined: tuple[Declined, ...]
+
+    @classmethod
+    def of(cls, took: int, replies: Sequence[AnyReply]) -> "Posted":
+        """Return what replies come to, when so many anchors have taken it."""
+        return cls(
+            took=took,
+            heads=tuple(reply for reply in replies if isinstance(reply, Head)),
+            declined=tuple(reply for reply in replies if isinstance(reply, Declined)),
+        )
+
+    def onward(
+        self,
+        agent: bytes,
+        zone: bytes,
+        manifests: Manifests,
+        hold: Callable[[list[bytes]], None] = lambda _: None,
+    ) -> bytes | None:
+        """Return the zone where an agent was admitted that departed from `zone`, if an anchor proves it.
+
+        A zone that is named, and whose manifest is not at hand, is to be known next time: `hold` is told of it.
+        """
+        for head in self.heads:
+            try:
+                admission = followed(agent, zone, head, manifests)
+            except Rejected as error:
+                if error.reason == "unknown-zone" and head.onward is not None:
+                    hold([head.onward.record.custody.zone])
+                log.debug("not followed", agent=agent.hex()[:12], problem=str(error))
+                continue
+            if admission is not None:
+                return admission.record.custody.zone
+        return None
 
 
 async def post(
@@ -58,11 +96,7 @@ async def post(
                 break
     finally:
         await ended(giving)
-    return Posted(
-        took=_took(replies),
-        heads=tuple(reply for reply in replies if isinstance(reply, Head)),
-        declined=tuple(reply for reply in replies if isinstance(reply, Declined)),
-    )
+    return Posted.of(_took(replies), replies)
 
 
 async def given(
