@@ -32,6 +32,7 @@ from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.agent.trust import Endorsement, SignedEndorsement, Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of, encode, encode_block
+from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.base.seals import Kind, Role, Seal, statement
@@ -234,11 +235,15 @@ def _signed(document: Document) -> SignedDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """A compartment of memory and what is in it at first: a mapping for a dictionary, a log for a list."""
+    """A compartment of memory and what is in it at first: a mapping for a dictionary, a log for a list.
+
+    With `encrypted` it is encrypted, under a key of its own (True), or the one with a name. In rehearsals alone.
+    """
 
     values: Mapping[str, Any] | Sequence[Any] = ()
     labels: tuple[str, ...] = ()
     residency: tuple[str, ...] = ()
+    encrypted: bool | str = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +273,11 @@ def genesis(
     trust: Trust,
 ) -> Born:
     """Return the genesis of an agent, signed by the issuer. `nonce` (32 bytes) makes it one of its kind."""
+    if named := [name for name, kept in memory.items() if kept.encrypted]:
+        problem = f"compartment {named[0]!r} is to be encrypted in a simulated world"
+        raise Misused(
+            problem, remedy="Rehearse the agent: keys are dealt at launches of people alone"
+        )
     blocks, signed = NewBlocks(NoBlocks()), policy
     ruled_by = blocks.add(encode(signed.document))
     record = AgentRecord(

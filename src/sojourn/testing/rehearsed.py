@@ -1,13 +1,13 @@
 """What is final in a rehearsal, and the custodian that makes it so: a zone's word without a zone.
 
-A *point* is a moment right before, or right after, something becomes final. They are counted through all lives of
-the agent, from 0, even ones before and odd ones after, so that a host can be killed at each of them: all that an
-agent can lose lies between two.
+A *point* is a moment right before, or right after, something becomes final. They are counted from 0 through all
+lives of the agent and of its family, so that a host can be killed at each of them: all that an agent can lose lies
+between two.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -15,36 +15,43 @@ import msgspec
 from sojourn.core.agent.actions import fields_of
 from sojourn.core.agent.approvals import Demand, Petition, SignedApproval
 from sojourn.core.agent.budgets import charged, check_affordable, spend
-from sojourn.core.agent.capabilities import Capabilities, Requirements
-from sojourn.core.agent.eligibility import Budget, Eligibility, Status, check_budgets
-from sojourn.core.agent.governance import Governance
+from sojourn.core.agent.eligibility import Status, check_budgets
 from sojourn.core.agent.inquiries import SignedAnswer
-from sojourn.core.agent.lineage import Lineage
-from sojourn.core.agent.memory.blocks import BlockSource, MissingBlock, NewBlocks, NoBlocks, links
-from sojourn.core.agent.memory.field import Memory, check_compartments
-from sojourn.core.agent.record import AgentRecord, Custody
+from sojourn.core.agent.memory.blocks import BlockSource, MissingBlock, links
+from sojourn.core.agent.memory.field import (
+    Compartment,
+    Memory,
+    check_compartments,
+    erased,
+    may_travel,
+)
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
-from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
 from sojourn.core.protocol.asking import Unapproved, pending
-from sojourn.core.protocol.spawning import Gift, begotten
+from sojourn.core.protocol.querying import Query
+from sojourn.core.protocol.spawning import Gift, begotten, spawn_context
 from sojourn.host.queues import Queues
+from sojourn.runtime.host_side.consulting import Consultation
 from sojourn.runtime.ports import Assessment, Draft, Intent, Message, Parcel, Permit
 from sojourn.runtime.processes import clock
 from sojourn.runtime.sought import Sought
 from sojourn.testing.anybody import Answering
-from sojourn.testing.corresponding import RehearsedLetters
-from sojourn.testing.founding import Keep, compartment, person_key
+from sojourn.testing.corresponding import RehearsedLetters, tell_unread
+from sojourn.testing.founding import person_key
 from sojourn.testing.person import approval
+from sojourn.testing.rehearsed_keys import Keyring
+from sojourn.testing.rehearsed_mail import Mail
 from sojourn.testing.rehearsed_places import Place
 from sojourn.testing.rehearsed_rules import Rules
 
-__all__ = ["Decided", "RehearsedCustody", "Stored", "first_record"]
+__all__ = ["HOST", "RULES", "Common", "Decided", "RehearsedCustody", "Stored"]
 
-_RULES: Final = digest(b"the rules of a rehearsal")
+RULES: Final = digest(b"the rules of a rehearsal")
+HOST: Final = person_key("a host")
 
 
 class Stored:
@@ -61,33 +68,64 @@ class Stored:
 
 
 @dataclass
+class Common:
+    """What all agents of a rehearsal have in common, and they themselves by identifier, the first one first.
+
+    `points` says of each point what it lies before or after. `approver` answers every petition with yes. `consult`
+    has a query run on an agent's newest memory, and `bear` begins to run a child.
+    """
+
+    places: dict[bytes, Place]
+    stored: Stored
+    keys: Keyring
+    rules: Rules | None
+    points: list[str] = field(default_factory=list)
+    answering: Callable[[Any], Any] | None = None
+    approver: str = ""
+    agents: dict[bytes, "Decided"] = field(default_factory=dict)
+    consult: Callable[["Decided", Query, Message], Awaitable[Consultation]] = field(init=False)
+    bear: Callable[["Decided"], None] = field(init=False)
+    now_ms: Callable[[], int] = field(init=False)
+
+    def stir(self) -> None:
+        """Let who waits look again, whichever agent it is."""
+        for each in self.agents.values():
+            each.stir()
+
+
+@dataclass
 class Decided:
     """All that is final of one agent, and what it waits for.
 
-    `points` says of each point what it lies before or after. `answers` holds what people said to petitions, by
-    digest; `approver` answers every one with yes.
+    `name` is what points call it: "" is the agent that is rehearsed. `answers` holds what people said to petitions,
+    by digest.
     """
 
+    common: Common
+    name: str
     record: AgentRecord
-    places: dict[bytes, Place]
-    stored: Stored
     entropy: bytes
-    rules: Rules | None = None
-    points: list[str] = field(default_factory=list)
-    inbox: list[Message] = field(default_factory=list)
-    consumed: int = 0
+    newest: str = "its genesis"
+    mail: Mail = field(default_factory=Mail)
     asked: dict[bytes, Petition] = field(default_factory=dict)
     answers: dict[bytes, SignedApproval] = field(default_factory=dict)
     said: dict[bytes, list[SignedAnswer]] = field(default_factory=dict)
     over: set[bytes] = field(default_factory=set)
-    children: list[AgentRecord] = field(default_factory=list)
-    born: set[bytes] = field(default_factory=set)
+    children: list["Decided"] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     letters: dict[str, Parcel] = field(default_factory=dict)
-    answering: Callable[[Any], Any] | None = None
     lines: list[tuple[str, str]] = field(default_factory=list)
-    approver: str = ""
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
+
+    @property
+    def places(self) -> dict[bytes, Place]:
+        """All places."""
+        return self.common.places
+
+    @property
+    def stored(self) -> Stored:
+        """All blocks."""
+        return self.common.stored
 
     @property
     def place(self) -> Place:
@@ -115,7 +153,9 @@ class Decided:
             wake=draft.wake,
             petitions=waits,
         )
-        self.consumed = max(self.consumed, draft.inbox)
+        self.mail.consume(draft.inbox, draft.answered)
+        if draft.status is Status.DORMANT:
+            tell_unread(self)
 
     def intend(self, intent: Intent, draft: Draft) -> None:
         """Make an intent final."""
@@ -141,23 +181,43 @@ class Decided:
             TransitionKind.SPAWN, draft, given, children=count, last_decision=child.digest
         )
 
+    def bind(self) -> None:
+        """Let a host have the agent, which was born just now."""
+        custody = msgspec.structs.replace(self.record.custody, binding=1, host=HOST)
+        self._decide(TransitionKind.BIND, {}, custody=custody)
+
     def move(self, place: Place) -> None:
         """Make a departure to a place, and the admission there, final; what may not be there stays behind."""
         old = self.record
         here = old.custody
         compartments = {
-            name: msgspec.structs.replace(c, held_by=self._holder(name, c.held_by, place))
+            name: msgspec.structs.replace(c, held_by=self._holder(name, c, place))
             for name, c in old.memory.compartments.items()
         }
         custody = msgspec.structs.replace(here, zone=place.zone, term=here.term + 1, binding=0)
         memory = msgspec.structs.replace(old.memory, compartments=compartments)
         self._decide(TransitionKind.DEPART, {}, memory=memory, custody=custody)
 
-    def _holder(self, name: str, held_by: bytes | None, place: Place) -> bytes | None:
+    def _holder(self, name: str, kept: Compartment, place: Place) -> bytes | None:
         """Return the zone that holds a compartment when the agent has moved to a place; None if it travels."""
-        if held_by is not None:
-            return None if held_by == place.zone else held_by
-        return self.record.custody.zone if name in place.stays else None
+        here = self.record.custody.zone
+        if kept.held_by is not None or place.zone == here:
+            return None if kept.held_by == place.zone else kept.held_by
+        stays = name in place.stays or not may_travel(kept, place.jurisdiction)
+        return here if stays else None
+
+    def staying(self, place: Place) -> tuple[str, ...]:
+        """Return the compartments that would not be there when the agent has moved to a place."""
+        kept = self.record.memory.compartments
+        return tuple(n for n, c in sorted(kept.items()) if self._holder(n, c, place) is not None)
+
+    def tried(self) -> "Decided":
+        """Return the same, to try something that is not final."""
+        return replace(self, watchers=[])
+
+    def erase(self, key: bytes) -> None:
+        """Make an order of officers final by which a key was destroyed."""
+        self._decide(TransitionKind.ERASE, {}, memory=erased(self.record.memory, [key]))
 
     def _advance(
         self,
@@ -192,11 +252,14 @@ class RehearsedCustody(Answering, RehearsedLetters):
     `pass_point` is awaited at every point, and does not return if the host is killed there.
     """
 
-    def __init__(self, final: Decided, pass_point: Callable[[int], Awaitable[None]]) -> None:
-        """Have custody of what is final."""
-        self._final = final
+    def __init__(
+        self, final: Decided, queues: Queues, pass_point: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """Have custody of what is final. `queues` are the host's."""
+        self._final, self._queues = final, queues
         self._pass_point = pass_point
-        self._queues = Queues(lambda: final.place.queues)
+        self._received = 0
+        self._is_new = final.record.memory.journal == ZERO
 
     @property
     def record(self) -> AgentRecord:
@@ -223,7 +286,7 @@ class RehearsedCustody(Answering, RehearsedLetters):
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}
         check_affordable(TransitionKind.INTEND, self.record, declared)
         place = self._check_permitted(intent.action)
-        rules = self._final.rules
+        rules = self._final.common.rules
         said = () if rules is None else rules.judge(intent, self.record, place, self.now_ms())
         self._check_has(intent.secrets)
         if intent.action in place.asks and not intent.approvals:
@@ -233,11 +296,8 @@ class RehearsedCustody(Answering, RehearsedLetters):
         return Permit(policies=said or (f"Permitted in {place.name}.",))
 
     def _check_permitted(self, action: str) -> Place:
-        place = self._final.place
-        why = place.why_denied(action)
-        if why is not None:
-            raise Denied(why, remedy="This place was rehearsed so: see Place(denies=...)")
-        return place
+        self._final.place.check_permitted(action)
+        return self._final.place
 
     def _check_has(self, names: Sequence[str]) -> None:
         place = self._final.place
@@ -257,9 +317,9 @@ class RehearsedCustody(Answering, RehearsedLetters):
         return Petition(
             agent=self.record.agent_id,
             version=self.record.version + 1,
-            policy=_RULES,
+            policy=RULES,
             request=intent.arguments,
-            demands=(Demand(policy=_RULES, asks=(Ask(document="rules", group=place.name),)),),
+            demands=(Demand(policy=RULES, asks=(Ask(document="rules", group=place.name),)),),
             **fields_of(intent),
             asked_ms=now_ms,
             expires_ms=now_ms + round(place.asks_for * 1000),
@@ -274,9 +334,10 @@ class RehearsedCustody(Answering, RehearsedLetters):
         """Wait for an answer, until the petition expires."""
         final, named = self._final, digest_of(petition)
         while True:
-            if final.approver and named not in final.answers:
+            approver = final.common.approver
+            if approver and named not in final.answers:
                 final.answers[named] = approval(
-                    petition, final.approver, self.now_ms(), is_approved=True, reason=""
+                    petition, approver, self.now_ms(), is_approved=True, reason=""
                 )
             said = final.answers.get(named)
             if said is not None and said.approval.is_approved:
@@ -306,20 +367,34 @@ class RehearsedCustody(Answering, RehearsedLetters):
         """Ask the place for a child, then make its SPAWN final."""
         given = {name: budget.limit for name, budget in child.eligibility.budgets.items()}
         check_affordable(TransitionKind.SPAWN, self.record, given)
-        place = self._check_permitted("spawn")
+        place, rules = self._check_permitted("spawn"), self._final.common.rules
+        if rules is not None:
+            rules.check("spawn", spawn_context(child), self.record, place, self.now_ms())
         await self._become("a spawn", lambda: self._final.spawn(child, draft))
         return Permit(policies=(f"Permitted in {place.name}.",))
 
     async def bear(self, child: AgentRecord, version: int) -> None:
-        """Note that a child was born. It is not run: rehearse its class by itself."""
-        if child.digest not in self._final.born:
-            self._final.born.add(child.digest)
-            self._final.children.append(child)
+        """Have a child born, once; it begins to run in the place where its parent was permitted to have it."""
+        final = self._final
+        if child.digest not in final.common.agents:
+            named = child.capabilities.entry.rpartition(":")[2].rpartition(".")[2]
+            names = (each.name.rpartition(" ")[0] for each in final.common.agents.values())
+            number = 1 + sum(name == named for name in names)
+            entropy = digest(final.entropy + child.digest)
+            born = Decided(final.common, f"{named} {number}", child, entropy)
+            final.common.agents[child.digest] = born
+            final.children.append(born)
+            born.bind()
+            final.common.bear(born)
+        await self._pass("after a child was born")
 
     async def places(self) -> tuple[Assessment, ...]:
         """Return the agent's judgement of every place."""
         current = self.record.custody.zone
-        return tuple(place.assessed(current) for place in self._final.places.values())
+        return tuple(
+            place.assessed(current, self._final.staying(place))
+            for place in self._final.places.values()
+        )
 
     async def depart(self, zone: bytes) -> None:
         """Move to a place, if it takes the agent in."""
@@ -341,14 +416,6 @@ class RehearsedCustody(Answering, RehearsedLetters):
         offer, price = self._final.places[place.zone].offer, place.price_micros
         return price is not None and sought.fits(place.name, offer, price) and sought.admits(place)
 
-    async def receive(self, index: int, answers: str = "") -> Message:
-        """Wait for a message, or the answer to a letter."""
-        if answers:
-            return await self.answer_to(answers)
-        while index >= len(self._final.inbox):
-            await self._watcher()
-        return self._final.inbox[index]
-
     async def sleep_until(self, at_ms: int) -> None:
         """Wait until it is that time."""
         while (left_ms := at_ms - self.now_ms()) > 0:
@@ -367,8 +434,12 @@ class RehearsedCustody(Answering, RehearsedLetters):
         return clock.wall_ms()
 
     def entropy(self, size: int) -> bytes:
-        """Return bytes that are the same in every rehearsal of a seed."""
-        return self._final.entropy[:size]
+        """Return bytes that are the same in every rehearsal of a seed: others for the run than for each child."""
+        if self._is_new:  # the first question of all is for the run's own
+            self._is_new = False
+            return self._final.entropy[:size]
+        number = self.record.eligibility.children
+        return digest(self._final.entropy + number.to_bytes(8, "big"))[:size]
 
     def log(self, source: str, text: str) -> None:
         """Keep a line."""
@@ -388,8 +459,10 @@ class RehearsedCustody(Answering, RehearsedLetters):
         await asyncio.sleep(0)
 
     async def _pass(self, where: str) -> None:
-        self._final.points.append(where)
-        await self._pass_point(len(self._final.points) - 1)
+        final, points = self._final, self._final.common.points
+        final.newest = where
+        points.append(f"{where} ({final.name})" if final.name else where)
+        await self._pass_point(len(points) - 1)
 
 
 def _what(draft: Draft) -> str:
@@ -398,43 +471,3 @@ def _what(draft: Draft) -> str:
     if draft.status is not None:
         return "the agent's waking"
     return f"a step with {draft.records} records"
-
-
-def first_record(
-    seed: str,
-    entry: str,
-    home: Place,
-    memory: Mapping[str, Any],
-    budgets: Mapping[str, int],
-    stored: Stored,
-) -> AgentRecord:
-    """Return the genesis of an agent, its memory stored."""
-    blocks = NewBlocks(NoBlocks())
-    kept = {name: _kept(values) for name, values in memory.items()}
-    compartments = {name: compartment(keep, blocks) for name, keep in kept.items()}
-    stored.by_digest.update(blocks.made)
-    return AgentRecord(
-        realm="rehearsed",
-        agent=ZERO,
-        version=0,
-        parent=digest(seed.encode()),
-        custody=Custody(zone=home.zone, term=0, binding=0, host=person_key("a host")),
-        migration=None,
-        governance=Governance(documents=(_RULES,), version=1),
-        memory=Memory(compartments=compartments),
-        lineage=Lineage(),
-        eligibility=Eligibility(
-            status=Status.ACTIVE,
-            budgets={name: Budget(limit=limit) for name, limit in budgets.items()},
-        ),
-        trust=Trust(),
-        capabilities=Capabilities(
-            requires=Requirements(), code=_RULES, entry=entry, publisher=person_key("publisher")
-        ),
-    )
-
-
-def _kept(values: Any) -> Keep:
-    if isinstance(values, Keep):
-        return values
-    return Keep(values=() if values is None else values)

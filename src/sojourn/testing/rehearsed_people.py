@@ -35,9 +35,9 @@ class People(ABC):
     def _wake(self) -> None: ...
 
     def always_approve(self, by: str = "ann") -> None:
-        """Let a person approve whatever is asked, at once."""
-        self._decided.approver = by
-        self._decided.stir()
+        """Let a person approve whatever is asked, at once, by children too."""
+        self._decided.common.approver = by
+        self._decided.common.stir()
 
     def asks(self) -> Asked:
         """Expect the agent to wait for an approval, and return what for, its arguments spelled out: the newest."""

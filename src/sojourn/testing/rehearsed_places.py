@@ -6,13 +6,14 @@ from typing import Final
 
 from sojourn.core.agent.capabilities import Offer
 from sojourn.core.base.digests import digest
+from sojourn.core.base.errors import Denied
 from sojourn.runtime.host_side.turnstile import Limit
 from sojourn.runtime.ports import Assessment, Finding
 from sojourn.testing.founding import PERMIT_ALL
 
 __all__ = ["OFFERED", "Place"]
 
-OFFERED: Final = Offer(slots=8, cpu_millis=8_000, memory_mib=65_536)
+OFFERED: Final = Offer(slots=8, cpu_millis=8_000, memory_mib=65_536, confines=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,10 @@ class Place:
     the actions in `denies` (with why, if it is a mapping), and permits those in `asks` only once approved, within
     `asks_for` seconds; `agree` people have to answer `ctx.ask` alike. `ineligible` says why policies, capabilities or
     trust forbid the place; `refuses` why it takes nobody in who comes. `stays` names compartments that may not be
-    there. `offer` is what is free there. `secrets` are what steps are handed, `queues` what attempts wait for.
-    `policy` is the place's own, in Cedar: asked beside the agent's, where that has one (`rehearse(..., policy=...)`).
+    there; nor may what has a residency outside `jurisdiction`, or is encrypted and under a key of another place.
+    `offer` is what is free there, and whether hosts confine code that requires it. `secrets` are what steps are
+    handed, `queues` what attempts wait for. `policy` is the place's own, in Cedar: asked beside the agent's, where
+    that has one (`rehearse(..., policy=...)`).
     """
 
     name: str
@@ -55,8 +58,14 @@ class Place:
         why = self.denies[action] if isinstance(self.denies, Mapping) else ""
         return f"{action} is denied in {self.name}" + (f": {why}" if why else "")
 
-    def assessed(self, current: bytes) -> Assessment:
-        """Return the agent's judgement of it, from where it is."""
+    def check_permitted(self, action: str) -> None:
+        """Raise `Denied` if the gate denies an action here."""
+        why = self.why_denied(action)
+        if why is not None:
+            raise Denied(why, remedy="This place was rehearsed so: see Place(denies=...)")
+
+    def assessed(self, current: bytes, staying: tuple[str, ...]) -> Assessment:
+        """Return the agent's judgement of it, from where it is, with the compartments that would stay behind."""
         yes = Finding(passes=True, reasons=())
         no = Finding(passes=False, reasons=(self.ineligible,))
         micros = None if self.price is None else round(self.price * 1_000_000)
@@ -68,6 +77,6 @@ class Place:
             trust=yes,
             price_micros=micros,
             host=None,
-            stays=self.stays,
+            stays=staying,
             current=self.zone == current,
         )

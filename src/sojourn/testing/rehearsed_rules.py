@@ -11,8 +11,10 @@ from sojourn.core.agent.governance import Governance, issuer_id
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of
 from sojourn.core.policy.memo import Memo
+from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
 from sojourn.core.protocol.asking import Unapproved, verdict_on
+from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.ports import Intent
 from sojourn.testing.founding import found, person_key, policy_of
@@ -25,9 +27,9 @@ _ASKS: Final = re.compile(r'@ask\(\s*"([^"]+)"\s*\)')
 _DAY_MS: Final = 86_400_000
 
 
-def actions_of(agent: type) -> tuple[str, ...]:
-    """Return the actions that an agent's steps declare, as its policy is to declare them."""
-    steps = (getattr(agent, name, None) for name in dir(agent))
+def actions_of(agents: Iterable[type]) -> tuple[str, ...]:
+    """Return the actions that agents' steps declare, as their policy is to declare them."""
+    steps = (getattr(agent, name, None) for agent in agents for name in dir(agent))
     return tuple(sorted({step.action for step in steps if isinstance(step, Step)} - {""}))
 
 
@@ -55,13 +57,29 @@ class Rules:
 
         Raises `Denied` with all that denies it, `Unapproved` where people have to be asked first.
         """
-        micros = round((place.price or 0.0) * 1_000_000)
-        manifest = found(place.name, 1, 1, place.policy, place.jurisdiction, micros, 60_000)
         governing = record.governance.governing((self._document,), now_ms)
-        verdict = verdict_on(intent, record, governing, manifest.signed.manifest, self._memo)
+        verdict = verdict_on(intent, record, governing, _manifest_of(place), self._memo)
         if verdict.asking and intent.approvals:
             return ("Permitted with an approval.",)
         if verdict.asking:
             raise Unapproved(verdict.explain())
         permission.check_permitted(verdict)
         return (verdict.explain(),)
+
+    def check(
+        self, action: str, context: RequestContext, record: AgentRecord, place: Place, now_ms: int
+    ) -> None:
+        """Raise `Denied`, with all that denies it, unless an action that has no intent is permitted at a place."""
+        governing, here = (
+            record.governance.governing((self._document,), now_ms),
+            _manifest_of(place),
+        )
+        verdict = permission.ask(record, governing, action, here, here, context, self._memo)
+        permission.check_permitted(verdict)
+
+
+def _manifest_of(place: Place) -> ZoneManifest:
+    """Return the manifest of the zone that a place stands for."""
+    micros = round((place.price or 0.0) * 1_000_000)
+    made = found(place.name, 1, 1, place.policy, place.jurisdiction, micros, 60_000)
+    return made.signed.manifest

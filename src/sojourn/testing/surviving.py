@@ -1,7 +1,7 @@
-"""What an agent survives: its host killed, or itself sent on, at every point of its journal.
+"""What an agent survives: its host killed, or itself sent on, at every point of its journal and of its children's.
 
-It is rehearsed once undisturbed, and then once for each point, with a kill or a move there. Each of these has to come
-to the same, and its effects have to be had as their kinds promise (protocol §10):
+It is rehearsed once undisturbed, and then once for each point, with a kill or a move there: of the host of whoever
+comes to it. Each of these has to come to the same, and effects have to be had as their kinds promise (protocol §10):
 
     idempotent    as often as undisturbed, counted by key
     once          never more often than undisturbed; less often only where the agent was told `UncertainOutcome`
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sojourn.core.base.errors import Misused, SojournError
 from sojourn.runtime.agent_side.agent import Agent
 from sojourn.runtime.records import Outcome
+from sojourn.testing.rehearsed_agent import Rehearsed
 from sojourn.testing.rehearsing import Rehearsal, rehearse
 
 __all__ = ["NotSurvived", "Survived", "survives_kills", "survives_moves"]
@@ -47,9 +48,9 @@ def survives_kills(
     """Rehearse an agent with its host killed at every point of its journal (or those in `at`), one by one.
 
     `arguments` and `options` are those of `rehearse`. `prepare` makes each rehearsal ready: stand-ins, messages,
-    approvals. `same` returns what has to be the same as undisturbed: how `run` ended and all memory, if it is not
-    given. Where an outcome was uncertain that is left out: what the agent makes of it is its own matter, and
-    `check`, which is called at the end of each rehearsal, can look at it.
+    approvals. `same` returns what has to be the same as undisturbed: how `run` ended and all memory, of the agent and
+    of each child, if it is not given. Where an outcome was uncertain that is left out: what the agent makes of it is
+    its own matter, and `check`, which is called at the end of each rehearsal, can look at it.
 
     Raises `NotSurvived` with the point, what lay there, and how to have it again; and what `check` raises.
     """
@@ -119,14 +120,23 @@ def _survives(
 
 
 def _ending(rehearsal: Rehearsal) -> Any:
-    """Return how `run` ended, and all memory; for an agent that waits, that and what it waits for."""
-    ended = rehearsal.outcome if rehearsal.has_ended else str(rehearsal.record.eligibility.wake)
-    memory = {name: rehearsal.memory(name) for name in rehearsal.compartments}
-    return ended, memory
+    """Return how `run` ended, and all memory; for an agent that waits, that and what it waits for.
+
+    Of a family that of each, children by what they are, since which of them is born first may be left to chance.
+    """
+    first, *children = map(_ending_of, rehearsal.family)
+    return (first, *sorted(children, key=repr)) if children else first
+
+
+def _ending_of(agent: Rehearsed) -> Any:
+    ended = agent.outcome if agent.has_ended else str(agent.record.eligibility.wake)
+    memory = {name: agent.memory(name) for name in agent.compartments}
+    return (agent.record.capabilities.entry, ended, memory) if agent.name else (ended, memory)
 
 
 def _is_uncertain(rehearsal: Rehearsal) -> bool:
-    outcomes = (each for each in rehearsal.journal() if isinstance(each, Outcome))
+    records = (each for agent in rehearsal.family for each in agent.journal())
+    outcomes = (each for each in records if isinstance(each, Outcome))
     return any(each.failure is not None and each.failure.cause == "uncertain" for each in outcomes)
 
 

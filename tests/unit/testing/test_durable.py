@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from sojourn import QueryRefused
-from sojourn.core.protocol.querying import Query
 from sojourn.models import ScriptedModel, ToolCall
 from sojourn.testing import Place, Rehearsal, rehearse, survives_kills, survives_moves
 from sojourn.testing.surviving import _is_uncertain
@@ -32,26 +30,11 @@ def script(said: list[dict[str, Any]]) -> str | ToolCall:
     return ToolCall(id="c", name="balance", arguments='{"account": "x"}')
 
 
-def answers(value: Any) -> Any:
-    """Answer what it asks its children, as they would."""
-    if isinstance(value, Query):
-        if value.name == "nothing":
-            raise QueryRefused("the agent has no query 'nothing'")
-        return 33
-    if not isinstance(value, dict):
-        return {"echo": value}
-    amount = value["arguments"][0][0]
-    if amount < 0:
-        return {"refused": "ValueError: no less than nothing"}
-    return {"result": {5: 5, 1: 11}[amount]}
-
-
 def ready(part: str) -> Callable[[Rehearsal], None]:
     """Return what makes a rehearsal of a part ready."""
 
     def prepare(rehearsal: Rehearsal) -> None:
         rehearsal.stand_in("think", ScriptedModel(script))
-        rehearsal.answer(answers)
         if part == "received":
             for number, body in enumerate(({"a": 1}, "wrong", {"b": 2})):
                 rehearsal.send(body, after=number * 3.0)

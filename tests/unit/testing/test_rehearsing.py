@@ -151,7 +151,7 @@ def test_it_moves_to_where_rank_says_and_stays_where_it_is_refused() -> None:
     assert ["False", "False"] == rehearsal.result()
 
 
-def test_a_child_is_born_and_not_run() -> None:
+def test_a_child_is_born_with_what_it_was_given() -> None:
     rehearsal = rehearse(Parent, budgets={"steps": 10})
     assert rehearsal.result().endswith(":Petitioner")
     (child,) = rehearsal.children
