@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from sojourn.anchor.gossiping import Gossip
 from sojourn.anchor.loose import Loose
+from sojourn.anchor.stored import KnownStored
 from sojourn.anchor.watermark import Watermarks
 from sojourn.core.agent import governance, transition
 from sojourn.core.agent.memory.field import may_reside
@@ -253,6 +254,13 @@ PLANTS: Final = (
         "what a vote names is collected like any loose block",
         "../anchor/test_loose.py::test_trap_46_what_is_named_is_kept_with_all_below_it",
         in_place_of(Loose, "keep", nothing),
+    ),
+    plant(
+        "remembers-removed",
+        46,
+        "a block that was removed is still remembered as stored",
+        "../anchor/test_stored.py::test_trap_46_a_block_that_is_asked_for_while_it_is_removed_is_missing_afterwards",
+        in_place_of(KnownStored, "forget", nothing),
     ),
     plant(
         "watermark-unkept",

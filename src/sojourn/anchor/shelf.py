@@ -15,7 +15,7 @@ proof        culprit                    Fraud
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, overload
 
@@ -23,6 +23,7 @@ import structlog
 
 from sojourn.anchor.loose import Loose, Share, roots_of
 from sojourn.anchor.slips import Slip, agents_with_slips, slip_changes
+from sojourn.anchor.stored import KnownStored, StoredBlocks
 from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
@@ -55,7 +56,7 @@ from sojourn.runtime.store import (
     Store,
 )
 
-__all__ = ["Shelf", "StoredBlocks", "load_row", "row_key"]
+__all__ = ["Shelf", "load_row", "row_key"]
 
 log = structlog.get_logger("anchor")
 
@@ -75,44 +76,6 @@ _PAGE: Final = 128
 T = TypeVar("T")
 
 
-class StoredBlocks(Mapping[bytes, T]):
-    """What is found among the blocks by digest and read as one form: documents, chapters of custody, parentages."""
-
-    def __init__(self, shelf: "Shelf", read: Callable[[bytes], T], *, cached: int) -> None:
-        """Read blocks by `read`, and keep the last `cached` that were read."""
-        self._shelf, self._read = shelf, read
-        self._cached_max = cached
-        self._cache: OrderedDict[bytes, T] = OrderedDict()
-
-    def __getitem__(self, named: bytes) -> T:
-        known = self._cache.get(named)
-        if known is None:
-            data = self._shelf.block(named)
-            if data is None:
-                raise KeyError(named)
-            known = self._read(data)
-            self._cache[named] = known
-            if len(self._cache) > self._cached_max:
-                self._cache.popitem(last=False)
-        return known
-
-    def __contains__(self, named: object) -> bool:
-        return named in self._cache or (
-            isinstance(named, bytes) and self._shelf.block(named) is not None
-        )
-
-    def forget(self, digests: Iterable[bytes]) -> None:
-        """Forget what stands in blocks that are being removed."""
-        for named in digests:
-            self._cache.pop(named, None)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._cache)
-
-    def __len__(self) -> int:
-        return len(self._cache)
-
-
 def _document(data: bytes) -> Document:
     return decode(data, Document, what="document", limit=DOCUMENT_BYTES_MAX)
 
@@ -125,7 +88,7 @@ class Shelf:
     """Typed reads, and the changes that a ruling makes."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store, self._stored = store, KnownStored(store)
         self._dossiers: OrderedDict[bytes, Dossier] = OrderedDict()
         self._replacing: dict[bytes, Dossier] = {}
         self._damaged: set[bytes] = set()
@@ -133,9 +96,9 @@ class Shelf:
         self._leaving: set[bytes] = set()
         self.loose = Loose()
         self._placed: dict[str, set[bytes]] = {table: set() for table in _TOLD}
-        self.documents = StoredBlocks(self, _document, cached=_DOCUMENTS_CACHED_MAX)
-        self.shown_chapters = StoredBlocks(self, _chapter, cached=_CHAPTERS_CACHED_MAX)
-        self.parentages = StoredBlocks(self, read_parentage, cached=_CHAPTERS_CACHED_MAX)
+        self.documents = StoredBlocks(self.block, _document, cached=_DOCUMENTS_CACHED_MAX)
+        self.shown_chapters = StoredBlocks(self.block, _chapter, cached=_CHAPTERS_CACHED_MAX)
+        self.parentages = StoredBlocks(self.block, read_parentage, cached=_CHAPTERS_CACHED_MAX)
 
     # --- dossiers -------------------------------------------------------------------------------------
 
@@ -254,7 +217,7 @@ class Shelf:
 
     def lacking(self, digests: Sequence[bytes]) -> list[bytes]:
         """Return which blocks are not stored; a stored block has all it links to."""
-        missing = self._store.missing_blocks(digests)
+        missing = self._stored.missing(digests)
         bad = (self._damaged | self._leaving).difference(missing)
         return [*missing, *(named for named in dict.fromkeys(digests) if named in bad)]
 
@@ -352,6 +315,7 @@ class Shelf:
 
     def collected(self, digests: Sequence[bytes]) -> None:
         """Note that blocks are removed from the store; one that was put again meanwhile is there."""
+        self._stored.forget(digests)
         self._leaving.difference_update(digests)
 
     # --- what is written ------------------------------------------------------------------------------

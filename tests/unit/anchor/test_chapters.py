@@ -204,6 +204,7 @@ def test_section_5_the_source_gives_the_chapters_with_what_it_applies_with_again
         lost = [DeleteBlock(named) for named in ask.chapters]
         with anchor.shelf.replacing(after):
             await anchor.write([*anchor.shelf.dossier_changes(after), *lost])
+        anchor.shelf.collected(ask.chapters)
         anchor.shelf.shown_chapters.forget(ask.chapters)
         gone = await v.decide(b, v.departure(b, a, head, visa), head)
         await until(lambda: anchor.shelf.dossier(agent).arrival is not None)
