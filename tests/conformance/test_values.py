@@ -23,7 +23,7 @@ def _values(base: type[Value] = Value) -> list[type[Value]]:
 
 for _module in walk_packages(sojourn.core.__path__, "sojourn.core."):
     import_module(_module.name)
-SHOWN_TO_PEOPLE = {"Decision.values", "Query.arguments", "Said.value"}
+SHOWN_TO_PEOPLE = {"Call.arguments", "Decision.values", "Query.arguments", "Said.value"}
 """Fields that repeat what a policy saw, whose integers Cedar bounds to 64 bits; or what was sealed as bytes."""
 VALUES = sorted(set(_values()), key=lambda value: f"{value.__module__}.{value.__qualname__}")
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from sojourn.cli.expected import read_typed, told_expected
 from sojourn.core.base.errors import Misused
+from sojourn.core.protocol.calling import call_in
 from sojourn.core.protocol.exchange import decode_body
-from sojourn.runtime.agent_side.handling import call_in
 from sojourn.runtime.typed import encode_plain, to_plain
 
 __all__ = ["CALLED", "TYPED", "message", "typed"]

@@ -73,6 +73,9 @@ def _is_decoding(node: ast.Call) -> bool:
 SITES: Final[dict[str, tuple[str, ...]]] = {
     "anchor/folder.py:AnchorFolder.__init__:read_toml": ("anchor settings", "place"),
     "anchor/folder.py:read_public:read_toml": ("anchor public",),
+    "anchor/mail.py:Mail.__init__:load_row": (
+        *("stored SignedMessage", "stored Letter", "stored SignedAnswer"),
+    ),
     "anchor/mail.py:Mail.proofs:load_row": ("stored SignedMessage", "stored Letter"),
     "anchor/mail.py:Mail.read:load_row": (
         *("stored SignedMessage", "stored Letter", "stored SignedAnswer"),
@@ -179,7 +182,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "runtime/host_side/gating.py:Gate._bear:decode": ("record",),
     "runtime/agent_side/spawning.py:SpawnChild._is_origins:decode": ("record",),
     "runtime/host_side/newborn.py:read_wish:decode_block": ("wish",),
-    "runtime/agent_side/handling.py:call_in:msgspec.convert": ("message to send",),
+    "core/protocol/calling.py:call_in:msgspec.convert": ("message to send",),
     "runtime/host_side/journal.py:_parse:msgspec.convert": ("journal root",),
     "runtime/host_side/journal.py:with_roots:decode_block": ("journal root",),
     "runtime/processes/keyfile.py:_parse:tomllib.loads": ("key file", "public key file"),

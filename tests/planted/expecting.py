@@ -8,6 +8,7 @@ from sojourn.host import inquiries
 from sojourn.runtime.agent_side.calls import Calls
 from sojourn.runtime.agent_side.operations import Operation, WaitForTime
 from sojourn.runtime.host_side.turnstile import Limit, Turnstile
+from sojourn.runtime.questions import Rest
 from tests.planted.plant import Plant, Planting, in_place_of, instead, nothing
 from tests.planted.vehicles import Test
 
@@ -41,7 +42,7 @@ def _too_early(right: Any) -> Any:
 
 def _without_time(right: Any) -> Any:
     """Lie down for what people and messages bring, and leave the time out."""
-    return lambda calls, now_ms: right(calls, now_ms).__class__(until_ms=None, listening=True)
+    return lambda operations, now_ms, *, calls: Rest(until_ms=None, listening=True, calls=calls)
 
 
 def _one_more(turnstile: Turnstile, limit: Limit) -> bool:

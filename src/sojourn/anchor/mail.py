@@ -8,7 +8,7 @@ Who waits for what is also in memory, so that asking costs no read, and a messag
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sojourn.anchor.scribe import Scribe
 from sojourn.anchor.shelf import load_row, row_key
@@ -17,6 +17,7 @@ from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.limits import MESSAGES_WAITING_MAX
+from sojourn.core.protocol.calling import Queued, has_call, queued
 from sojourn.core.protocol.exchange import AnyMessage, Mailed
 from sojourn.core.protocol.letters import Crowded, Letter
 from sojourn.core.protocol.unread import Unread
@@ -32,23 +33,32 @@ _PAGE: Final = 32
 _READ_BYTES_MAX: Final = 2 * 1024 * 1024
 
 
+class _Kept(NamedTuple):
+    """Where something stands that waits, and, of a message, whether it may be taken as a call."""
+
+    table: str
+    key: bytes
+    queued: Queued
+
+
 class Mail:
     """The messages that wait at one anchor."""
 
     def __init__(self, store: Store, scribe: Scribe) -> None:
         """Find what waits in the store."""
         self._store, self._scribe = store, scribe
-        self._waiting: dict[bytes, dict[bytes, tuple[str, bytes]]] = {}
+        self._waiting: dict[bytes, dict[bytes, _Kept]] = {}
         for table in _FORMS:
             after = b""
             while rows := store.scan(table, after=after, limit=_PAGE):
-                for key, _ in rows:
-                    self._note(table, key)
+                for key, data in rows:
+                    self._note(table, key, load_row(data, _FORMS[table]))
                 after = rows[-1][0]
 
-    def _note(self, table: str, key: bytes) -> None:
+    def _note(self, table: str, key: bytes, message: Mailed) -> None:
         agent, digest = key[:_DIGEST_BYTES], key[-_DIGEST_BYTES:]
-        self._waiting.setdefault(agent, {})[digest] = (table, key)
+        place = Queued(is_call=False) if isinstance(message, SignedAnswer) else queued(message)
+        self._waiting.setdefault(agent, {})[digest] = _Kept(table, key, place)
 
     def agents(self) -> Iterable[bytes]:
         """Return the agents that messages wait for."""
@@ -65,7 +75,10 @@ class Mail:
             return bool(waiting)
         wanted = {"message"} if any(wake.on_message for wake in eligibility.wake) else set()
         wanted |= {"answer"} if any(wake.on_answer for wake in eligibility.wake) else set()
-        return any(table in wanted for table, _ in waiting.values())
+        if any(each.table in wanted for each in waiting.values()):
+            return True
+        is_called = any(wake.on_call for wake in eligibility.wake)
+        return is_called and has_call(each.queued for each in waiting.values())
 
     def is_news_to(self, record: AgentRecord) -> bool:
         """Tell whether the host of an agent has to hear of what has come: one that sleeps on is left alone."""
@@ -118,7 +131,7 @@ class Mail:
         table = "answer" if isinstance(message, SignedAnswer) else "message"
         key = row_key(agent, message.sent_ms) + digest
         await self._scribe.write([Put(table, key, encode(message))])
-        self._note(table, key)
+        self._note(table, key, message)
         return True
 
     async def drop(self, agent: bytes, digests: Sequence[bytes]) -> None:
@@ -127,7 +140,7 @@ class Mail:
         keys = [waiting[digest] for digest in digests if digest in waiting]
         if not keys:
             return
-        await self._scribe.write([Delete(table, key) for table, key in keys])
+        await self._scribe.write([Delete(each.table, each.key) for each in keys])
         waiting = self._waiting.get(agent, {})  # another may have come or gone meanwhile
         for digest in digests:
             waiting.pop(digest, None)

@@ -35,6 +35,7 @@ from sojourn.checking.sources import (
 
 __all__ = [
     "Frame",
+    "is_called",
     "is_own_attribute",
     "is_step",
     "lineage_of",
@@ -47,9 +48,18 @@ _DEPTH_MAX: Final = 40
 
 def is_step(function: FunctionSource, sources: Sources) -> bool:
     """Tell whether a method is declared as a step."""
-    step = Foreign("sojourn.step")
+    return _is_declared(function, sources, Foreign("sojourn.step"))
+
+
+def is_called(function: FunctionSource, sources: Sources) -> bool:
+    """Tell whether messages may call a method: it is a signal or an update."""
+    kinds = (Foreign("sojourn.signal"), Foreign("sojourn.update"))
+    return _is_declared(function, sources, *kinds)
+
+
+def _is_declared(function: FunctionSource, sources: Sources, *kinds: Foreign) -> bool:
     return any(
-        meaning_in_module(sources, function.module, each) == step for each in function.decorators
+        meaning_in_module(sources, function.module, each) in kinds for each in function.decorators
     )
 
 

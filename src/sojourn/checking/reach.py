@@ -1,4 +1,4 @@
-"""Which code is replayed: from `run`, and `rank`, through all of the agent's own functions that it names.
+"""Which code is replayed: from `run`, `rank`, and what messages call, through all of the agent's own that it names.
 
 A function is followed when it is called and when it is handed on, on the class that it is called on; steps are not.
 What is named only at run time, as by `getattr`, is not seen.
@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
-from sojourn.checking.meaning import Frame, is_step, lineage_of, meaning_in_module
+from sojourn.checking.meaning import Frame, is_called, is_step, lineage_of, meaning_in_module
 from sojourn.checking.referents import Foreign, Instance, Meaning, Method
 from sojourn.checking.sources import ClassSource, FunctionSource, ModuleSource, Sources
 from sojourn.core.base.errors import Misused
@@ -16,7 +16,7 @@ from sojourn.core.base.errors import Misused
 __all__ = ["agents_in", "made_fields", "replayed", "stepped"]
 
 _AGENT: Final = Foreign("sojourn.Agent")
-_ENTRIES: Final = ("run", "rank")
+_ENTRIES: Final = ("run", "rank", "on_unread")
 _MADE_BY: Final = ("__new__", "__init__", "__post_init__")
 _WAY_MAX: Final = 8
 
@@ -49,14 +49,12 @@ def _class_named(sources: Sources, named: str) -> ClassSource:
 
 def replayed(sources: Sources, agents: Iterable[ClassSource]) -> list[Frame]:
     """Return the functions that a replay of these agents executes, what `run` reaches before all else."""
-    seen = set[_Key]()
-    return [
-        frame
-        for name in _ENTRIES
-        for frame in _reached(
-            sources, [each for form in agents for each in _entry(sources, form, name)], seen
-        )
+    seen, forms = set[_Key](), list(agents)
+    entries = [
+        [each for form in forms for each in _entry(sources, form, name)] for name in _ENTRIES
     ]
+    called = [each for form in forms for each in _called(sources, form)]
+    return [frame for roots in (*entries, called) for frame in _reached(sources, roots, seen)]
 
 
 def stepped(sources: Sources, agents: Iterable[ClassSource]) -> list[Frame]:
@@ -93,6 +91,12 @@ def _entry(sources: Sources, form: ClassSource, name: str) -> Iterator[Frame]:
     for method in _methods(sources, form):
         if method.node.name == name:
             yield Frame(sources, method, form, (f"{form.name}.{name}",))
+
+
+def _called(sources: Sources, form: ClassSource) -> Iterator[Frame]:
+    for method in _methods(sources, form):
+        if is_called(method, sources):
+            yield Frame(sources, method, form, (f"{form.name}.{method.node.name}",))
 
 
 def _reached(sources: Sources, roots: list[Frame], seen: set[_Key]) -> list[Frame]:

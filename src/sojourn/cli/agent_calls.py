@@ -19,7 +19,8 @@ from sojourn.cli.reach import Reach, perform, reaching
 from sojourn.cli.remote_blocks import RemoteBlocks
 from sojourn.core.base.encoding import encode, encode_block
 from sojourn.core.base.errors import Misused, Rejected, Unreachable
-from sojourn.runtime.agent_side.handling import Call, line_of, result_of
+from sojourn.core.protocol.calling import Call
+from sojourn.runtime.agent_side.handling import line_of, result_of
 from sojourn.runtime.processes.keyfile import Purpose
 from sojourn.runtime.records import Line
 from sojourn.runtime.typed import to_plain

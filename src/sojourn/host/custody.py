@@ -268,9 +268,11 @@ class AgentCustody:
         """Wait until a known place is as sought, and return it."""
         return await self._host.outlook.seek(self, sought)
 
-    async def receive(self, index: int, answers: str = "") -> ports.Message:
+    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> ports.Message:
         """Wait for the message with this index, or the answer to a letter, and return it."""
-        return await (self._inbox.answer(answers) if answers else self._inbox.message(index))
+        if answers:
+            return await self._inbox.answer(answers)
+        return await self._inbox.message(index, calls=calls)
 
     async def waits(self, asked: bytes | None = None) -> str:
         """Return who waits for whom."""

@@ -5,6 +5,7 @@ offered again, by whoever, is not taken again: of people each message by its dig
 sent its newest letter, since letters of one agent are taken in the order in which they were sent (protocol §10.26).
 
     offered by anchors ─► waits here ─► taken, by index ─► given to the code ─► consumed, finally ─► dropped there
+                              └──◄── put back, where code that waits for calls alone was given none of it ◄┘
 
     digest              the index of a person's message that was consumed
     "from/" agent       the version that sent the newest letter of an agent
@@ -26,6 +27,7 @@ from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import CLOCK_SKEW_MS, MESSAGES_WAITING_MAX
+from sojourn.core.protocol.calling import Queued, queued
 from sojourn.core.protocol.exchange import (
     AnyMessage,
     AnyReply,
@@ -70,22 +72,44 @@ class Inbox:
         self._inquiries = inquiries
         self._waiting: dict[bytes, AnyMessage] = {}
         self._taken: list[AnyMessage] = []
+        self._queued: dict[bytes, Queued] = {}
+        self._newest_before: dict[bytes, int] = {}
+        self._takes_calls = 0
         self._answers: dict[bytes, AnyMessage] = {}
         self._versions: dict[bytes, int] = {}
         self._first: int | None = None
         self._news = asyncio.Event()
 
-    async def message(self, index: int) -> ports.Message:
+    async def message(self, index: int, *, calls: bool = False) -> ports.Message:
         """Wait for the message with this index; the same index gives the same message.
 
-        Raises `Rejected` for one that is consumed: its content is gone.
+        Where code waits for `calls` alone it is one: another that was taken and not consumed waits on, since its code
+        has given up waiting for it. Raises `Rejected` for one that is consumed: its content is gone.
         """
-        while (place := index - await self._count()) >= len(self._taken):
-            if not self._take_next() and not await self.look():
-                await self._wait()
+        self._takes_calls += calls
+        try:
+            while (place := index - await self._count()) >= len(self._taken) or (
+                calls and self._is_put_back(place)
+            ):
+                is_news = self._take_next(calls=calls) or await self.look()
+                if not is_news and not self._take_next(calls=calls):  # another may have looked
+                    await self._wait()
+        finally:
+            self._takes_calls -= calls
         if place < 0:
             raise Rejected(f"message {index} is consumed", reason="out-of-turn", where="inbox")
         return _told(self._taken[place], index)
+
+    def _is_put_back(self, place: int) -> bool:
+        """Let what was taken from there on wait again if the first of it is no call; tell whether it does."""
+        if place < 0 or self._queued[self._taken[place].digest].is_call:
+            return False
+        while len(self._taken) > place:
+            signed = self._taken.pop()
+            self._waiting[signed.digest] = signed
+            if isinstance(signed, Letter):
+                self._versions[signed.sender] = self._newest_before.pop(signed.digest)
+        return True
 
     async def answer(self, letter: str) -> ports.Message:
         """Wait for the answer to a letter, by that one's effect key; the same key gives the same answer."""
@@ -108,6 +132,8 @@ class Inbox:
         """
         now_ms = clock.wall_ms()
         for signed in self._waiting.values():
+            if self._takes_calls and self._queued[signed.digest].is_call:
+                continue  # it is taken while this agent waits
             if isinstance(signed, Letter) and signed.said.asks > now_ms:
                 way = self._way(signed)
                 if len(way) > 1 and asked in (None, way[1]):
@@ -139,10 +165,12 @@ class Inbox:
         root, blocks = self._custody.record.memory.inbox, self._host.blocks
         return await blocks.read(lambda: Mapping.load(root, blocks))
 
-    def _take_next(self) -> bool:
-        """Take the oldest message that waits and whose turn it is; tell whether there was one."""
+    def _take_next(self, *, calls: bool = False) -> bool:
+        """Take the oldest message that waits and whose turn it is; tell whether there was one. Or the oldest call."""
         now_ms = clock.wall_ms()
         for signed in sorted(self._waiting.values(), key=lambda each: (each.sent_ms, each.digest)):
+            if calls and not self._queued[signed.digest].is_call:
+                continue
             if isinstance(signed, Letter):
                 newest = self._versions[signed.sender]
                 is_first = not any(
@@ -154,6 +182,7 @@ class Inbox:
                 is_due = newest >= signed.intent.follows or now_ms > signed.sent_ms + PATIENCE_MS
                 if not is_due or not is_first:
                     continue  # the one before it is on its way
+                self._newest_before[signed.digest] = newest
                 self._versions[signed.sender] = signed.version
             del self._waiting[signed.digest]
             self._taken.append(signed)
@@ -181,6 +210,7 @@ class Inbox:
                 stale.append(signed)
             elif signed.digest not in known and not await self._is_overtaken(consumed, signed):
                 self._waiting[signed.digest] = signed
+                self._queued[signed.digest] = queued(signed)
                 is_new = True
         if stale:
             self._drop(stale)
@@ -287,6 +317,9 @@ class Inbox:
             return
         count = before - self._first
         done, self._taken = self._taken[:count], self._taken[count:]
+        for signed in done:
+            del self._queued[signed.digest]
+            self._newest_before.pop(signed.digest, None)
         self._first = before
         self._drop(done)
         self._mail.set()  # where not all were offered at once there may be more

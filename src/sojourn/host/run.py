@@ -132,7 +132,7 @@ class AgentRun:
         now_ms = clock.wall_ms()
         return any(
             (wake.at_ms is not None and wake.at_ms <= now_ms)
-            or ((wake.on_message or wake.on_answer) and self._mail.is_set())
+            or ((wake.on_message or wake.on_answer or wake.on_call) and self._mail.is_set())
             for wake in eligibility.wake
         )
 

@@ -103,13 +103,14 @@ class Frame(Value, tag_field="kind", tag=True):
 class Rest(Frame):
     """To the host: nothing runs until a time (None: no time), a message if it is `listening`, or a place `sought`.
 
-    Or an answer of people, if it is `inquiring`.
+    Or an answer of people, if it is `inquiring`; or a message that `calls` a method.
     """
 
     until_ms: Count | None
     listening: bool
     sought: Annotated[tuple[Sought, ...], Meta(max_length=SOUGHT_MAX)] = ()
     inquiring: bool = False
+    calls: bool = False
 
 
 class Leave(Frame):
@@ -315,6 +316,7 @@ class Sleep(Asking):
 class Listen(Asking):
     """Ask for the message with this index, or for None once it is that time.
 
+    With `calls`, for the next one that calls a method, which may be given that index before others that came earlier.
     Or for the answer to a letter, by its effect key: what `answers` it. From `cycles_ms` on that is answered early if
     the agent `asked` waits for this one, perhaps through others, by what this one has not received.
     """
@@ -324,6 +326,7 @@ class Listen(Asking):
     answers: Text = ""
     asked: Digest | None = None
     cycles_ms: Count = 0
+    calls: bool = False
 
 
 class Seek(Asking):

@@ -17,6 +17,7 @@ from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.ports import Message, Parcel, Postmark
 from sojourn.runtime.processes import clock
 from sojourn.runtime.typed import to_plain
+from sojourn.testing.rehearsed_mail import is_call, is_call_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,7 @@ class RehearsedLetters:
     _final: "Decided"
     _received: int
     """The index behind the newest message that was handed to the code in this life."""
+    _takes_calls = 0
 
     def _watcher(self) -> asyncio.Future[None]:
         raise NotImplementedError
@@ -138,6 +140,8 @@ class RehearsedLetters:
         me, mail = self._final.record.agent_id, self._final.mail
         for message in mail.inbox[max(mail.consumed, self._received) :]:
             mark = message.mark
+            if self._takes_calls and is_call(message):
+                continue  # it is taken while this agent waits
             if mark is not None and mark.asks > clock.wall_ms():
                 behind = mark.waiting
                 way = (*(behind[behind.index(me) :] if me in behind else (me,)), mark.agent)
@@ -150,14 +154,19 @@ class RehearsedLetters:
         while not await self.waits(asked):
             await self._watcher()
 
-    async def receive(self, index: int, answers: str = "") -> Message:
+    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> Message:
         """Wait for a message, or the answer to a letter."""
         if answers:
             return await self._answer_to(answers)
-        while index >= len(self._final.mail.inbox):
-            await self._watcher()
-        self._received = max(self._received, index + 1)
-        return self._final.mail.inbox[index]
+        inbox = self._final.mail.inbox
+        self._takes_calls += calls
+        try:
+            while index >= len(inbox) or (calls and not is_call_next(inbox, index)):
+                await self._watcher()
+        finally:
+            self._takes_calls -= calls
+        self._received = index + 1
+        return inbox[index]
 
     async def _answer_to(self, letter: str) -> Message:
         """Wait for somebody to answer a letter, and return the answer."""

@@ -23,6 +23,7 @@ from sojourn.runtime.typed import to_plain
 from sojourn.testing.clocks import EPOCH_MS
 from sojourn.testing.corresponding import Correspondence
 from sojourn.testing.rehearsed import Decided
+from sojourn.testing.rehearsed_calls import Calling
 from sojourn.testing.rehearsed_family import FOR_EVER_NS, Family, Host
 from sojourn.testing.rehearsed_people import People
 from sojourn.testing.timeline import NS_PER_MS, NS_PER_S, Timer
@@ -37,7 +38,7 @@ _SHOWN_MAX: Final = 5
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Rehearsed(People, Correspondence):
+class Rehearsed(People, Correspondence, Calling):
     """An agent in a rehearsal. Time passes for its whole family, in the methods that expect something.
 
     What is final can be looked at whenever they are back.
@@ -50,7 +51,7 @@ class Rehearsed(People, Correspondence):
         self.host: Host | None = None
         self._family = family
         self._ending: Ending | None = None
-        self._wants_message = self._wants_place = self._wants_answer = False
+        self._wants_message = self._wants_place = self._wants_answer = self._wants_call = False
         self._alarm: Timer | None = None
         decided.mail.arrived = self._note_mail
         decided.common.agents[decided.record.agent_id] = decided
@@ -76,7 +77,7 @@ class Rehearsed(People, Correspondence):
 
     def _note_mail(self) -> None:
         self.decided.stir()
-        if self._wants_message:
+        if self._wants_message or (self._wants_call and self.decided.mail.is_called):
             self.wake()
 
     def grant(self, **budgets: int) -> None:
@@ -122,7 +123,7 @@ class Rehearsed(People, Correspondence):
         """Let a host have the agent and execute it, unless one does."""
         if self.host is not None or self.is_over:
             return
-        self._wants_message = self._wants_place = self._wants_answer = False
+        self._wants_message = self._wants_place = self._wants_answer = self._wants_call = False
         self.decided.mail.news.clear()
         if self._alarm is not None:
             self._alarm.cancel()
@@ -152,9 +153,11 @@ class Rehearsed(People, Correspondence):
             return
         self._wants_message = any(wake.on_message for wake in eligibility.wake)
         self._wants_answer = any(wake.on_answer for wake in eligibility.wake)
+        self._wants_call = any(wake.on_call for wake in eligibility.wake)
         times = [wake.at_ms for wake in eligibility.wake if wake.at_ms is not None]
         has_message = self._wants_message and self.decided.mail.is_waiting
-        if has_message or (self._wants_answer and self._has_answer()):
+        is_called = self._wants_call and self.decided.mail.is_called
+        if has_message or is_called or (self._wants_answer and self._has_answer()):
             self.wake()
         elif times:
             at_ns = (min(times) - EPOCH_MS) * NS_PER_MS

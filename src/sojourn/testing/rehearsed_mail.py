@@ -3,11 +3,37 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from sojourn.core.base.digests import cid_text
+from sojourn.core.protocol.calling import call_in
 from sojourn.core.protocol.letters import Said
 from sojourn.runtime.ports import Message, Postmark
 
-__all__ = ["Mail"]
+__all__ = ["Mail", "is_call", "is_call_next"]
+
+
+def is_call(message: Message) -> bool:
+    """Tell whether code takes a message wherever it waits: a call, or word of what was not read (protocol §10.39)."""
+    is_unread = message.mark is not None and message.mark.unread
+    return is_unread or call_in(message.body) is not None
+
+
+def is_call_next(inbox: list[Message], index: int) -> bool:
+    """Bring the next call to an index; tell whether there is one.
+
+    It may come before other messages, and before none that the same agent sent earlier.
+    """
+    behind: set[bytes] = set()
+    for at in range(index, len(inbox)):
+        message, mark = inbox[at], inbox[at].mark
+        if is_call(message) and (mark is None or mark.unread or mark.agent not in behind):
+            inbox.insert(index, inbox.pop(at))
+            inbox[index:] = [replace(each, index=n) for n, each in enumerate(inbox[index:], index)]
+            return True
+        if mark is not None and not mark.unread:
+            behind.add(mark.agent)
+    return False
 
 
 class Mail:
@@ -36,6 +62,11 @@ class Mail:
     def is_waiting(self) -> bool:
         """Whether something came that the agent has not taken, nor been woken for."""
         return bool(self.unread or self.news)
+
+    @property
+    def is_called(self) -> bool:
+        """Whether a call waits whose turn it is."""
+        return is_call_next(self.inbox, self.consumed)
 
     def put(self, sender: str, body: Any, sent_ms: int, mark: Postmark | None = None) -> None:
         """Have a message come."""

@@ -7,6 +7,7 @@ import pytest
 
 from sojourn.anchor.mail import Mail
 from sojourn.anchor.scribe import Scribe
+from sojourn.core.agent.eligibility import Eligibility, Status, Wake
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import encode
 from sojourn.core.base.errors import Refused
@@ -90,5 +91,24 @@ def test_one_that_comes_while_the_last_is_dropped_is_not_lost_from_sight() -> No
         assert (second,) == mail.read(AGENT)
         await mail.drop(AGENT, [second.digest])
         assert [] == list(mail.agents())
+
+    run(test)
+
+
+def test_a_call_wakes_who_waits_for_calls_and_no_other_message_does() -> None:
+    async def test(store: MemoryStore, mail: Mail) -> None:
+        def wakes(mail: Mail, wake: Wake) -> bool:
+            return mail.wakes(AGENT, Eligibility(status=Status.DORMANT, wake=(wake,)))
+
+        called, deaf = Wake(at_ms=5, on_call=True), Wake(at_ms=5)
+        await mail.keep(letter(AGENT, 1))
+        assert not wakes(mail, called)
+        assert wakes(mail, Wake(on_message=True))
+        await mail.keep(letter(AGENT, 2, is_call=True))
+        for after in (mail, opened(store)):
+            assert wakes(after, called)
+            assert not wakes(after, deaf)
+        await mail.drop(AGENT, [letter(AGENT, 2, is_call=True).digest])
+        assert not wakes(mail, called)
 
     run(test)

@@ -100,6 +100,26 @@ def test_a_module_of_the_agents_own_goes_before_one_of_that_name() -> None:
     assert [] == rules_in(text, time="def time(): return 1")
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "@signal\ndef stop(self, ctx): time.time()",
+        "@update\nasync def limit(self, ctx): return time.time()",
+        "@signal\ndef stop(self, ctx): self.tell()\ndef tell(self): time.time()",
+        "def on_unread(self, ctx, message): time.time()",
+    ],
+)
+def test_what_messages_call_is_replayed_as_well(method: str) -> None:
+    head = "import time\nfrom sojourn import signal, update"
+    assert ["clock"] == rules_in(written("pass", head=head, body=method))
+
+
+def test_what_is_called_so_by_another_package_is_not() -> None:
+    head = "import time\nfrom blinker import signal"
+    method = "@signal\ndef stop(self, ctx): time.time()"
+    assert [] == rules_in(written("pass", head=head, body=method))
+
+
 def test_relative_imports_in_a_package_are_followed() -> None:
     files = {
         "pack/__init__.py": b"from .desk import Desk",

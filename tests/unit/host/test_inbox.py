@@ -34,10 +34,10 @@ class Scene:
         for anchor in anchors or self.house.anchors:
             await client.call(anchor, put)
 
-    async def number(self, index: int) -> int:
+    async def number(self, index: int, *, calls: bool = False) -> int:
         """Return which message has an index."""
         async with asyncio.timeout(SOON_S):
-            return (await self.custody.receive(index)).sent_ms
+            return (await self.custody.receive(index, calls=calls)).sent_ms
 
     def waiting(self) -> list[int]:
         """Return how many messages wait at each anchor."""
@@ -201,5 +201,39 @@ def test_an_anchor_that_does_not_hear_costs_a_step_no_time() -> None:
         async with asyncio.timeout(1.5):
             await s.custody.commit(draft_of(s.custody, inbox=1))
         never.set()
+
+    run(test)
+
+
+def test_a_call_passes_other_messages_and_who_waits_for_calls_alone_is_given_no_other() -> None:
+    """Also one that had the index already, since the code gave up waiting for it: it has a later one."""
+
+    async def test(s: Scene) -> None:
+        for number in (1, 2, 3):
+            await s.send(number)
+        assert [1, 2] == [await s.number(0), await s.number(1)]
+        await s.custody.commit(draft_of(s.custody, inbox=1))
+        waiting = asyncio.create_task(s.number(1, calls=True))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        for number in (5, 4):
+            await s.send(number, is_call=True)
+        s.host._mail[s.agent].set()
+        assert 5 == await waiting, "of two the one that came first"
+        assert 5 == await s.number(1), "it has the index from now on"
+        assert [4, 2, 3] == [await s.number(2, calls=True), await s.number(3), await s.number(4)]
+        await s.custody.commit(draft_of(s.custody, inbox=4))
+        await until(lambda: s.waiting() == [1, 1, 1, 1])
+        assert 3 == await s.number(4)
+
+    run(test)
+
+
+def test_calls_that_come_together_are_taken_in_the_order_in_which_they_were_sent() -> None:
+    async def test(s: Scene) -> None:
+        for number in (3, 1, 2):
+            await s.send(number, is_call=number != 1)
+        assert [2, 3] == [await s.number(0, calls=True), await s.number(1, calls=True)]
+        assert 1 == await s.number(2)
 
     run(test)

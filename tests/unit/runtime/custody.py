@@ -32,6 +32,7 @@ from sojourn.runtime.errors import Undeliverable
 from sojourn.runtime.host_side.cipher import BlockCipher
 from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
 from sojourn.runtime.sought import Sought
+from sojourn.testing.rehearsed_mail import is_call_next
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
 
@@ -370,9 +371,12 @@ class FakeCustodian:
         await self.zone.until(lambda: bool(fitting()))
         return fitting()[0]
 
-    async def receive(self, index: int, answers: str = "") -> Message:
-        await self.zone.until(lambda: index < len(self.zone.inbox))
-        return self.zone.inbox[index]
+    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> Message:
+        inbox = self.zone.inbox
+        await self.zone.until(
+            lambda: index < len(inbox) and (not calls or is_call_next(inbox, index))
+        )
+        return inbox[index]
 
     async def newest_letter(self, to: bytes) -> int:
         return 0

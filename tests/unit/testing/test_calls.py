@@ -2,7 +2,7 @@
 
 import pytest
 
-from sojourn.runtime.agent_side.handling import Call
+from sojourn.core.protocol.calling import Call
 from sojourn.runtime.records import Line
 from sojourn.runtime.typed import to_plain
 from sojourn.testing import LaunchedAgent, World, Zone, simulate

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sojourn.core.agent.governance import Matter
 from sojourn.core.base.encoding import Count, Digest, Name, Value
@@ -50,11 +50,15 @@ RUNNING: Final = ("steps", "wall_ms")
 
 
 class Wake(Value):
-    """One trigger that makes a dormant agent active: a time, any message, or an answer to what it asks people."""
+    """One trigger that makes a dormant agent active: a time, any message, or an answer to what it asks people.
+
+    Or a message that calls a method of its code, `on_call`, which is absent from the bytes where none does.
+    """
 
     at_ms: Count | None = None
     on_message: bool = False
     on_answer: bool = False
+    on_call: bool | UnsetType = UNSET
 
 
 class Budget(Value):

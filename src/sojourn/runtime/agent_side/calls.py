@@ -12,7 +12,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sojourn.runtime.agent_side.inquiring import AskPeople
-from sojourn.runtime.agent_side.operations import Operation, WaitForMail, WaitForTime
+from sojourn.runtime.agent_side.operations import (
+    Operation,
+    WaitForMail,
+    WaitForMessage,
+    WaitForTime,
+)
 from sojourn.runtime.agent_side.seeking import LOOK_AGAIN_MS, WaitForPlace
 from sojourn.runtime.agent_side.timing import TimeLimit
 from sojourn.runtime.questions import SOUGHT_MAX, Rest
@@ -50,6 +55,15 @@ class Calls:
         self._open[operation.call] = operation
         self._made.append(operation)
 
+    def enter(self, operation: Operation) -> None:
+        """Have one open that has begun, and whose record is there."""
+        self._open[operation.call] = operation
+
+    def enter_first(self, operation: Operation, record: bytes) -> None:
+        """Have one open whose record is handed over before all others."""
+        self.enter(operation)
+        self._answers.appendleft((operation, record))
+
     def let_go(self, operation: Operation) -> None:
         """Give up one that is open: it is not answered, but may have to be carried through."""
         self.close(operation)
@@ -84,6 +98,14 @@ class Calls:
     def has_any(self, form: type[object]) -> bool:
         """Tell whether the code waits for one of this form."""
         return any(isinstance(operation, form) for operation in self._open.values())
+
+    @property
+    def admit_calls(self) -> bool:
+        """Whether a message that calls a method may reach the code beside these: it gets none otherwise by itself."""
+        return not any(
+            operation.is_sole or isinstance(operation, WaitForMessage)
+            for operation in self._open.values()
+        )
 
     def are_all(self, form: type[object]) -> bool:
         """Tell whether the code waits for nothing but calls of this form, beside time limits."""
@@ -156,8 +178,11 @@ class Calls:
         """Whether one has begun that has an end by itself."""
         return any(each.is_under_way for each in self._all)
 
-    def rest(self, now_ms: int) -> Rest:
-        """Return until when an agent may rest that waits for these alone: what cannot wait goes on at once."""
+    def rest(self, now_ms: int, *, calls: bool) -> Rest:
+        """Return until when an agent may rest that waits for these alone: what cannot wait goes on at once.
+
+        Or until somebody `calls` a method of it.
+        """
         waits = [op for op in self._open.values() if isinstance(op, _WAITS)]
         times = [op.until_ms for op in waits]
         times += [now_ms for each in self._all if not each.is_wait]
@@ -169,6 +194,7 @@ class Calls:
             listening=self.has_any(WaitForMail),
             sought=tuple(sought)[:SOUGHT_MAX],
             inquiring=self.has_any(AskPeople),
+            calls=calls,
         )
 
     def keep_from(self, what: str) -> bool:

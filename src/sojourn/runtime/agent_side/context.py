@@ -2,15 +2,17 @@
 
 import uuid
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar, overload
 
 from sojourn.core.base.errors import Misused
+from sojourn.core.protocol.calling import Call
 from sojourn.runtime.agent_side.code import entry_of
 from sojourn.runtime.agent_side.durations import milliseconds_of
 from sojourn.runtime.agent_side.enquiring import QUERY_S, query_agent
 from sojourn.runtime.agent_side.fanning import FanOut
-from sojourn.runtime.agent_side.handling import Call, Handling, result_of
+from sojourn.runtime.agent_side.handling import Handling, result_of
 from sojourn.runtime.agent_side.inquiring import ask
 from sojourn.runtime.agent_side.letters import read_body, told_unread
 from sojourn.runtime.agent_side.memory import Compartments
@@ -44,7 +46,9 @@ class Context(Timers, FanOut):
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.memory = Compartments(session)
-        self._sender, self._handling = Sender(session), Handling(session, self)
+        self._sender = Sender(session)
+        self._handling = Handling(session, self, self._sender)
+        session.listening.begin(self._handling)
 
     @property
     def agent_id(self) -> bytes:
@@ -66,6 +70,7 @@ class Context(Timers, FanOut):
 
         Arguments travel with the journal. Raises `Denied` for any that were made of what may not be everywhere.
         """
+        await self._session.listening.still("ctx.restart")
         self._session.sagas.check_restart(0, "ctx.restart")
         self._session.next_sole_call("ctx.restart")
         if args or kwargs:
@@ -96,6 +101,7 @@ class Context(Timers, FanOut):
         call may be under way but time limits and questions to people.
         """
         session = self._session
+        await session.listening.still("ctx.consider", within=True)
         call = session.next_sole_call("ctx.consider")
         considered: Consideration = await session.perform(Consider(session, call))
         return considered
@@ -305,6 +311,15 @@ class Context(Timers, FanOut):
     def caller(self) -> Message | None:
         """In a `@signal` or `@update` method, the message that calls it."""
         return self._handling.caller
+
+    def undisturbed(self) -> AbstractAsyncContextManager[None]:
+        """Hold calls up: in the body of `async with ctx.undisturbed():` none is handled but in `ctx.receive`.
+
+        Messages that call a method (`@signal`, `@update`) are handled wherever `run` waits, one at a time; what is
+        under way ends before the body begins, and what comes meanwhile waits in the inbox. Around all of `run` it
+        leaves `ctx.receive` as the only place.
+        """
+        return self._handling.undisturbed()
 
     async def receive(
         self,

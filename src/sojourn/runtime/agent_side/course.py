@@ -124,6 +124,11 @@ class Course:
         self._calls += 1
         return self._calls - 1
 
+    @property
+    def upcoming_call(self) -> int:
+        """The number that the next call will have."""
+        return self._calls
+
     def draw(self) -> bytes:
         """Return 32 bytes of entropy: the same ones in every replay, and in no other place of any run."""
         self._drawn += 1

@@ -49,6 +49,8 @@ __all__ = [
     "WaitForMail",
     "WaitForMessage",
     "WaitForTime",
+    "message_of",
+    "received",
 ]
 
 
@@ -195,15 +197,8 @@ class WaitForMail(Operation):
 
     def _give(self, record: Received) -> None:
         """Give the code the message in a record, of the type that it asks for."""
-        message = Message(
-            index=record.index or 0,
-            sender=record.sender,
-            body=record.body,
-            sent_ms=record.sent_ms,
-            mark=record.mark,
-        )
         try:
-            self.future.set_result(read_body(message, self._form))
+            self.future.set_result(read_body(message_of(record), self._form))
         except Misused as error:
             self.future.set_exception(error)
 
@@ -217,16 +212,32 @@ class WaitForMail(Operation):
         if message is None:
             record = Received(call=self.call, index=None, waits=answer.waits)
         else:
-            is_answer = message.mark is not None and bool(message.mark.answers)
-            record = Received(
-                call=self.call,
-                index=None if is_answer else message.index,
-                sender=message.sender,
-                body=message.body,
-                sent_ms=message.sent_ms,
-                mark=message.mark,
-            )
+            record = received(self.call, message)
         self.answer(record)
+
+
+def received(call: int, message: Message) -> Received:
+    """Return the record of a message that reaches the code by a call of that number."""
+    is_answer = message.mark is not None and bool(message.mark.answers)
+    return Received(
+        call=call,
+        index=None if is_answer else message.index,
+        sender=message.sender,
+        body=message.body,
+        sent_ms=message.sent_ms,
+        mark=message.mark,
+    )
+
+
+def message_of(record: Received) -> Message:
+    """Return the message in a record."""
+    return Message(
+        index=record.index or 0,
+        sender=record.sender,
+        body=record.body,
+        sent_ms=record.sent_ms,
+        mark=record.mark,
+    )
 
 
 class WaitForMessage(WaitForMail):
@@ -248,6 +259,7 @@ class WaitForMessage(WaitForMail):
 
     def begin(self) -> None:
         """Ask for the first message that is not consumed."""
+        self.session.listening.forget()  # the host gives out each index once
         self._asked = self.session.ask(
             Listen, self._heard, index=self.session.consumed, until_ms=self.until_ms
         )

@@ -27,6 +27,7 @@ from sojourn.runtime.agent_side.context import Context
 from sojourn.runtime.agent_side.course import Course
 from sojourn.runtime.agent_side.functions import Functions
 from sojourn.runtime.agent_side.link import FetchedBlocks, Link
+from sojourn.runtime.agent_side.listening import Listening
 from sojourn.runtime.agent_side.operations import Operation
 from sojourn.runtime.agent_side.parting import parting
 from sojourn.runtime.agent_side.performing import PerformStep
@@ -95,6 +96,7 @@ class Session(CallChecks):
         self._replay = None if start.fresh else Replay(history, self._go_on_as_fork)
         self._run, self.adoption = idle_run(), Adoption(form, start)
         self.calls = self._calls = Calls()
+        self.listening = Listening(self)
         self.loops, self.sagas = Loops(), Sagas()
         self._parted: ReplayMismatch | None = None
         self._ended: Literal["returned", "raised"] | None = None
@@ -290,7 +292,7 @@ class Session(CallChecks):
             return self._conclude()
         if self._calls.has_made:
             self._begin_calls()
-        elif not self._calls.has_answers:
+        elif not self.listening.has_taken() and not self._calls.has_answers:
             return self._lie_down()
         elif not self._batch.has_room:
             return self._batch.settle()
@@ -347,7 +349,9 @@ class Session(CallChecks):
 
     def _lie_down(self) -> bool:
         """Tell the host's side when nothing but waiting is left to do."""
-        if not self._calls and not self._calls.is_carrying:
+        self.listening.look()
+        is_called = self.listening.is_open
+        if not self._calls and not self._calls.is_carrying and not is_called:
             self._finish("raised", Raised(failure=failure_of(stuck())))
             return True
         if self.allowance.is_spent:
@@ -355,7 +359,7 @@ class Session(CallChecks):
         if not self._is_resting and self._calls.are_waits:
             self._is_resting = True
             self.flush()
-            self._link.send(self._calls.rest(self.now_ms()))
+            self._link.send(self._calls.rest(self.now_ms(), calls=is_called))
         return False
 
     def _lie_down_at_last(self) -> bool:
@@ -365,7 +369,7 @@ class Session(CallChecks):
         """
         if self._calls.is_one_under_way:
             return False
-        self._batch.flush(self._calls.rest(self.now_ms()))
+        self._batch.flush(self._calls.rest(self.now_ms(), calls=self.listening.is_open))
         self._retire()
         return True
 
@@ -403,6 +407,7 @@ class Session(CallChecks):
         """Let the code begin; what an earlier run has left behind is unwound, and changes nothing."""
         self._run.unwind()
         self._calls.drop()
+        self.listening.begin(None)
         self.loops, self.sagas = Loops(), Sagas()
         self._run = Run(self._code)
         self._run.drive()
@@ -411,7 +416,9 @@ class Session(CallChecks):
         args, kwargs = bind(self._form.run, *self.course.arguments)
         self.agent = self._form()
         self.agent._session = self
-        return await self.agent.run(Context(self), *args, **kwargs)
+        result = await self.agent.run(Context(self), *args, **kwargs)
+        await self.listening.still("the end of run")
+        return result
 
     def _conclude(self) -> bool:
         """Go by how the code left off: parted, restarting, returned or raised.
@@ -462,6 +469,7 @@ class Session(CallChecks):
         while self._parted is None and self._replay is not None:
             record = replay.next_record()
             operation = self._calls.of(getattr(record, "call", -1))
+            operation = operation or self.listening.handles(record)
             if record is None or (self._run.has_left_off and not self._carries(operation)):
                 break
             if operation is None or not operation.accepts(record):

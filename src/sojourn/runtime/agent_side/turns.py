@@ -36,9 +36,10 @@ class Turns(AsyncIterator[T]):
 
     async def __anext__(self) -> T:
         session = self._session
+        if not self._segment and session.loops.are_in_another(self):
+            return await self._advance()
+        await session.listening.still("a restart point")
         if not self._segment:
-            if session.loops.are_in_another(self):
-                return await self._advance()
             session.loops.enter(self)
             self._segment = session.course.segment + 1
             self._opened_before = frozenset(session.memory.opened)

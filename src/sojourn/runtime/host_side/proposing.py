@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COUNTED, STEPS, check_affordable
@@ -472,7 +473,8 @@ def _check_unlinked(records: Sequence[bytes], plain: Sequence[Any]) -> None:
 
 
 def _wake(rest: Rest) -> Wake:
-    return Wake(at_ms=rest.until_ms, on_message=rest.listening, on_answer=rest.inquiring)
+    listening, inquiring, on_call = rest.listening, rest.inquiring, rest.calls or UNSET
+    return Wake(at_ms=rest.until_ms, on_message=listening, on_answer=inquiring, on_call=on_call)
 
 
 def _steps(records: Iterable[Record]) -> int:

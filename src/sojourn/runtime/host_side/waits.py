@@ -48,7 +48,9 @@ class Waits:
                 await custodian.sleep_until(question.until_ms)
                 answer = Done()
             case Listen():
-                receiving = custodian.receive(question.index, question.answers)
+                receiving = custodian.receive(
+                    question.index, question.answers, calls=question.calls
+                )
                 cycle = None if question.asked is None else self._cycle(question, question.asked)
                 message = await self._until(receiving, question.until_ms, cycle)
                 is_over = message is None and bool(question.answers)
