@@ -6,12 +6,12 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sojourn.cli.launching import launch
 from sojourn.core.agent.eligibility import Status
@@ -26,6 +26,7 @@ __all__ = ["ZONES", "Drill", "Outcome", "Part", "Stuck", "defects_in", "parts", 
 
 ZONES = ("north", "south")
 TURNS = 2
+_NOUNS: Final[tuple[Noun, ...]] = ("anchor", "host")
 _HAULER = Path(__file__).with_name("hauler.py")
 _AGAIN_S = 0.3
 _LOOK_S = 0.2
@@ -124,7 +125,7 @@ async def run(drill: Drill, folder: Path, tell: Callable[[str], None] = lambda _
             parts(drill),
         )
         launches = Launches(g, drill, planned, ledger)
-        working = [asyncio.create_task(work) for work in (nemesis.hunt(), launches.run())]
+        working = [asyncio.create_task(work) for work in (*nemesis.hunts(), launches.run())]
         try:
             await _all_ended(drill, launches, nemesis, working, tell)
         finally:
@@ -150,29 +151,35 @@ async def _up(g: Ground, zones: tuple[str, ...]) -> None:
 
 
 class Nemesis:
-    """Kills a process of any zone now and then, sometimes all anchors or hosts of one, and starts what it killed.
+    """Kills processes of all zones, sometimes all anchors or all hosts of one, and starts what it killed.
 
-    It stays away for a moment, or longer than a lease.
+    What it killed stays away for a moment, or longer than a lease. Anchors and hosts of each zone are hunted apart,
+    so that a kill does not wait for what was killed elsewhere to come back.
     """
 
     def __init__(self, g: Ground, drill: Drill, zones: tuple[str, ...]) -> None:
         """Choose by the drill's seed."""
         self._ground, self._drill, self._zones = g, drill, zones
-        self._chance = random.Random(drill.seed)
+        self._prey: list[tuple[str, Noun]] = [(z, noun) for z in zones for noun in _NOUNS]
         self.kills: Counter[str] = Counter()
 
-    async def hunt(self) -> None:
-        """Kill for ever; the next, once the last are back, however slow this machine is."""
-        chance = self._chance
+    def hunts(self) -> list[Coroutine[None, None, None]]:
+        """Return what is to be run side by side, and kills for ever."""
+        return [self._hunt(zone, noun) for zone, noun in self._prey]
+
+    async def _hunt(self, zone: str, noun: Noun) -> None:
+        """Kill anchors or hosts of a zone; the next when its time has come, and the last are back."""
+        chance = random.Random(f"{self._drill.seed} {zone} {noun}")
+        count = self._drill.anchors if noun == "anchor" else self._drill.hosts
+        due = time.monotonic()
         while True:
-            await asyncio.sleep(self._drill.every_s * chance.uniform(0.5, 1.5))
-            zone, noun = chance.choice(self._zones), self._noun()
-            count = self._drill.anchors if noun == "anchor" else self._drill.hosts
+            due += self._drill.every_s * len(self._prey) * chance.uniform(0.5, 1.5)
+            await asyncio.sleep(due - time.monotonic())
             there = list(range(count)) if chance.random() < _ALL else [chance.randrange(count)]
             self._ground.kill(noun, zone, *there)
             self.kills[noun] += len(there)
             leases = 2 if chance.random() < _LONG else 0
-            away_s = chance.uniform(0, self._drill.every_s / 3)
+            away_s = chance.uniform(0, self._drill.every_s)
             await asyncio.sleep(away_s + leases * self._drill.lease_ms / 1000)
             self._ground.start(noun, zone, *there)
             await until(
@@ -180,6 +187,7 @@ class Nemesis:
                 why=f"{noun}s {there} of {zone} are back",
                 timeout_s=self._drill.patience_s,
             )
+            due = max(due, time.monotonic())
 
     async def _back(self, noun: Noun, zone: str, indexes: Sequence[int]) -> bool:
         """Tell whether processes run again; of anchors, whether they answer, or more than f would seldom do."""
@@ -193,9 +201,6 @@ class Nemesis:
         for zone in self._zones:
             self._ground.start("anchor", zone, *range(self._drill.anchors))
             self._ground.start("host", zone, *range(self._drill.hosts))
-
-    def _noun(self) -> Noun:
-        return "host" if self._chance.random() < 0.5 else "anchor"
 
 
 class Launches:
