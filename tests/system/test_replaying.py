@@ -1,5 +1,6 @@
 """An agent of real processes, exported while it sleeps, and its journal replayed by its code and by other code."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,43 @@ def test_a_capsule_of_real_processes_is_replayed_by_its_code_and_by_no_other(cap
     (changed / "desk.py").write_text(DESK.replace("sum(log)", "sum(log) + 1"))
     with pytest.raises(ReplayMismatch, match="differs  the arguments of step 'place'"):
         replay(capsule, "desk:Desk", folder=changed)
+
+
+def test_an_older_version_is_debugged_by_its_code_and_by_other_code(
+    sojourn: Person, capsule: Path
+) -> None:
+    newest = sojourn.good("agent", "history", "desk", "--json").json
+    at = next(
+        version["version"]
+        for version in newest["versions"]
+        if any(
+            record["kind"] == "outcome" and "place" in record["text"]
+            for record in version["records"]
+        )
+    )
+    assert at < newest["newest"]
+
+    def session(typed: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            sojourn.command("agent", "replay", "desk", "--at", at, "--pdb", *arguments),
+            input=typed,
+            cwd=sojourn.folder,
+            env=sojourn.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    done = session("p list(log)\nn\np placed\nc\n")
+    assert 0 == done.returncode, done.stderr
+    assert "placed = await self.place(sum(log))\n(agent) [0, 10, 20]\n" in done.stdout
+    assert "(agent) 'placed 30'\n" in done.stdout
+    assert f"of version {at}" in done.stdout
+    other = capsule.parent / "other"
+    other.mkdir()
+    (other / "desk.py").write_text(DESK.replace("sum(log)", "sum(log) + 1"))
+    (other / "desk.toml").write_text(FILE)
+    done = session("c\n", "--code", other / "desk.toml")
+    assert (1, "Traceback" in done.stderr) == (done.returncode, False)
+    assert "differs  the arguments of step 'place'" in done.stdout

@@ -1,7 +1,9 @@
 """`sojourn agent replay`: an agent's code on its own journal, here, verified, with nothing performed."""
 
+import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ import msgspec
 from sojourn.audit.evidence import FileBlocks
 from sojourn.cli.agent_file import read_agent_file
 from sojourn.cli.auditing import is_agent
+from sojourn.cli.background import BackgroundReader, background
 from sojourn.cli.debugging import AgentDebugger
 from sojourn.cli.exporting import evidence_of, export_agent
 from sojourn.cli.finding import find_named
@@ -93,7 +96,8 @@ def replay(
 
     No effect is performed, and nothing is recorded: what the journal does not answer is not begun. It ends with exit
     code 1, and both histories, if the code does not repeat the journal. With --until it ends before that record, and
-    says what the code does there; with --pdb it stops in Python's debugger where the code takes up the last record.
+    says what the code does there; with --pdb it stops in Python's debugger where the code takes up the last record,
+    or the last before it parts from the journal. Leave that with q: the replay goes on to its end.
     With --at it is the agent at an older version, with the code that it had then: `agent history` lists versions.
 
     The agent's code runs in this process, with your rights: replay only what you would run.
@@ -101,13 +105,16 @@ def replay(
     Example:
       sojourn agent replay risk-desk --until 120 --pdb
     """
+    debugger = None
+    if with_debugger:  # what it says is no part of the document
+        debugger = AgentDebugger(sys.stderr if as_json else None)
     if version is not None:
         if not is_agent(home, target):
             problem = (
                 f"{target} is no agent known here, and a capsule holds its newest version alone"
             )
             raise Misused(problem, remedy="Leave --at out, or name an agent")
-        done = _replay_at(home, target, version, until, agent_file, with_debugger=with_debugger)
+        done = _replay_at(home, target, version, until, agent_file, debugger)
     elif is_agent(home, target):
         with tempfile.TemporaryDirectory(prefix="sojourn-replay-") as folder:
             file = Path(folder) / "agent.car"
@@ -117,9 +124,9 @@ def replay(
                     await export_agent(reach, home, target, file)
 
             perform(work())
-            done = _replay(file, until, agent_file, with_debugger=with_debugger)
+            done = _replay(file, until, agent_file, debugger)
     else:
-        done = _replay(Path(target), until, agent_file, with_debugger=with_debugger)
+        done = _replay(Path(target), until, agent_file, debugger)
     emit(done, as_json, _render)
     return _PARTED if done.result.parted else 0
 
@@ -130,20 +137,25 @@ def _replay_at(
     version: int,
     until: int | None,
     agent_file: Path | None,
-    *,
-    with_debugger: bool,
+    debugger: AgentDebugger | None,
 ) -> Replayed:
-    """Return what came of a replay of an agent as it was at a version.
+    """Return what came of a replay of an agent as it was at a version; blocks are fetched when they are asked for."""
 
-    It is replayed while blocks are fetched; a debugger takes over in another replay, when all of them are at hand.
-    """
+    async def work(reach: Reach) -> tuple[RemoteReader, Replayed]:
+        return await replayed_at(reach, home, name, version, until, agent_file)
 
-    async def work() -> tuple[Reader, Replayed]:
+    async def reached() -> Replayed:
         async with reaching() as reach:
-            return await replayed_at(reach, home, name, version, until, agent_file)
+            return (await work(reach))[1]
 
-    reader, done = perform(work())
-    return _traced(reader, until, agent_file, with_debugger=True) if with_debugger else done
+    if debugger is None:
+        return perform(reached())
+    with background() as behind, ExitStack() as stack:
+        connected = reaching()
+        reach = behind.perform(connected.__aenter__())
+        stack.callback(lambda: behind.perform(connected.__aexit__(None, None, None)))
+        reader, _ = behind.perform(work(reach))
+        return _traced(BackgroundReader(reader, behind), until, agent_file, debugger)
 
 
 async def replayed_at(
@@ -153,7 +165,7 @@ async def replayed_at(
     version: int,
     until: int | None = None,
     agent_file: Path | None = None,
-) -> tuple[Reader, Replayed]:
+) -> tuple[RemoteReader, Replayed]:
     """Return what came of a replay of the agent with a local name at a version, and who has all blocks that it took.
 
     Raises as `find` and `version_at`.
@@ -170,7 +182,7 @@ async def replayed_at(
 
 
 def _replay(
-    file: Path, until: int | None, agent_file: Path | None, *, with_debugger: bool
+    file: Path, until: int | None, agent_file: Path | None, debugger: AgentDebugger | None
 ) -> Replayed:
     """Return what came of a replay of the agent in a capsule."""
     places: Places = {}
@@ -178,24 +190,32 @@ def _replay(
         with file.open("rb") as source:
             verified = load_capsule(source, places)
             reader = _Reader(verified.record, FileBlocks(source, places))
-            return _traced(reader, until, agent_file, with_debugger=with_debugger)
+            return _traced(reader, until, agent_file, debugger)
     except OSError as error:
         problem = f"the capsule {file} cannot be read: {error.strerror}"
         raise Misused(problem, remedy="Name an agent known here, or a capsule") from None
 
 
 def _traced(
-    reader: Reader, until: int | None, agent_file: Path | None, *, with_debugger: bool
+    reader: Reader, until: int | None, agent_file: Path | None, debugger: AgentDebugger | None
 ) -> Replayed:
-    """Return what came of a replay of the record and the blocks that `reader` has."""
+    """Return what came of a replay of the record and the blocks that `reader` has.
+
+    A debugger takes over in a second one: where the two part is known by then.
+    """
     form, code = _form(reader, agent_file)
-    debugger = AgentDebugger() if with_debugger else None
-    halt = None if debugger is None else debugger.halt
+    result = perform(retrace(reader, form, until=until))
+    if debugger is None:
+        return _replayed(reader, code, result)
+    handed = result.replayed if result.parted else None
+    if result.parted:
+        note("The code parts from the journal behind the record that it takes up now.")
+    halt, release = debugger.halt, debugger.release
+    work = retrace(reader, form, until=until, halt=halt, release=release, handed=handed)
     try:
-        result = perform(retrace(reader, form, until=until, halt=halt))
+        result = perform(work)
     finally:
-        if debugger is not None:
-            debugger.set_continue()
+        release()
     return _replayed(reader, code, result)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent_side.code import load_agent
 from sojourn.runtime.host_side.execution import How
@@ -135,6 +136,23 @@ def test_a_step_whose_name_changed_is_named_and_so_is_what_the_journal_goes_on_w
 def test_arguments_that_differ_are_said_to() -> None:
     done, _ = retraced(BODY, other=BODY.replace("self.b(2)", "self.b(3)"))
     assert "differs  the arguments of step 'b'" in done.parted
+
+
+def test_memory_that_is_not_at_hand_is_fetched_and_the_same_done_again() -> None:
+    """As of a version that is read from anchors: only the journal is at hand when the code begins."""
+
+    async def act(stage: Stage, lost: bytes = b"") -> tuple[Retraced, list[bytes]]:
+        dying = FakeCustodian(stage.zone, crash_at=14)
+        assert await stage.execute_desk(STEPS + LOOP, custodian=dying) is None
+        cold = FakeCustodian(stage.zone, is_cold=True)
+        stage.zone.stored.pop(lost, None)
+        return await retrace(cold, load_agent("desk:Desk", desk(STEPS + LOOP))), cold.fetched
+
+    done, fetched = on_stage(act)
+    assert (True, "") == (done.is_whole, done.parted)
+    assert len(fetched) == len(set(fetched))
+    with pytest.raises(MissingBlock):
+        on_stage(lambda stage: act(stage, lost=fetched[-1]))
 
 
 def test_the_debugger_takes_over_at_the_last_record() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sojourn.core.agent.memory.blocks import MissingBlock, NewBlocks
 from sojourn.core.base.encoding import Value
-from sojourn.core.base.errors import Misused, SojournError, Unreachable
+from sojourn.core.base.errors import Misused, Unreachable
 from sojourn.runtime.agent_side.agent import Agent
 from sojourn.runtime.agent_side.functions import Functions
 from sojourn.runtime.agent_side.link import Link
@@ -77,11 +77,19 @@ class Retraced(Value):
 
 
 async def retrace(
-    reader: Reader, form: type[Agent], *, until: int | None = None, halt: Halt | None = None
+    reader: Reader,
+    form: type[Agent],
+    *,
+    until: int | None = None,
+    halt: Halt | None = None,
+    release: Halt | None = None,
+    handed: int | None = None,
 ) -> Retraced:
     """Replay an agent's code from its newest restart point, up to before the record with the index `until`.
 
     `halt` is called right before the last of these records is handed to the code; without any, before `run` begins.
+    With `handed` that is the last of so many: those that the code takes before it parts from the journal. `release`
+    is called when the replay is over.
     Raises `Misused` if there is nothing to replay, or not to there; `Denied` if some of it stayed behind in
     another zone; `Unreachable` for a block that is nowhere.
     """
@@ -97,16 +105,26 @@ async def retrace(
     ended = None
     if journal.resume.ended is not None and stop == len(journal) and history[-1]:
         ended = history[-1].pop()  # the code is not handed its own end: it comes to it
-    with ThreadPoolExecutor(1) as pool:
-        line = _Line(reader)
-        session = _Retracing(form, start, history, line.link, Functions(pool), wall_ms)
-        session.prepare(halt, _last_awaited(history), ended, whole=stop == len(journal))
-        session.begin()
-        found = session.retraced(first, stop, line)
-        session.stop()
-    if line.problem is not None:
-        raise line.problem
-    return found
+    halt_at = _last_awaited(history, handed)
+    lacking: set[bytes] = set()
+    while True:
+        with ThreadPoolExecutor(1) as pool:
+            line = _Line(reader)
+            parts = [list(records) for records in history]
+            session = _Retracing(form, start, parts, line.link, Functions(pool), wall_ms)
+            session.prepare(halt, halt_at, ended, whole=stop == len(journal))
+            session.begin()
+            found = session.retraced(first, stop, line)
+            if release is not None:
+                release()  # before what is left of the code is unwound
+            session.stop()
+        if line.lacks is None:
+            return found
+        if line.lacks in lacking:
+            problem = f"block {line.lacks.hex()[:16]}… of its memory is not kept at hand"
+            raise Unreachable(problem, remedy="The replay takes more memory than there is room for")
+        lacking.add(line.lacks)
+        await reader.fetch([line.lacks])  # then the same again: nothing was done
 
 
 async def _history(reader: Reader, journal: Journal, stop: int) -> tuple[Start, list[list[bytes]]]:
@@ -125,9 +143,12 @@ async def _history(reader: Reader, journal: Journal, stop: int) -> tuple[Start, 
     return start, history
 
 
-def _last_awaited(history: list[list[bytes]]) -> int:
-    """Return how many records there are up to the last for which the code waits: it goes on where it waited."""
-    records = [record for segment in history for record in segment]
+def _last_awaited(history: list[list[bytes]], handed: int | None) -> int:
+    """Return how many records there are up to the last for which the code waits: it goes on where it waited.
+
+    Of the first `handed`, unless that is None.
+    """
+    records = [record for segment in history for record in segment][:handed]
     while records and isinstance(decode_record(records[-1]), _AT_ONCE):
         records.pop()
     return len(records)
@@ -139,7 +160,7 @@ class _Line:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.link = Link(self._take, lambda _frame: None)
-        self.problem: SojournError | None = None
+        self.lacks: bytes | None = None
         self.broke = ""
         self.remarks: list[str] = []
 
@@ -160,11 +181,8 @@ class _Line:
     def _give(self, frame: Fetch) -> None:
         try:
             self._reply(frame.ask, Block(data=self._reader.blocks.get(frame.digest)))
-        except MissingBlock:
-            self.problem = Unreachable(
-                f"block {frame.digest.hex()[:16]}… of its memory is not at hand",
-                remedy="It may be encrypted, or have stayed behind in another zone",
-            )
+        except MissingBlock as missing:
+            self.lacks = missing.digest
             self.link.feed(None)
 
     def _reply(self, ask: int, answer: Answer) -> None:
