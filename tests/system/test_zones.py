@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from sojourn.anchor.folder import AnchorFolder
 from sojourn.runtime.processes.pidfile import running
 from tests.system.person import Person, until
 
@@ -173,6 +175,60 @@ def test_keys_and_files_that_are_wrong_are_said_so_by_up(sojourn: Person) -> Non
     assert "offer.toml: Expected `int` >= 0: `slots`" in sojourn("zone", "up", "home").line()
     offer.write_text(good)
     sojourn.good("zone", "up", "home")
+
+
+def running_in(sojourn: Person) -> dict[str, int]:
+    """Return the processes of the zone "home" by name, also those that do not hold their folders yet."""
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            folder = Path(file.read_bytes().decode().rstrip("\0").rpartition("\0")[2])
+        except OSError:
+            continue  # it has ended
+        if folder.is_relative_to(sojourn.home / "zones" / "home"):
+            found[f"{folder.parent.name}/{folder.name}"] = int(file.parent.name)
+    return found
+
+
+def test_a_zone_that_fails_to_come_up_leaves_nothing_behind(sojourn: Person) -> None:
+    """Whoever listens at the port of one anchor is told of; what ran before, or is kept, is left alone."""
+    sojourn.good("zone", "init", "home", "--local", 4, "--hosts", 1)
+    taken = AnchorFolder(sojourn.folder_of("home", "anchors", 2)).listen.port
+    with socket.create_server(("127.0.0.1", taken)):
+        failed = sojourn("zone", "up", "home")
+        assert (1, {}) == (failed.code, running_in(sojourn))
+        assert f"anchor 2 ended at its start (exit code 2): port {taken} on" in failed.line()
+        assert "Of what was started the" in failed.line()
+        kept = sojourn("zone", "up", "home", "--keep")
+        assert (1, True) == (kept.code, "All others answer" in kept.line())
+        others = running_in(sojourn)
+        assert {"anchors/0", "anchors/1", "anchors/3", "hosts/0"} == others.keys()
+        assert 1 == sojourn("zone", "up", "home").code
+        assert others == running_in(sojourn)
+    up = sojourn.good("zone", "up", "home", "--json").json
+    assert (4, 1) == (up["answering"], len(up["hosts"]))
+    assert others == {n: pid for n, pid in running_in(sojourn).items() if n in others}
+
+
+def test_a_zone_that_does_not_answer_in_time_is_not_half_there(sojourn: Person) -> None:
+    """What ran before and stands still is left alone; what was started beside it is ended."""
+    sojourn.zone("home", "--hosts", 1)
+    key = sojourn.folder_of("home", "hosts", 0) / "host.key"
+    before = running_in(sojourn)
+    sojourn.kill("home", "hosts", 0)
+    os.kill(before["anchors/0"], signal.SIGSTOP)
+    try:
+        late = sojourn("zone", "up", "home", "--timeout", 3)
+        assert (1, {"anchors/0": before["anchors/0"]}) == (late.code, running_in(sojourn))
+        assert "anchor 0 of home did not answer within 3 s" in late.line()
+    finally:
+        os.kill(before["anchors/0"], signal.SIGCONT)
+    sojourn.good("zone", "up", "home")
+    sojourn.good("zone", "down", "home")
+    until(lambda: not running_in(sojourn), "the end of all")
+    key.chmod(0o644)
+    assert "others may read the private key" in sojourn("zone", "up", "home").line()
+    assert {} == running_in(sojourn)
 
 
 def test_an_offer_that_changes_is_stated_anew_and_a_wrong_one_is_not(sojourn: Person) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -17,11 +17,12 @@ from sojourn.cli.home import ZoneFolder
 from sojourn.core.base.errors import Failed, Misused
 from sojourn.runtime.processes.pidfile import running, send_signal
 
-__all__ = ["Started", "end", "processes_of", "start"]
+__all__ = ["Place", "Started", "end", "end_started", "processes_of", "start"]
 
 _LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 _END_TIMEOUT_S: Final = 15.0
 _LOOK_S: Final = 0.02
+_TAIL_LINES: Final = 5
 _SAID: Final = "sojourn: "
 """What a line that is meant for people begins with; the others are its log."""
 
@@ -52,22 +53,25 @@ class Started:
     log_start: int
 
     @property
-    def is_starting(self) -> bool:
-        """Whether it has neither ended nor come to hold its folder."""
-        return self.process.poll() is None and running(self.place.folder) is None
-
-    def check(self) -> None:
-        """Raise `Failed` with what it said last if it has ended already."""
+    def problem(self) -> str:
+        """How it ended at its start, and why, as it said itself; "" if it runs, or if another serves its folder."""
         code = self.process.poll()
-        if code is None:
-            return
-        with self.log.open("rb") as file:
-            file.seek(self.log_start)
-            lines = file.read().decode(errors="replace").strip().splitlines()
+        if code is None or running(self.place.folder) is not None:
+            return ""
         # What it says of its end need not be the last line: what else it did is still told while it stops.
+        lines = self._lines()
         ends = [line for line in lines if line.startswith(_SAID)] or lines
         said = ends[-1].removeprefix(_SAID) if ends else "it said nothing"
-        raise Failed(f"{self.place} ended at its start (exit code {code}): {said}")
+        return f"{self.place} ended at its start (exit code {code}): {said}"
+
+    def tail(self) -> list[str]:
+        """Return the last lines that it logged, oldest first, for people: nothing of what earlier ones did."""
+        return [f"{self.place}: {line}" for line in self._lines()[-_TAIL_LINES:]]
+
+    def _lines(self) -> list[str]:
+        with self.log.open("rb") as file:
+            file.seek(self.log_start)
+            return file.read().decode(errors="replace").strip().splitlines()
 
 
 def processes_of(zone: ZoneFolder) -> list[Place]:
@@ -83,12 +87,8 @@ def processes_of(zone: ZoneFolder) -> list[Place]:
     return found
 
 
-def start(places: Iterable[Place]) -> list[Started]:
-    """Start those that do not run, detached from this terminal; each logs into its folder."""
-    return [_start(place) for place in places if running(place.folder) is None]
-
-
-def _start(place: Place) -> Started:
+def start(place: Place) -> Started:
+    """Start what does not run, detached from this terminal; it logs into its folder. Raises `OSError`."""
     log = place.folder / f"{place.noun}.log"
     if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
         log.replace(log.with_suffix(".log.1"))
@@ -123,3 +123,21 @@ def end(places: Sequence[Place], *, timeout_s: float = _END_TIMEOUT_S) -> list[P
             )
         time.sleep(_LOOK_S)
     return signalled
+
+
+def end_started(started: Sequence[Started], *, timeout_s: float = _END_TIMEOUT_S) -> int:
+    """End processes that this one started, whether or not they hold their folders yet; return how many ran.
+
+    One that does not end in time is killed: it was there for moments, and what it answered is safe.
+    """
+    left = [each.process for each in started if each.process.poll() is None]
+    for process in left:
+        process.terminate()
+    deadline = time.monotonic() + timeout_s
+    for process in left:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return len(left)

@@ -56,13 +56,14 @@ zone.add_command(proofs)
     show_default=True,
     help="Seconds to wait for all to answer.",
 )
+@click.option("--keep", is_flag=True, help="Leave running what has started, though another cannot.")
 @json_option
 @with_home
-def up(home: Home, *, name: str, timeout: float, as_json: bool) -> None:
+def up(home: Home, *, name: str, timeout: float, keep: bool, as_json: bool) -> None:
     """Start the anchors and hosts of NAME that belong on this machine, and wait until they answer.
 
     They run in the background, each with a log in its folder. What runs already is left alone, so this may be
-    repeated.
+    repeated. If one of them cannot start or does not answer, all that this has started is ended again.
 
     Example:
       sojourn zone up home
@@ -70,7 +71,7 @@ def up(home: Home, *, name: str, timeout: float, as_json: bool) -> None:
 
     async def work() -> ZoneStanding:
         async with reaching() as reach:
-            return await raise_zone(reach, home, name, timeout_s=timeout)
+            return await raise_zone(reach, home, name, timeout_s=timeout, keep=keep)
 
     emit(perform(work()), as_json, _render_standing)
 
