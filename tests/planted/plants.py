@@ -18,6 +18,7 @@ from tests.planted import (
     remembering,
     revoking,
     stepping,
+    telling,
     upgrading,
     writing,
 )
@@ -40,6 +41,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *upgrading.PLANTS,
     *calling.PLANTS,
     *expecting.PLANTS,
+    *telling.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

@@ -10,6 +10,7 @@ from sojourn.audit.evidence import Evidence
 from sojourn.audit.family import family_lines
 from sojourn.audit.findings import finding_lines
 from sojourn.audit.inquiries import inquiry_lines
+from sojourn.audit.marking import lacking_labels
 from sojourn.audit.registers import (
     host_lines,
     provider_lines,
@@ -33,10 +34,13 @@ def derive(evidence: Evidence, drill: Drill | None = None) -> Report:
     orders = tuple(order_lines(evidence))
     inquiries = tuple(inquiry_lines(evidence))
     capsule = _capsule(evidence)
+    lacking = frozenset(lacking_labels(evidence.journal))
     return Report(
         agent=_agent(evidence),
         capsule=capsule,
-        findings=tuple(finding_lines(capsule, coverage, holdings, actions, orders, inquiries)),
+        findings=tuple(
+            finding_lines(capsule, coverage, holdings, actions, orders, inquiries, lacking)
+        ),
         coverage=coverage,
         stays=tuple(stay_lines(evidence)),
         labels=tuple(label_lines(holdings)),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final, get_args
 
 import msgspec
+from msgspec import UNSET
 
 from sojourn.cli.output import clean, when
 from sojourn.cli.remote_blocks import RemoteBlocks
@@ -203,11 +204,15 @@ def _logged(record: Line) -> str:
 
 
 def _received(record: Received) -> str:
+    labels = () if record.mark is None or record.mark.labels is UNSET else record.mark.labels
+    called = f" (labelled {', '.join(labels)})" if labels else ""
+    if record.denied is not UNSET:
+        return f"message {record.index} from {record.sender}{called}, not told: {record.denied}"
     if record.index is None and record.mark is not None:
-        return f"an answer from {record.sender}: {value_text(record.body)}"
+        return f"an answer from {record.sender}{called}: {value_text(record.body)}"
     if record.index is None:
         return f"no message came in time; {record.waits}".removesuffix("; ")
-    return f"message {record.index} from {record.sender}: {value_text(record.body)}"
+    return f"message {record.index} from {record.sender}{called}: {value_text(record.body)}"
 
 
 def _inquired(record: Inquired) -> str:

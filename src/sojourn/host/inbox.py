@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import UNSET
 
 from sojourn.core.agent.inquiries import SignedAnswer
 from sojourn.core.agent.memory.blocks import NewBlocks
@@ -357,6 +358,7 @@ def _told_unread(unread: Unread, index: int) -> ports.Message:
         key=letter.said.key,
         answers=unread.answers,
         unread=True,
+        labels=letter.intent.labels or UNSET,
     )
     return ports.Message(
         index=index,
@@ -381,6 +383,7 @@ def _told(signed: AnyMessage, index: int) -> ports.Message:
             asks=said.asks,
             waiting=said.waiting,
             answers=said.answers,
+            labels=signed.intent.labels or UNSET,
         )
         sender, body = cid_text(signed.sender), said.value
     else:

@@ -19,6 +19,7 @@ from sojourn.core.agent.memory.marks import Marks, described, home_of, labels_of
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.encoding import digest_of, encode_block
 from sojourn.core.base.errors import Denied, Misused, Rejected, SojournError
+from sojourn.core.base.limits import LABELS_MAX
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.policy.request import RequestContext
 from sojourn.core.protocol import permission
@@ -56,6 +57,7 @@ ANSWER_S: Final = 10.0
 """How long a query may take."""
 _AT_ONCE: Final = 4
 _QUESTIONS_MAX: Final = 256
+_BROKE: Final = "the agent's code broke the rules of a query: the log of its host says how"
 
 Begin = Callable[..., None]
 
@@ -124,15 +126,20 @@ class Querying:
         try:
             found = await self._consulted(head, question)
             result = b"" if found.told.refused else _spelled(found.told.result)
-        except (AgentEnded, Denied, Misused, Rejected) as error:
+        except (AgentEnded, Denied, Misused) as error:
             log.info("a query is refused", agent=question.agent.hex()[:12], problem=str(error))
             replaced = {"refused": error.problem[:16_384], "remedy": error.remedy[:4_096]}
             return msgspec.structs.replace(told, **replaced)
+        except (
+            Rejected
+        ) as error:  # its words may be of what the code read, whose labels nobody has told
+            log.info("a query is refused", agent=question.agent.hex()[:12], problem=str(error))
+            return msgspec.structs.replace(told, refused=_BROKE)
         said = found.told
         return msgspec.structs.replace(
             told,
             result=result,
-            labels=() if said.refused else labels_of(found.marks),
+            labels=labels_of(found.marks),
             refused=said.refused,
             remedy=said.remedy,
         )
@@ -178,6 +185,9 @@ class Querying:
         if home_of(marks) != ():
             problem = f"query {query.name!r} read {described(marks)}, and who asks may be anywhere"
             raise Denied(problem, remedy="Let a step put what may leave into another compartment")
+        if len(labels_of(marks)) > LABELS_MAX:
+            problem = f"query {query.name!r} read data with {len(labels_of(marks))} labels"
+            raise Denied(problem, remedy=f"Let it read what has {LABELS_MAX} at most")
         governing = await host.outlook.governing(record, now_ms)
         permission.check_trusted(record, host.zone_id, DISCLOSE, host.places.endorsements, now_ms)
         context = RequestContext(

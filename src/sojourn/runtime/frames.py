@@ -21,7 +21,7 @@ from sojourn.core.base.limits import (
 )
 from sojourn.core.protocol.progress import ProgressText
 from sojourn.runtime.ports import Message
-from sojourn.runtime.questions import Answer, Frame, Leave, Question, Rest
+from sojourn.runtime.questions import Answer, Asking, Frame, Leave, Question, Rest
 from sojourn.runtime.records import SEGMENTS_MAX, Failure, Resume, Roots
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Keep",
     "Load",
     "Loaded",
+    "Open",
     "Progressed",
     "Remark",
     "Reply",
@@ -51,6 +52,7 @@ __all__ = [
     "decode_from_host",
     "digest_of_records",
     "encode_frame",
+    "parcels",
 ]
 
 FRAME_BYTES_MAX: Final = MESSAGE_BYTES_MAX
@@ -173,6 +175,19 @@ class Touch(Frame):
     digest: Digest = NO_RECORDS
 
 
+class Open(Asking):
+    """Ask for what is `sealed` under a number: from here on the code is bound by its labels. Answered by `Told`.
+
+    Or by a `Problem`, and then it is not bound. The others say what `Touch` says of this moment.
+    """
+
+    sealed: Count
+    roots: Roots = {}
+    snapshots: Annotated[tuple[Roots, ...], Meta(max_length=SEGMENTS_MAX)] = ()
+    records: Count = 0
+    digest: Digest = NO_RECORDS
+
+
 class Anew(Frame):
     """To the host: what comes now may not remember what came before; this side has stopped.
 
@@ -223,6 +238,7 @@ FromAgent: TypeAlias = (
     Question
     | Keep
     | Touch
+    | Open
     | Forget
     | Leave
     | Anew
@@ -240,6 +256,19 @@ FromHost: TypeAlias = Load | Start | Consult | History | Go | Reply
 _from_agent = msgspec.msgpack.Decoder(FromAgent)
 _from_host = msgspec.msgpack.Decoder(FromHost)
 _encoder = msgspec.msgpack.Encoder()
+
+
+def parcels(records: Sequence[bytes]) -> list[list[bytes]]:
+    """Part records into frames that are not too large."""
+    parted: list[list[bytes]] = []
+    size = PARCEL_BYTES
+    for record in records:
+        if size + len(record) > PARCEL_BYTES:
+            parted.append([])
+            size = 0
+        parted[-1].append(record)
+        size += len(record)
+    return parted
 
 
 def encode_frame(frame: FromAgent | FromHost) -> bytes:

@@ -12,13 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from msgspec import UNSET, UnsetType
+
 from sojourn.core.agent.actions import Action
 from sojourn.core.agent.approvals import Approvers, Petition, SignedApproval
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Status, Wake
 from sojourn.core.agent.inquiries import Inquiry, SignedAnswer
 from sojourn.core.agent.memory.blocks import BlockSource
-from sojourn.core.agent.memory.field import Memory
+from sojourn.core.agent.memory.field import Labels, Memory
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import Count, Digest, Name, Text, Value
@@ -66,6 +68,7 @@ class Postmark(Value):
     `letter` is the key of the effect that sending it was. One that `asks` waits for an answer until then; of agents
     that wait for one another, `waiting` are those behind it. An answer names the letter that it `answers`. With
     `unread` it is word from the zone of `agent`, which has ended, that `letter`, of this agent, was not read.
+    `labels` are those of the data that its sender had used, as the certified intent states; absent if there are none.
     """
 
     agent: Digest
@@ -76,6 +79,7 @@ class Postmark(Value):
     waiting: tuple[Digest, ...] = ()
     answers: Text = ""
     unread: bool = False
+    labels: Labels | UnsetType = UNSET
 
 
 class Message(Value):
@@ -96,6 +100,11 @@ class Message(Value):
     def address(self) -> Address | None:
         """Where its sender can be written to; None for a person."""
         return None if self.mark is None else Address(agent=self.mark.agent, zone=self.mark.zone)
+
+    @property
+    def labels(self) -> Labels:
+        """What the data in it is called: whoever gets it is bound by these labels (protocol §10.40)."""
+        return () if self.mark is None or self.mark.labels is UNSET else self.mark.labels
 
 
 class Parcel(Value):

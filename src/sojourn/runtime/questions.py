@@ -10,6 +10,7 @@ from msgspec import Meta
 from sojourn.core.agent.approvals import Petition
 from sojourn.core.agent.inquiries import Expected, Inquiry, SignedAnswer
 from sojourn.core.agent.inquiries import Question as Asked
+from sojourn.core.agent.memory.field import Labels
 from sojourn.core.base.encoding import Count, Digest, Name, PublicKey, Text, Value
 from sojourn.core.base.limits import (
     APPROVER_GROUPS_MAX,
@@ -34,6 +35,7 @@ __all__ = [
     "Answer",
     "Ask",
     "AskRelease",
+    "Asking",
     "Await",
     "Bear",
     "Begotten",
@@ -410,10 +412,14 @@ class Block(Frame):
 
 
 class Mail(Frame):
-    """The message asked for, or None because the time is up: then perhaps who waits for whom."""
+    """The message asked for, or None because the time is up: then perhaps who waits for whom.
+
+    One that has labels comes without its body, which is `sealed` under a number: `Open` is answered by it, as `Told`.
+    """
 
     message: Message | None
     waits: Text = ""
+    sealed: Count | None = None
 
 
 class Places(Frame):
@@ -423,11 +429,16 @@ class Places(Frame):
 
 
 class Told(Frame):
-    """What a query of another agent found, or why that tells nothing."""
+    """What a query of another agent found, or why that tells nothing; or what was opened.
+
+    Of what has labels it says these alone, and the number under which the rest is `sealed`.
+    """
 
     result: Any = None
     refused: Text = ""
     remedy: Text = ""
+    labels: Labels = ()
+    sealed: Count | None = None
 
 
 class Problem(Frame):

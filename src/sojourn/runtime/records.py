@@ -37,6 +37,7 @@ from sojourn.core.base.encoding import (
     decode_block,
 )
 from sojourn.core.base.errors import Misused
+from sojourn.core.base.limits import COMPARTMENTS_MAX, LABELS_MAX
 from sojourn.core.policy.request import Effect
 from sojourn.runtime.notes import Barred, Parted, Unshown
 from sojourn.runtime.ports import Assessment, Postmark
@@ -241,7 +242,8 @@ class Waiting(Value, tag_field="kind", tag="waiting"):
 class Received(Value, tag_field="kind", tag="received"):
     """A message reached the code: its number in the inbox, or None if the time was up.
 
-    An answer to a letter has no number, and a `mark`. Where none came, `waits` may say who waits for whom.
+    An answer to a letter has no number, and a `mark`. Where none came, `waits` may say who waits for whom. One is
+    `denied`, with why and without its body, whose labels the code cannot be bound by as well.
     """
 
     call: Count
@@ -251,6 +253,7 @@ class Received(Value, tag_field="kind", tag="received"):
     sent_ms: Count = 0
     mark: Postmark | None = None
     waits: Text = ""
+    denied: Text | UnsetType = UNSET
 
 
 class Seeking(Value, tag_field="kind", tag="seeking"):
@@ -381,8 +384,8 @@ Record: TypeAlias = (
 
 Roots: TypeAlias = Annotated[dict[Name, Digest], Meta(max_length=64)]
 """The root of each compartment, by name."""
-MarkList: TypeAlias = Annotated[tuple[Mark, ...], Meta(max_length=64)]
-"""Marks, in order."""
+MarkList: TypeAlias = Annotated[tuple[Mark, ...], Meta(max_length=COMPARTMENTS_MAX + LABELS_MAX)]
+"""Marks, in order: of compartments, and of what the code was told."""
 
 
 class Segment(Value):

@@ -86,7 +86,8 @@ class RehearsedLetters:
         if to is not None:
             record = final.record
             zone, now_ms = record.custody.zone, clock.wall_ms()
-            to.mail.deliver(record.agent_id, zone, parcel.key, said, now_ms)
+            labels = final.labels[parcel.key]
+            to.mail.deliver(record.agent_id, zone, parcel.key, said, now_ms, labels)
             tell_unread(to)
         await self._pass("after a letter was delivered")
 
@@ -131,9 +132,10 @@ class RehearsedLetters:
                 raise Denied(problem, remedy="Let a step put what may leave elsewhere")
         except (Denied, Misused, Rejected) as error:
             return replace(told, refused=error.problem, remedy=error.remedy)
+        told = replace(told, labels=labels_of(found.marks))
         if found.told.refused:
             return replace(told, refused=found.told.refused, remedy=found.told.remedy)
-        return replace(told, result=encode_block(found.told.result), labels=labels_of(found.marks))
+        return replace(told, result=encode_block(found.told.result))
 
     async def waits(self, asked: bytes | None = None) -> str:
         """Return who waits for whom, if an agent that this one waits for asks this one, which has not received it."""

@@ -98,7 +98,7 @@ class Decided:
     """All that is final of one agent, and what it waits for.
 
     `name` is what points call it: "" is the agent that is rehearsed. `answers` holds what people said to petitions,
-    by digest.
+    by digest, `labels` those of each intent by its effect key.
     """
 
     common: Common
@@ -106,6 +106,7 @@ class Decided:
     record: AgentRecord
     entropy: bytes
     newest: str = "its genesis"
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     mail: Mail = field(default_factory=Mail)
     asked: dict[bytes, Petition] = field(default_factory=dict)
     answers: dict[bytes, SignedApproval] = field(default_factory=dict)
@@ -162,6 +163,7 @@ class Decided:
         if intent.key in self.keys:
             raise AssertionError(f"the effect key {intent.key} was given twice")
         self.keys.add(intent.key)
+        self.labels[intent.key] = intent.labels
         named = digest_of(intent.petition) if intent.petition else None
         waits = (each for each in self.record.eligibility.petitions if each.petition != named)
         declared = {"cost_micros": intent.cost_micros, "tokens": intent.tokens}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from sojourn.core.base.digests import cid_text
@@ -14,7 +15,12 @@ __all__ = ["Mail", "is_call", "is_call_next"]
 
 
 def is_call(message: Message) -> bool:
-    """Tell whether code takes a message wherever it waits: a call, or word of what was not read (protocol §10.39)."""
+    """Tell whether code takes a message wherever it waits: a call, or word of what was not read (protocol §10.39).
+
+    Of those that have labels none.
+    """
+    if message.labels:
+        return False
     is_unread = message.mark is not None and message.mark.unread
     return is_unread or call_in(message.body) is not None
 
@@ -76,8 +82,19 @@ class Mail:
         )
         self.arrived()
 
-    def deliver(self, sender: bytes, zone: bytes, letter: str, said: Said, sent_ms: int) -> None:
-        """Have a letter come, by its effect key, that an agent sent from a zone; once, however often it does."""
+    def deliver(
+        self,
+        sender: bytes,
+        zone: bytes,
+        letter: str,
+        said: Said,
+        sent_ms: int,
+        labels: tuple[str, ...],
+    ) -> None:
+        """Have a letter come, by its effect key, that an agent sent from a zone; once, however often it does.
+
+        `labels` are those of its intent.
+        """
         mark = Postmark(
             agent=sender,
             zone=zone,
@@ -86,6 +103,7 @@ class Mail:
             asks=said.asks,
             waiting=said.waiting,
             answers=said.answers,
+            labels=labels or UNSET,
         )
         if said.answers:
             if said.asks >= sent_ms:  # else nobody waits for it any more
@@ -119,6 +137,7 @@ class Mail:
             key=message.mark.key,
             answers=letter if asks else "",
             unread=True,
+            labels=message.mark.labels,
         )
         if asks:
             self.answer(letter, cid_text(receiver), message.body, now_ms, mark)

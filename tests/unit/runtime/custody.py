@@ -27,10 +27,20 @@ from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.errors import Denied, Refused, Rejected
 from sojourn.core.policy.decision import Ask
+from sojourn.core.protocol.querying import Disclosure
 from sojourn.host.queues import Queues
 from sojourn.runtime.errors import Undeliverable
 from sojourn.runtime.host_side.cipher import BlockCipher
-from sojourn.runtime.ports import Assessment, Draft, Finding, Intent, Message, Parcel, Permit
+from sojourn.runtime.ports import (
+    Assessment,
+    Draft,
+    Finding,
+    Intent,
+    Message,
+    Parcel,
+    Permit,
+    Postmark,
+)
 from sojourn.runtime.sought import Sought
 from sojourn.testing.rehearsed_mail import is_call_next
 
@@ -93,6 +103,8 @@ class Zone:
     stored: dict[bytes, bytes] = field(default_factory=dict)
     inbox: list[Message] = field(default_factory=list)
     letters: dict[str, Parcel] = field(default_factory=dict)
+    tells: Disclosure | None = None
+    tells_after_s: float = 0
     undeliverable: str = ""
     now_ms: int = 1_800_000_000_000
     keys: list[str] = field(default_factory=list)
@@ -125,10 +137,11 @@ class Zone:
                 watcher.set_result(None)
         self.watchers.clear()
 
-    def send(self, body: Any) -> None:
-        """Put a message into the inbox."""
+    def send(self, body: Any, labels: tuple[str, ...] = ()) -> None:
+        """Put a message into the inbox: with labels, an agent's that has used such data."""
         index = len(self.inbox)
-        message = Message(index=index, sender="tester", body=body, sent_ms=self.now_ms)
+        mark = Postmark(agent=ZERO, zone=ZERO, letter="l", labels=labels) if labels else None
+        message = Message(index=index, sender="tester", body=body, sent_ms=self.now_ms, mark=mark)
         self.inbox.append(message)
         self._notify()
 
@@ -391,6 +404,11 @@ class FakeCustodian:
         if self.zone.undeliverable:
             raise Undeliverable(self.zone.undeliverable, remedy="Do without")
         self.zone.letters.setdefault(parcel.key, parcel)
+
+    async def query(self, parcel: Parcel) -> Disclosure:
+        assert self.zone.tells is not None
+        await asyncio.sleep(self.zone.tells_after_s)
+        return self.zone.tells
 
     async def sleep_until(self, at_ms: int) -> None:
         await asyncio.sleep(0)

@@ -61,6 +61,8 @@ ANCHORS_MAX: Final = 31
 """Beyond about 29 signers an aggregated scheme would be cheaper than lists (protocol §1)."""
 HOSTS_MAX: Final = 4096
 COMPARTMENTS_MAX: Final = 64
+LABELS_MAX: Final = 32
+"""Labels of one compartment, of one message, and of all that code is told between two restart points."""
 DOCUMENTS_MAX: Final = 32
 SUCCESSORS_MAX: Final = 8
 """Versions of a document that one amendment may take at once: an agent that slept through more takes several."""

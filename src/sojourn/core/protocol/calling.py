@@ -1,7 +1,8 @@
 """Calls: messages that name a method of the agent's code, a signal or an update (protocol §10.32).
 
 They are taken wherever the code waits, and what is no call only where it receives: so a call may be taken before
-other messages that came before it, and never before one that the same agent sent earlier.
+other messages that came before it, and never before one that the same agent sent earlier. One that has labels is
+taken only where the code receives: it binds what comes after it (protocol §10.40).
 """
 
 from collections.abc import Iterable
@@ -51,12 +52,12 @@ class Queued(NamedTuple):
 def queued(message: AnyMessage) -> Queued:
     """Return what tells that of a message, which was checked."""
     if isinstance(message, Unread):
-        return Queued(is_call=not message.answers)
+        return Queued(is_call=not message.answers and not message.letter.intent.labels)
     if not isinstance(message, Letter):
         return Queued(is_call=call_in(decode_body(message.message.body)) is not None)
     if message.said.answers:
         return Queued(is_call=False)
-    is_call = call_in(message.said.value) is not None
+    is_call = not message.intent.labels and call_in(message.said.value) is not None
     return Queued(is_call, message.sender, message.version)
 
 

@@ -20,7 +20,7 @@ from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import Count, Digest, Text, Value, decode, digest_of
 from sojourn.core.base.errors import Refused, Rejected
-from sojourn.core.base.limits import BODY_BYTES_MAX, CHAPTERS_MAX, WAITING_MAX
+from sojourn.core.base.limits import BODY_BYTES_MAX, CHAPTERS_MAX, LABELS_MAX, WAITING_MAX
 from sojourn.core.protocol.chains import check_onward
 from sojourn.core.protocol.custody import Certified, Chapter, check_head
 from sojourn.core.protocol.dossier import View
@@ -146,6 +146,11 @@ class Letter(Value, dict=True, tag_field="kind", tag="letter/1"):
         if intent.key != effect_key(record.agent_id, record.custody.term, record.version):
             problem = f"the intent has the key {intent.key!r}"
             raise Rejected(problem, reason="wrong-key", where=f"{where}.intent.key")
+        if len(intent.labels) > LABELS_MAX:
+            problem = (
+                f"its sender had used data with {len(intent.labels)} labels, more than {LABELS_MAX}"
+            )
+            raise Rejected(problem, reason="too-many", where=f"{where}.intent.labels")
         if intent.follows >= record.version:
             problem = f"version {record.version} follows version {intent.follows}"
             raise Rejected(problem, reason="bad-field", where=f"{where}.intent.follows")

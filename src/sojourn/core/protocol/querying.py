@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from sojourn.core.agent.inquiries import decode_value
+from sojourn.core.agent.memory.field import Labels
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.encoding import (
     Count,
@@ -28,7 +29,6 @@ from sojourn.core.base.errors import Rejected
 from sojourn.core.base.keys import key_text
 from sojourn.core.base.limits import BODY_BYTES_MAX, CLOCK_SKEW_MS
 from sojourn.core.base.seals import Kind, Role, Seal, check_seal
-from sojourn.core.policy.request import StringSet
 from sojourn.core.protocol.letters import Letter
 
 __all__ = [
@@ -115,7 +115,7 @@ class Disclosure(Value, tag_field="kind", tag="disclosure/1"):
     """What a query found in memory at a version of the agent, with the labels of what it read; or why not.
 
     `result` is the value's DAG-CBOR, nothing if it is `refused`: by the agent's method or its governance. What to do
-    then says `remedy`.
+    then says `remedy`. A method that refuses has read, too: `labels` are of its words as well.
     """
 
     question: Digest
@@ -123,7 +123,7 @@ class Disclosure(Value, tag_field="kind", tag="disclosure/1"):
     version: Count
     told_ms: Count
     result: Annotated[bytes, Meta(max_length=BODY_BYTES_MAX)] = b""
-    labels: StringSet = ()
+    labels: Labels = ()
     refused: Text = ""
     remedy: Text = ""
 

@@ -7,7 +7,7 @@ A batch is only ever cut while the code is at rest, so that its memory is the me
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from sojourn.core.base.errors import BudgetExhausted, Misused
 from sojourn.core.base.limits import (
@@ -18,7 +18,7 @@ from sojourn.core.base.limits import (
 from sojourn.runtime.agent_side.allowance import Allowance
 from sojourn.runtime.agent_side.compartments import Snapshot, WorkingMemory
 from sojourn.runtime.agent_side.link import FetchedBlocks, Link
-from sojourn.runtime.frames import PARCEL_BYTES, Keep, Touch, digest_of_records
+from sojourn.runtime.frames import PARCEL_BYTES, Keep, Open, Touch, digest_of_records
 from sojourn.runtime.questions import Answer, Commit, Done, Rest
 from sojourn.runtime.records import Resume, Roots
 
@@ -148,20 +148,28 @@ class Batch:
         if snapshots is None:
             self._link.send(Touch(compartment=name))
             return
+        self._link.send(Touch(compartment=name, **self._made_by_now(snapshots)))
+
+    def open(self, sealed: int, snapshots: Sequence[Snapshot]) -> Answer:
+        """Have what is sealed under a number: from here on the code is bound by its labels.
+
+        Raises `Misused` as `flush`, `Unreachable` when the session is ended meanwhile.
+        """
+        return self._link.wait_answer(Open, sealed=sealed, **self._made_by_now(snapshots))
+
+    def _made_by_now(self, snapshots: Sequence[Snapshot]) -> dict[str, Any]:
+        """Return what was made so far, for the host's side to know what owes nothing to what comes."""
         roots = self._memory.save(*snapshots)
         self._early += self._send_blocks()
         saved = tuple(
             {n: root for n, root in s.items() if isinstance(root, bytes)} for s in snapshots
         )
-        self._link.send(
-            Touch(
-                compartment=name,
-                roots=roots,
-                snapshots=saved,
-                records=len(self._records),
-                digest=digest_of_records(self._records),
-            )
-        )
+        return {
+            "roots": roots,
+            "snapshots": saved,
+            "records": len(self._records),
+            "digest": digest_of_records(self._records),
+        }
 
     def cancel_timer(self) -> None:
         """Forget when the batch would be due."""

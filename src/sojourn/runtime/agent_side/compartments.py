@@ -8,7 +8,7 @@ where all its marks are covered (protocol §10.14).
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks, links
 from sojourn.core.agent.memory.field import Form
@@ -20,18 +20,27 @@ from sojourn.core.agent.memory.marks import (
     declassified,
     described,
     home_of,
+    labels_of,
     mark_of,
+    told_marks,
 )
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied, Misused
 from sojourn.runtime.frames import Shelf
 from sojourn.runtime.records import Roots
 
-__all__ = ["Handle", "Snapshot", "WorkingMemory", "written"]
+__all__ = ["Handle", "Snapshot", "Used", "WorkingMemory", "written"]
 
 Handle: TypeAlias = Mapping | Log
 Snapshot: TypeAlias = dict[str, bytes | Handle]
 """The state of every compartment: its root while it is not opened, else its handle."""
+
+
+class Used(NamedTuple):
+    """What code has used: compartments by name, and the marks of what others have told it."""
+
+    opened: frozenset[str]
+    told: Marks
 
 
 class WorkingMemory:
@@ -40,7 +49,8 @@ class WorkingMemory:
     `check_access` raises where memory must not be used: anywhere but in `run`. `opened` names the
     compartments that were used since the restart point, which a replay will therefore use again; `lost` says that
     one which was erased was to be used. `marks` are what binds the code by now: those of the run's arguments
-    (`given`), of what was used, and what it has kept from before the restart point. `on_touch` is called before a
+    (`given`), of what was used, of what it was `told` by others, and what it has kept from before the restart point.
+    `on_touch` is called before a
     compartment is used that adds to them. `sent` are the new blocks on their way to become final; whoever makes some
     that may soon be nobody's says so by `is_untidy`.
     """
@@ -62,6 +72,7 @@ class WorkingMemory:
         self._state: Snapshot = {name: shelf.root for name, shelf in shelves.items()}
         self._check_access = check_access
         self.opened: set[str] = set()
+        self.told: Marks = frozenset()
         self.lost: Denied | None = None
         self.new = NewBlocks(source)
         self.sent: set[bytes] = set()
@@ -164,6 +175,17 @@ class WorkingMemory:
         self.marks = marks
         self.opened.add(name)
 
+    def tell(self, labels: Iterable[str]) -> None:
+        """Bind the code by the labels of what it is told from now on."""
+        told = told_marks(labels)
+        self.marks |= told
+        self.told |= told
+
+    @property
+    def used(self) -> Used:
+        """What the code has used since the restart point."""
+        return Used(frozenset(self.opened), self.told)
+
     def replace(self, name: str, handle: Handle) -> None:
         """Make `handle`, which came of a change to the compartment's own, its state.
 
@@ -204,23 +226,26 @@ class WorkingMemory:
                 remedy="Keep it in a compartment that is bound as well, and begin anew without it",
             )
 
-    def begin_turn(self, opened: Iterable[str]) -> bool:
-        """Begin with these compartments used; tell whether the code has to forget what it has used (`_forgets`)."""
-        self.opened = set(opened)
-        return self._forgets(self._given.union(*(self._mark_of[name] for name in opened)))
+    def begin_turn(self, used: Used) -> bool:
+        """Begin with what was used before the loop; tell whether the code has to forget the rest (`_forgets`)."""
+        self.opened, self.told = set(used.opened), used.told
+        opened = (self._mark_of[name] for name in used.opened)
+        return self._forgets(self._given.union(used.told, *opened))
 
     def begin_run(self, *, carrying: bool) -> bool:
         """Begin with nothing used but what `carrying` arguments were made of; tell as `begin_turn`."""
         self._given = self.marks if carrying else frozenset()
         self.opened.clear()
+        self.told = frozenset()
         return self._forgets(self._given)
 
     def _forgets(self, after: Marks) -> bool:
         """Tell whether it makes a difference that less binds the code from here on; if not, it keeps its marks.
 
         It makes one if records may be where they might not, or if it may write where it might not; what is bound
-        without a label is declassified by no step. So whatever is denied is denied again in a replay, which has
-        no marks from before its restart point.
+        without a label is declassified by no step. What others told under labels that no compartment has is
+        forgotten, too: acts would be judged by them for good. So whatever is denied is denied again in a replay,
+        which has no marks from before its restart point.
         """
         before = self.marks
         if before == after:
@@ -231,7 +256,9 @@ class WorkingMemory:
             if name in self._here
         )
         is_bare = any(not mark.labels for mark in before - after)
-        forgets = may_write or is_bare or home_of(before) != home_of(after)
+        own = labels_of(frozenset().union(*self._mark_of.values()))
+        is_strange = not set(labels_of(before - after)).issubset(own)
+        forgets = may_write or is_bare or is_strange or home_of(before) != home_of(after)
         self.marks = after if forgets else before
         return forgets
 

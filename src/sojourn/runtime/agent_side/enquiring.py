@@ -6,12 +6,16 @@ another life it is asked anew, and may be told of a newer version.
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from msgspec.structs import replace
+
 from sojourn.core.protocol.letters import Said
 from sojourn.core.protocol.querying import QUERY, Query
 from sojourn.runtime.agent_side.sending import Receiver, SendLetter, address_of, said_to
 from sojourn.runtime.agent_side.steps import Step, own_step
 from sojourn.runtime.errors import QueryRefused
-from sojourn.runtime.questions import Told
+from sojourn.runtime.failures import refusal
+from sojourn.runtime.questions import Answer, Problem, Told
+from sojourn.runtime.records import Failure, Outcome, Record, encode_record
 from sojourn.runtime.typed import to_plain
 
 if TYPE_CHECKING:
@@ -43,9 +47,36 @@ class AskAgent(SendLetter):
         """Have it answered, and return what was told. Raises `Undeliverable`."""
         told = await self._delivered(said, asks=True)
         assert isinstance(told, Told)
-        if told.refused:
-            return {"refused": told.refused, "remedy": told.remedy}
-        return {"result": told.result}
+        self.sealed = told.sealed
+        return {"labels": list(told.labels)} if told.labels else _plain(told)
+
+    def unsealed(self, record: Record, told: Answer) -> bytes:
+        """Return the outcome with what was told, or with why it is not."""
+        assert isinstance(record, Outcome)
+        if isinstance(told, Problem):
+            failure = refusal("denied", f"the answer is not told: {told.problem}", told.remedy)
+            record = replace(record, result=None, failure=failure)
+        else:
+            assert isinstance(told, Told)
+            record = replace(record, result=record.result | _plain(told))
+        return encode_record(record, what=self.describe())
+
+    def deliver(self, record: Record) -> bool:
+        """Give the code what was told, by whose labels it is bound from here on."""
+        if isinstance(record, Outcome) and record.failure is None:
+            self.session.memory.tell(record.result.get("labels", ()))
+        return super().deliver(record)
+
+    def _fail(self, failure: Failure) -> None:
+        self.sealed = None  # nothing is told
+        super()._fail(failure)
+
+
+def _plain(told: Told) -> dict[str, Any]:
+    """Return what was told as it stands in the outcome."""
+    if told.refused:
+        return {"refused": told.refused, "remedy": told.remedy}
+    return {"result": told.result}
 
 
 async def query_agent(

@@ -18,6 +18,7 @@ from sojourn.runtime.frames import (
     Forget,
     FromAgent,
     FromHost,
+    Open,
     Reply,
     decode_from_host,
     encode_frame,
@@ -82,7 +83,7 @@ class Link:
         self._asked.pop(asked, None)
         self.send(Leave(asked=asked))
 
-    def wait_answer(self, form: type[Question], **fields: object) -> Answer:
+    def wait_answer(self, form: type[Question | Open], **fields: object) -> Answer:
         """Send a question and wait for its answer, holding up the thread. Raises `Unreachable`."""
         number = next(self._numbers)
         future: Future[Answer] = Future()

@@ -105,6 +105,8 @@ class Listening:
 
 
 def _is_handled(record: Received) -> bool:
+    if message_of(record).labels:
+        return False
     is_unread = record.mark is not None and record.mark.unread
     return is_unread or call_in(record.body) is not None
 

@@ -9,9 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from sojourn.core.base.digests import ZERO, cid_text
 from sojourn.core.base.encoding import Text, Value
-from sojourn.core.base.errors import Misused
+from sojourn.core.base.errors import Denied, Misused
 from sojourn.runtime.agent_side.letters import read_body, unanswered
 from sojourn.runtime.failures import exception_of, failure_of
 from sojourn.runtime.ports import Assessment, Message
@@ -27,6 +30,7 @@ from sojourn.runtime.questions import (
     Problem,
     Sleep,
     Survey,
+    Told,
 )
 from sojourn.runtime.records import (
     Considered,
@@ -59,13 +63,14 @@ class Operation(ABC):
 
     `is_wait`: it may take days, and the agent can rest meanwhile. `is_effect`: it leaves the zone, so that
     what came of it must be final soon after. `is_sole`: none other may be under way beside it. `more` is what it
-    turned out to have cost, beyond what was declared.
+    turned out to have cost, beyond what was declared. What came for it is `sealed` under a number, if it has labels.
     """
 
     is_wait = False
     is_effect = False
     is_sole = False
     more: Mapping[str, int] = {}
+    sealed: int | None = None
 
     def __init__(self, session: "Session", call: int) -> None:
         self.session = session
@@ -121,6 +126,10 @@ class Operation(ABC):
             self.session.break_off(error)
         else:
             self.session.answer(self, data)
+
+    def unsealed(self, record: Record, told: Answer) -> bytes:
+        """Return the bytes of a record with what was sealed in it, or why that is not told."""
+        raise NotImplementedError
 
     def note_spent(self, answer: Begotten | Permitted | Petitioned | Problem) -> None:
         """Take note if an answer says that with it the agent's steps or time are used up."""
@@ -197,10 +206,25 @@ class WaitForMail(Operation):
 
     def _give(self, record: Received) -> None:
         """Give the code the message in a record, of the type that it asks for."""
+        message = message_of(record)
+        if record.denied is not UNSET:
+            self.future.set_exception(_not_told(message, record.denied))
+            return
+        self.session.memory.tell(message.labels)
         try:
-            self.future.set_result(read_body(message_of(record), self._form))
+            self.future.set_result(read_body(message, self._form))
         except Misused as error:
             self.future.set_exception(error)
+
+    def unsealed(self, record: Record, told: Answer) -> bytes:
+        """Return the record with the message's body, or without it, and with why."""
+        assert isinstance(record, Received)
+        if isinstance(told, Problem):
+            record = replace(record, denied=told.problem)
+        else:
+            assert isinstance(told, Told)
+            record = replace(record, body=told.result)
+        return encode_record(record, what=self.describe())
 
     def abandon(self) -> None:
         """Let the host's side forget it."""
@@ -208,7 +232,7 @@ class WaitForMail(Operation):
 
     def _heard(self, answer: Answer) -> None:
         assert isinstance(answer, Mail)
-        message = answer.message
+        message, self.sealed = answer.message, answer.sealed
         if message is None:
             record = Received(call=self.call, index=None, waits=answer.waits)
         else:
@@ -238,6 +262,18 @@ def message_of(record: Received) -> Message:
         sent_ms=record.sent_ms,
         mark=record.mark,
     )
+
+
+def _is_unread(message: Message) -> bool:
+    """Tell whether a message is word that another was not read: its body is that one's, and the code has it."""
+    return message.mark is not None and message.mark.unread
+
+
+def _not_told(message: Message, why: str) -> Denied:
+    """Return the error for a message that the code is not told, and that is consumed: its sender still has it."""
+    whose = f"message {message.index} from {message.sender[-16:]}, labelled"
+    problem = f"{whose} {', '.join(message.labels)}, is not told: {why}"
+    return Denied(problem, remedy="Let it be sent with fewer labels")
 
 
 class WaitForMessage(WaitForMail):
@@ -321,7 +357,8 @@ class WaitForAnswer(WaitForMail):
         if is_early and not calls.are_all(WaitForAnswer):
             self._listen(cycles_ms=now_ms + _LOOK_AGAIN_MS)
         else:
-            super()._heard(answer)
+            is_word = answer.message is not None and _is_unread(answer.message)
+            super()._heard(replace(answer, sealed=None) if is_word else answer)
 
 
 class Consideration(Value):

@@ -260,7 +260,8 @@ async def delivered(custodian: Custodian, question: Deliver) -> Done | Told | Pr
         if question.parcel.asks:
             told = await custodian.query(question.parcel)
             result = None if told.refused else told.value
-            return Told(result=result, refused=told.refused, remedy=told.remedy)
+            labels = told.labels
+            return Told(result=result, refused=told.refused, remedy=told.remedy, labels=labels)
         await custodian.deliver(question.parcel)
     except Undeliverable as error:
         custodian.log("gate", f"a message is undeliverable: {error}")

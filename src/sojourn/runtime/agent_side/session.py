@@ -326,13 +326,23 @@ class Session(CallChecks):
         operation, data = answer
         self._is_resting = False
         self._batch.spend(operation.more)
-        is_answered = self._hand(operation, self._collect(data))
+        is_answered = self._hand(operation, self._collect(self._opened(operation, data)))
         if self._has_left_off:
             return
         if operation.is_effect:
             self.flush()
         if not is_answered:
             operation.proceed()
+
+    def _opened(self, operation: Operation, data: bytes) -> bytes:
+        """Return a record with what was kept sealed until the code is bound by its labels (protocol §10.40).
+
+        What the code has given up nobody opens.
+        """
+        if operation.sealed is None or self._calls.is_carried(operation):
+            return data
+        told = self._batch.open(operation.sealed, self.course.snapshots)
+        return operation.unsealed(decode_record(data), told)
 
     def _hand(self, operation: Operation, record: Record) -> bool:
         """Hand a record to the operation and, if that answers it, drive the code; tell whether it does."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Se
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from sojourn.runtime.agent_side.compartments import Used
 from sojourn.runtime.agent_side.operations import Operation
 from sojourn.runtime.records import Record, Turn
 
@@ -32,7 +33,7 @@ class Turns(AsyncIterator[T]):
         self._items = _Items(items)
         self._turn = 0
         self._segment = 0
-        self._opened_before: frozenset[str] = frozenset()
+        self._used_before = Used(frozenset(), frozenset())
 
     async def __anext__(self) -> T:
         session = self._session
@@ -42,7 +43,7 @@ class Turns(AsyncIterator[T]):
         if not self._segment:
             session.loops.enter(self)
             self._segment = session.course.segment + 1
-            self._opened_before = frozenset(session.memory.opened)
+            self._used_before = session.memory.used
             if session.is_resuming():
                 return await self._resume()
         try:
@@ -77,7 +78,7 @@ class Turns(AsyncIterator[T]):
             return await self._items.advance()
 
     async def _reach(self, turn: int | None) -> None:
-        reach = _Reach(self._session, self._segment, turn, self._opened_before)
+        reach = _Reach(self._session, self._segment, turn, self._used_before)
         await self._session.perform(reach)
 
 
@@ -122,14 +123,12 @@ class _Reach(Operation):
 
     is_sole = True
 
-    def __init__(
-        self, session: "Session", segment: int, turn: int | None, opened: frozenset[str]
-    ) -> None:
+    def __init__(self, session: "Session", segment: int, turn: int | None, used: Used) -> None:
         session.sagas.check_restart(segment, "a restart point")
         super().__init__(session, session.next_sole_call("a restart point"))
         self._segment = segment
         self._turn = turn
-        self._opened = opened
+        self._used = used
 
     def describe(self) -> str:
         """Return a line for people."""
@@ -143,7 +142,7 @@ class _Reach(Operation):
     def deliver(self, record: Record) -> bool:
         """Put the restart point here and let the turn begin; in a new execution, if it has to forget."""
         session, memory = self.session, self.session.memory
-        forgets = memory.begin_turn(self._opened)
+        forgets = memory.begin_turn(self._used)
         session.course.begin_turn(self._segment, self._turn, memory.snapshot())
         if forgets or session.adoption.is_due:
             session.begin_anew()

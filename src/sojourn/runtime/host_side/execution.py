@@ -25,7 +25,6 @@ from sojourn.runtime.apart import of_the_agent
 from sojourn.runtime.errors import Erased, LeaseLost
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import (
-    PARCEL_BYTES,
     Anew,
     Broke,
     Diverged,
@@ -35,19 +34,22 @@ from sojourn.runtime.frames import (
     Go,
     History,
     Keep,
+    Open,
     Progressed,
     Remark,
     Reply,
     Touch,
     decode_from_agent,
     encode_frame,
+    parcels,
 )
 from sojourn.runtime.holdings import Holdings
 from sojourn.runtime.host_side.ending import Ending, How, stopped
-from sojourn.runtime.host_side.flow import Flow
+from sojourn.runtime.host_side.flow import Binding, Flow
 from sojourn.runtime.host_side.gating import Gate, problem_of
 from sojourn.runtime.host_side.journal import Journal, at_hand, first_resume
 from sojourn.runtime.host_side.proposing import Proposer
+from sojourn.runtime.host_side.sealing import Sealing
 from sojourn.runtime.host_side.waits import Waits
 from sojourn.runtime.ports import Channel, Custodian
 from sojourn.runtime.questions import (
@@ -105,7 +107,7 @@ class _Batch(NamedTuple):
 
 _Proposal: TypeAlias = (
     _Batch
-    | Touch
+    | Binding
     | Anew
     | Intend
     | Release
@@ -186,6 +188,7 @@ class Execution:
         self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
         self._proposer.adopts = self._adopts
         self._gate = Gate(self._custodian, self._proposer, self._caller)
+        self._sealing = Sealing(self._flow)
         try:
             await self._start(journal, fresh=is_fresh)
         except Erased as erased:
@@ -209,7 +212,7 @@ class Execution:
         if not fresh:
             async for segment, records in journal.history(self._custodian):
                 self._gate.entrusting.resume(records)
-                for parcel in _parcels(records):
+                for parcel in parcels(records):
                     await self._send(History(segment=segment, records=tuple(parcel)))
         await self._send(Go())
 
@@ -272,10 +275,8 @@ class Execution:
         match frame:
             case Commit():
                 self._enqueue(_Batch(frame, self._holdings.take()))
-            case Touch():
-                self._holdings.check_own(root for root in frame.roots.values() if root != ZERO)
-                self._flow.announce(frame, self._custodian.record)
-                self._enqueue(frame)
+            case Touch() | Open():
+                self._announce(frame)
             case (
                 Intend()
                 | Release()
@@ -299,7 +300,9 @@ class Execution:
                 self._holdings.keep(frame.blocks)
             case Remark():
                 self._remark(frame.text)
-            case Progressed():
+            case Progressed() if (
+                self._flow.is_anywhere
+            ):  # what bound code says may not be everywhere
                 self._custodian.progress(frame.text, frame.done, frame.total)
             case (
                 Await()
@@ -331,6 +334,15 @@ class Execution:
         else:
             self._places.leave(frame.asked)
 
+    def _announce(self, frame: Touch | Open) -> None:
+        """Take what the code will be bound by from now on; of what it opens, it is told if that may be."""
+        self._holdings.check_own(root for root in frame.roots.values() if root != ZERO)
+        binding = self._sealing.announce(frame, self._custodian.record)
+        if binding is not None:
+            self._enqueue(binding)
+        if isinstance(frame, Open):
+            self._ask(frame)
+
     def _enqueue(self, proposal: "_Proposal") -> None:
         self._stir()
         if self._queue.qsize() >= PROPOSALS_MAX:
@@ -343,7 +355,7 @@ class Execution:
             self._custodian.log("runtime", text)
         self._remarks += 1
 
-    def _ask(self, question: Question) -> None:
+    def _ask(self, question: Question | Open) -> None:
         if len(self._questions) >= QUESTIONS_MAX:
             problem = f"more than {QUESTIONS_MAX} questions at once"
             raise Rejected(problem, reason="too-many", where="frame")
@@ -361,9 +373,12 @@ class Execution:
 
     # --- questions, in any order ---------------------------------------------------------------------
 
-    async def _answer(self, question: Question) -> None:
+    async def _answer(self, question: Question | Open) -> None:
         try:
-            await self._answer_one(question)
+            if isinstance(question, Open):
+                await self._reply(question, self._sealing.open(question))
+            else:
+                await self._answer_one(question)
         except Rejected as error:
             self._queue.put_nowait(Broke(failure=failure_of(error)))
 
@@ -424,8 +439,8 @@ class Execution:
         match proposal:
             case _Batch(frame, kept):
                 await self._commit(frame, kept)
-            case Touch():
-                self._flow.touch(proposal)
+            case Binding():
+                self._flow.bind(proposal)
             case Intend() | Release() | Ask() | AskRelease() | Spawn() | Depart() if (
                 self._gate.is_spent
             ):
@@ -477,21 +492,9 @@ class Execution:
             await self._proposer.fail(failure)
             self._end(await self._ending(self._proposer.journal))
 
-    async def _reply(self, question: Question, answer: Answer) -> None:
-        await self._send(Reply(ask=question.ask, answer=answer))
+    async def _reply(self, question: Question | Open, answer: Answer) -> None:
+        sealed = self._sealing.seal(question.ask, answer)
+        await self._send(Reply(ask=question.ask, answer=sealed))
 
     async def _send(self, frame: FromHost) -> None:
         await self._channel.send(encode_frame(frame))
-
-
-def _parcels(records: list[bytes]) -> list[list[bytes]]:
-    """Part records into frames that are not too large."""
-    parcels: list[list[bytes]] = []
-    size = PARCEL_BYTES
-    for record in records:
-        if size + len(record) > PARCEL_BYTES:
-            parcels.append([])
-            size = 0
-        parcels[-1].append(record)
-        size += len(record)
-    return parcels

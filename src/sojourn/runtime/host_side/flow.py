@@ -3,7 +3,8 @@
 Nobody can see what code does with what it reads. So all that an agent's side has been given binds it, from its
 first use to the end of the execution:
 
-    announce      it says which compartment with labels or a residency it is about to use
+    announce      it says which compartment with labels or a residency it is about to use, or what it opens that
+                  somebody else told it
     read          a block is served only if it lies in a compartment that binds nobody, or is announced
     write         what may not hold all that was announced is locked: it stays as it was right before
     release       unless by the result of a step that declassifies, byte for byte, as the gate permitted
@@ -14,12 +15,12 @@ keeps the same rules, so that authors see an error where they break one; here th
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from sojourn.core.agent.memory.blocks import BlockSource, NewBlocks
-from sojourn.core.agent.memory.field import Compartment, Form
+from sojourn.core.agent.memory.field import Compartment, Form, Labels
 from sojourn.core.agent.memory.log import Log
 from sojourn.core.agent.memory.mapping import Mapping as MappingHandle
 from sojourn.core.agent.memory.marks import (
@@ -29,18 +30,21 @@ from sojourn.core.agent.memory.marks import (
     declassified,
     described,
     home_of,
+    labels_of,
     listed,
     mark_of,
+    told_marks,
 )
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.errors import Denied, Misused, Rejected
+from sojourn.core.base.limits import LABELS_MAX
 from sojourn.runtime.agent_side.compartments import written
 from sojourn.runtime.apart import has_room, is_here, of_the_agent
-from sojourn.runtime.frames import Touch, digest_of_records
+from sojourn.runtime.frames import Open, Touch, digest_of_records
 from sojourn.runtime.questions import AskRelease, Commit, Release
 from sojourn.runtime.records import Outcome, Record, Resume, Segment
 
-__all__ = ["Course", "Flow"]
+__all__ = ["Binding", "Course", "Flow"]
 
 _Call: TypeAlias = tuple[int, str, bytes]
 """A call of a step: its number, the step, the digest of its arguments."""
@@ -66,8 +70,11 @@ class Flow:
 
     # --- announce and read ---------------------------------------------------------------------------
 
-    def announce(self, frame: Touch, record: AgentRecord) -> None:
-        """Note what the agent's side says it will use. Raises `Rejected` for what it cannot use here."""
+    def announce(self, frame: Touch, record: AgentRecord) -> "Binding":
+        """Note what the agent's side says it will use, and return what is to be bound in its turn.
+
+        Raises `Rejected` for what it cannot use here.
+        """
         name = frame.compartment
         if name not in self._compartments or name in self._away:
             raise _rejected(f"compartment {name!r} is not here", "bad-field")
@@ -77,13 +84,35 @@ class Flow:
         if home_of(marks) and not has_room(marks, record):
             raise _rejected(f"there is no room for the journal of what uses {name!r}", "too-many")
         self.announced = marks
+        return Binding(self._mark(name), frame)
 
-    def touch(self, frame: Touch) -> None:
+    def announce_told(self, frame: Open, labels: Labels) -> "Binding":
+        """Note that it opens what somebody else told it, and return what is to be bound in its turn.
+
+        Raises `Denied` if there would be more labels than a log of records may have: whoever writes to an agent
+        chooses them.
+        """
+        marks = told_marks(labels)
+        own = self.announced.union(*map(self._mark, self._compartments))
+        if not set(labels).issubset(labels_of(own)) and len(labels_of(own | marks)) > LABELS_MAX:
+            problem = f"with it the agent would have to do with more than {LABELS_MAX} labels"
+            raise Denied(
+                problem, remedy="Let it be sent with fewer labels, or receive it by itself"
+            )
+        self.announced |= marks
+        return Binding(marks, frame)
+
+    def bind(self, binding: "Binding") -> None:
         """Lock, as they were when it announced this, the compartments that it may not write any more."""
-        marks = self._mark(frame.compartment)
+        marks, frame = binding
         if not marks <= self.marks:
             self._made.append((frame.records, frame.digest, self.marks))
         self._bind(marks, frame.roots, frame.snapshots, len(self._held) + frame.records)
+
+    @property
+    def is_anywhere(self) -> bool:
+        """Whether all that the code can have used by now may be anywhere."""
+        return home_of(self.announced) == ()
 
     def is_readable(self, holders: Set[str]) -> bool:
         """Tell whether a block may be served that lies in these compartments: one of them will do."""
@@ -249,6 +278,13 @@ class Flow:
         if home_of(self.marks):
             raise _rejected("arguments of run would travel with the journal")
         return listed(self.marks)
+
+
+class Binding(NamedTuple):
+    """By what the code is bound, from the moment on that a frame tells of."""
+
+    marks: Marks
+    frame: Touch | Open
 
 
 class Course(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 from sojourn.core.agent.memory.marks import Marks, described, home_of
 from sojourn.core.base.digests import parse_cid_text
 from sojourn.core.base.errors import Denied
+from sojourn.core.base.limits import LABELS_MAX
 from sojourn.core.protocol.letters import MESSAGE
 from sojourn.core.protocol.querying import QUERY
 from sojourn.runtime.ports import Custodian, Intent
@@ -27,7 +28,7 @@ async def addressed(intent: Intent, marks: Marks, custodian: Custodian) -> Inten
     A question is bound like a message.
 
     Raises `Denied` if `marks`, of what the code has used, bind it to a place: a message goes wherever its receiver
-    does. `Rejected` for one to nobody.
+    does, or if it would have too many labels. `Rejected` for one to nobody.
     """
     if intent.action not in (MESSAGE, QUERY):
         return intent
@@ -35,6 +36,11 @@ async def addressed(intent: Intent, marks: Marks, custodian: Custodian) -> Inten
         raise Denied(
             f"its agent has used {described(marks)}, and a message goes wherever its receiver does",
             remedy="Send before that is used, or behind a restart point",
+        )
+    if len(intent.labels) > LABELS_MAX:
+        raise Denied(
+            f"its agent has used data with {len(intent.labels)} labels, and a message has {LABELS_MAX} at most",
+            remedy="Send in a turn of its own, where less has been used",
         )
     if intent.action == QUERY:  # it comes in no order with letters
         return intent

@@ -8,6 +8,7 @@ from sojourn.runtime.ports import Custodian
 from sojourn.runtime.questions import Answer, Done, Listen, Mail, Places, Seek, Sleep
 
 if TYPE_CHECKING:
+    from sojourn.runtime.frames import Open
     from sojourn.runtime.questions import Question
 
 __all__ = ["Waits"]
@@ -23,14 +24,9 @@ class Waits:
         self._custodian = custodian
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
-    @staticmethod
-    def is_one(question: "Question") -> bool:
-        """Tell whether a question is a wait."""
-        return isinstance(question, Waited)
-
-    def begin(self, question: "Question", task: asyncio.Task[None]) -> None:
+    def begin(self, question: "Question | Open", task: asyncio.Task[None]) -> None:
         """Note the task that answers a question, if that waits."""
-        if self.is_one(question):
+        if isinstance(question, Waited):
             self._under_way[question.ask] = task
 
     def forget(self, asked: int) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.core.base.digests import digest
 from sojourn.core.protocol.calling import Call, Queued, call_in, has_call, queued
@@ -45,6 +46,8 @@ def test_a_persons_message_is_in_no_order_and_a_letter_in_that_of_its_sender() -
     sent = letter_of(world, a, head, Said(to=TO, value=CALL))
     assert Queued(True, head.record.agent_id, head.record.version + 1) == queued(sent)
     assert queued(sent)._replace(is_call=False) == queued(letter_of(world, a, head))
+    bound = replace(sent, intent=replace(sent.intent, labels=("secret",)))
+    assert queued(sent)._replace(is_call=False) == queued(bound), "it would bind run anywhere"
     answer = letter_of(world, a, head, Said(to=TO, value=CALL, answers="a letter"))
     assert Queued(is_call=False) == queued(answer), "it goes to who waits for exactly it"
 

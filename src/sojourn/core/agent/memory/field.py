@@ -16,7 +16,7 @@ from sojourn.core.agent.memory.encryption import Encryption, keys_of
 from sojourn.core.base.digests import ZERO
 from sojourn.core.base.encoding import Count, Digest, Name, Value
 from sojourn.core.base.errors import Rejected
-from sojourn.core.base.limits import COMPARTMENTS_MAX
+from sojourn.core.base.limits import COMPARTMENTS_MAX, LABELS_MAX
 
 __all__ = [
     "Compartment",
@@ -29,7 +29,7 @@ __all__ = [
     "travelling_roots",
 ]
 
-Labels = Annotated[tuple[Name, ...], Meta(max_length=32)]
+Labels = Annotated[tuple[Name, ...], Meta(max_length=LABELS_MAX)]
 
 
 class Form(StrEnum):

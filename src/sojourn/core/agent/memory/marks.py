@@ -22,6 +22,7 @@ __all__ = [
     "listed",
     "mark_of",
     "residency_of",
+    "told_marks",
 ]
 
 
@@ -47,6 +48,14 @@ def mark_of(labels: Iterable[str], residency: Iterable[str], key: bytes | None =
     """
     mark = Mark(labels=tuple(sorted(set(labels))), residency=tuple(sorted(set(residency))), key=key)
     return frozenset((mark,)) if mark.labels or mark.residency else frozenset()
+
+
+def told_marks(labels: Iterable[str]) -> Marks:
+    """Return what is bound that somebody else was told of data with these labels: one mark for each.
+
+    What others tell has no residency: they may be anywhere.
+    """
+    return frozenset(Mark(labels=(label,)) for label in labels)
 
 
 def listed(marks: Marks) -> tuple[Mark, ...]:
