@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from benchmarks.measuring import QUICK, Scale
 from benchmarks.report import Report
 
 RESULTS: Final = Path(__file__).parent / "results"
+_STEPS_MIN: Final = 10_000
 
 
 def main() -> int:
@@ -25,6 +27,7 @@ def main() -> int:
         print("\n".join(suite.NAMES))
         return 0
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    scale = replace(QUICK if arguments.quick else Scale(), steps=arguments.steps)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     with tempfile.TemporaryDirectory(prefix="sojourn-bench-", dir=arguments.folder) as folder:
         Path(folder).chmod(
@@ -32,7 +35,7 @@ def main() -> int:
         )  # a peer's server may run as somebody else, who has to pass through
         report = Report(machine.configuration(Path(folder)), console)
         for name in arguments.only or suite.NAMES:
-            _run(name, QUICK if arguments.quick else Scale(), Path(folder), report)
+            _run(name, scale, Path(folder), report)
     report.note("load_after", machine.load())
     report.note("quick", arguments.quick)
     console.print(f"\nWritten to {report.write(arguments.out)}", markup=False, soft_wrap=True)
@@ -67,8 +70,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--folder", type=Path, help="where stores go (the system's temporary folder)"
     )
+    parser.add_argument(
+        "--steps", type=_steps, metavar="N", help="of the one agent in `endurance` (a million)"
+    )
     parser.add_argument("--list", action="store_true", help="print the names and end")
     return parser
+
+
+def _steps(text: str) -> int:
+    """Return how many steps were asked for: a tenth of fewer is over before it is looked at."""
+    if not text.isdecimal() or int(text) < _STEPS_MIN:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from {_STEPS_MIN} on")
+    return int(text)
 
 
 if __name__ == "__main__":

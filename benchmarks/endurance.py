@@ -1,7 +1,8 @@
 """One agent that does a million steps, with restart points: whether the last is as quick as the first.
 
-It notes the time of every thousandth step. What a step takes, and what it costs each process, is said of the
-first tenth and of the last, with how much memory and disk are held at the end of each. Behind the last its host
+It notes the time of every thousandth step. What a step takes, and what it costs each process, is said of each
+tenth, with how much memory and disk are held at its end. On a machine that does other work as well, only tenths
+that had the same share of it can be compared: those between say whether they had. Behind the last the host
 is killed again and again and started at once: the time runs from the SIGKILL to the first step that is done
 after it, so the start of the process is in it. Nothing is thrown away: each anchor holds the whole chain.
 """
@@ -33,6 +34,7 @@ from sojourn.cli.reach import reaching
 
 _STEPS: Final = 1_000_000
 _STEPS_QUICK: Final = 20_000
+_TENTHS: Final = 10
 _KILLS: Final = 10
 _KILLS_QUICK: Final = 3
 _FOREVER: Final = 2**40
@@ -64,7 +66,7 @@ class _Sizes:
 
 
 def _run(scale: Scale, folder: Path) -> Result:
-    steps = _STEPS_QUICK if scale.is_quick else _STEPS
+    steps = scale.steps or (_STEPS_QUICK if scale.is_quick else _STEPS)
     kills = _KILLS_QUICK if scale.is_quick else _KILLS
     make_issuer(folder)
     zone = found(folder, "zone")
@@ -96,13 +98,14 @@ class _Course:
         memory: dict[str, Values] = {"orders": orders, "reached": {"step": 0}}
         async with reaching() as reach:
             await self._launcher.launch(reach, "marathoner", memory)
-        tenth = self._steps // 10
-        sizes = [await self._sizes_at(at) for at in (0, tenth, self._steps - tenth, self._steps)]
-        first, last = (self._figures(*sizes[at : at + 2]) for at in (0, 2))
+        sizes = [await self._sizes_at(self._steps * at // _TENTHS) for at in range(_TENTHS + 1)]
+        tenths = [self._figures(*each) for each in pairwise(sizes)]
+        first, *between, last = tenths
         resumes = [await self._resumed_s() for _ in range(kills)]
         resumed = {"resumed p50": quantile(resumes, 50), "resumed, longest": max(resumes)}
         cases = [
             Case.of("the first tenth", _UNITS, [first]),
+            *(Case.of(f"tenth {at}", _UNITS, [each]) for at, each in enumerate(between, 2)),
             Case.of("the last tenth", _UNITS, [last]),
             Case.of("last : first", _TIMES, [{what: last[what] / first[what] for what in _TIMES}]),
             Case.of(f"{kills} kills behind the last", dict.fromkeys(resumed, "s"), [resumed]),

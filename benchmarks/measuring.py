@@ -10,11 +10,15 @@ __all__ = ["Case", "Figure", "Result", "Scale", "quantile"]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much patience there is: repetitions of each measurement, and seconds for each of them."""
+    """How much patience there is: repetitions of each measurement, and seconds for each of them.
+
+    `steps` are those of the one agent that does very many, if not as many as by default.
+    """
 
     repetitions: int = 5
     seconds: float = 5.0
     is_quick: bool = False
+    steps: int | None = None
 
 
 QUICK = Scale(repetitions=3, seconds=1.5, is_quick=True)
