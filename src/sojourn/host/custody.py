@@ -268,10 +268,12 @@ class AgentCustody:
         """Wait until a known place is as sought, and return it."""
         return await self._host.outlook.seek(self, sought)
 
-    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> ports.Message:
+    async def receive(
+        self, index: int, answers: str = "", by: bytes = b"", *, calls: bool = False
+    ) -> ports.Message:
         """Wait for the message with this index, or the answer to a letter, and return it."""
         if answers:
-            return await self._inbox.answer(answers)
+            return await self._inbox.answer(answers, by)
         return await self._inbox.message(index, calls=calls)
 
     async def waits(self, asked: bytes | None = None) -> str:

@@ -112,11 +112,14 @@ class Inbox:
                 self._versions[signed.sender] = self._newest_before.pop(signed.digest)
         return True
 
-    async def answer(self, letter: str) -> ports.Message:
-        """Wait for the answer to a letter, by that one's effect key; the same key gives the same answer."""
+    async def answer(self, letter: str, by: bytes) -> ports.Message:
+        """Wait for the answer of an agent to a letter, by that one's effect key; the same key gives the same answer.
+
+        What others say that it answers is passed over: keys are no secret, and a fork of who was asked has them.
+        """
         while True:
             for signed in self._answers.values():
-                if _answers(signed) == letter:
+                if _answers(signed) == letter and _said_by(signed) == by:
                     return _told(signed, 0)
             if not await self.look():
                 await self._wait()
@@ -340,6 +343,13 @@ def _answers(signed: AnyMessage) -> str:
     if isinstance(signed, Unread):
         return signed.answers
     return signed.said.answers if isinstance(signed, Letter) else ""
+
+
+def _said_by(signed: AnyMessage) -> bytes:
+    """Return the agent that a message which answers a letter is of: of word that none comes, who was asked."""
+    if isinstance(signed, Unread):
+        return signed.letter.agent
+    return signed.sender if isinstance(signed, Letter) else b""
 
 
 def _asked_until_ms(answer: AnyMessage) -> int:

@@ -273,11 +273,14 @@ class Custodian(Reader, Protocol):
     async def seek(self, sought: Sought) -> Assessment:
         """Wait until a known place is as sought, in the agent's judgement; return the cheapest that is."""
 
-    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> Message:
+    async def receive(
+        self, index: int, answers: str = "", by: bytes = b"", *, calls: bool = False
+    ) -> Message:
         """Wait for the message with this index in the agent's inbox, and return it. It stays there.
 
         With `calls` for the first that is to be taken as a call: that has the index from then on.
-        Or for the answer to a letter, by that one's effect key: answers have no index, and come in no order.
+        Or for the answer to a letter, by that one's effect key: answers have no index, and come in no order. It
+        is that of the agent `by`, which was asked: any other may name the letter as well.
         """
 
     async def waits(self, asked: bytes | None = None) -> str:

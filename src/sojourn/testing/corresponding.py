@@ -60,6 +60,12 @@ def tell_unread(ended: "Decided") -> None:
             )
 
 
+def _is_expected(to: "Decided", said: Said, sender: bytes) -> bool:
+    """Tell whether what is said answers nothing, or what its receiver asked of its sender (protocol §10.31)."""
+    asked = to.letters.get(said.answers)
+    return asked is None or read_said(asked.spelled).to == sender
+
+
 class RehearsedLetters:
     """The part of a `Custodian` that delivers letters."""
 
@@ -83,7 +89,7 @@ class RehearsedLetters:
         final, said = self._final, read_said(parcel.spelled)
         final.letters.setdefault(parcel.key, parcel)
         to = final.common.agents.get(said.to)
-        if to is not None:
+        if to is not None and _is_expected(to, said, final.record.agent_id):
             record = final.record
             zone, now_ms = record.custody.zone, clock.wall_ms()
             labels = final.labels[parcel.key]
@@ -156,8 +162,10 @@ class RehearsedLetters:
         while not await self.waits(asked):
             await self._watcher()
 
-    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> Message:
-        """Wait for a message, or the answer to a letter."""
+    async def receive(
+        self, index: int, answers: str = "", by: bytes = b"", *, calls: bool = False
+    ) -> Message:
+        """Wait for a message, or the answer to a letter: what answers it is `by` whom it was sent to."""
         if answers:
             return await self._answer_to(answers)
         inbox = self._final.mail.inbox

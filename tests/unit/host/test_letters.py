@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -35,10 +36,10 @@ class Scene:
         self.v, self.house, self.host = v, house, host
         self.writer, self.reader = writer, reader
 
-    async def write(self, value: object, key: str = "") -> Letter:
+    async def write(self, value: object, key: str = "", **more: Any) -> Letter:
         """Have an intent decided to write to the reader; return the letter, which is nowhere yet."""
         record, to = self.writer.record, self.reader.agent
-        spelled = encode(((Said(to=to, value=value, key=key),), {}))
+        spelled = encode(((Said(to=to, value=value, key=key, **more),), {}))
         intent = Intent(
             key=effect_key(record.agent_id, record.custody.term, record.version + 1),
             step="ctx.send",
@@ -261,5 +262,24 @@ def test_nobody_is_written_to_for_ever() -> None:
         parcel = Parcel(key=letter.intent.key, spelled=letter.spelled, until_ms=1)
         with pytest.raises(Undeliverable, match="its time is up: only 2 anchors of a took it"):
             await s.writer.deliver(parcel)
+
+    run(test)
+
+
+def test_section_10_31_an_answer_is_that_of_who_was_asked() -> None:
+    """Effect keys are no secret: a fork of who was asked has them, and anybody may guess them."""
+
+    async def test(s: Scene) -> None:
+        letter = "the key of a letter"
+        said = {"asks": FOR_EVER_MS, "answers": letter}
+        answer = await s.write("as if I had been asked", **said)
+        await s.put(answer)
+        for by in (digest(b"who was asked"), s.reader.agent):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await s.reader.receive(0, letter, by)
+        async with asyncio.timeout(SOON_S):
+            mine = await s.reader.receive(0, letter, s.writer.agent)
+        assert "as if I had been asked" == mine.body
 
     run(test)

@@ -384,7 +384,9 @@ class FakeCustodian:
         await self.zone.until(lambda: bool(fitting()))
         return fitting()[0]
 
-    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> Message:
+    async def receive(
+        self, index: int, answers: str = "", by: bytes = b"", *, calls: bool = False
+    ) -> Message:
         inbox = self.zone.inbox
         await self.zone.until(
             lambda: index < len(inbox) and (not calls or is_call_next(inbox, index))

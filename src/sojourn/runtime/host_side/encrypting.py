@@ -207,9 +207,11 @@ class Encrypting:
         """Wait for a place."""
         return await self._custodian.seek(sought)
 
-    async def receive(self, index: int, answers: str = "", *, calls: bool = False) -> Message:
+    async def receive(
+        self, index: int, answers: str = "", by: bytes = b"", *, calls: bool = False
+    ) -> Message:
         """Wait for a message."""
-        return await self._custodian.receive(index, answers, calls=calls)
+        return await self._custodian.receive(index, answers, by, calls=calls)
 
     async def waits(self, asked: bytes | None = None) -> str:
         """Return who waits for whom."""

@@ -45,7 +45,7 @@ class Waits:
                 answer = Done()
             case Listen():
                 receiving = custodian.receive(
-                    question.index, question.answers, calls=question.calls
+                    question.index, question.answers, question.asked or b"", calls=question.calls
                 )
                 cycle = None if question.asked is None else self._cycle(question, question.asked)
                 message = await self._until(receiving, question.until_ms, cycle)
