@@ -51,6 +51,7 @@ from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.proposer import Progress, Proposer, Send, Upload
 from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.shares import was_born_with
 from sojourn.core.protocol.validate import is_rated, slot_for
 from sojourn.core.protocol.visa import Visa, visa_terms
 from sojourn.core.quorum.certificates import RoundVote, certify
@@ -84,6 +85,27 @@ class Clock:
         self.boot_ms += ms
 
 
+class PureShares:
+    """The shares of keys that an anchor holds: for which agent each was dealt."""
+
+    def __init__(self, anchor: "PureAnchor") -> None:
+        self._anchor = anchor
+        self.dealt: dict[bytes, bytes] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.dealt
+
+    def is_dealt_for(self, key: bytes, agent: bytes) -> bool:
+        """Tell whether a share was given for an agent."""
+        return self.dealt.get(key) == agent
+
+    def is_for(self, key: bytes, agent: bytes) -> bool:
+        """Tell whether a key is an agent's."""
+        first, zone = self._anchor.chapters.get((agent, 0)), self._anchor.zone.zone
+        is_born = first is not None and was_born_with(key, first, zone)
+        return is_born or self.is_dealt_for(key, agent)
+
+
 @dataclass
 class Knowledge:
     """What anchors know beside dossiers; one for all unless a test gives an anchor its own."""
@@ -111,7 +133,7 @@ class PureAnchor:
         self.leases = LeaseBook(zone.manifest.lease_ms, clock.boot_ms)
         self.rates, self.promises = RateBook(), PromiseBook()
         self.edicts, self.proofs = KnownEdicts(), KnownProofs()
-        self.shares: set[bytes] = set()
+        self.shares = PureShares(self)
 
     def dossier(self, agent: bytes) -> Dossier:
         """Return what this anchor knows of an agent."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sojourn.runtime.agent_side.steps import step
     from sojourn.runtime.errors import (
         NoAnswer,
+        OriginsChild,
         QueryRefused,
         RetryableError,
         StepFailed,
@@ -49,6 +50,7 @@ __all__ = [
     "LocalEmbedder",
     "Message",
     "NoAnswer",
+    "OriginsChild",
     "QueryRefused",
     "RetryableError",
     "Saga",
@@ -90,6 +92,7 @@ _HOMES: Final = {
     "TerminalError": "sojourn.runtime.errors",
     "Saga": "sojourn.runtime.agent_side.sagas",
     "NoAnswer": "sojourn.runtime.errors",
+    "OriginsChild": "sojourn.runtime.errors",
     "QueryRefused": "sojourn.runtime.errors",
     "query": "sojourn.runtime.agent_side.querying",
     "UpdateRefused": "sojourn.runtime.errors",

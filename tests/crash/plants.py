@@ -156,8 +156,8 @@ def share_unsynced() -> None:
     """Acknowledge a share that no sync made durable."""
     from sojourn.stores.shares import ShareFiles
 
-    def keep(shares: ShareFiles, key: bytes, share: bytes) -> None:
-        (shares._directory / key.hex()).write_bytes(share)
+    def keep(shares: ShareFiles, key: bytes, share: bytes, agent: bytes) -> None:
+        (shares._directory / key.hex()).write_bytes(share + agent)
         shares._names.add(key)
 
     ShareFiles._keep = keep  # type: ignore[method-assign]

@@ -5,9 +5,9 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from sojourn.core.agent import upgrading
-from sojourn.core.protocol import validate
-from sojourn.host import run
-from sojourn.runtime.agent_side import performing
+from sojourn.core.protocol import forking, keeping, validate
+from sojourn.host import inbox, run
+from sojourn.runtime.agent_side import operations, performing, spawning
 from tests.planted.plant import Plant, Planting, in_place_of, nothing
 from tests.planted.vehicles import Test
 
@@ -22,6 +22,15 @@ def plant(name: str, fault: str, node: str, planted: Planting) -> Plant:
 async def _at_any_time(custodian: Any) -> bool:
     """Say that other code is to follow now, wherever the agent is."""
     return custodian.record.capabilities.upgrade is not UNSET
+
+
+class _Anybody:
+    """An agent that is every one."""
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 PLANTS: Final = (
@@ -50,5 +59,53 @@ PLANTS: Final = (
         "what a fork says of its origin is believed",
         "testing/test_forks.py::test_section_8_17_a_genesis_that_says_it_is_a_fork_is_one",
         in_place_of(validate, "check_fork", nothing),
+    ),
+    plant(
+        "fork-bears-its-origins-child",
+        "a fork has a child born that its origin was having",
+        "testing/test_forked_children.py"
+        "::test_section_8_17_a_host_that_dies_in_a_fork_has_no_child_of_the_origins_born",
+        in_place_of(spawning.SpawnChild, "_is_origins", lambda *_: False),
+    ),
+    plant(
+        "fork-waits-for-its-origins-answer",
+        "a fork waits for the answer to what its origin had asked",
+        "testing/test_forked_children.py"
+        "::test_section_8_17_an_answer_that_the_origin_waits_for_is_the_origins",
+        in_place_of(operations, "is_key_of", lambda *_: True),
+    ),
+    plant(
+        "fork-answers-for-its-origin",
+        "an answer is taken from whoever names the letter",
+        "testing/test_forked_children.py"
+        "::test_section_8_17_a_fork_answers_nothing_that_its_origin_was_asked",
+        in_place_of(inbox, "_said_by", lambda _: _Anybody()),
+    ),
+    plant(
+        "fork-of-before-an-erasure",
+        "a fork has what was erased of its origin since",
+        "core/protocol/test_forking.py"
+        "::test_section_8_17_a_fork_at_a_version_before_an_erasure_has_it_erased",
+        in_place_of(forking, "destroyed_in", lambda *_: set()),
+    ),
+    plant(
+        "key-of-anybody",
+        "an anchor votes for a birth that names a key which was dealt for another agent",
+        "core/protocol/test_forking.py"
+        "::test_section_10_21_who_is_launched_with_another_agents_key_is_not_born",
+        in_place_of(keeping, "_check_is_its", nothing),
+    ),
+    plant(
+        "erased-by-a-stranger",
+        "an agent has another one's key destroyed by naming it",
+        "core/protocol/test_forking.py::test_section_10_22_nobody_has_another_agents_key_destroyed",
+        in_place_of(keeping, "_check_are_its", nothing),
+    ),
+    plant(
+        "key-by-what-a-record-says",
+        "an anchor gives its share to the host of whatever agent says that it has the key",
+        "core/protocol/test_forking.py"
+        "::test_section_10_21_an_agent_that_came_with_a_claim_to_a_key_is_given_no_share",
+        in_place_of(keeping, "_check_given_to", nothing),
     ),
 )

@@ -32,6 +32,7 @@ from sojourn.core.protocol.keeping import (
     stated,
 )
 from sojourn.core.protocol.messages import Applied
+from sojourn.core.protocol.shares import was_born_with
 from sojourn.runtime.processes import clock
 from sojourn.runtime.share_keep import ShareKeep
 
@@ -50,6 +51,21 @@ class Keeping:
         self._anchor, self._shares, self._writing = anchor, shares, asyncio.Lock()
         self._loose: dict[bytes, tuple[bytes, int]] = {}
         """Of which no record is known yet: by key, whose share of the room it takes, and since when (boot clock)."""
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether this anchor holds its share of a key."""
+        return key in self.names
+
+    def is_dealt_for(self, key: bytes, agent: bytes) -> bool:
+        """Tell whether its share of a key was given for that agent, which was to be launched."""
+        return self._shares is not None and self._shares.agent_of(key) == agent
+
+    def is_for(self, key: bytes, agent: bytes) -> bool:
+        """Tell whether a key is that agent's: it was dealt for it, or its genesis was decided here with it."""
+        if self.is_dealt_for(key, agent):
+            return True
+        first = self._anchor.shelf.chapters(agent, limit=1)
+        return bool(first) and was_born_with(key, first[0], self._anchor.manifest.zone_id)
 
     @property
     def names(self) -> Set[bytes]:
@@ -79,13 +95,15 @@ class Keeping:
             dossier = anchor.shelf.dossier(ask.agent)
             key = check_dealt(ask, dossier, anchor.manifest, anchor.index).key
             if key in shares.names:
+                if shares.agent_of(key) != ask.agent:
+                    raise Refused("that key was dealt for another agent")
                 return Applied()
             part = anchor.places.share_of(sender)
             if sum(taken == part for taken, _ in self._loose.values()) >= LOOSE_SHARES_MAX:
                 raise Refused("no room for more shares of agents that were not launched yet")
             self._loose[key] = part, clock.boot_ms()
             async with self._writing:
-                await asyncio.to_thread(shares.keep, key, ask.share)
+                await asyncio.to_thread(shares.keep, key, ask.share, ask.agent)
         return Applied()
 
     async def forget_loose(self) -> None:
@@ -116,7 +134,8 @@ class Keeping:
         encryption = check_may_have(ask, dossier, sender, anchor.view())
         share = self._shares.get(ask.key) if self._shares is not None else None
         if share is None:
-            raise Refused("this anchor was given no share of that key")
+            problem = "this anchor was given no share of that key, or has destroyed it by order"
+            raise Refused(problem)
         if not is_share(share, anchor.index + 1, encryption.commitments):
             log.error("a share is damaged", agent=ask.agent.hex()[:12], key=ask.key.hex()[:12])
             raise Refused("this anchor's share of that key is damaged")
@@ -132,7 +151,7 @@ class Keeping:
         async for dossier in unhurried(self._anchor.shelf):
             self._note_known(dossier)
             if dossier.head is not None:
-                await self._destroy(destroyed_in(dossier.head.record))
+                await self._destroy(self._destroyed_in(dossier.head.record))
         await self.see(self._anchor.shelf.orders())
 
     def note(self, after: Dossier) -> None:
@@ -140,9 +159,14 @@ class Keeping:
         held = self.names
         if not held or after.head is None:
             return
-        keys = destroyed_in(after.head.record).intersection(held)
+        keys = self._destroyed_in(after.head.record).intersection(held)
         if keys:
             self._anchor.begin(self._destroy, keys)
+
+    def _destroyed_in(self, record: AgentRecord) -> set[bytes]:
+        """Return the keys that a record says were destroyed, and that are that agent's: it may say anything."""
+        keys, agent = destroyed_in(record), record.agent_id
+        return {key for key in keys if self.is_for(key, agent)}
 
     async def see(self, orders: Iterable[SignedOrder]) -> None:
         """Do what orders say of agents for which no transition follows here. Raises `StoreFailed`."""

@@ -326,7 +326,7 @@ class Anchor:
             boot=self._boot,
             edicts=self.edicts.known,
             parentages=self.shelf.parentages,
-            shares=self.keeping.names,
+            shares=self.keeping,
             proofs=self.proofs.known,
         )
 

@@ -159,6 +159,7 @@ async def _code(reader: RemoteReader, wish: ForkWish) -> Capabilities:
         return _published(has, wish)
     release = wish.release
     if reader.record.memory.journal != ZERO:
+        _check_can_be_tried(reader.record)
         done = await retrace(reader, load_agent(release.entry, release.source))
         if done.parted:
             remedy = "Fork it at an earlier version, or with code that repeats it"
@@ -170,6 +171,15 @@ async def _code(reader: RemoteReader, wish: ForkWish) -> Capabilities:
         publisher=release.vouched.signer,
         vouched=release.vouched,
     )
+
+
+def _check_can_be_tried(record: AgentRecord) -> None:
+    """Check that code can be tried here against a journal: nobody but a host with custody is given keys."""
+    kept = (name for name, c in sorted(record.memory.compartments.items()) if c.encryption)
+    if (name := next(kept, None)) is not None:
+        problem = f"compartment {name!r} is encrypted, so that other code cannot be tried here"
+        remedy = "Fork it with the code that it had, and give the fork other code: `sojourn agent upgrade`"
+        raise Misused(problem, remedy=remedy)
 
 
 def _published(has: Capabilities, wish: ForkWish) -> Capabilities:

@@ -22,7 +22,6 @@ from sojourn.cli.agent_file import (
     read_agent_file,
 )
 from sojourn.cli.approvers_file import declared_approvers
-from sojourn.cli.dealing import Dealt, Keyring, encrypt, give_shares
 from sojourn.cli.documents import SIGNED_SUFFIX, read_founding, sign_document
 from sojourn.cli.home import Home
 from sojourn.cli.memory_import import import_memory, with_files
@@ -64,6 +63,7 @@ from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.agent_side.code import collect_source
 from sojourn.runtime.clients.drive import ended
 from sojourn.runtime.clients.zone_client import Bring, Stalled, ZoneClient
+from sojourn.runtime.host_side.dealing import Dealt, Keyring, encrypt, give_shares
 from sojourn.runtime.processes import clock
 from sojourn.runtime.processes.spool import Spool
 from sojourn.runtime.typed import to_plain

@@ -24,6 +24,7 @@ __all__ = [
     "LeaseLost",
     "LeaseWithheld",
     "NoAnswer",
+    "OriginsChild",
     "QueryRefused",
     "ReplayMismatch",
     "RetryableError",
@@ -153,6 +154,21 @@ class UncertainOutcome(SojournError):
         self.effect_key = effect_key
 
 
+class OriginsChild(UncertainOutcome):
+    """A child that a fork's origin was having when the fork was made: it is the origin's, born or not.
+
+    A fork never has it born. It may have one of its own, or write to `child`, an identifier as text, as to any agent.
+    """
+
+    code = "origins-child"
+
+    def __init__(self, step: str, child: str) -> None:
+        super().__init__(step, child)
+        self.problem = f"child {step!r} is of the agent that this one was forked from"
+        self.remedy = f"Have a child of your own, or write to {child} as to any other agent"
+        self.child = child
+
+
 class Undeliverable(SojournError):
     """A message will not come to its receiver: that has ended, nobody has ever held it, or the time is up.
 
@@ -165,7 +181,8 @@ class Undeliverable(SojournError):
 class Unanswered(SojournError):
     """Another agent has not answered in time. It may yet do what it was asked.
 
-    `letter` is the effect key of the request. If it `is_cycle`, that agent waits for an answer of this one, perhaps
+    Or the request was sent by the agent that this one was forked from, and the answer is that one's. `letter` is the
+    effect key of the request. If it `is_cycle`, that agent waits for an answer of this one, perhaps
     through others, which this one did not receive.
     """
 

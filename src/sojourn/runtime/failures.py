@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from sojourn.core.base.errors import BudgetExhausted, Denied, Misused, SojournError
-from sojourn.runtime.errors import StepFailed, UncertainOutcome, Undeliverable
+from sojourn.runtime.errors import OriginsChild, StepFailed, UncertainOutcome, Undeliverable
 from sojourn.runtime.records import Failure, Raised, Returned, encode_record
 from sojourn.runtime.secrecy import Secrecy
 from sojourn.runtime.typed import to_plain
@@ -90,7 +90,8 @@ def exception_of(failure: Failure, step: str, attempts: int) -> Exception:
         case "exhausted":
             return BudgetExhausted(failure.message, remedy=failure.remedy)
         case "uncertain":
-            return UncertainOutcome(step, failure.message)
+            is_child = failure.kind == OriginsChild.__name__
+            return (OriginsChild if is_child else UncertainOutcome)(step, failure.message)
         case "undeliverable":
             return Undeliverable(failure.message, remedy=failure.remedy)
         case "failed" | "timeout":

@@ -27,14 +27,18 @@ class ShareKeep(ABC):
     def get(self, key: bytes) -> bytes | None:
         """Return the share of a key, or None. It need not be what was kept: whoever uses it verifies it."""
 
-    def keep(self, key: bytes, share: bytes) -> None:
-        """Keep a share; return once it is durable. One that is there is replaced."""
-        assert len(key) == len(share) == SCALAR_BYTES
-        self._keep(key, share)
+    @abstractmethod
+    def agent_of(self, key: bytes) -> bytes | None:
+        """Return the agent that the share of a key was dealt for, None where that is not known."""
+
+    def keep(self, key: bytes, share: bytes, agent: bytes) -> None:
+        """Keep a share that was dealt for an agent; return once it is durable. One that is there is replaced."""
+        assert len(key) == len(share) == len(agent) == SCALAR_BYTES
+        self._keep(key, share, agent)
 
     @abstractmethod
     def destroy(self, keys: Iterable[bytes]) -> None:
         """Destroy the shares of these keys, as far as there are any; return once no byte of them is left."""
 
     @abstractmethod
-    def _keep(self, key: bytes, share: bytes) -> None: ...
+    def _keep(self, key: bytes, share: bytes, agent: bytes) -> None: ...

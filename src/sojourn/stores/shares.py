@@ -1,9 +1,9 @@
 """Where shares of keys are kept: each in a file of its own, which is overwritten before it is unlinked.
 
-    <directory>/<name of the key, hexadecimal>     the share, 32 bytes, mode 0600
+    <directory>/<name of the key, hexadecimal>     the share, and the agent it was dealt for, 32 bytes each, mode 0600
     <directory>/.new                               one that is being written; destroyed at the next start
 
-A file of 32 bytes is written in place: on a disk that overwrites, nothing of it is left. What is below the file
+So small a file is written in place: on a disk that overwrites, nothing of it is left. What is below the file
 system may keep copies all the same (flash, copy-on-write, snapshots): encrypt such disks.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sojourn.core.base.errors import StoreFailed
+from sojourn.core.base.sharing import SCALAR_BYTES
 from sojourn.runtime.processes.files import make_directories, sync_directory
 from sojourn.runtime.share_keep import ShareKeep
 
@@ -44,6 +45,15 @@ class ShareFiles(ShareKeep):
 
     def get(self, key: bytes) -> bytes | None:
         """Return what is in the file of a key, or None."""
+        data = self._read(key)
+        return None if data is None else data[:SCALAR_BYTES]
+
+    def agent_of(self, key: bytes) -> bytes | None:
+        """Return what the file of a key says of its agent; None if it says nothing."""
+        data = self._read(key)
+        return data[SCALAR_BYTES:] or None if data is not None else None
+
+    def _read(self, key: bytes) -> bytes | None:
         if key not in self._names:
             return None
         try:
@@ -51,12 +61,12 @@ class ShareFiles(ShareKeep):
         except OSError as error:
             raise self._failed(error) from error
 
-    def _keep(self, key: bytes, share: bytes) -> None:
+    def _keep(self, key: bytes, share: bytes, agent: bytes) -> None:
         partial = self._directory / _PARTIAL
         try:
             file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                os.write(file, share)
+                os.write(file, share + agent)
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -99,6 +109,7 @@ class MemoryShares(ShareKeep):
 
     def __init__(self) -> None:
         self.shares: dict[bytes, bytes] = {}
+        self._agents: dict[bytes, bytes] = {}
 
     @property
     def names(self) -> Set[bytes]:
@@ -109,8 +120,12 @@ class MemoryShares(ShareKeep):
         """Return the share of a key, or None."""
         return self.shares.get(key)
 
-    def _keep(self, key: bytes, share: bytes) -> None:
-        self.shares[key] = share
+    def agent_of(self, key: bytes) -> bytes | None:
+        """Return the agent that a share was dealt for."""
+        return self._agents.get(key)
+
+    def _keep(self, key: bytes, share: bytes, agent: bytes) -> None:
+        self.shares[key], self._agents[key] = share, agent
 
     def destroy(self, keys: Iterable[bytes]) -> None:
         """Forget the shares of these keys."""

@@ -137,8 +137,10 @@ class LaunchedAgent:
         root = self.record.memory.journal
         if root == ZERO:
             return []
-        log = link_digest(load_block(self, root)["log"])
-        entries = Log.load(log, self).slice(0)
+        log = load_block(self, root)["log"]
+        if log is None:  # a child that has not begun: its journal says with what it is to
+            return []
+        entries = Log.load(link_digest(log), self).slice(0)
         return [decode_record(encode_block(told(entry, self.record, self))) for entry in entries]
 
     def petitions(self) -> list[Asked]:

@@ -4,6 +4,7 @@ Names give keys, so that a world of the same names has the same keys whatever it
 one is there for the next.
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,7 +33,6 @@ from sojourn.core.agent.transition import Transition, TransitionKind
 from sojourn.core.agent.trust import Endorsement, SignedEndorsement, Trust, TrustedIssuer
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.core.base.encoding import digest_of, encode, encode_block
-from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair
 from sojourn.core.base.merkle import Inclusion
 from sojourn.core.base.seals import Kind, Role, Seal, statement
@@ -45,6 +45,7 @@ from sojourn.core.zone.manifest import (
     ZoneManifest,
     host_inclusions,
 )
+from sojourn.runtime.host_side.dealing import Dealt, Keyring, encrypt
 from sojourn.runtime.typed import to_plain
 
 __all__ = [
@@ -237,7 +238,7 @@ def _signed(document: Document) -> SignedDocument:
 class Keep:
     """A compartment of memory and what is in it at first: a mapping for a dictionary, a log for a list.
 
-    With `encrypted` it is encrypted, under a key of its own (True), or the one with a name. In rehearsals alone.
+    With `encrypted` it is encrypted, under a key of its own (True), or the one with a name: a launch deals it.
     """
 
     values: Mapping[str, Any] | Sequence[Any] = ()
@@ -248,10 +249,11 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Born:
-    """A genesis that is ready to be proposed, and the blocks that it names."""
+    """A genesis that is ready to be proposed, the blocks that it names, and the keys that were drawn for it."""
 
     proposal: Proposal
     blocks: NewBlocks
+    dealt: tuple[Dealt, ...] = ()
 
     @property
     def record(self) -> AgentRecord:
@@ -273,12 +275,8 @@ def genesis(
     trust: Trust,
 ) -> Born:
     """Return the genesis of an agent, signed by the issuer. `nonce` (32 bytes) makes it one of its kind."""
-    if named := [name for name, kept in memory.items() if kept.encrypted]:
-        problem = f"compartment {named[0]!r} is to be encrypted in a simulated world"
-        raise Misused(
-            problem, remedy="Rehearse the agent: keys are dealt at launches of people alone"
-        )
     blocks, signed = NewBlocks(NoBlocks()), policy
+    keys = Keyring(zone, random.Random(nonce).randbytes)  # noqa: S311 (the same in every run)
     ruled_by = blocks.add(encode(signed.document))
     record = AgentRecord(
         realm=zone.realm,
@@ -289,7 +287,7 @@ def genesis(
         migration=None,
         governance=Governance(documents=(ruled_by,), version=1, issuer=issuer_id(signed.document)),
         memory=Memory(
-            compartments={name: compartment(kept, blocks) for name, kept in memory.items()}
+            compartments={name: _kept(name, kept, blocks, keys) for name, kept in memory.items()}
         ),
         lineage=Lineage(),
         eligibility=Eligibility(
@@ -315,7 +313,19 @@ def genesis(
     proposal = Proposal(
         transition=transition, seals=(sealed,), evidence=Evidence(documents=(signed,))
     )
-    return Born(proposal, blocks)
+    return Born(proposal, blocks, keys.dealt)
+
+
+def _kept(name: str, kept: Keep, blocks: NewBlocks, keys: Keyring) -> Compartment:
+    if not kept.encrypted:
+        return compartment(kept, blocks)
+    plain, dealt = (
+        NewBlocks(NoBlocks()),
+        keys.key(name if kept.encrypted is True else kept.encrypted),
+    )
+    made = compartment(kept, plain)
+    root = encrypt(dealt, made.root, plain, blocks)
+    return msgspec.structs.replace(made, root=root, encryption=dealt.encryption)
 
 
 def compartment(kept: Keep, blocks: NewBlocks) -> Compartment:

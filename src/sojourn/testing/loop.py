@@ -208,8 +208,14 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Have a function called by an executor of this world."""
-        assert executor is not None, "a simulated process has no threads of its own"
+        """Have a function called by an executor of this world, or at once: a process has no threads of its own."""
+        if executor is None:
+            done: asyncio.Future[T] = self.create_future()
+            try:
+                done.set_result(func(*args))
+            except Exception as error:
+                done.set_exception(error)
+            return done
         return asyncio.wrap_future(executor.submit(func, *args), loop=self)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ from sojourn.core.protocol.validate import slot_for
 from sojourn.core.zone.manifest import SignedManifest, ZoneManifest
 from sojourn.runtime.clients.asking_zones import ask_zone
 from sojourn.runtime.clients.zone_client import Overtaken, Stalled, ZoneClient
+from sojourn.runtime.host_side.dealing import give_shares
 from sojourn.testing.founding import ISSUER, Born, endorsement, key
 from sojourn.transports.pool import ConnectionPool
 
@@ -92,10 +93,14 @@ async def _tell(client: ZoneClient, anchor: int, news: News) -> None:
 
 
 async def launch(pool: ConnectionPool, zone: ZoneManifest, born: Born) -> Certified:
-    """Store what a genesis names with a zone's anchors, and have it decided. Raises `Stalled` if it will never be."""
+    """Store what a genesis names with a zone's anchors, its keys in shares, and have it decided.
+
+    Raises `Stalled` if it will never be.
+    """
     client = ZoneClient(zone, pool)
     record = born.record
     roots = (*record.governance.documents, *record.memory.roots(), record.capabilities.code)
+    await give_shares(client, record.agent_id, born.dealt)
     uploads = (client.upload(anchor, roots, born.blocks) for anchor in range(client.n))
     await asyncio.gather(*uploads, return_exceptions=True)
     slot = slot_for(None, born.proposal.transition, zone)

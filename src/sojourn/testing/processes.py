@@ -21,8 +21,10 @@ from sojourn.host.queues import Queues
 from sojourn.host.server import Host
 from sojourn.runtime.clients.zone_client import Connections
 from sojourn.runtime.host_side.turnstile import Limit
+from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Store
 from sojourn.runtime.transport import Connection, PeerIdentity
+from sojourn.stores.shares import MemoryShares
 from sojourn.testing.disks import Disk
 from sojourn.testing.founding import FoundedZone, key
 from sojourn.testing.life import Life, Machine
@@ -71,6 +73,7 @@ class MakeAnchor(Protocol):
         store: Store,
         connections: Connections,
         chance: random.Random,
+        shares: ShareKeep,
     ) -> AnchorLike:
         """Return the anchor; it is started afterwards."""
 
@@ -222,6 +225,7 @@ class AnchorProcess(Process):
         self.index = index
         self.is_honest = getattr(make, "func", make) is Anchor  # or a `partial` of it
         self.disk = Disk(world.timeline, self.chance, on_row)
+        self.shares = MemoryShares()
         self._signed, self._make = zone.signed, make
 
     @property
@@ -238,7 +242,8 @@ class AnchorProcess(Process):
             pool = ConnectionPool(transport, jitter=self.chance)
             ending.push_async_callback(pool.close)
             anchor = self._make(
-                self._signed, self.index, identity, vote_key, store, pool, self.chance
+                *(self._signed, self.index, identity, vote_key, store, pool, self.chance),
+                self.shares,
             )
             ending.push_async_callback(anchor.stop)
             listener = await transport.listen(

@@ -1,7 +1,7 @@
 """What people write, answer and order in a simulated world: where an agent is, or by one anchor, to be spread."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -103,12 +103,15 @@ class Publishing(ABC):
         within: float = WITHIN_S,
         *,
         grants: Mapping[str, int] | None = None,
+        erases: Sequence[str] = (),
     ) -> None:
         """Order an agent about, as the officers of its issuer do; return when that is decided where it is.
 
-        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke", "forgive", or "grant" with what it
-        `grants`.
+        `act` is "suspend", "resume", "quarantine", "lift", "retire", "revoke", "forgive", "grant" with what it
+        `grants`, or "erase" with the encrypted compartments whose keys it `erases`.
         """
+        kept = agent.record.memory.compartments
+        keys = dict.fromkeys(key for name in erases if (key := kept[name].key) is not None)
         now_ms = self._person.clock.wall_ms()
         given = Order(
             agent=agent.id,
@@ -116,6 +119,7 @@ class Publishing(ABC):
             issued_ms=now_ms,
             expires_ms=now_ms + int(within * 1000),
             grants=dict(grants or {}),
+            keys=tuple(keys),
         )
         self.perform(
             lambda: person.order(

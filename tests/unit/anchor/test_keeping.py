@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sojourn.anchor import keeping
 from sojourn.anchor.gossiping import Gossip
@@ -239,4 +240,46 @@ def test_strangers_fill_their_room_and_no_more(monkeypatch: pytest.MonkeyPatch) 
         assert answer.for_now
 
     monkeypatch.setattr(keeping, "LOOSE_SHARES_MAX", 1)
+    run(test)
+
+
+def test_a_key_is_for_the_agent_that_it_was_dealt_for_after_a_start_too() -> None:
+    """To name a key, which stands in a record, gives nobody a share of it, and nobody a say over it."""
+
+    async def test(v: Village) -> None:
+        house = v.houses["a"]
+        head = await launched(v, house)
+        thief = v.genesis(house, memory=MEMORY, parent=digest(b"thief"))
+        stolen = thief.transition.record.agent_id
+        ask = KeepShare(agent=stolen, commitments=KEY.commitments, share=SHARES[0])
+        answer = await v.client(house, LAUNCHER).call(0, ask)
+        assert isinstance(answer, Declined)
+        assert "dealt for another agent" in answer.problem
+        for index in range(4):
+            await v.close(house, index)
+        await v.open(house)
+        with pytest.raises(Exception, match="was dealt for another agent"):
+            await v.decide(house, thief, timeout_s=1)
+        held = house.anchors[0].keeping
+        assert KEY.key in held
+        assert held.is_for(KEY.key, head.record.agent_id)
+        assert not held.is_for(KEY.key, stolen)
+        gone = Compartment(form=Form.LOG, root=bytes(32), encryption=replace(KEY, is_erased=True))
+        said = replace(head.record, memory=Memory(compartments={"people": gone}))
+        assert {KEY.key} == held._destroyed_in(said)
+        assert not held._destroyed_in(replace(said, agent=stolen))
+
+    run(test)
+
+
+def test_one_whose_agent_nobody_wrote_down_is_for_who_was_born_with_it() -> None:
+    """So are those that an anchor kept before it wrote down for whom."""
+
+    async def test(v: Village) -> None:
+        house = v.houses["a"]
+        head = await launched(v, house)
+        house.shares[0]._agents.clear()
+        share = await asked(v, house, head, house.hosts[0])
+        assert KeyShare(share=SHARES[0]) == share
+
     run(test)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sojourn.cli.dealing import Keyring, give_shares
 from sojourn.cli.home import Home
 from sojourn.cli.launching import Launch
 from sojourn.core.agent.memory.encryption import parse_encrypted
@@ -16,6 +15,7 @@ from sojourn.core.base.errors import Misused
 from sojourn.core.base.sharing import is_share, recover
 from sojourn.runtime.clients.zone_client import Stalled
 from sojourn.runtime.host_side.cipher import BlockCipher
+from sojourn.runtime.host_side.dealing import Keyring, give_shares
 from tests.unit.cli.test_launching import file, home, prepare
 from tests.village import key, village
 

@@ -1,6 +1,6 @@
 """`sojourn agent fork` and `agent replay --at`: an agent taken up again as it was, in a simulated world."""
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from sojourn.cli.releases import Release
 from sojourn.core.agent.upgrading import vouched_by
 from sojourn.core.base.digests import digest
 from sojourn.core.base.encoding import decode, encode_block
-from sojourn.core.base.errors import Misused, Unreachable
+from sojourn.core.base.errors import Denied, Misused, Unreachable
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
 from sojourn.core.protocol.dossier import Dossier
-from sojourn.testing import LaunchedAgent, World, simulate
+from sojourn.testing import Keep, LaunchedAgent, World, simulate
 from sojourn.testing.founding import ISSUER, key
 from tests.unit.cli.command import Command
 
@@ -46,12 +46,22 @@ STRANGER = key("stranger")
 class Desk:
     """An agent in a simulated world, and whoever has a command line there."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(
+        self,
+        world: World,
+        folder: Path,
+        code: str = CODE,
+        memory: Mapping[str, Any] | None = None,
+    ) -> None:
         self.world, self.home = world, Home(folder / "home")
         zone = world.zone("a", anchors=1)
-        (folder / "clerk.py").write_text(CODE)
+        (folder / "clerk.py").write_text(code)
         self.agent = world.launch(
-            "clerk:Clerk", zone, folder=folder, memory={"done": None}, budgets={"steps": 50}
+            "clerk:Clerk",
+            zone,
+            folder=folder,
+            memory=memory or {"done": None},
+            budgets={"steps": 50},
         )
         self.home.keep_manifest(zone.founded.signed)
         address_book.keep(self.home, "desk", self.agent.id, zone.id)
@@ -66,7 +76,7 @@ class Desk:
 
     def forked(self) -> LaunchedAgent:
         entry = address_book.entry_of(self.home, "what-if")
-        [anchor] = self.world.anchors()
+        anchor = self.world.anchors()[0]
         row = anchor.disk.row("dossier", entry.agent_id)
         assert row is not None
         head = decode(row, Dossier, what="dossier", limit=CAPSULE_BYTES_MAX).head
@@ -87,6 +97,37 @@ def release(text: str) -> Release:
     return Release(
         entry="clerk:Clerk", source=source, vouched=vouched_by(ISSUER, digest(encode_block(source)))
     )
+
+
+KEEPER = CODE.replace('ctx.memory.log("done", int)', 'ctx.memory.log("kept", int)')
+
+
+def test_an_agent_with_encrypted_memory_is_forked_where_its_key_is(tmp_path: Path) -> None:
+    with simulate(seed=2) as world:
+        kept = Keep(values=[], encrypted="ann")
+        desk = Desk(world, tmp_path, KEEPER, {"kept": kept})
+        desk.agent.advances(by=4)
+        before = {file.name for file in tmp_path.rglob("*")}
+        there = world.zone("b", anchors=1).manifest
+        with pytest.raises(Denied, match="'kept' is encrypted, and the anchors of zone") as denied:
+            desk.fork(zone=there)
+        assert "--zone" in denied.value.remedy
+        with pytest.raises(
+            Misused, match="'kept' is encrypted, so that other code cannot be tried"
+        ):
+            desk.fork(release=release(KEEPER.replace("old", "new")))
+        assert not address_book.entries(desk.home)[1:], "nothing was forked"
+        at = desk.agent.version
+        done = desk.fork(version=at)
+        assert (at, ()) == (done.origin_version, done.doubts)
+        fork = desk.forked()
+        assert desk.agent.record.memory.compartments["kept"].key == (
+            fork.record.memory.compartments["kept"].key
+        )
+        assert "old" == fork.result()
+        assert {file.name for file in tmp_path.rglob("*")} - before == {"what-if.toml"}, (
+            "no key came here"
+        )
 
 
 def test_an_agent_is_forked_at_a_version_and_replayed_there(desk: Desk) -> None:

@@ -12,12 +12,13 @@ from sojourn.stores.shares import ShareFiles
 CHANCE = Random(5)
 KEYS = [CHANCE.randbytes(32) for _ in range(3)]
 SHARES = [CHANCE.randbytes(32) for _ in range(3)]
+AGENT = CHANCE.randbytes(32)
 
 
 def kept(path: Path) -> ShareFiles:
     made = ShareFiles(path / "shares")
     for key, share in zip(KEYS, SHARES, strict=True):
-        made.keep(key, share)
+        made.keep(key, share, AGENT)
     return made
 
 
@@ -31,6 +32,8 @@ def test_what_was_kept_is_there_for_the_next_process(tmp_path: Path) -> None:
     assert set(KEYS) == again.names
     assert SHARES == [again.get(key) for key in KEYS]
     assert again.get(bytes(32)) is None
+    assert [AGENT] * 3 == [again.agent_of(key) for key in KEYS]
+    assert again.agent_of(bytes(32)) is None
 
 
 def test_nobody_else_may_read_them(tmp_path: Path) -> None:
@@ -57,9 +60,9 @@ def test_it_is_overwritten_and_not_only_unlinked(tmp_path: Path) -> None:
     shares = kept(tmp_path)
     witness = tmp_path / "witness"
     os.link(tmp_path / "shares" / KEYS[0].hex(), witness)
-    assert SHARES[0] == witness.read_bytes()
+    assert SHARES[0] + AGENT == witness.read_bytes()
     shares.destroy([KEYS[0]])
-    assert bytes(32) == witness.read_bytes()
+    assert bytes(64) == witness.read_bytes()
 
 
 def test_one_that_was_being_written_when_the_power_went_is_destroyed(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_one_that_was_being_written_when_the_power_went_is_destroyed(tmp_path: P
 
 def test_a_share_may_be_kept_again_and_what_is_no_share_is_left_alone(tmp_path: Path) -> None:
     shares = kept(tmp_path)
-    shares.keep(KEYS[0], SHARES[1])
+    shares.keep(KEYS[0], SHARES[1], AGENT)
     assert SHARES[1] == shares.get(KEYS[0])
     (tmp_path / "shares" / "notes").write_text("mine")
     assert set(KEYS) == ShareFiles(tmp_path / "shares").names
@@ -90,6 +93,6 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
         file.unlink()
     (tmp_path / "other" / "shares").rmdir()
     with pytest.raises(StoreFailed):
-        shares.keep(KEYS[0], SHARES[0])
+        shares.keep(KEYS[0], SHARES[0], AGENT)
     with pytest.raises(StoreFailed):
         shares.get(KEYS[0])

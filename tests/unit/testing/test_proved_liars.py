@@ -15,6 +15,7 @@ from sojourn.core.protocol.messages import Nack, Propose, Reply, Request, Voted
 from sojourn.core.quorum.votes import Ballot, Phase, Vote
 from sojourn.core.zone.manifest import SignedManifest
 from sojourn.runtime.clients.zone_client import Connections
+from sojourn.runtime.share_keep import ShareKeep
 from sojourn.runtime.store import Store
 from sojourn.testing import LaunchedAgent, World, Zone, simulate
 from sojourn.testing.processes import AnchorProcess
@@ -36,8 +37,9 @@ class TwoFaced(Anchor):
         store: Store,
         connections: Connections,
         chance: random.Random | None = None,
+        shares: ShareKeep | None = None,
     ) -> None:
-        super().__init__(manifest, index, identity, vote_key, store, connections, chance)
+        super().__init__(manifest, index, identity, vote_key, store, connections, chance, shares)
         self._vote_key = vote_key
 
     async def decide(self, request: Request, sender: bytes) -> Reply:

@@ -10,7 +10,6 @@ from sojourn.testing import (
     Place,
     Rehearsal,
     rehearse,
-    simulate,
     survives_kills,
 )
 from tests.unit.testing.actors import Sleeper
@@ -93,10 +92,3 @@ def test_a_step_writes_into_encrypted_memory() -> None:
     rehearsal = rehearse(Confidant, 2, memory=memory)
     assert 2 == rehearsal.result()
     assert ["secret-0", "secret-1"] == rehearsal.memory("secrets")
-
-
-def test_simulated_worlds_deal_no_keys_and_say_so() -> None:
-    with simulate(seed=1) as world:
-        zone = world.zone("a", anchors=1)
-        with pytest.raises(Misused, match="'log' is to be encrypted in a simulated world"):
-            world.launch(Keeper, zone, memory={"log": Keep(values=[], encrypted=True)})

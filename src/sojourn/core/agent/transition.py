@@ -444,7 +444,7 @@ def check_genesis(record: AgentRecord) -> None:
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
-    if any(item.is_erased for item in record.memory.compartments.values()):
+    if fork is UNSET and any(c.is_erased for c in record.memory.compartments.values()):
         raise _bad("nothing of a genesis is erased yet", "memory.compartments")
     if record.eligibility.status not in ACTING:
         raise Rejected(

@@ -4,7 +4,7 @@ A ruling takes a dossier and gives the next one. The shell writes the next one b
 (protocol §13). Transitions of one agent are serialised by the shell; different agents never meet here.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -23,6 +23,7 @@ from sojourn.core.protocol.parentage import Parentage
 from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.proofs import KnownProofs
 from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.shares import Shares
 from sojourn.core.protocol.visa import Visa, VisaTerms
 from sojourn.core.quorum.certificates import Certificate, LockSummary, RoundCertificate
 from sojourn.core.quorum.votes import Ballot, Slot
@@ -135,7 +136,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     blocks are not stored here with all they link to; `documents`, `chapters` and `parentages` find policy documents,
     chapters of custody and what proves a parent among the blocks, and raise `Rejected` for a block that is none.
     `chains` remembers which chains of chapters were checked. `edicts` are what officers published, `proofs` are of
-    anchors that lied; `shares` names the keys of which this anchor holds its share.
+    anchors that lied; `shares` are those of keys that it holds.
     """
 
     manifest: ZoneManifest
@@ -156,7 +157,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     boot: bytes
     edicts: KnownEdicts
     parentages: Mapping[bytes, Parentage]
-    shares: Collection[bytes]
+    shares: Shares
     proofs: KnownProofs | None = None
 
     @property

@@ -9,7 +9,7 @@ in the first chapter of the fork's custody, so whoever reads its lineage sees wh
 an identifier of its own, and with it keys of effects, mail, timers and chance of its own (protocol §8.17).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ from sojourn.core.protocol import permission
 from sojourn.core.protocol.custody import Certified, Chapter
 from sojourn.core.protocol.dossier import Dossier, View
 from sojourn.core.protocol.governed import documents_of, governing
+from sojourn.core.protocol.keeping import destroyed_in
 from sojourn.core.protocol.messages import Evidence, Forking, Proposal
 from sojourn.core.protocol.waiting import what_waits
 from sojourn.core.zone.manifest import ZoneManifest
@@ -90,9 +91,13 @@ def _check_compartment(
     name: str, compartment: Compartment, at: AgentRecord, zone: ZoneManifest
 ) -> None:
     remedy = "Fork it at a version before it, or at one when all of its memory was there"
-    if compartment.encryption is not None:
-        problem = f"compartment {name!r} is encrypted: its key is given to that agent's hosts alone"
-        raise Denied(problem, remedy="Keep what a fork needs in a compartment that is not")
+    holder = compartment.held_by or at.custody.zone
+    if compartment.encryption is not None and holder != zone.zone_id:
+        problem = (
+            f"compartment {name!r} is encrypted, and the anchors of zone {cid_text(holder)} hold "
+            "its key, which travels nowhere"
+        )
+        raise Denied(problem, remedy="Fork it into that zone: --zone")
     if compartment.held_by not in (None, zone.zone_id):
         problem = f"compartment {name!r} had stayed behind in zone {cid_text(compartment.held_by)}"
         raise Denied(problem, remedy=remedy)
@@ -115,9 +120,9 @@ def fork_of(
     if missing := sorted(newest.eligibility.budgets.keys() - grant.budgets.keys()):
         problem = f"the agent has a budget of {missing[0]}, and the fork is given none"
         raise Rejected(problem, reason="bad-change", where="eligibility.budgets")
+    gone = destroyed_in(newest)
     compartments = {
-        name: msgspec.structs.replace(item, held_by=None)
-        for name, item in at.memory.compartments.items()
+        name: _as_the_forks(item, gone) for name, item in at.memory.compartments.items()
     }
     capabilities = at.capabilities if grant.code is UNSET else grant.code
     return AgentRecord(
@@ -141,6 +146,17 @@ def fork_of(
         trust=newest.trust,
         capabilities=msgspec.structs.replace(capabilities, adopted=UNSET, upgrade=UNSET),
     )
+
+
+def _as_the_forks(compartment: Compartment, gone: Collection[bytes]) -> Compartment:
+    """Return a compartment as a fork has it: at home, under the key that it was under, erased if that is `gone`.
+
+    The key is not dealt anew: it is one data subject's, and what is ordered erased of one is readable in no other.
+    """
+    key = compartment.encryption
+    if key is not None and key.key in gone:
+        key = msgspec.structs.replace(key, is_erased=True)
+    return msgspec.structs.replace(compartment, held_by=None, encryption=key)
 
 
 def seals_shown(chapters: Sequence[Chapter]) -> dict[bytes, list[Seal]]:

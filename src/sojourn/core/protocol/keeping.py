@@ -11,7 +11,7 @@ else reads what is on them.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from sojourn.core.agent.eligibility import ENDED, Status
 from sojourn.core.agent.memory.encryption import Encryption, Keys
@@ -172,14 +172,29 @@ def check_dealt(ask: KeepShare, dossier: Dossier, manifest: ZoneManifest, index:
 def check_shares(genesis: AgentRecord, view: View) -> None:
     """Raise unless this anchor holds its share of every key that a genesis names (trap 23, for keys).
 
-    Raises `Rejected` for what can be no key here, `Refused` if the share was not given here.
+    Raises `Rejected` for what can be no key here, `Refused` if the share was not given here, or for another agent.
     """
     for name, item in sorted(genesis.memory.compartments.items()):
-        if item.encryption is None:
+        if item.encryption is None or item.is_erased:  # erased is what a fork alone begins with
             continue
-        item.encryption.check(view.manifest.f, where=f"memory.{name}.encryption")
-        if item.encryption.key not in view.shares:
+        key = item.encryption
+        key.check(view.manifest.f, where=f"memory.{name}.encryption")
+        if key.key not in view.shares:
             raise Refused(f"this anchor was given no share of the key of compartment {name!r}")
+        _check_is_its(key.key, name, genesis, view)
+
+
+def _check_is_its(key: bytes, name: str, genesis: AgentRecord, view: View) -> None:
+    """Check that a key was dealt for this agent, or is that of the agent which it is a fork of.
+
+    Commitments stand in records for all to read: whoever named another's would be given what that one keeps.
+    """
+    forked = genesis.lineage.forked
+    if forked is UNSET:
+        if not view.shares.is_dealt_for(key, genesis.agent_id):
+            raise Refused(f"the key of compartment {name!r} was dealt for another agent")
+    elif not view.shares.is_for(key, forked.agent):
+        raise Refused(f"the key of compartment {name!r} is not one of the agent that is forked")
 
 
 # --- giving ------------------------------------------------------------------------------------------
@@ -205,7 +220,13 @@ def check_may_have(ask: AskShare, dossier: Dossier, sender: bytes, view: View) -
         raise Refused("no compartment that is here is encrypted under that key")
     if found.is_erased:
         raise Refused("that key was erased by order of the agent's officers")
+    _check_given_to(ask, view)
     return found
+
+
+def _check_given_to(ask: AskShare, view: View) -> None:
+    if not view.shares.is_for(ask.key, ask.agent):
+        raise Refused("that key was dealt here for another agent, whatever this one's record says")
 
 
 def encryption_here(record: AgentRecord, key: bytes) -> Encryption | None:
@@ -241,6 +262,7 @@ def keys_to_destroy(signed: SignedOrder, dossier: Dossier, view: View) -> Sequen
         raise Refused("that agent is not known here")
     if order.act is not Act.ERASE or not order.keys:
         raise Rejected("that order erases nothing", reason="wrong-kind", where="order")
+    _check_are_its(order.keys, record, view)
     if destroyed_in(record).issuperset(order.keys):
         return order.keys
     if not _is_over_here(record, dossier, view.zone):
@@ -256,6 +278,13 @@ def _is_over_here(record: AgentRecord, dossier: Dossier, zone: bytes) -> bool:
     status = record.eligibility.status
     is_gone = record.custody.zone != zone or status is Status.DEPARTED
     return is_gone or dossier.onward is not None or status in ENDED
+
+
+def _check_are_its(keys: Collection[bytes], record: AgentRecord, view: View) -> None:
+    """Check that no share is destroyed which is held here for other agents than this one."""
+    if any(key in view.shares and not view.shares.is_for(key, record.agent_id) for key in keys):
+        problem = "a share of one of these keys is held here for another agent"
+        raise Rejected(problem, reason="wrong-key", where="order.keys")
 
 
 def _check_known(keys: Collection[bytes], record: AgentRecord) -> None:

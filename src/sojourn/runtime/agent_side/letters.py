@@ -32,11 +32,15 @@ def read_body(message: Message, form: Any) -> Message:
         raise WrongMessage(error.problem, message, remedy=_REMEDY) from None
 
 
-def unanswered(letter: str, waits: str, unread_by: str = "") -> Unanswered:
+def unanswered(letter: str, waits: str, unread_by: str = "", *, is_own: bool = True) -> Unanswered:
     """Return the error for a request that nobody has answered in time; `waits` says who waits for whom.
 
-    Or that nobody will, for the agent `unread_by`, which was asked, has ended and not read it.
+    Or that nobody will: for the agent `unread_by`, which was asked, has ended and not read it, or for it is not the
+    agent's own, but of the one that it was forked from.
     """
+    if not is_own:
+        problem = f"{letter} was sent by the agent that this one was forked from: the answer is its"
+        return Unanswered(problem, letter=letter, remedy="Ask again, in the fork's own name")
     if unread_by:
         problem = f"{unread_by} has ended, and did not read {letter}"
         return Unanswered(problem, letter=letter, remedy="Ask another agent")

@@ -17,6 +17,7 @@ from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Denied, Misused
 from sojourn.runtime.agent_side.letters import read_body, unanswered
 from sojourn.runtime.failures import exception_of, failure_of
+from sojourn.runtime.origins import is_key_of
 from sojourn.runtime.ports import Assessment, Message
 from sojourn.runtime.questions import (
     Answer,
@@ -329,14 +330,23 @@ class WaitForAnswer(WaitForMail):
         assert isinstance(record, Received)
         if record.mark is None or record.mark.unread:
             by = "" if record.mark is None else record.sender
-            self.future.set_exception(unanswered(self._letter, record.waits, unread_by=by))
+            told = unanswered(self._letter, record.waits, unread_by=by, is_own=self._is_own)
+            self.future.set_exception(told)
         else:
             self._give(record)
         return True
 
     def begin(self) -> None:
-        """Ask for the answer."""
-        self._listen(cycles_ms=0)
+        """Ask for the answer; a fork's is none that its origin asked for."""
+        if self._is_own:
+            self._listen(cycles_ms=0)
+        else:
+            self.answer(Received(call=self.call, index=None))
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether the agent asked by itself, as whom it acts at this record: a fork replays its origin's requests."""
+        return is_key_of(self._letter, self.session.agent_id)
 
     def _listen(self, cycles_ms: int) -> None:
         self._asked = self.session.ask(

@@ -17,6 +17,7 @@ from sojourn.core.base.encoding import Count, Digest, Name, Value, decode
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.limits import RECORD_BYTES_MAX
 from sojourn.runtime.agent_side.operations import Operation
+from sojourn.runtime.errors import OriginsChild
 from sojourn.runtime.failures import exception_of, refusal
 from sojourn.runtime.questions import Answer, Bear, Begotten, Done, Problem, Spawn
 from sojourn.runtime.records import Denial, Failure, Outcome, Record, Spawned
@@ -170,8 +171,8 @@ class SpawnChild(Operation):
 
     def _bear(self, genesis: bytes, version: int) -> None:
         if self._is_origins(genesis):
-            message = "the agent that this one was forked from has that child"
-            self._fail(Failure(cause="failed", kind="Stillborn", message=message))
+            child = cid_text(digest(genesis))
+            self._fail(Failure(cause="uncertain", kind=OriginsChild.__name__, message=child))
             return
 
         def hand_on(answer: Answer) -> None:

@@ -47,6 +47,7 @@ from sojourn.core.protocol.messages import (
 )
 from sojourn.core.protocol.promises import PromiseBook
 from sojourn.core.protocol.rates import RateBook
+from sojourn.core.protocol.shares import NoShares
 from sojourn.core.protocol.validate import is_rated
 from sojourn.core.quorum.certificates import Certificate, RoundVote
 from sojourn.core.quorum.votes import Ballot, Phase, Vote, check_vote
@@ -171,7 +172,7 @@ class AnchorNode(Node):
             boot_ms=self.boot_ms(),
             boot=self.boot,
             edicts=self.edicts,
-            shares=frozenset(),
+            shares=NoShares(),
             parentages={},
         )
 

@@ -27,7 +27,7 @@ from sojourn.core.protocol.keeping import (
     keys_to_destroy,
     stated,
 )
-from sojourn.core.protocol.messages import Declined, Propose
+from sojourn.core.protocol.messages import Declined, Proposal, Propose
 from sojourn.core.protocol.ordering import carrying, sealed
 from tests.dealt import DRAWN, KEY, SHARES, erasure
 from tests.rulings import PureZone, World
@@ -47,15 +47,16 @@ def world() -> tuple[World, PureZone]:
     return made, made.zones[0]
 
 
-def keep(zone: PureZone, *indices: int) -> None:
+def keep(zone: PureZone, genesis: Proposal, *indices: int, key: Encryption = KEY) -> None:
     for index in indices:
-        zone.anchors[index].shares.add(KEY.key)
+        zone.anchors[index].shares.dealt[key.key] = genesis.transition.record.agent_id
 
 
 def launched() -> tuple[World, PureZone, Certified]:
     made, home = world()
-    keep(home, 0, 1, 2, 3)
-    return made, home, made.launch(home, memory=MEMORY)
+    genesis = made.genesis(home, memory=MEMORY)
+    keep(home, genesis, 0, 1, 2, 3)
+    return made, home, made.bind(home, made.decide(home, genesis))
 
 
 def erase(
@@ -102,8 +103,8 @@ def test_no_share_is_taken_for_an_agent_that_exists() -> None:
 
 def test_trap_23_an_anchor_votes_for_no_birth_whose_key_it_has_no_share_of() -> None:
     made, home = world()
-    keep(home, 0, 1)
     genesis = made.genesis(home, memory=MEMORY)
+    keep(home, genesis, 0, 1)
     home.give(*genesis.transition.record.governance.documents)
     slot = home.slot(genesis, None)
     for index in (0, 2):
@@ -112,7 +113,7 @@ def test_trap_23_an_anchor_votes_for_no_birth_whose_key_it_has_no_share_of() -> 
     assert isinstance(answer, Declined)
     assert answer.for_now
     assert "no share of the key of compartment 'people'" in answer.problem
-    keep(home, 2)
+    keep(home, genesis, 2)
     made.decide(home, genesis)
 
 
@@ -120,12 +121,11 @@ def test_no_zone_votes_for_a_key_that_too_few_or_too_many_of_its_shares_give() -
     made, home = world()
     for drawn in (DRAWN[:1], [*DRAWN, scalar(b"\x03" * 64)]):
         made_key = Encryption(commitments=commit(drawn))
-        for anchor in home.anchors:
-            anchor.shares.add(made_key.key)
         memory = Memory(
             compartments={"p": Compartment(form=Form.LOG, root=bytes(32), encryption=made_key)}
         )
         genesis = made.genesis(home, memory=memory)
+        keep(home, genesis, 0, 1, 2, 3, key=made_key)
         home.give(*genesis.transition.record.governance.documents)
         ask = Propose(slot=home.slot(genesis, None), round=0, proposal=genesis)
         answer = home.ask(0, ask)

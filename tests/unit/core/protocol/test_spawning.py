@@ -267,7 +267,7 @@ def test_section_8_13_no_child_begins_with_what_is_encrypted() -> None:
     family = Family()
     key = Encryption(commitments=commit([scalar(bytes([7]) * 64)]))
     for anchor in family.a.anchors:
-        anchor.shares.add(key.key)
+        anchor.shares.dealt[key.key] = family.parent.record.agent_id
     kept = Compartment(form=Form.LOG, root=ZERO, encryption=key)
     child = family.child(family.a, family.parent)
     other = replace(child, memory=replace(child.memory, compartments={"kept": kept}))

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -32,9 +32,11 @@ class Dealt(msgspec.Struct, frozen=True):
 class Keyring:
     """The keys of one launch, by the names that the agent's file gives them."""
 
-    def __init__(self, zone: ZoneManifest) -> None:
-        """Draw keys for the anchors of a zone."""
-        self._zone = zone
+    def __init__(
+        self, zone: ZoneManifest, chance: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        """Draw keys for the anchors of a zone; `chance` returns so many bytes that nobody can foretell."""
+        self._zone, self._chance = zone, chance
         self._dealt: dict[str, Dealt] = {}
 
     @property
@@ -49,9 +51,7 @@ class Keyring:
         return self._dealt[name]
 
     def _drawn(self) -> Dealt:
-        coefficients = [
-            scalar(secrets.token_bytes(COEFFICIENT_BYTES)) for _ in range(self._zone.f + 1)
-        ]
+        coefficients = [scalar(self._chance(COEFFICIENT_BYTES)) for _ in range(self._zone.f + 1)]
         encryption = Encryption(commitments=commit(coefficients))
         return Dealt(
             encryption,
