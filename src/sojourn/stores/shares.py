@@ -36,6 +36,8 @@ class ShareFiles(ShareKeep):
             names = {file.name for file in directory.iterdir()}
         except OSError as error:
             raise self._failed(error) from error
+        self._going: set[bytes] = set()
+        """What is being destroyed, in another thread: held until no byte is left, and read no more."""
         self._names = {bytes.fromhex(name) for name in names if _is_name(name)}
 
     @property
@@ -54,11 +56,13 @@ class ShareFiles(ShareKeep):
         return data[SCALAR_BYTES:] or None if data is not None else None
 
     def _read(self, key: bytes) -> bytes | None:
-        if key not in self._names:
+        if key not in self._names or key in self._going:
             return None
         try:
             return (self._directory / key.hex()).read_bytes()
         except OSError as error:
+            if key in self._going:
+                return None
             raise self._failed(error) from error
 
     def _keep(self, key: bytes, share: bytes, agent: bytes) -> None:
@@ -79,11 +83,13 @@ class ShareFiles(ShareKeep):
     def destroy(self, keys: Iterable[bytes]) -> None:
         """Overwrite the files of these keys with zeros, unlink them, and force both to disk."""
         for key in self._names.intersection(keys):
+            self._going.add(key)
             try:
                 self._destroy(self._directory / key.hex())
             except OSError as error:
                 raise self._failed(error) from error
             self._names.discard(key)
+            self._going.discard(key)
 
     @staticmethod
     def _destroy(path: Path) -> None:

@@ -96,3 +96,28 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
         shares.keep(KEYS[0], SHARES[0], AGENT)
     with pytest.raises(StoreFailed):
         shares.get(KEYS[0])
+
+
+def test_what_is_being_destroyed_is_held_and_read_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is destroyed in a thread of its own, while the anchor rules on."""
+    shares, destroy, read = kept(tmp_path), ShareFiles._destroy, Path.read_bytes
+    seen: list[object] = []
+
+    def midway(path: Path) -> None:
+        destroy(path)
+        seen.extend((shares.get(KEYS[0]), shares.agent_of(KEYS[0]), KEYS[0] in shares.names))
+
+    monkeypatch.setattr(ShareFiles, "_destroy", staticmethod(midway))
+    shares.destroy([KEYS[0]])
+    assert [None, None, True] == seen
+    assert KEYS[0] not in shares.names
+
+    def late(path: Path) -> bytes:
+        shares._going.add(KEYS[1])
+        destroy(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", late)
+    assert shares.agent_of(KEYS[1]) is None, "it went between the look and the reading"
