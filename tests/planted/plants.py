@@ -15,6 +15,7 @@ from tests.planted import (
     expecting,
     heads,
     leases,
+    ordering,
     remembering,
     revoking,
     stepping,
@@ -42,6 +43,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *calling.PLANTS,
     *expecting.PLANTS,
     *telling.PLANTS,
+    *ordering.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

@@ -104,6 +104,7 @@ def test_every_kind_of_lie_is_told() -> None:
         ("above", 200),
         ("captured", 80),
         ("letters", 40),
+        ("orders", 40),
     ):
         counts += seen(profile, count).counts
     told = {what.removeprefix("liar: ") for what in counts if what.startswith("liar: ")}

@@ -190,6 +190,12 @@ PROFILES: Final[Mapping[str, Profile]] = {
         lying_hosts=(0, 1, 1),
         host_lies={"forged letters": 8, "equivocation": 1, "forbidden acts": 1},
     ),
+    "orders": Profile(
+        about="officers quarantine agents that move, lift that and grant; hosts forge orders",
+        wishes={"step": 4, "order": 4, "effect": 2, "travel": 2},
+        lying_hosts=(0, 1, 1),
+        host_lies={"forged orders": 8, "equivocation": 1, "forbidden acts": 1},
+    ),
     "crowded": Profile(
         about="one zone, hosts that die: the same slot is fought over",
         zones=1,

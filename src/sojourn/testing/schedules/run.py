@@ -17,7 +17,7 @@ from sojourn.core.protocol.messages import Evidence, Intent, Proposal
 from sojourn.core.protocol.proposer import Proposer
 from sojourn.host.leases import PATIENCE_LEASES
 from sojourn.testing import history
-from sojourn.testing.schedules import letters
+from sojourn.testing.schedules import letters, orders
 from sojourn.testing.schedules.departure import Departure
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class Run:
         host.simulator.history.acted.append(acted)
         wishes = self.host.wishes
         wish = self.host.chance.choices(list(wishes), list(wishes.values()))[0]
-        if wish == "effect":
+        if wish == "order":
+            orders.bring(self)
+        elif wish == "effect":
             self._intend("order")
         elif wish == "forbidden":
             self._intend("forbidden")
@@ -189,7 +191,16 @@ class Run:
         then: Callable[[], None] | None = None,
     ) -> None:
         """Have a transition decided; then do `then`, or think of the next thing."""
-        proposal = self.host.proposal(kind, self.head, record, evidence)
+        self.propose(self.host.proposal(kind, self.head, record, evidence), blocks, then)
+
+    def propose(
+        self,
+        proposal: Proposal,
+        blocks: tuple[bytes, ...] = (),
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Have a proposal decided, whoever authored it; then do `then`, or think of the next thing."""
+        self.host.simulator.history.proposals[proposal.transition.digest] = proposal
         if self._undecided_ms is None:
             self._undecided_ms = self.host.boot_ms()
         self._attempt(proposal, blocks, then, _RETRY_MS)

@@ -24,6 +24,7 @@ from sojourn.testing.checkers import (
     letters,
     loss,
     memory,
+    orders,
     permission,
 )
 from sojourn.testing.checkers.decisions import Decisions
@@ -245,6 +246,7 @@ class Schedule:
             *effects.check(decisions),
             *leases.check(decisions),
             *letters.check(decisions),
+            *orders.check(decisions, {self.scene.issuer.public}),
             *permission.check(decisions, documents, self.scene.memo),
             *entitled.check(decisions),
             *counted.check(decisions),

@@ -17,6 +17,7 @@ from sojourn.testing.schedules.liars.false_work import FalseWork
 from sojourn.testing.schedules.liars.forbidden_acts import ForbiddenActs
 from sojourn.testing.schedules.liars.forged_binds import ForgedBinds
 from sojourn.testing.schedules.liars.forged_letters import ForgedLetters
+from sojourn.testing.schedules.liars.forged_orders import ForgedOrders
 from sojourn.testing.schedules.liars.forgeries import Forgeries
 from sojourn.testing.schedules.liars.forking import Forking, ForkingSteps
 from sojourn.testing.schedules.liars.hoarding import Hoarding
@@ -67,6 +68,7 @@ HOSTS: Final[Mapping[str, type[HostLie]]] = {
         Clinging,
         ForbiddenActs,
         ForgedLetters,
+        ForgedOrders,
         DoubleDepartures,
         FalseAdmissions,
         ForgedBinds,
