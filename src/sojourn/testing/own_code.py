@@ -17,7 +17,7 @@ from sojourn.runtime.agent_side.steps import Step
 from sojourn.testing.source import source_of
 from sojourn.testing.substrate import Load
 
-__all__ = ["agent_of", "relatives"]
+__all__ = ["agent_of", "files_of", "relatives"]
 
 
 def agent_of(
@@ -63,6 +63,12 @@ def relatives(agent: type[Agent]) -> list[type[Agent]]:
             found[each] = None
             todo += [form for form in _named_by(each) if form is not Agent]
     return list(found)
+
+
+def files_of(agent: type[Agent]) -> frozenset[str]:
+    """Return the files that an agent's code is in, as its frames name them."""
+    modules = (sys.modules.get(each.__module__) for each in relatives(agent))
+    return frozenset(str(getattr(module, "__file__", "")) for module in modules if module)
 
 
 def _named_by(agent: type[Agent]) -> Iterator[type[Agent]]:

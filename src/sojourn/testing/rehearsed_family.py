@@ -7,7 +7,10 @@ them: by an execution of their own, from the genesis that their parent's executi
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import gc
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -24,10 +27,12 @@ from sojourn.runtime.ports import Message
 from sojourn.testing.clocks import EPOCH_MS
 from sojourn.testing.ledgers import Ledger
 from sojourn.testing.life import Life, Machine
+from sojourn.testing.own_code import files_of
 from sojourn.testing.rehearsed import Common, Decided, RehearsedCustody
 from sojourn.testing.rehearsed_places import Place
 from sojourn.testing.substrate import Load, SimulatedSubstrate
 from sojourn.testing.timeline import NS_PER_MS, Timeline
+from sojourn.testing.unawaited import noting_unawaited
 from sojourn.testing.unmet import Unmet
 
 if TYPE_CHECKING:
@@ -38,6 +43,8 @@ __all__ = ["FOR_EVER_NS", "Family", "Host"]
 POINTS_MAX: Final = 200_000
 """Points in one rehearsal. An agent without end is rehearsed for a while: `run(seconds=...)`."""
 FOR_EVER_NS: Final = 10**21
+_TURNS: Final = 2_000
+"""Turns of loops after which garbage is looked for."""
 
 
 class Host:
@@ -71,12 +78,16 @@ class Family:
         self._machines: dict[bytes, Machine] = {}
         self._hosts: dict[bytes, Host] = {}
         self._complaints: list[str] = []
+        self._files = files_of(load(entry, source))
         common.consult = self._consult
         common.now_ms = self.wall_ms
 
     def disturb(self, kill_at: int | Iterable[int], move_at: int | Iterable[int]) -> None:
         """Say at which points a host is killed, and from which an agent moves on."""
         self.kills, self.moves = _points(kill_at), _points(move_at)
+
+    def _note_error(self, error: Exception) -> None:
+        self.error = self.error or error
 
     def complain(self, what: str, error: BaseException | None) -> None:
         """Take note of what nobody in a process caught."""
@@ -102,15 +113,19 @@ class Family:
         points = self.common.points
         before = len(points)
 
-        def is_over() -> bool:
+        def is_over(collect: Callable[[], None]) -> bool:
+            collect()
             stopped = self.error is not None or self.is_over or self.timeline.is_still
             return stopped or is_enough() or len(points) - before > POINTS_MAX
 
         try:
-            self.timeline.run(is_over, until_ns)
+            with noting_unawaited(self._files, self._note_error), _collecting_between() as collect:
+                self.timeline.run(partial(is_over, collect), until_ns)
         finally:
             self.timeline.crew.close()
         if self.error is not None:
+            for host in list(self._hosts.values()):
+                self._end(host)  # nothing goes on behind it
             raise self.error
         if len(points) - before > POINTS_MAX:
             who = [each.name or "the agent" for each in self.agents if not each.is_over]
@@ -230,6 +245,27 @@ class Family:
             return await consult(reader, channel, query.name, query.arguments, caller)
         finally:
             await channel.close()
+
+
+@contextmanager
+def _collecting_between() -> Iterator[Callable[[], None]]:
+    """Leave cycles of garbage to when no loop runs: what is asked for between turns, now and then collects them.
+
+    A rehearsal that a test has left in the midst is unwound by the collector. In the midst of another's loop that
+    would wait there.
+    """
+    was_enabled, turns = gc.isenabled(), itertools.count(1)
+
+    def collect() -> None:
+        if next(turns) % _TURNS == 0:
+            gc.collect(1)
+
+    gc.disable()
+    try:
+        yield collect
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _running() -> asyncio.AbstractEventLoop:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from sojourn import Agent, Context, step
+from sojourn.core.base.errors import Misused
 from sojourn.runtime.records import Outcome, Raised
 from sojourn.testing import Rehearsal, rehearse
 
@@ -213,7 +214,10 @@ def test_what_no_attempt_will_help_is_tried_once(case: str) -> None:
 
 
 def test_what_was_not_awaited_is_named_as_the_author_wrote_it() -> None:
-    with pytest.warns(RuntimeWarning, match=r"coroutine 'Careless.add' was never awaited"):
+    told = (
+        r"Careless\.add is called and not awaited, at test_bad_input\.py:\d+: nothing is done by it"
+    )
+    with pytest.raises(Misused, match=told):
         rehearse(Forgetful).run()
 
 

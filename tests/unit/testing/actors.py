@@ -1,5 +1,6 @@
 """Agents that rehearsals put through things."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -133,3 +134,9 @@ class Hoarder(Agent):
     async def run(self, ctx: Context) -> int:
         Hoarder.drawn = 0
         return [await self.draw() for _ in range(3)][-1]
+
+
+def forgetful() -> int:
+    """Forget to await something, as code of a test may, that is no agent's."""
+    asyncio.sleep(1)  # type: ignore[unused-coroutine]
+    return 7

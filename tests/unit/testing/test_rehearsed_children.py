@@ -19,6 +19,7 @@ from sojourn.testing import (
     survives_kills,
     survives_moves,
 )
+from tests.unit.testing.actors import forgetful
 from tests.unit.testing.masters import Careless, Master, Mute, Ring
 
 OPTIONS: dict[str, Any] = {"memory": {"unread": None}}
@@ -262,3 +263,41 @@ def test_children_are_found_in_the_files_of_a_launch(tmp_path: Path) -> None:
         Misused, match=r"no step 'hlp'\. It has none at all; agents beside it have help"
     ):
         rehearse("boss:Boss", **options).stand_in("hlp", lambda: None)
+
+
+class Forgetting(Agent):
+    """Forgets to await what it is told to, here or in its child."""
+
+    @step
+    async def think(self) -> int:
+        """Take a while."""
+        return 1
+
+    async def run(self, ctx: Context, what: str) -> int:
+        """Forget."""
+        if what == "child":
+            await ctx.spawn(Forgetting, "step")
+            await ctx.sleep(60)
+        elif what == "step":
+            self.think()  # type: ignore[unused-coroutine]
+        elif what == "sleep":
+            ctx.sleep(60)  # type: ignore[unused-coroutine]
+        return await self.think()
+
+
+@pytest.mark.parametrize(
+    ("what", "call"),
+    [("step", "Forgetting.think"), ("sleep", r"Timers.sleep"), ("child", "Forgetting.think")],
+)
+def test_a_call_that_is_not_awaited_is_an_error(what: str, call: str) -> None:
+    problem = rf"{call} is called and not awaited, at test_rehearsed_children.py:\d+: nothing"
+    with pytest.raises(Misused, match=problem):
+        rehearse(Forgetting, what).run()
+    assert 1 == rehearse(Forgetting, "").result()
+
+
+def test_what_others_forget_is_warned_of_as_ever() -> None:
+    rehearsal = rehearse(Forgetting, "")
+    rehearsal.stand_in("think", forgetful)
+    with pytest.warns(RuntimeWarning, match="coroutine 'sleep' was never awaited"):
+        assert 7 == rehearsal.result()
