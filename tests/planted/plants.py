@@ -13,6 +13,7 @@ from tests.planted import (
     delegating,
     engine,
     expecting,
+    handling,
     heads,
     leases,
     ordering,
@@ -44,6 +45,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *expecting.PLANTS,
     *telling.PLANTS,
     *ordering.PLANTS,
+    *handling.PLANTS,
 )
 SEEDS_MAX: Final = 100_000
 """Each must be found with one of so many seeds."""

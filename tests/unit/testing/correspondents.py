@@ -210,7 +210,8 @@ class Herald(Agent):
     async def run(self, ctx: Context) -> list[Any]:
         """Return who was not reached, and what the children said."""
         children = [await ctx.spawn(Listener) for _ in range(3)]
-        lost = await ctx.broadcast([*children, bytes(32)], "the news", timeout=30)
+        assert children == ctx.children
+        lost = await ctx.broadcast([*ctx.children, bytes(32)], "the news", timeout=30)
         heard = [await ctx.receive(str) for _ in children]
         return [len(lost), sorted(message.body for message in heard if message is not None)]
 
@@ -286,3 +287,34 @@ class Customer(Agent):
         said.append(await ctx.update(till, "add", amount=2))
         await ctx.send(till, "close")
         return said
+
+
+class Fickle(Agent):
+    """Cancels what it sends first, after a while, and at once sends something else to the same agent."""
+
+    async def run(self, ctx: Context) -> list[Any]:
+        """Return what came of both, as the code saw it."""
+        plan = ctx.memory["plan"]
+        to = Address(agent=plan["to"], zone=plan["zone"])
+        first = asyncio.create_task(ctx.send(to, 0))
+        await ctx.sleep(plan["after"])
+        first.cancel()
+        (came,) = await asyncio.gather(first, return_exceptions=True)
+        await ctx.send(to, 1)
+        return [type(came).__name__, "sent"]
+
+
+class Capricious(Agent):
+    """Cancels all that it sends but the last."""
+
+    async def run(self, ctx: Context) -> str:
+        """Send three, one second after the other."""
+        plan = ctx.memory["plan"]
+        to = Address(agent=plan["to"], zone=plan["zone"])
+        for number in range(2):
+            sending = asyncio.create_task(ctx.send(to, number))
+            await ctx.sleep(3)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        await ctx.send(to, 2)
+        return "sent"

@@ -131,7 +131,11 @@ class Calls:
         return any(map(self._is_next, self._made))
 
     def _is_next(self, operation: Operation) -> bool:
-        return not (operation.is_sole and self._carried)
+        """Tell whether nothing carried through that was called before keeps one from beginning."""
+        return not any(
+            each.call < operation.call and operation.is_behind(each)
+            for each in self._carried.values()
+        )
 
     def _is_wanted(self, operation: Operation) -> bool:
         return self.has(operation) or self.is_carried(operation)

@@ -93,6 +93,10 @@ class Operation(ABC):
         """Whether something would be lost if the agent had to rest now."""
         return False
 
+    def is_behind(self, carried: "Operation") -> bool:
+        """Whether it begins only when one that is carried through has its outcome."""
+        return self.is_sole
+
     @property
     def called(self) -> tuple[str, bytes] | None:
         """The name of the step or child that it calls, and the digest of the arguments; None for what is neither."""

@@ -20,7 +20,7 @@ from sojourn.core.base.errors import Misused, Rejected
 from sojourn.core.base.limits import BODY_BYTES_MAX, WAITING_MAX
 from sojourn.core.protocol import messages
 from sojourn.core.protocol.letters import MESSAGE, Said, read_said
-from sojourn.runtime.agent_side.operations import WaitForAnswer
+from sojourn.runtime.agent_side.operations import Operation, WaitForAnswer
 from sojourn.runtime.agent_side.performing import PerformStep, spelled
 from sojourn.runtime.agent_side.spawning import Child
 from sojourn.runtime.agent_side.steps import Step, own_step
@@ -192,6 +192,12 @@ class SendLetter(PerformStep):
     def describe(self) -> str:
         """Return a line for people."""
         return f"call {self.call}: send to {self.counterpart}"
+
+    def is_behind(self, carried: Operation) -> bool:
+        """Whether that is a letter to the same agent: it would be passed, and then never taken."""
+        if not isinstance(carried, SendLetter) or carried.counterpart != self.counterpart:
+            return False
+        return all(type(each).declared is _SEND for each in (self, carried))  # no questions
 
     def deliver(self, record: Record) -> bool:
         """Give the code what came of it; keep an intent of an earlier life, to show it again."""
