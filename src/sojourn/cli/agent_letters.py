@@ -83,6 +83,8 @@ def letters_in(journal: Sequence[Record]) -> list[LetterShown]:
             _note_unread(shown, index, record.mark.letter)
         elif isinstance(record, Outcome) and record.call in open_calls:
             at = open_calls.pop(record.call)
+            if shown[at].state == "unread":
+                continue  # its receiver had ended before the sender knew that it was delivered
             state, problem = _became(record)
             shown[at] = msgspec.structs.replace(
                 shown[at], index=index, state=state, problem=problem

@@ -141,6 +141,16 @@ class Context(Timers, FanOut):
         child: Child = await session.perform(SpawnChild(session, call, entry, spelled))
         return child
 
+    @property
+    def children(self) -> list[Child]:
+        """The children that `run` has had since its restart point, oldest first: `ctx.broadcast(ctx.children, ...)`.
+
+        In a turn of `ctx.turns`: those of before the loop, and of this turn. Of others keep `str(child)` in memory.
+        Those that have ended are among them.
+        """
+        self._session.check_in_run()
+        return self._session.course.children
+
     def stream(self, name: str) -> Stream:
         """Return a stream: `async with ctx.stream("report") as out`, and in it `await out.write(text)`.
 
@@ -214,7 +224,7 @@ class Context(Timers, FanOut):
         *,
         timeout: float = SEND_S,  # noqa: ASYNC109
     ) -> list[Receiver]:
-        """Send a value to many agents, such as all children, side by side; return those whom it will not reach.
+        """Send a value to many agents, such as `ctx.children`, side by side; return those whom it will not reach.
 
         Raises `Denied` if it may not be sent to one of them; the others get it all the same.
         """

@@ -53,6 +53,7 @@ class Course:
         self._at = 0
         self._calls = 0
         self._drawn = 0
+        self._children: dict[int, list[Any]] = {}
         self._earlier = self._count_earlier()
         self._agent, self._forks = start.agent, 0
         self._has_warned = False
@@ -67,8 +68,18 @@ class Course:
         return origins[self._forks] if self._forks < len(origins) else self._agent
 
     def go_on_as_fork(self) -> None:
-        """Be the next one from here on: the records of an origin end."""
+        """Be the next one from here on: the records of an origin end, and its children are not this one's."""
         self._forks += 1
+        self._children.clear()
+
+    @property
+    def children(self) -> list[Any]:
+        """The children that the code has had since its restart point, and before the loop that it is in."""
+        return [child for at in sorted(self._children) for child in self._children[at]]
+
+    def note_child(self, child: Any) -> None:
+        """Note a child that the code has now."""
+        self._children.setdefault(self._at, []).append(child)
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -198,6 +209,7 @@ class Course:
     def enter_segment(self, segment: int) -> None:
         """Go on in another segment, where calls and draws are counted anew."""
         self._at = segment
+        self._children = {at: had for at, had in self._children.items() if at < segment}
         self._forks = 0
         self._calls = 0
         self._drawn = 0

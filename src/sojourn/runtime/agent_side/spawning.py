@@ -125,7 +125,9 @@ class SpawnChild(Operation):
         if record.failure is not None:
             self.future.set_exception(exception_of(record.failure, self._entry, record.attempts))
         else:
-            self.future.set_result(Child(agent_id=record.result, entry=self._entry))
+            child = Child(agent_id=record.result, entry=self._entry)
+            self.session.course.note_child(child)
+            self.future.set_result(child)
         return True
 
     def begin(self) -> None:
