@@ -24,6 +24,7 @@ __all__ = [
     "Greedy",
     "Harsh",
     "HarshReader",
+    "Peer",
     "Plain",
     "Shelf",
     "Turning",
@@ -327,3 +328,27 @@ class Asks(Agent):
             said.append(await ctx.update(to, "add", 10))
         await ctx.signal(to, "close")
         return said
+
+
+class Peer(Agent):
+    """Calls another, which calls it back before it answers."""
+
+    @update
+    async def greet(self, ctx: Context, name: str) -> str:
+        """Ask who calls what it is called, and answer with that."""
+        assert ctx.caller is not None
+        own = await ctx.update(ctx.caller, "name", timeout=60)
+        return f"{name} is {own}"
+
+    @update
+    def name(self, ctx: Context) -> str:
+        """Return what it is called."""
+        return str(ctx.memory["plan"]["name"])
+
+    async def run(self, ctx: Context) -> str:
+        """Greet the other one, if it is told of one, and wait to be greeted."""
+        plan = ctx.memory["plan"]
+        if plan["to"]:
+            return str(await ctx.update(plan["to"], "greet", "it", timeout=100))
+        await ctx.sleep(50)
+        return "greeted"

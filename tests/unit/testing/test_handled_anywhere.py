@@ -10,7 +10,7 @@ from sojourn.core.base.digests import cid_text
 from sojourn.runtime.records import Line
 from sojourn.testing import LaunchedAgent, ReplayMismatch, World, Zone, replay, simulate
 from tests.unit.audit.scene import exported
-from tests.unit.testing.handlers import Asks, Clerk, Greedy, Harsh, HarshReader
+from tests.unit.testing.handlers import Asks, Clerk, Greedy, Harsh, HarshReader, Peer
 
 MEMORY: dict[str, Any] = {"state": {"sum": 0}}
 
@@ -138,3 +138,15 @@ def test_an_update_whose_result_no_message_can_say_is_refused_and_its_agent_goes
         greedy = world.launch(Greedy, a, memory={"plan": {"to": cid_text(harsh.id)}})
         assert "cannot be sent" in greedy.result(within=120)
         assert "slept" == harsh.result(within=300)
+
+
+def test_who_waits_for_an_update_answers_the_calls_that_it_brings_about() -> None:
+    """It would be a cycle of waits, if calls were handled where it receives alone."""
+    with simulate(seed=395) as world:
+        a, b = world.zone("a"), world.zone("b")
+        world.run(5)
+        asked = world.launch(Peer, b, memory={"plan": {"name": "Ben", "to": ""}})
+        to = f"{cid_text(asked.id)}@{cid_text(b.id)}"
+        asks = world.launch(Peer, a, memory={"plan": {"name": "Ann", "to": to}})
+        assert "it is Ann" == asks.result(within=90)
+        assert "greeted" == asked.result(within=90)
