@@ -58,7 +58,8 @@ class AgentsLoop(ProcessLoop):
             self._list()
 
     def bury(self) -> None:
-        """Unwind what waits, then all tasks."""
+        """Unwind what waits, then all tasks. An answer that has come meanwhile is nobody's any more."""
+        self._is_answered = False
         while self._waiting is not None:
             self._timeline.crew.resume(self._waiting)
         super().bury()

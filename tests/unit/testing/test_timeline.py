@@ -239,6 +239,16 @@ def test_a_callback_may_wait_while_everything_else_goes_on() -> None:
     scene.timeline.crew.close()
 
 
+def test_an_answer_that_has_come_when_the_process_ends_is_nobodys() -> None:
+    scene = Scene(8)
+    scene.ask("one", 5)
+    run(scene.timeline, 0.001)
+    scene.timeline.at(5 * NS_PER_MS, scene.life.end)  # at once behind the answer, before its turn
+    run(scene.timeline, 0.1)
+    assert ["one asks", "one is unreachable"] == scene.said
+    scene.timeline.crew.close()
+
+
 def test_callbacks_of_several_processes_wait_at_the_same_time_and_again() -> None:
     timeline = Timeline(random.Random(9))
     scenes = [Scene(9) for _ in range(3)]
