@@ -183,6 +183,7 @@ class _Forks:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        gc.unfreeze()  # what is frozen, as all is once the tests are collected, is not told of
         functions = _live_functions()
         gc.freeze()
         for mutant in self.mutants:
