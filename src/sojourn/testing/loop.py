@@ -134,7 +134,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def bury(self) -> None:
         """Close the coroutines of all tasks, in the order they were made. Nothing they do counts any more."""
-        tasks = [self._tasks[number] for number in sorted(self._tasks)]
+        # Held while they are sorted: each may be collected at any time.
+        tasks = sorted(self._tasks.values(), key=lambda task: task.number)
         with self.running():
             for task in tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
