@@ -33,11 +33,16 @@ if TYPE_CHECKING:
     from sojourn.testing.given import given_secrets
     from sojourn.testing.ledgers import Ledger
     from sojourn.testing.processes import AnchorProcess, HostProcess
-    from sojourn.testing.rehearsed_places import Place
-    from sojourn.testing.rehearsing import BornChild, Rehearsal, hang, rehearse
+    from sojourn.testing.rehearsals.places import Place
+    from sojourn.testing.rehearsals.rehearsing import BornChild, Rehearsal, hang, rehearse
+    from sojourn.testing.rehearsals.surviving import (
+        NotSurvived,
+        Survived,
+        survives_kills,
+        survives_moves,
+    )
     from sojourn.testing.replaying import Replayed, ReplayMismatch, replay
     from sojourn.testing.simulating import Broken, seeds, simulate
-    from sojourn.testing.surviving import NotSurvived, Survived, survives_kills, survives_moves
     from sojourn.testing.unmet import Unmet
     from sojourn.testing.world import World
     from sojourn.testing.zones import Zone

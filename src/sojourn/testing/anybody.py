@@ -12,7 +12,7 @@ from sojourn.core.base.errors import Rejected
 from sojourn.testing.founding import person_key
 
 if TYPE_CHECKING:
-    from sojourn.testing.rehearsed import Decided
+    from sojourn.testing.rehearsals.custody import Decided
 
 __all__ = ["PEOPLE", "Answering"]
 

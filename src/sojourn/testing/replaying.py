@@ -25,7 +25,7 @@ from sojourn.runtime.errors import ReplayMismatch
 from sojourn.runtime.host_side.journal import Journal
 from sojourn.runtime.host_side.retracing import Retraced, retrace
 from sojourn.runtime.records import Raised, Record, Returned, decode_record
-from sojourn.testing.rehearsing import agent_of
+from sojourn.testing.rehearsals.rehearsing import agent_of
 
 __all__ = ["ReplayMismatch", "Replayed", "replay"]
 

@@ -42,7 +42,7 @@ from sojourn.runtime.ports import (
     Postmark,
 )
 from sojourn.runtime.sought import Sought
-from sojourn.testing.rehearsed_mail import is_call_next
+from sojourn.testing.rehearsals.mail import is_call_next
 
 __all__ = ["HOME", "Blocks", "Crash", "FakeCustodian", "Zone", "first_record", "place"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.models import ScriptedModel, ToolCall
 from sojourn.testing import Place, Rehearsal, rehearse, survives_kills, survives_moves
-from sojourn.testing.surviving import _is_uncertain
+from sojourn.testing.rehearsals.surviving import _is_uncertain
 from tests.unit.testing.durable import Everything
 
 PARTS = sorted(name[3:] for name in vars(Everything) if name.startswith("do_"))

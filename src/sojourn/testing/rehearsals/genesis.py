@@ -13,9 +13,9 @@ from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.trust import Trust
 from sojourn.core.base.digests import ZERO, digest
 from sojourn.testing.founding import Keep, person_key
-from sojourn.testing.rehearsed import HOST, RULES, Stored
-from sojourn.testing.rehearsed_keys import Keyring
-from sojourn.testing.rehearsed_places import Place
+from sojourn.testing.rehearsals.custody import HOST, RULES, Stored
+from sojourn.testing.rehearsals.keys import Keyring
+from sojourn.testing.rehearsals.places import Place
 
 __all__ = ["first_record"]
 

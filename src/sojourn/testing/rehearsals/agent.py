@@ -21,11 +21,11 @@ from sojourn.runtime.host_side.ending import Ending, How
 from sojourn.runtime.records import Denial, Record, decode_record
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.clocks import EPOCH_MS
-from sojourn.testing.corresponding import Correspondence
-from sojourn.testing.rehearsed import Decided
-from sojourn.testing.rehearsed_calls import Calling
-from sojourn.testing.rehearsed_family import FOR_EVER_NS, Family, Host
-from sojourn.testing.rehearsed_people import People
+from sojourn.testing.rehearsals.calls import Calling
+from sojourn.testing.rehearsals.corresponding import Correspondence
+from sojourn.testing.rehearsals.custody import Decided
+from sojourn.testing.rehearsals.family import FOR_EVER_NS, Family, Host
+from sojourn.testing.rehearsals.people import People
 from sojourn.testing.timeline import NS_PER_MS, NS_PER_S, Timer
 from sojourn.testing.unmet import Unmet
 

@@ -10,7 +10,7 @@ from sojourn.runtime.agent_side.inquiring import still_open
 from sojourn.runtime.records import Asked, Record
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.person import approval, said
-from sojourn.testing.rehearsed import Decided
+from sojourn.testing.rehearsals.custody import Decided
 
 __all__ = ["People"]
 

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from sojourn.core.base.errors import Misused, SojournError
 from sojourn.runtime.agent_side.agent import Agent
 from sojourn.runtime.records import Outcome
-from sojourn.testing.rehearsed_agent import Rehearsed
-from sojourn.testing.rehearsing import Rehearsal, rehearse
+from sojourn.testing.rehearsals.agent import Rehearsed
+from sojourn.testing.rehearsals.rehearsing import Rehearsal, rehearse
 
 __all__ = ["NotSurvived", "Survived", "survives_kills", "survives_moves"]
 

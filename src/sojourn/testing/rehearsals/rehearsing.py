@@ -25,14 +25,14 @@ from sojourn.runtime.agent_side.agent import Agent
 from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.typed import to_plain
 from sojourn.testing.ledgers import Ledger
-from sojourn.testing.own_code import agent_of, relatives
-from sojourn.testing.rehearsed import Common, Decided, Stored
-from sojourn.testing.rehearsed_agent import Arguments, BornChild, Rehearsed
-from sojourn.testing.rehearsed_family import FOR_EVER_NS, Family
-from sojourn.testing.rehearsed_genesis import first_record
-from sojourn.testing.rehearsed_keys import Keyring
-from sojourn.testing.rehearsed_places import Place
-from sojourn.testing.rehearsed_rules import Rules, actions_of
+from sojourn.testing.rehearsals.agent import Arguments, BornChild, Rehearsed
+from sojourn.testing.rehearsals.custody import Common, Decided, Stored
+from sojourn.testing.rehearsals.family import FOR_EVER_NS, Family
+from sojourn.testing.rehearsals.genesis import first_record
+from sojourn.testing.rehearsals.keys import Keyring
+from sojourn.testing.rehearsals.own_code import agent_of, relatives
+from sojourn.testing.rehearsals.places import Place
+from sojourn.testing.rehearsals.rules import Rules, actions_of
 from sojourn.testing.timeline import NS_PER_S
 
 __all__ = ["BornChild", "Rehearsal", "agent_of", "hang", "rehearse"]

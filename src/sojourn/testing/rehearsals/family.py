@@ -27,16 +27,16 @@ from sojourn.runtime.ports import Message
 from sojourn.testing.clocks import EPOCH_MS
 from sojourn.testing.ledgers import Ledger
 from sojourn.testing.life import Life, Machine
-from sojourn.testing.own_code import files_of
-from sojourn.testing.rehearsed import Common, Decided, RehearsedCustody
-from sojourn.testing.rehearsed_places import Place
+from sojourn.testing.rehearsals.custody import Common, Decided, RehearsedCustody
+from sojourn.testing.rehearsals.own_code import files_of
+from sojourn.testing.rehearsals.places import Place
+from sojourn.testing.rehearsals.unawaited import noting_unawaited
 from sojourn.testing.substrate import Load, SimulatedSubstrate
 from sojourn.testing.timeline import NS_PER_MS, Timeline
-from sojourn.testing.unawaited import noting_unawaited
 from sojourn.testing.unmet import Unmet
 
 if TYPE_CHECKING:
-    from sojourn.testing.rehearsed_agent import Rehearsed
+    from sojourn.testing.rehearsals.agent import Rehearsed
 
 __all__ = ["FOR_EVER_NS", "Family", "Host"]
 

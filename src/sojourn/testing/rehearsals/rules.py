@@ -18,7 +18,7 @@ from sojourn.core.zone.manifest import ZoneManifest
 from sojourn.runtime.agent_side.steps import Step
 from sojourn.runtime.ports import Intent
 from sojourn.testing.founding import found, person_key, policy_of
-from sojourn.testing.rehearsed_places import Place
+from sojourn.testing.rehearsals.places import Place
 
 __all__ = ["Rules", "actions_of"]
 

@@ -17,12 +17,12 @@ from sojourn.runtime.errors import QueryRefused
 from sojourn.runtime.ports import Message, Parcel, Postmark
 from sojourn.runtime.processes import clock
 from sojourn.runtime.typed import to_plain
-from sojourn.testing.rehearsed_mail import is_call, is_call_next
+from sojourn.testing.rehearsals.mail import is_call, is_call_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sojourn.testing.rehearsed import Decided
+    from sojourn.testing.rehearsals.custody import Decided
 
 __all__ = ["Correspondence", "RehearsedLetters", "tell_unread"]
 

@@ -40,13 +40,13 @@ from sojourn.runtime.ports import Assessment, Draft, Intent, Message, Parcel, Pe
 from sojourn.runtime.processes import clock
 from sojourn.runtime.sought import Sought
 from sojourn.testing.anybody import Answering
-from sojourn.testing.corresponding import RehearsedLetters, tell_unread
 from sojourn.testing.founding import person_key
 from sojourn.testing.person import approval
-from sojourn.testing.rehearsed_keys import Keyring
-from sojourn.testing.rehearsed_mail import Mail
-from sojourn.testing.rehearsed_places import Place
-from sojourn.testing.rehearsed_rules import Rules
+from sojourn.testing.rehearsals.corresponding import RehearsedLetters, tell_unread
+from sojourn.testing.rehearsals.keys import Keyring
+from sojourn.testing.rehearsals.mail import Mail
+from sojourn.testing.rehearsals.places import Place
+from sojourn.testing.rehearsals.rules import Rules
 
 __all__ = ["HOST", "RULES", "Common", "Decided", "RehearsedCustody", "Stored"]
 
