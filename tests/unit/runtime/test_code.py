@@ -8,7 +8,7 @@ import pytest
 from sojourn import Agent
 from sojourn.core.base.errors import Misused
 from sojourn.runtime.agent_side import code
-from sojourn.runtime.agent_side.code import collect_source, load_agent
+from sojourn.runtime.agent_side.code import collect_source, load_agent, relative_of
 
 DESK = b"from sojourn import Agent\nclass Desk(Agent):\n    async def run(self, ctx): return %s\n"
 
@@ -128,3 +128,53 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(
 def test_a_file_is_never_looked_for_outside_its_source(tmp_path: Path) -> None:
     with pytest.raises(Misused, match="is no entry point"):
         load_agent("..desk:Desk", {"../desk.py": DESK % b"1"})
+
+
+FAMILY = {
+    "desk.py": b"""
+from sojourn import Agent, Context
+from aides import Aide
+
+class Desk(Agent):
+    async def run(self, ctx: Context) -> None: ...
+
+class Plain: ...
+""",
+    "aides.py": b"""
+from sojourn import Agent, Context
+
+class Aide(Agent):
+    async def run(self, ctx: Context) -> None: ...
+""",
+}
+
+
+def test_a_child_is_named_by_its_class_or_its_entry() -> None:
+    desk = load_agent("desk:Desk", FAMILY)
+    aide = load_agent("aides:Aide", FAMILY)
+    assert ["aides:Aide"] * 2 == [relative_of(desk, aide), relative_of(desk, "aides:Aide")]
+    assert "desk:Desk" == relative_of(aide, "desk:Desk")
+
+
+@pytest.mark.parametrize(
+    ("named", "problem"),
+    [
+        ("Aide", "'Aide' is no entry point"),
+        ("lost:Aide", "there is no module 'lost'"),
+        ("aides:Lost", "module 'aides' has no class 'Lost'"),
+        ("desk:Plain", "has another kind of thing under the name 'Plain'"),
+        ("sojourn:Agent", "there is no module 'sojourn'"),
+        (Agent, "is no agent of this agent's code"),
+    ],
+)
+def test_a_child_that_the_code_does_not_have_is_named_at_once(named: object, problem: str) -> None:
+    desk = load_agent("desk:Desk", FAMILY)
+    with pytest.raises(Misused, match=problem) as raised:
+        relative_of(desk, named)
+    assert "modules that it imports are taken along" in raised.value.remedy
+
+
+def test_of_a_class_that_a_test_has_at_hand_the_entry_has_its_shape_alone() -> None:
+    assert "any:Thing" == relative_of(Agent, "any:Thing")
+    with pytest.raises(Misused, match="'Thing' is no entry point"):
+        relative_of(Agent, "Thing")

@@ -146,7 +146,6 @@ def test_agents_that_wait_for_each_other_are_told_so() -> None:
     ("entry", "problem"),
     [
         ("tests.unit.testing.masters:Nobody", "has a child 'tests.unit.testing.masters:Nobody'"),
-        ("nowhere", "has a child 'nowhere', which is no agent in its code. Give ctx.spawn a class"),
         ("sojourn:Context", "has a child 'sojourn:Context', which is no agent"),
         ("sojourn:Agent", "sojourn:Agent has no run"),
     ],
@@ -163,6 +162,7 @@ def test_a_child_is_named_as_at_a_launch() -> None:
 
 def test_a_child_that_is_no_agent_is_an_error_of_the_code() -> None:
     assert "is no class of agents" in rehearse(Careless, 7).failure()
+    assert "'nowhere' is no entry point" in rehearse(Careless, "nowhere").failure()
 
 
 def test_a_child_that_requires_more_than_its_place_gives_is_said_to() -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "forget_loaded",
     "is_agents",
     "load_agent",
+    "relative_of",
 ]
 
 SOURCE_BYTES_MAX: Final = 1024 * 1024
@@ -121,12 +122,17 @@ def load_agent(entry: str, source: Mapping[str, bytes]) -> type[Agent]:
     trusted as such. Raises `Misused` if they lack the module, a package they import, or the class, or if they
     fail.
     """
-    module, name = _parse_entry(entry)
+    module, _ = _parse_entry(entry)
     _check_size(source)
     package = _PREFIX + digest_of(dict(source)).hex()
     with _loading:
         _finder.add(package, source)
         loaded = _import(f"{package}.{module}", entry)
+    return _agent_in(loaded, entry)
+
+
+def _agent_in(loaded: ModuleType, entry: str) -> type[Agent]:
+    module, name = _parse_entry(entry)
     found = getattr(loaded, name, None)
     if not isinstance(found, type) or not issubclass(found, Agent):
         what = "has no class" if found is None else "has another kind of thing under the name"
@@ -147,6 +153,31 @@ def entry_of(form: Any) -> str:
     package, _, module = form.__module__.partition(".")
     name = module if package.startswith(_PREFIX) else form.__module__
     return f"{name}:{form.__qualname__}"
+
+
+def relative_of(form: type[Agent], named: Any) -> str:
+    """Return the entry of another agent that the code of `form` names: by its class, or by its entry.
+
+    Raises `Misused` for what is no agent, and for an entry that the agent's own code does not have. What a class
+    that a test has at hand can name is known to the test alone.
+    """
+    entry = named if isinstance(named, str) else entry_of(named)
+    package = form.__module__.partition(".")[0]
+    try:
+        if is_agents(package):
+            module, _ = _parse_entry(entry)
+            with _loading:
+                loaded = _import(f"{package}.{module}", entry)
+            _agent_in(loaded, entry)
+        elif named is entry:
+            _parse_entry(entry)
+    except Misused as error:
+        raise Misused(
+            f"{entry!r:.80} is no agent of this agent's code: {error.problem}",
+            remedy='Name a class of its own modules, by itself or as "module:Class"; modules that it imports '
+            "are taken along at launch",
+        ) from error
+    return entry
 
 
 def is_agents(module: str) -> bool:

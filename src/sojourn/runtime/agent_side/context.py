@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar, overload
 
 from sojourn.core.base.errors import Misused
 from sojourn.core.protocol.calling import Call
-from sojourn.runtime.agent_side.code import entry_of
+from sojourn.runtime.agent_side.code import relative_of
 from sojourn.runtime.agent_side.durations import milliseconds_of
 from sojourn.runtime.agent_side.enquiring import QUERY_S, query_agent
 from sojourn.runtime.agent_side.fanning import FanOut
@@ -123,11 +123,12 @@ class Context(Timers, FanOut):
         permit that; `confined` requires of each host that its code is.
 
         Like a step with an effect it happens once, however often the code is replayed. Raises `Denied`, with why,
-        or `BudgetExhausted`; `StepFailed` if it was permitted and could not be born.
+        or `BudgetExhausted`; `StepFailed` if it was permitted and could not be born; `Misused` for what is no agent
+        of this code.
         """
         session = self._session
         call = session.next_call()
-        entry = agent if isinstance(agent, str) else entry_of(agent)
+        entry = relative_of(type(session.agent), agent)
         wish = Wish(
             entry=entry,
             arguments=arguments,
