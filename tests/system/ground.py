@@ -130,8 +130,8 @@ class Ground:
 
     async def up(self, *names: str) -> None:
         """Start all processes of zones, and let the zones know each other and the issuer's word on them."""
-        raised = (raise_zone(self.reach, self.home, name, timeout_s=_UP_S) for name in names)
-        await asyncio.gather(*raised)
+        up = (raise_zone(self.reach, self.home, each, timeout_s=_UP_S, keep=True) for each in names)
+        await asyncio.gather(*up)
         for name, other in pairwise(names):
             await introduce(self.reach, self.home, name, self.home.manifest(other))
         for name in names:
@@ -192,8 +192,9 @@ class Ground:
         return keys.index(follower.newest.record.custody.host or b"")
 
     def start(self, noun: Noun, zone: str, *indexes: int) -> list[Started]:
-        """Start processes again; return at once."""
-        return start([self.place(noun, zone, index) for index in indexes])
+        """Start those of some processes that do not run; return at once."""
+        places = [self.place(noun, zone, index) for index in indexes]
+        return [start(place) for place in places if running(place.folder) is None]
 
     def log(self, noun: Noun, zone: str, index: int) -> list[dict[str, Any]]:
         """Return the lines of a process's log."""

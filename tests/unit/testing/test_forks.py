@@ -481,7 +481,7 @@ class Asker(Agent):
         told = await ctx.ask("Go on?", of="desk", expects=str)
         await self.enter(1)
         try:
-            return f"{told} {await ctx.spawn('Helper')}"
+            return f"{told} {await ctx.spawn(Helper)}"
         except Exception as error:
             return f"{told} {type(error).__name__}: {error}"
 """
@@ -523,7 +523,7 @@ def test_section_8_17_people_are_asked_anew_in_the_forks_name(tmp_path: Path) ->
             if done.transition.kind is TransitionKind.SPAWN
         )
         bearing = world.fork(agent, at)
-        assert "OriginsChild: child 'Helper' is of the agent that this one was" in bearing.result()
+        assert "OriginsChild: child 'asker:Helper' is of the agent that this one was" in bearing.result()
         petitioning.approve(by="ann")
         inquiring.say("no", by="ann")
         inquiring.asks()
