@@ -2,7 +2,7 @@
 
 import sys
 
-from sojourn import Agent, Context, StepFailed, secret, step
+from sojourn import Agent, Context, StepFailed, UncertainOutcome, secret, step
 
 
 class Keeper(Agent):
@@ -32,7 +32,7 @@ class Keeper(Agent):
             for call in (lambda: self.use(number, "raises"), self.give):  # noqa: B023 (called at once)
                 try:
                     await call()
-                except StepFailed as error:
+                except (StepFailed, UncertainOutcome) as error:  # its host may be killed in it
                     ctx.log(str(error))
                     done.append(str(error))
         return list(done)

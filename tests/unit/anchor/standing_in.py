@@ -58,7 +58,7 @@ async def answers(client: ZoneClient, anchor: int, head: Certified) -> bool:
     return True
 
 
-async def until(look: Callable[[], Any], *, timeout_s: float = 10.0) -> None:
+async def until(look: Callable[[], Any], *, timeout_s: float = 30.0) -> None:
     """Wait until `look()`, awaited if it must be, is true."""
     async with asyncio.timeout(timeout_s):
         while True:

@@ -523,7 +523,10 @@ def test_section_8_17_people_are_asked_anew_in_the_forks_name(tmp_path: Path) ->
             if done.transition.kind is TransitionKind.SPAWN
         )
         bearing = world.fork(agent, at)
-        assert "OriginsChild: child 'asker:Helper' is of the agent that this one was" in bearing.result()
+        assert (
+            "OriginsChild: child 'asker:Helper' is of the agent that this one was"
+            in bearing.result()
+        )
         petitioning.approve(by="ann")
         inquiring.say("no", by="ann")
         inquiring.asks()
