@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sojourn.runtime.agent_side.spawning import Child
     from sojourn.runtime.agent_side.steps import step
     from sojourn.runtime.errors import (
+        ChildFailed,
         NoAnswer,
         OriginsChild,
         QueryRefused,
@@ -43,6 +44,7 @@ __all__ = [
     "Assessment",
     "BudgetExhausted",
     "Child",
+    "ChildFailed",
     "Context",
     "Denied",
     "Embedder",
@@ -91,6 +93,7 @@ _HOMES: Final = {
     "StepFailed": "sojourn.runtime.errors",
     "TerminalError": "sojourn.runtime.errors",
     "Saga": "sojourn.runtime.agent_side.sagas",
+    "ChildFailed": "sojourn.runtime.errors",
     "NoAnswer": "sojourn.runtime.errors",
     "OriginsChild": "sojourn.runtime.errors",
     "QueryRefused": "sojourn.runtime.errors",

@@ -15,7 +15,7 @@ _AWAITED: Final = frozenset(
     f"{CONTEXT}.{name}"
     for names in (
         ("ask", "broadcast", "consider", "map", "query", "race", "receive", "reply", "request"),
-        ("restart", "send", "signal", "sleep", "spawn", "until", "until_place", "update"),
+        ("restart", "result", "send", "signal", "sleep", "spawn", "until", "until_place", "update"),
     )
     for name in names
 )

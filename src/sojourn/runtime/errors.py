@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sojourn.runtime.ports import Message
 
 __all__ = [
+    "ChildFailed",
     "Erased",
     "LeaseLost",
     "LeaseWithheld",
@@ -167,6 +168,22 @@ class OriginsChild(UncertainOutcome):
         self.problem = f"child {step!r} is of the agent that this one was forked from"
         self.remedy = f"Have a child of your own, or write to {child} as to any other agent"
         self.child = child
+
+
+class ChildFailed(SojournError):
+    """A child's `run` has raised, or returned what cannot be told. It is over.
+
+    `child` is its identifier as text, `kind` the class of what it raised, and `problem` says both and what that said.
+    """
+
+    code = "child-failed"
+
+    def __init__(self, child: str, kind: str, problem: str) -> None:
+        super().__init__(
+            f"{child} has failed: {kind}: {problem}",
+            remedy="`sojourn agent logs` shows the child's log; have another child, or go on without",
+        )
+        self.child, self.kind = child, kind
 
 
 class Undeliverable(SojournError):

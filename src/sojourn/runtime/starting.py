@@ -17,7 +17,7 @@ def start_of(
 
     With `adopts` its code is tried that officers ordered to follow.
     """
-    capabilities = record.capabilities
+    capabilities, ancestors = record.capabilities, record.eligibility.ancestors
     return Start(
         agent=record.agent_id,
         zone=record.custody.zone,
@@ -26,6 +26,7 @@ def start_of(
         length=length,
         budgets={n: b.limit - b.spent for n, b in record.eligibility.budgets.items()},
         fresh=fresh,
+        parent=ancestors[-1].agent if ancestors else None,
         replaces=capabilities.code if adopts else None,
         leaves=capabilities.upgrade is not UNSET and not adopts,
     )

@@ -1,7 +1,7 @@
 """The class that authors derive their agents from."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.base.errors import Misused
@@ -30,6 +30,9 @@ class Agent:
 
     if TYPE_CHECKING:
         run: Callable[..., Coroutine[Any, Any, Any]]
+
+    reports: ClassVar[bool] = False
+    """Whether an agent of this class, as a child, tells its parent what `run` returned or raised: `ctx.result`."""
 
     _session: "Session | None" = None
 

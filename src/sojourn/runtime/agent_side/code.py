@@ -30,6 +30,7 @@ __all__ = [
     "entry_of",
     "forget_loaded",
     "is_agents",
+    "known_relative",
     "load_agent",
     "relative_of",
 ]
@@ -178,6 +179,15 @@ def relative_of(form: type[Agent], named: Any) -> str:
             "are taken along at launch",
         ) from error
     return entry
+
+
+def known_relative(form: type[Agent], entry: str) -> type[Agent] | None:
+    """Return the class of an entry in the code of `form`, if that is loaded; None if nobody can tell."""
+    module, _, name = entry.partition(":")
+    package = form.__module__.partition(".")[0]
+    loaded = sys.modules.get(f"{package}.{module}" if is_agents(package) else module)
+    found = getattr(loaded, name, None)
+    return found if isinstance(found, type) and issubclass(found, Agent) else None
 
 
 def is_agents(module: str) -> bool:

@@ -18,6 +18,7 @@ from sojourn.runtime.agent_side.letters import read_body, told_unread
 from sojourn.runtime.agent_side.memory import Compartments
 from sojourn.runtime.agent_side.operations import Consider, Consideration, WaitForMessage
 from sojourn.runtime.agent_side.progressing import tell_progress
+from sojourn.runtime.agent_side.reporting import result_of_child
 from sojourn.runtime.agent_side.run import Restarting
 from sojourn.runtime.agent_side.sagas import Saga
 from sojourn.runtime.agent_side.sending import REQUEST_S, SEND_S, Receiver, Sender
@@ -141,6 +142,22 @@ class Context(Timers, FanOut):
         spelled = encode_plain(to_plain(wish, what=what), what=what)
         child: Child = await session.perform(SpawnChild(session, call, entry, spelled))
         return child
+
+    async def result(
+        self,
+        child: Receiver,
+        form: Any = Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Any:
+        """Wait until a child has ended, and return what its `run` returned, as a value of type `form` if given.
+
+        The child's class says that it `reports`. What it returned is kept until it is asked for, for a year; it goes
+        into one call of this, and by the child's labels. Raises `ChildFailed` with what `run` raised; `Unanswered`
+        when `timeout` seconds are over (`None`: as long as it takes), and at once if the child waits for this agent;
+        `WrongMessage` for a result of another type, `Misused` for a child that does not report.
+        """
+        return await result_of_child(self._session, child, form, timeout)
 
     @property
     def children(self) -> list[Child]:

@@ -317,7 +317,7 @@ class WaitForAnswer(WaitForMail):
         self,
         session: "Session",
         call: int,
-        until_ms: int,
+        until_ms: int | None,
         letter: str,
         form: Any = Any,
         asked: bytes | None = None,
@@ -367,7 +367,7 @@ class WaitForAnswer(WaitForMail):
         """Take what came; that agents wait for each other only if the code does nothing else that may receive."""
         assert isinstance(answer, Mail)
         now_ms, calls = self.session.now_ms(), self.session.calls
-        is_early = answer.message is None and self.until_ms is not None and now_ms < self.until_ms
+        is_early = answer.message is None and (self.until_ms is None or now_ms < self.until_ms)
         if is_early and not calls.are_all(WaitForAnswer):
             self._listen(cycles_ms=now_ms + _LOOK_AGAIN_MS)
         else:

@@ -131,7 +131,7 @@ class Sender:
         return next(reversed(self._asked.values()), ())[-WAITING_MAX:]
 
 
-def address_of(to: Receiver) -> Address:
+def address_of(to: Receiver, by: str = "ctx.send") -> Address:
     """Return where an agent is written to. Raises `Misused` for what is no agent."""
     match to:
         case Address():
@@ -150,7 +150,7 @@ def address_of(to: Receiver) -> Address:
             except Rejected:
                 pass
     raise Misused(
-        f"ctx.send was to write to {to!r:.80}, which is no agent",
+        f"{by} was given {to!r:.80}, which is no agent",
         remedy="Give a child, a message that an agent sent, or an identifier: str(child), or 32 bytes",
     )
 

@@ -33,6 +33,7 @@ from sojourn.runtime.agent_side.parting import parting
 from sojourn.runtime.agent_side.performing import PerformStep
 from sojourn.runtime.agent_side.queueing import Line
 from sojourn.runtime.agent_side.replay import Replay
+from sojourn.runtime.agent_side.reporting import run_and_report
 from sojourn.runtime.agent_side.run import Restarting, Run, idle_run
 from sojourn.runtime.agent_side.sagas import Sagas
 from sojourn.runtime.agent_side.steps import Step
@@ -74,7 +75,7 @@ class Session(CallChecks):
         self.outer = link.outer
         self.functions = functions
         self.now_ms = now_ms
-        self.zone = start.zone
+        self.zone, self.parent = start.zone, start.parent
         self.consumed = start.resume.inbox
         self.is_over = False
         self.course = Course(start)
@@ -426,9 +427,7 @@ class Session(CallChecks):
         args, kwargs = bind(self._form.run, *self.course.arguments)
         self.agent = self._form()
         self.agent._session = self
-        result = await self.agent.run(Context(self), *args, **kwargs)
-        await self.listening.still("the end of run")
-        return result
+        return await run_and_report(self, Context(self), *args, **kwargs)
 
     def _conclude(self) -> bool:
         """Go by how the code left off: parted, restarting, returned or raised.

@@ -179,11 +179,12 @@ class RehearsedLetters:
         return inbox[index]
 
     async def _answer_to(self, letter: str) -> Message:
-        """Wait for somebody to answer a letter, and return the answer."""
-        said = read_said(self._final.letters[letter].spelled)
-        is_family = said.to in self._final.common.agents
+        """Wait for somebody to answer a letter, and return the answer; or for what a child reports."""
+        asked = self._final.letters.get(letter)
+        said = None if asked is None else read_said(asked.spelled)
+        is_family = said is None or said.to in self._final.common.agents
         while letter not in self._final.mail.answers:
-            if not is_family and self._final.common.answering is not None:
+            if said and not is_family and self._final.common.answering is not None:
                 body = to_plain(self._final.common.answering(said.value), what="an answer")
                 zone = self._final.place.zone
                 mark = Postmark(agent=said.to, zone=zone, letter=f"{letter}/answer", answers=letter)
