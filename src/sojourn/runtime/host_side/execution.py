@@ -10,7 +10,7 @@ ended, with a record of why.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -21,7 +21,6 @@ from sojourn.runtime.agent_side.course import Arguments
 from sojourn.runtime.agent_side.queueing import PlacesHeld
 from sojourn.runtime.agent_side.relaying import Caller
 from sojourn.runtime.agent_side.sending import delivered
-from sojourn.runtime.apart import of_the_agent
 from sojourn.runtime.errors import Erased, LeaseLost
 from sojourn.runtime.failures import failure_of
 from sojourn.runtime.frames import (
@@ -44,10 +43,10 @@ from sojourn.runtime.frames import (
     parcels,
 )
 from sojourn.runtime.holdings import Holdings
-from sojourn.runtime.host_side.ending import Ending, How, stopped
+from sojourn.runtime.host_side.ending import Ending, How, broken_by, stopped
 from sojourn.runtime.host_side.flow import Binding, Flow
 from sojourn.runtime.host_side.gating import Gate, problem_of
-from sojourn.runtime.host_side.journal import Journal, at_hand, first_resume
+from sojourn.runtime.host_side.journal import Journal, at_hand, first_resume, own_roots
 from sojourn.runtime.host_side.proposing import Proposer
 from sojourn.runtime.host_side.sealing import Sealing
 from sojourn.runtime.host_side.waits import Waits
@@ -83,7 +82,7 @@ from sojourn.runtime.questions import (
     Survey,
     Withdraw,
 )
-from sojourn.runtime.records import Failure, Raised, Resume, Returned, describe
+from sojourn.runtime.records import Failure, Raised, Returned, describe
 from sojourn.runtime.starting import start_of
 
 __all__ = ["Ending", "Execution", "How"]
@@ -183,7 +182,7 @@ class Execution:
             journal = Journal.begin(self._custodian, first_resume(self._custodian, self._arguments))
         if journal.resume.ended is not None:
             return await self._ending(journal)
-        self._holdings = Holdings(self._roots(journal.resume))
+        self._holdings = Holdings(own_roots(self._custodian.record, journal.resume))
         self._flow = Flow(self._custodian.record, journal.resume)
         self._proposer = Proposer(self._custodian, journal, self._holdings, self._flow)
         self._proposer.adopts = self._adopts
@@ -195,13 +194,6 @@ class Execution:
             await self._proposer.fail(failure_of(erased))
             return await self._ending(self._proposer.journal)
         return await self._serve()
-
-    def _roots(self, resume: Resume) -> Iterator[tuple[str, bytes]]:
-        """Yield the agent's own roots, each with its compartment: at the restart points and now."""
-        for segment in resume.segments:
-            yield from segment.memory.items()
-        for name, compartment in of_the_agent(self._custodian.record.memory.compartments).items():
-            yield name, compartment.root
 
     async def _start(self, journal: Journal, *, fresh: bool) -> None:
         """Tell the agent's side who it is and where to resume."""
@@ -269,7 +261,7 @@ class Execution:
                 self._take(decode_from_agent(data))
             self._queue.put_nowait(None)
         except Rejected as error:
-            self._queue.put_nowait(Broke(failure=failure_of(error)))
+            self._queue.put_nowait(broken_by(error))
 
     def _take(self, frame: FromAgent) -> None:
         match frame:
@@ -380,7 +372,7 @@ class Execution:
             else:
                 await self._answer_one(question)
         except Rejected as error:
-            self._queue.put_nowait(Broke(failure=failure_of(error)))
+            self._queue.put_nowait(broken_by(error))
 
     async def _answer_one(self, question: Question) -> None:
         answer: Answer
@@ -433,7 +425,7 @@ class Execution:
             try:
                 await self._propose_one(proposal)
             except Rejected as error:
-                await self._fail(failure_of(error))
+                await self._propose_one(broken_by(error))
 
     async def _propose_one(self, proposal: "_Proposal") -> None:
         match proposal:

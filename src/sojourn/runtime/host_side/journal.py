@@ -20,6 +20,7 @@ from sojourn.core.agent.memory.blocks import (
     named_by,
 )
 from sojourn.core.agent.memory.log import Log
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.base.digests import ZERO, Link, link_to
 from sojourn.core.base.encoding import bad_field, decode_block, encode_block
 from sojourn.core.base.errors import Rejected
@@ -46,6 +47,7 @@ __all__ = [
     "check_resume",
     "first_resume",
     "is_unshown",
+    "own_roots",
     "plain_record",
     "with_roots",
 ]
@@ -65,6 +67,14 @@ async def at_hand(custodian: Reader, read: Callable[[], T]) -> T:
             return read()
         except MissingBlock as missing:
             await custodian.fetch((missing.digest,))
+
+
+def own_roots(record: AgentRecord, resume: Resume) -> Iterator[tuple[str, bytes]]:
+    """Yield an agent's own roots, each with its compartment: at the restart points and now."""
+    for segment in resume.segments:
+        yield from segment.memory.items()
+    for name, compartment in of_the_agent(record.memory.compartments).items():
+        yield name, compartment.root
 
 
 class Journal:
@@ -99,6 +109,11 @@ class Journal:
 
     def __len__(self) -> int:
         return len(self._log)
+
+    @property
+    def restart_points(self) -> tuple[int, ...]:
+        """The records at which a resume would have to begin."""
+        return tuple(segment.start for segment in self.resume.segments)
 
     def append(self, records: Sequence[Any], resume: Resume | None = None) -> "Journal":
         """Return the journal with plain records appended, and `resume` in place of its own.

@@ -16,7 +16,7 @@ from sojourn.core.agent.approvals import Petition, SignedApproval
 from sojourn.core.agent.budgets import COUNTED, STEPS, check_affordable
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Status, Wake
-from sojourn.core.agent.memory.blocks import BlockSource, links_in
+from sojourn.core.agent.memory.blocks import NewBlocks, links_in
 from sojourn.core.agent.memory.field import Compartment, Memory
 from sojourn.core.agent.memory.marks import Marks, home_of, labels_of, residency_of
 from sojourn.core.agent.record import AgentRecord
@@ -29,7 +29,14 @@ from sojourn.runtime.errors import LeaseLost
 from sojourn.runtime.holdings import Holdings, size_change
 from sojourn.runtime.host_side.flow import Course, Flow
 from sojourn.runtime.host_side.following import addressed, answered_in
-from sojourn.runtime.host_side.journal import Journal, Saved, at_hand, check_resume, plain_record
+from sojourn.runtime.host_side.journal import (
+    Journal,
+    Saved,
+    at_hand,
+    check_resume,
+    own_roots,
+    plain_record,
+)
 from sojourn.runtime.host_side.newborn import newborn, spawned_record
 from sojourn.runtime.host_side.written import (
     OF_THE_HOST,
@@ -106,6 +113,7 @@ class Proposer:
             self._flow.hold(frame.records)
             self._held.append((frame, kept))
             return
+        batches, restart_points = 1 + len(self._held), self.journal.restart_points
         frame, kept = self._joined(frame, kept)
         parsed = [parse_record(data) for data in frame.records]
         if any(isinstance(record, OF_THE_HOST) for record, _ in parsed):
@@ -132,13 +140,16 @@ class Proposer:
             answered=answered_in(record for record, _ in parsed),
         )
         self._flow.settle(frame, course)
+        has_moved = self.journal.restart_points != restart_points
+        roots = partial(own_roots, self._custodian.record, resume) if has_moved else None
+        self._holdings.settle(batches, roots)
         self._custodian.settle(settled_by(record for record, _ in parsed))
 
     async def _follow(
         self, frame: Commit, records: Sequence[Record], kept: Mapping[bytes, bytes]
     ) -> Course:
         """Check what became of memory against what the code has used, and return what it has come to."""
-        source = Overlay(kept, self._custodian.blocks)
+        source = NewBlocks(self._custodian.blocks, dict(kept))
         course = await at_hand(self._custodian, partial(self._flow.follow, frame, records, source))
         snapshots = (segment.memory for segment in frame.resume.segments)
         for name, root in (item for roots in (frame.roots, *snapshots) for item in roots.items()):
@@ -480,15 +491,3 @@ def _wake(rest: Rest) -> Wake:
 def _steps(records: Iterable[Record]) -> int:
     """Return how many steps of the code the records of a batch stand for: outcomes, and considerations."""
     return sum(isinstance(record, Outcome | Considered) for record in records)
-
-
-class Overlay:
-    """A source of blocks that sees new ones over another's."""
-
-    def __init__(self, new: Mapping[bytes, bytes], source: BlockSource) -> None:
-        self._new, self._source = new, source
-
-    def get(self, named: bytes) -> bytes:
-        """Return a block. Raises `MissingBlock`."""
-        data = self._new.get(named)
-        return self._source.get(named) if data is None else data
