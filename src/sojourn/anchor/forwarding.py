@@ -5,11 +5,11 @@ gives its own copies to the zone where the agent was admitted, and drops one whe
 same message from many anchors is one message.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from sojourn.anchor.errands import Errands
 from sojourn.anchor.letters import BlocksWith, proof_of, proved
 from sojourn.core.base.errors import Rejected
 from sojourn.core.protocol.custody import Certified
@@ -31,7 +31,6 @@ log = structlog.get_logger("anchor")
 _AT_ONCE: Final = 8
 """Agents whose messages are forwarded at a time."""
 _PAUSE_S: Final = 1.0
-_PAUSE_S_MAX: Final = 60.0
 _HOPS_MAX: Final = 16
 """Zones that are followed in one go."""
 _PUT_TIMEOUT_S: Final = 5.0
@@ -42,37 +41,26 @@ class Forwarding:
 
     def __init__(self, anchor: "Anchor") -> None:
         self._anchor = anchor
-        self._agents: set[bytes] = set()
-        self._turn = asyncio.Semaphore(_AT_ONCE)
-
-    def begin(self, agent: bytes) -> None:
-        """See to an agent's messages, unless there are none or they are being seen to."""
-        if agent not in self._agents and self._anchor.mail.waits_for(agent):
-            self._agents.add(agent)
-            self._anchor.begin(self._forward_all, agent)
-
-    async def _forward_all(self, agent: bytes) -> None:
-        """Forward until nothing waits for an agent that is elsewhere; ever more rarely where that fails."""
-        pause_s = _PAUSE_S
-        try:
-            while (onward := self._onward(agent)) is not None:
-                async with self._turn:
-                    is_done = await self._forward_some(onward)
-                if not is_done:
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-        finally:
-            self._agents.discard(agent)
-
-    def _onward(self, agent: bytes) -> Certified | None:
-        """Return where an agent went on to, if messages for it wait here."""
-        return (
-            self._anchor.shelf.dossier(agent).onward if self._anchor.mail.waits_for(agent) else None
+        self._agents = Errands(
+            anchor, self._is_due, self._forward_some, at_once=_AT_ONCE, pause_s=_PAUSE_S
         )
 
-    async def _forward_some(self, onward: Certified) -> bool:
+    def begin(self, agent: bytes) -> None:
+        """See to an agent's messages, unless there are none, it is not known to have gone on, or they are seen to."""
+        self._agents.begin(agent)
+
+    def _is_due(self, agent: bytes) -> bool:
+        return self._anchor.mail.waits_for(agent) and self._onward(agent) is not None
+
+    def _onward(self, agent: bytes) -> Certified | None:
+        """Return where an agent went on to."""
+        return self._anchor.shelf.dossier(agent).onward
+
+    async def _forward_some(self, agent: bytes) -> bool:
         """Forward what can be read at once; tell whether all of it was taken."""
-        agent = onward.record.agent_id
+        onward = self._onward(agent)
+        if onward is None:
+            return False
         for message in self._anchor.mail.read(agent):
             for _ in range(_HOPS_MAX):
                 further = await self._put(message, onward)

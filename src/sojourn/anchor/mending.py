@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from sojourn.anchor.errands import Errands
 from sojourn.core.base.errors import SojournError, StoreFailed
 from sojourn.runtime.store import Store
 
@@ -35,7 +36,14 @@ class Mending:
 
     def __init__(self, anchor: "Anchor", store: Store) -> None:
         self._anchor, self._store = anchor, store
-        self._under_way: set[bytes] = set()
+        self._blocks = Errands(
+            anchor,
+            anchor.shelf.is_damaged,
+            self._mend,
+            at_once=_AT_ONCE,
+            pause_s=_PAUSE_S,
+            pause_s_max=_PAUSE_S_MAX,
+        )
 
     async def run(self) -> None:
         """Read every block and row, at the start and once a day, for ever; blocks that are damaged are mended.
@@ -64,25 +72,17 @@ class Mending:
 
     def begin(self, named: bytes) -> None:
         """See to a damaged block, unless it is being seen to."""
-        if named not in self._under_way:
-            self._under_way.add(named)
-            self._anchor.begin(self._mend, named)
+        self._blocks.begin(named)
 
-    async def _mend(self, named: bytes) -> None:
-        """Ask the other anchors until one has given the block, or whoever put it again has."""
-        pause_s = _PAUSE_S
+    async def _mend(self, named: bytes) -> bool:
+        """Ask the other anchors for a block; tell whether one has given it. Whoever puts it again will do as well."""
         try:
-            while self._anchor.shelf.is_damaged(named):
-                try:
-                    blocks = await self._anchor.zone.fetch([named])
-                    await self._anchor.write(self._anchor.shelf.block_changes(blocks))
-                except StoreFailed:
-                    raise
-                except SojournError as error:
-                    log.info("a block is not mended yet", block=named.hex(), problem=str(error))
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-                else:
-                    log.info("a block is mended", block=named.hex())
-        finally:
-            self._under_way.discard(named)
+            blocks = await self._anchor.zone.fetch([named])
+            await self._anchor.write(self._anchor.shelf.block_changes(blocks))
+        except StoreFailed:
+            raise
+        except SojournError as error:
+            log.info("a block is not mended yet", block=named.hex(), problem=str(error))
+            return False
+        log.info("a block is mended", block=named.hex())
+        return True

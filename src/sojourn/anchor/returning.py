@@ -4,11 +4,11 @@ Each anchor gives word to the zone where the sender is, and drops its copy of th
 that. The same word from many anchors is one. What else waits for who has ended is dropped.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from sojourn.anchor.errands import Errands
 from sojourn.anchor.letters import BlocksWith, proof_of, proved
 from sojourn.core.agent.memory.blocks import MissingBlock
 from sojourn.core.protocol.custody import Certified
@@ -28,7 +28,6 @@ log = structlog.get_logger("anchor")
 
 _AT_ONCE: Final = 8
 _PAUSE_S: Final = 1.0
-_PAUSE_S_MAX: Final = 60.0
 _HOPS_MAX: Final = 256
 _PUT_TIMEOUT_S: Final = 5.0
 
@@ -39,34 +38,21 @@ class Returning:
     def __init__(self, anchor: "Anchor") -> None:
         """Begin with none."""
         self._anchor = anchor
-        self._agents: set[bytes] = set()
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._agents = Errands(
+            anchor, self._is_due, self._return_some, at_once=_AT_ONCE, pause_s=_PAUSE_S
+        )
 
     def begin(self, agent: bytes) -> None:
         """See to what waits for an agent, if it has ended here and that is not being seen to."""
-        if agent in self._agents or not self._anchor.mail.waits_for(agent):
-            return
-        if self._ended(agent) is not None:
-            self._agents.add(agent)
-            self._anchor.begin(self._return_all, agent)
+        self._agents.begin(agent)
+
+    def _is_due(self, agent: bytes) -> bool:
+        return self._anchor.mail.waits_for(agent) and self._ended(agent) is not None
 
     def _ended(self, agent: bytes) -> Certified | None:
         """Return the head of an agent that has ended here."""
         head = self._anchor.shelf.dossier(agent).head
         return head if head is not None and is_over(head.record) else None
-
-    async def _return_all(self, agent: bytes) -> None:
-        """Go on until nothing waits for it; ever more rarely where that fails."""
-        pause_s = _PAUSE_S
-        try:
-            while self._anchor.mail.waits_for(agent):
-                async with self._turn:
-                    is_done = await self._return_some(agent)
-                if not is_done:
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-        finally:
-            self._agents.discard(agent)
 
     async def _return_some(self, agent: bytes) -> bool:
         """See to what can be read at once; tell whether all of that is done with."""
