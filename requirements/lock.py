@@ -43,7 +43,7 @@ LOCKS = (
         ),
         ("build", "run"),
     ),
-    Lock("bench", (PROJECT, "--extra", "uvloop", "--group", "bench"), ("build", "run")),
+    Lock("bench", (PROJECT, "--extra", "uvloop", "--group", "bench"), ("build", "run", "dev")),
 )
 
 

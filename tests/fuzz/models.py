@@ -6,6 +6,7 @@ import msgspec
 
 from sojourn.core.base.encoding import encode_block
 from sojourn.core.base.errors import Denied, Rejected
+from sojourn.models.peculiar import readable
 from sojourn.models.relayed import _said, _wish, reply_in
 from sojourn.models.tools import given
 from sojourn.runtime.agent_side.relaying import Relayed, _arguments
@@ -23,6 +24,13 @@ class _Given(msgspec.Struct):
 def _relayed(data: bytes) -> Any:
     """Read what a model is to be told, as a host does."""
     return _said(Relayed("local/x", 1, "key", _arguments(data), b"", {}))
+
+
+def _told_again(data: bytes) -> Any:
+    """Return a tool call's arguments as a client is told them: an object in JSON, whatever they were."""
+    said = {"tool_calls": [{"function": {"arguments": data.decode()}}]}
+    (call,) = readable(said)["tool_calls"]
+    return msgspec.json.decode(call["function"]["arguments"], type=dict[str, Any])
 
 
 MODELS: Final = (
@@ -64,6 +72,14 @@ MODELS: Final = (
         read=lambda data: given(_Given, data.decode()),
         make_seeds=lambda: [b'{"account": "a", "counts": [1, 2.5]}', b"{}"],
         errors=(Rejected, UnicodeDecodeError),
+        is_text=True,
+        bytes_max=2048,
+    ),
+    Target(
+        name="tool arguments told again",
+        read=_told_again,
+        make_seeds=lambda: [b'{"account": "a"}', b'"a"', b'{"account": '],
+        errors=(UnicodeDecodeError,),
         is_text=True,
         bytes_max=2048,
     ),

@@ -188,6 +188,7 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "runtime/processes/keyfile.py:_parse:tomllib.loads": ("key file", "public key file"),
     "runtime/processes/keyfile.py:parse_public_key:bytes.fromhex": ("public key",),
     "runtime/processes/keyfile.py:read_key:base64.b64decode": ("key file",),
+    "models/peculiar.py:_readable_call:msgspec.json.decode": ("tool arguments told again",),
     "models/relayed.py:_said:msgspec.convert": ("relayed arguments",),
     "models/relayed.py:_wish:msgspec.json.decode": ("relayed settings",),
     "models/relayed.py:reply_in:msgspec.json.decode": ("relayed reply",),

@@ -19,6 +19,7 @@ import msgspec
 
 from sojourn.core.base.encoding import Text, Value
 from sojourn.core.base.errors import Misused
+from sojourn.models.peculiar import check_base
 from sojourn.models.relayed import Endpoint
 from sojourn.models.settings import Protocol
 from sojourn.runtime.processes.files import read_toml
@@ -78,6 +79,8 @@ def _endpoint(provider: str, fields: Any, path: Path) -> Endpoint:
     if section.base_url and not _is_url(section.base_url):
         problem = f"{where} has base_url {section.base_url[:256]!r}, which is no address"
         raise Misused(problem, remedy='Write it like "https://models.example/v1"')
+    if section.protocol == "native":
+        check_base(provider, section.base_url)
     return Endpoint(section.base_url, section.protocol)
 
 

@@ -1,11 +1,13 @@
 """What a client library returns, as a `Reply`: a completion in OpenAI's form, or its chunks one after another."""
 
-from typing import Any
+from typing import Any, Final
 
 from sojourn.models.replies import Reply, ToolCall
 from sojourn.runtime.errors import RetryableError
 
 __all__ = ["Gathering", "reply_of"]
+
+_TOKENS_MAX: Final = 1 << 40
 
 
 def reply_of(answer: Any, model: str) -> Reply:
@@ -24,9 +26,9 @@ def reply_of(answer: Any, model: str) -> Reply:
             for call in said.tool_calls or ()
         ),
         model=_sound(answer.model) or model,
-        finish=answer.choices[0].finish_reason or "",
-        input_tokens=usage.prompt_tokens if usage else 0,
-        output_tokens=usage.completion_tokens if usage else 0,
+        finish=_sound(answer.choices[0].finish_reason),
+        input_tokens=_count(usage.prompt_tokens) if usage else 0,
+        output_tokens=_count(usage.completion_tokens) if usage else 0,
     )
 
 
@@ -44,7 +46,7 @@ class Gathering:
         """Take a chunk, and return the text in it."""
         self._model = chunk.model or self._model
         if chunk.usage:
-            used = (chunk.usage.prompt_tokens or 0, chunk.usage.completion_tokens or 0)
+            used = (_count(chunk.usage.prompt_tokens), _count(chunk.usage.completion_tokens))
             self._used = (max(self._used[0], used[0]), max(self._used[1], used[1]))
         if not chunk.choices:
             return ""
@@ -72,10 +74,15 @@ class Gathering:
                 for named, name, arguments in calls
             ),
             model=_sound(self._model),
-            finish=self._finish,
+            finish=_sound(self._finish),
             input_tokens=self._used[0],
             output_tokens=self._used[1],
         )
+
+
+def _count(number: Any) -> int:
+    """Return a number of tokens: none where an endpoint says what cannot be, for what was reserved is paid anyway."""
+    return number if type(number) is int and 0 <= number <= _TOKENS_MAX else 0
 
 
 def _sound(text: str | None) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from sojourn.core.agent.budgets import COST_MICROS, TOKENS
 from sojourn.core.base.errors import Misused
 from sojourn.models.clients import ask
+from sojourn.models.peculiar import check_base
 from sojourn.models.prices import Prices
 from sojourn.models.relayed import reply_in, wish_of
 from sojourn.models.replies import Messages, Reply, spoken
@@ -120,6 +121,8 @@ def _endpoint(name: str, provider: str, protocol: Protocol, base_url: str) -> st
         problem = f"nobody says where provider {provider!r} of model {name!r} is"
         known = ", ".join(ENDPOINTS)
         raise Misused(problem, remedy=f'Give base_url, protocol="native", or one of {known}')
+    if protocol == "native":
+        check_base(provider, base_url)
     return endpoint
 
 

@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from sojourn.core.base.encoding import shown
+from sojourn.core.base.errors import Misused
 from sojourn.models.answers import Gathering, reply_of
+from sojourn.models.peculiar import (
+    asked_whole,
+    check_base,
+    close,
+    options_of,
+    readable,
+    refusal_in,
+)
 from sojourn.models.replies import Reply
 from sojourn.models.settings import Settings
 from sojourn.runtime.errors import RetryableError, TerminalError
@@ -18,6 +28,8 @@ from sojourn.runtime.errors import RetryableError, TerminalError
 __all__ = ["ask"]
 
 _AGAIN: Final = frozenset({408, 409, 425, 429})
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError)
+"""What client libraries raise when an answer has another form than they think."""
 _KEYED: Final = ("BaseOpenAIProvider", "BaseAnthropicProvider")
 """Of the library's clients, those that send what headers they are given."""
 
@@ -58,10 +70,14 @@ async def _read(answer: Any, settings: Settings, hear: Callable[[str], None] | N
     if hear is None:
         return reply_of(answer, settings.model)
     gathering = Gathering(settings.model)
-    async for chunk in answer:
-        piece = gathering.add(chunk)
-        if piece:
-            hear(piece)
+    try:
+        async for chunk in answer:
+            piece = gathering.add(chunk)
+            if piece:
+                hear(piece)
+    finally:  # else what is left of it is closed while it is read
+        with suppress(Exception):
+            await (getattr(answer, "aclose", None) or answer.close)()
     return gathering.reply()
 
 
@@ -93,6 +109,9 @@ async def _by_openai(
             raise RetryableError(f"{settings.base_url} does not answer: {error}") from None
         except openai.APIError as error:  # an error amid a stream
             raise RetryableError(f"{settings.base_url} broke off: {error.message}") from None
+        except _UNREADABLE as error:
+            said = f"{settings.base_url} gave an answer that nobody can read: {shown(str(error))}"
+            raise RetryableError(said) from None
 
 
 # --- the provider's own ------------------------------------------------------------------------------------
@@ -107,7 +126,14 @@ async def _by_library(
 ) -> Reply:
     library = await _imported("any_llm", "providers")
     failures = library.exceptions
+    if hear is not None and asked_whole(settings.provider):
+        del wanted["stream"]
+        reply = await _by_library(settings, wanted, headers, key, None)
+        hear(reply.text)
+        return reply
+    wanted["messages"] = [readable(each) for each in wanted["messages"]]
     try:
+        check_base(settings.provider, settings.base_url)
         client = await asyncio.to_thread(_client, library, settings, key)
         if _has_base(client, _KEYED):
             wanted["extra_headers"] = headers
@@ -117,7 +143,7 @@ async def _by_library(
         problem = f"the client of provider {settings.provider!r} is not installed here: {error}"
         remedy = f"pip install 'any-llm-sdk[{settings.provider}]' on the host"
         raise TerminalError(f"{problem}. {remedy}") from None
-    except failures.AnyLLMError as error:
+    except (failures.AnyLLMError, Misused) as error:
         raise TerminalError(f"provider {settings.provider!r}: {error}") from None
     again = (
         failures.ProviderError,
@@ -128,20 +154,30 @@ async def _by_library(
     try:
         return await _read(await client.acompletion(**wanted), settings, hear)
     except failures.AnyLLMError as error:
-        status = error.status_code or 0
+        status, after = refusal_in(error)
         said = f"{status or 'no answer'} from {settings.provider}: {error.message}"
         if status < 400 and isinstance(error, again):  # the status is of no answer, or of a stream
             raise RetryableError(said) from None
-        raise _failure(said, status, getattr(error, "retry_after", None) or "") from None
+        raise _failure(said, status, after) from None
+    except _UNREADABLE as error:  # what a client is told wrongly looks the same
+        said = (
+            f"the client of {settings.provider} cannot make or read this call: {shown(str(error))}"
+        )
+        raise RetryableError(said) from None
+    except NotImplementedError as error:
+        raise TerminalError(f"the client of {settings.provider} cannot do this: {error}") from None
     finally:
-        with suppress(Exception):  # not every client can be closed, and it is asked nothing more
-            await client.client.close()
+        await close(client)
 
 
 def _client(library: Any, settings: Settings, key: str) -> Any:
     """Return the library's client of a provider. To be called in a thread: it imports that provider's own."""
     form = library.AnyLLM.get_provider_class(settings.provider)
-    more = {} if form.MAX_RETRIES_SUPPORT == "unsupported" else {"max_retries": 0}
+    more: dict[str, Any] = {}
+    if form.MISSING_PACKAGES_ERROR is None:  # else the next call says so
+        more = options_of(settings.provider, key, settings.base_url)
+    if form.MAX_RETRIES_SUPPORT != "unsupported":
+        more["max_retries"] = 0
     return library.AnyLLM.create(
         settings.provider,
         api_key=key,

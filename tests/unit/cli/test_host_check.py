@@ -62,7 +62,16 @@ def test_every_mistake_is_told_and_not_the_first_alone(sojourn: Command, folder:
         value = "{CANARY}"
         """
     )
-    (folder / "models.toml").write_text('[local]\n[odd]\nbase_url = "models.example"\n')
+    (folder / "models.toml").write_text(
+        """
+        [local]
+        [odd]
+        base_url = "models.example"
+        [xai]
+        protocol = "native"
+        base_url = "https://models.example"
+        """
+    )
     (folder / "offer.toml").write_text("cpu_millis = -1")
     found = wrong(sojourn, folder)
     for problem in (
@@ -73,9 +82,10 @@ def test_every_mistake_is_told_and_not_the_first_alone(sojourn: Command, folder:
         "secrets.toml: secret 'd': Object contains unknown field `value`",
         "models.toml: provider 'local' does not say where it is",
         "models.toml: provider 'odd' has base_url 'models.example', which is no address",
+        "the client of provider 'xai' cannot be sent to base_url 'https://models.example'",
     ):
         assert any(problem in each for each in found), (problem, found)
-    assert 7 == len(found)
+    assert 8 == len(found)
 
 
 def test_values_are_read_only_when_asked_for(

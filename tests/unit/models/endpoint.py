@@ -1,19 +1,30 @@
 """A server on loopback that speaks OpenAI's protocol, and Anthropic's: it answers what a test gives it.
 
-An answer is a status and a body; or a status and a list of events, which are streamed one by one. What can be called
-among them is called, in its turn: a test lets the server wait there, or break off.
+An answer is a status and a body; or a status and a list of events, which are streamed one by one; and headers, if
+there are any. What can be called among events is called, in its turn: a test lets the server wait there, or break
+off. Bytes are sent as they are.
 """
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["BREAK", "Endpoint", "endpoint", "message", "message_events", "said", "streamed"]
+__all__ = [
+    "BREAK",
+    "Answer",
+    "Endpoint",
+    "endpoint",
+    "message",
+    "message_events",
+    "said",
+    "streamed",
+]
 
 BREAK: Any = object()
 """Among events: the connection ends here."""
@@ -98,32 +109,44 @@ def message_events(*pieces: Any, used: tuple[int, int]) -> list[Any]:
     ]
 
 
+def _spelled(event: Any) -> bytes:
+    if isinstance(event, bytes):
+        return event
+    named = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{named}data: {json.dumps(event)}\n\n".encode()
+
+
+Answer: TypeAlias = tuple[int, Any] | tuple[int, Any, dict[str, str]]
+
+
 @dataclass
 class Endpoint:
     """What it was asked, and what it answers: statuses and bodies in turn, the last one for ever."""
 
-    answers: list[tuple[int, Any]]
+    answers: list[Answer]
     url: str = ""
     asked: list[tuple[dict[str, str], Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def endpoint(*answers: tuple[int, Any]) -> Iterator[Endpoint]:
-    """Serve answers for as long as the block lasts."""
+def endpoint(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """Serve answers for as long as the block lasts, over TLS where the client speaks nothing else."""
     made = Endpoint(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            status, answer = made.answers[min(len(made.asked), len(made.answers) - 1)]
+            status, answer, *more = made.answers[min(len(made.asked), len(made.answers) - 1)]
             made.paths.append(self.path)
             made.asked.append(({k.lower(): v for k, v in self.headers.items()}, body))
             self.send_response(status)
+            for name, value in more[0].items() if more else ():
+                self.send_header(name, value)
             if isinstance(answer, list):
                 self._stream(answer)
                 return
-            data = json.dumps(answer).encode()
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
             self.end_headers()
@@ -139,9 +162,8 @@ def endpoint(*answers: tuple[int, Any]) -> Iterator[Endpoint]:
                 if callable(event):
                     event()
                     continue
-                named = f"event: {event['type']}\n" if "type" in event else ""
                 try:
-                    self.wfile.write(f"{named}data: {json.dumps(event)}\n\n".encode())
+                    self.wfile.write(_spelled(event))
                     self.wfile.flush()
                 except OSError:  # who asked is gone
                     return
@@ -150,7 +172,11 @@ def endpoint(*answers: tuple[int, Any]) -> Iterator[Endpoint]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    scheme = "http"
+    if tls is not None:
+        scheme = "https"
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    made.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

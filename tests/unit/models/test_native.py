@@ -17,7 +17,7 @@ CALLER = """
     from sojourn.models import Reply, converse, model
 
     class Desk(Agent):
-        think = model("claude-tiny", provider="{provider}", protocol="native", base_url="{url}",
+        think = model("{name}", provider="{provider}", protocol="native", base_url="{url}",
                       secret="vendor", prices=(1_000_000, 2_000_000), output_tokens=50,
                       backoff_s=0.01)
 
@@ -31,8 +31,11 @@ CALLER = """
 """
 
 
-def execute(server: Endpoint, run: str, zone: Zone, provider: str = "anthropic") -> Ending:
-    text = CALLER.format(url=server.url.removesuffix("/v1"), run=run, provider=provider)
+def execute(
+    server: Endpoint, run: str, zone: Zone, provider: str = "anthropic", name: str = "claude-tiny"
+) -> Ending:
+    url = server.url.removesuffix("/v1")
+    text = CALLER.format(url=url, run=run, provider=provider, name=name)
     custodian = FakeCustodian(zone, given={"vendor": KEY})
 
     async def act(stage: Stage) -> Ending | None:
@@ -99,7 +102,7 @@ def test_a_server_that_is_not_there_is_tried_again() -> None:
     ("provider", "problem"),
     [
         ("nowhere", "nowhere"),
-        ("mistral", "pip install 'any-llm-sdk[mistral]' on the host"),
+        ("watsonx", "pip install 'any-llm-sdk[watsonx]' on the host"),
     ],
 )
 def test_a_provider_that_cannot_be_spoken_to_is_told_at_once(provider: str, problem: str) -> None:
@@ -114,6 +117,10 @@ def test_a_provider_that_cannot_be_spoken_to_is_told_at_once(provider: str, prob
     [
         ({"protocol": "soap"}, "is declared with protocol 'soap'"),
         ({"protocol": "native", "provider": ""}, "nobody says where provider ''"),
+        (
+            {"protocol": "native", "provider": "xai", "base_url": "https://x"},
+            "the client of provider 'xai' cannot be sent to base_url 'https://x'",
+        ),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_misused(
