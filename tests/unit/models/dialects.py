@@ -51,7 +51,7 @@ def _gemini(what: str | Wanted, used: tuple[int, int]) -> Any:
 
 
 def _gemini_pieces(pieces: list[Any], used: tuple[int, int]) -> list[Any]:
-    events = [_gemini(each, used) if isinstance(each, str) else each for each in pieces]
+    events = [_gemini(each, used) if isinstance(each, str | tuple) else each for each in pieces]
     for event in events[:-1]:
         if isinstance(event, dict):
             del event["candidates"][0]["finishReason"]
@@ -70,7 +70,15 @@ def _openai(what: str | Wanted, used: tuple[int, int]) -> Any:
 
 
 def _openai_pieces(pieces: list[Any], used: tuple[int, int]) -> list[Any]:
-    return [*streamed(*pieces, used=used), b"data: [DONE]\n\n"]
+    whole = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "tiny-1"}
+    events = list(pieces)
+    wanted = [(at, each) for at, each in enumerate(pieces) if isinstance(each, tuple)]
+    for index, (at, (name, given)) in enumerate(wanted):
+        function = {"name": name, "arguments": json.dumps(given)}
+        call = {"index": index, "id": f"c{index}", "type": "function", "function": function}
+        delta = {"role": "assistant", "content": "", "tool_calls": [call]}
+        events[at] = {**whole, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    return [*streamed(*events, used=used), b"data: [DONE]\n\n"]
 
 
 def _cohere(what: str | Wanted, used: tuple[int, int]) -> Any:
@@ -101,16 +109,29 @@ def _cohere_pieces(pieces: list[Any], used: tuple[int, int]) -> list[Any]:
         {"type": "message-start", "id": "x", "delta": {"message": empty}},
         {"type": "content-start", "index": 0, "delta": opened},
     ]
-    for each in pieces:
+    for at, each in enumerate(pieces):
         delta = {"message": {"content": {"text": each}}}
         event = {"type": "content-delta", "index": 0, "delta": delta}
-        events.append(event if isinstance(each, str) else each)
+        if isinstance(each, tuple):
+            events += _cohere_call(at, each)
+        else:
+            events.append(event if isinstance(each, str) else each)
     ended = {"finish_reason": "COMPLETE", "usage": _cohere_usage(used)}
     return [
         *events,
         {"type": "content-end", "index": 0},
         {"type": "message-end", "delta": ended},
         b"data: [DONE]\n\n",
+    ]
+
+
+def _cohere_call(index: int, wanted: Wanted) -> list[Any]:
+    function = {"name": wanted[0], "arguments": ""}
+    begun = {"id": f"c{index}", "type": "function", "function": function}
+    more = {"function": {"arguments": json.dumps(wanted[1])}}
+    return [
+        {"type": f"tool-call-{what}", "index": index, "delta": {"message": {"tool_calls": calls}}}
+        for what, calls in (("start", begun), ("delta", more), ("end", {}))
     ]
 
 
@@ -151,8 +172,8 @@ def _ollama_pieces(pieces: list[Any], used: tuple[int, int]) -> list[Any]:
     whole = _ollama("", used)
     part = {"model": "tiny", "created_at": whole["created_at"], "done": False}
     lines = [
-        _line({**part, "message": {"role": "assistant", "content": each}})
-        if isinstance(each, str)
+        _line({**part, "message": _ollama(each, used)["message"]})
+        if isinstance(each, str | tuple)
         else each
         for each in pieces
     ]

@@ -1,10 +1,12 @@
 """Calls in the protocols of many providers, by the real libraries to servers on loopback that speak them."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
+from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,6 +124,17 @@ def test_an_answer_is_heard_piece_by_piece(of: Speaks) -> None:
     assert pieces == [each for each in heard if each]
 
 
+def test_tools_are_wanted_piece_by_piece(of: Speaks) -> None:
+    if of.dialect.pieces is None:
+        pytest.skip("it is not heard piece by piece")
+    wanted = [("balance", {"account": each}) for each in "ab"]
+    with of.endpoint((200, of.dialect.pieces(["I look", *wanted], (9, 4)))) as server:
+        reply = asked(server, of.provider, lambda _: None)
+    calls = [(each.name, json.loads(each.arguments)) for each in reply.tool_calls]
+    assert (wanted, "I look") == (calls, reply.text)
+    assert 2 == len({each.id for each in reply.tool_calls})
+
+
 def test_an_answer_that_breaks_off_may_be_asked_for_again(of: Speaks) -> None:
     if of.dialect.pieces is None:
         pytest.skip("it is not heard piece by piece")
@@ -165,7 +178,7 @@ def test_a_wrong_request_is_not_made_again(of: Speaks) -> None:
 
 
 def test_tool_arguments_that_are_no_object_are_told_to_the_model_readably(of: Speaks) -> None:
-    deep = "[" * 100_000
+    deep = '{"account": ' + "[" * 100_000
     calls = [
         {"id": f"c{at}", "type": "function", "function": {"name": "balance", "arguments": each}}
         for at, each in enumerate(['{"account": "a"}', '{"acc', "7", "\ud800", deep])
@@ -192,11 +205,15 @@ BROKEN = [
 @pytest.mark.parametrize(
     "body", [*BROKEN, *([each] for each in (b"data: {\n\n", b"data: [1]\n\n"))]
 )
-def test_an_unreadable_answer_in_openais_protocol_is_no_crash(body: Any) -> None:
+def test_an_unreadable_answer_in_openais_protocol_is_no_crash(
+    body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     hear = (lambda _: None) if isinstance(body, list) else None
     with endpoint((200, body)) as server, pytest.raises(RetryableError, match="can read"):
         asked(server, "local", hear, protocol="openai")
     assert 1 == len(server.asked)
+    left = [each.getMessage() for each in caplog.records if each.name == "asyncio"]
+    assert [] == left  # a stream that nobody closed
 
 
 @pytest.mark.parametrize("number", [-5, "many", None, 2**70])
@@ -208,3 +225,30 @@ def test_a_use_that_cannot_be_is_none(number: Any) -> None:
         with endpoint((200, body)) as server:
             reply = asked(server, "local", hear, protocol="openai")
         assert ("four", 0, 2) == (reply.text, reply.input_tokens, reply.output_tokens)
+
+
+def test_a_client_is_closed_once_it_has_answered_or_refused(
+    of: Speaks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if of.provider == "bedrock":
+        pytest.skip("its connections are none of the event loop's")
+    made: list[Any] = []
+    for name in ("httpx", "httpx2"):  # clients use one or the other
+        with suppress(ImportError):
+            form = import_module(name).AsyncClient
+            monkeypatch.setattr(form, "__init__", noting(form.__init__, made))
+    with of.endpoint((200, of.dialect.message("four", (9, 2)))) as server:
+        asked(server, of.provider)
+    with of.endpoint((500, {})) as server, pytest.raises(RetryableError):
+        asked(server, of.provider)
+    assert len(made) > 1 and all(each.is_closed for each in made), made
+
+
+def noting(init: Callable[..., None], made: list[Any]) -> Callable[..., None]:
+    """Return a constructor that tells what it makes."""
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        made.append(self)
+        init(self, *args, **kwargs)
+
+    return noted
