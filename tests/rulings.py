@@ -162,7 +162,13 @@ class PureAnchor:
             parentages={d: p for d, p in self.known.parentages.items() if d in self.blocks},
             shares=self.shares,
             proofs=self.proofs,
+            newest=self.newest,
         )
+
+    def newest(self, agent: bytes) -> AgentRecord | None:
+        """Return the newest record of an agent that is known here."""
+        head = self.dossier(agent).head
+        return None if head is None else head.record
 
     def learn_orders(self, *orders: SignedOrder, teller: bytes = NOBODY) -> list[SignedOrder]:
         """Take in what officers published; return what is news. Raises `Rejected`."""

@@ -229,9 +229,8 @@ class Anchor:
     async def _decide(self, request: Request, sender: bytes) -> Reply:
         agent = agent_of(request)
         async with self._turns.of(agent):
-            blocks = (
-                self.shelf.block_changes(request.blocks) if isinstance(request, Propose) else []
-            )
+            brought = request.blocks if isinstance(request, Propose) else ()
+            blocks = self.shelf.block_changes(brought)
             before = self.shelf.dossier(agent)
             view = self.view(given={change.digest for change in blocks})
             ruling = rule(before, request, sender, view)
@@ -328,6 +327,7 @@ class Anchor:
             parentages=self.shelf.parentages,
             shares=self.keeping,
             proofs=self.proofs.known,
+            newest=self.shelf.newest,
         )
 
     # --- what follows from a ruling -------------------------------------------------------------------

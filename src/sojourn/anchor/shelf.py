@@ -28,6 +28,7 @@ from sojourn.core.agent.governance import Document, SignedDocument
 from sojourn.core.agent.heads import SignedHead
 from sojourn.core.agent.memory.blocks import links
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.revocations import SignedRevocation
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.digests import digest
@@ -142,6 +143,11 @@ class Shelf:
         self._dossiers.move_to_end(dossier.agent)
         if len(self._dossiers) > _DOSSIERS_CACHED_MAX:
             self._dossiers.popitem(last=False)
+
+    def newest(self, agent: bytes) -> AgentRecord | None:
+        """Return the newest record of an agent that is known here."""
+        head = self.dossier(agent).head
+        return None if head is None else head.record
 
     def dossiers(self, *, after: bytes = b"", limit: int = 1000) -> list[Dossier]:
         """Return dossiers in the order of their agents, from the store."""

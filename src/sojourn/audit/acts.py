@@ -63,7 +63,7 @@ class _Actions:
         before: Certified | None = None
         for done in self._evidence.decided:
             match done.transition.kind:
-                case TransitionKind.GENESIS if not done.record.eligibility.ancestors:
+                case TransitionKind.GENESIS if not done.record.is_spawned:
                     yield self._boundary(done, "launch", done.record, done.record.custody.zone)
                 case TransitionKind.DEPART | TransitionKind.ADMIT if before is not None:
                     yield self._travel(done, before)

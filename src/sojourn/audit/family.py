@@ -22,9 +22,9 @@ def family_lines(evidence: Evidence) -> Iterator[FamilyLine]:
     """Yield what it was forked from, its ancestors from the first on, and its children as far as they are shown."""
     yield from _origin(evidence)
     named = evidence.record.eligibility.ancestors
-    parents = {each.spawned.record.agent_id: each for each in evidence.verified.parents}
+    parents = {each.shown.record.agent_id: each for each in evidence.verified.parents}
     for number, ancestor in enumerate(named):
-        done, line = parents[ancestor.agent].spawned, f"ancestor-{number}"
+        done, line = parents[ancestor.agent].shown, f"ancestor-{number}"
         yield FamilyLine(
             line=line,
             relation="ancestor",

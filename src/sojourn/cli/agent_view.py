@@ -281,7 +281,7 @@ def _facts(shown: AgentShown) -> dict[str, str]:
 
 
 def _family(shown: AgentShown) -> dict[str, str]:
-    """Return who spawned an agent and how many it has spawned, if any."""
+    """Return who spawned an agent, or the one that it is a fork of, and how many it has spawned, if any."""
     told = {}
     if shown.forked:
         told["forked"] = f"from version {shown.forked.version} of agent {shown.forked.agent}"
@@ -289,7 +289,8 @@ def _family(shown: AgentShown) -> dict[str, str]:
         parent = shown.ancestors[-1]
         after = "may outlive it" if parent.outlives else "ends with it"
         first = f", from {shown.ancestors[0].agent}" if len(shown.ancestors) > 1 else ""
-        told["parent"] = f"{parent.agent}; {after}; generation {len(shown.ancestors)}{first}"
+        whose = "origin's parent" if shown.forked else "parent"
+        told[whose] = f"{parent.agent}; {after}; generation {len(shown.ancestors)}{first}"
     if shown.children:
         told["children"] = f"{counted(shown.children, 'child', 'children')} spawned"
     return told

@@ -20,13 +20,14 @@ from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.memory.blocks import NewBlocks
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.upgrading import vouched_by
-from sojourn.core.base.digests import ZERO, cid_text
+from sojourn.core.base.digests import ZERO, cid_text, digest
 from sojourn.core.base.errors import Misused
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.protocol.custody import Certified
 from sojourn.core.protocol.forking import (
     Grant,
     check_forkable,
+    family_blocks,
     fork_of,
     forking,
     sealed_documents,
@@ -96,7 +97,11 @@ async def fork_agent(reach: Reach, home: Home, name: str, wish: ForkWish) -> For
     reader = RemoteReader(at.record, remote)
     code = await _code(reader, wish)
     blocks = NewBlocks(remote)
-    record = await _record(reach, found, at, zone, wish, reader, blocks, code)
+    family = family_blocks(found.record, evidence.chapters)
+    for data in reversed(family):
+        blocks.add(data)
+    parentage = digest(family[0]) if family else None
+    record = await _record(reach, found, at, zone, wish, reader, blocks, code, parentage)
     documents = await read_documents(reach, found)
     signed = sealed_documents(documents, seals_shown(evidence.chapters), wish.officers)
     shown = Forking(at=at, newest=found.head)
@@ -133,6 +138,7 @@ async def _record(
     reader: RemoteReader,
     blocks: NewBlocks,
     code: Capabilities,
+    parentage: bytes | None,
 ) -> AgentRecord:
     """Return the fork's genesis; the blocks that are new with it go into `blocks`."""
     saved = await forked_journal(reader)
@@ -146,6 +152,7 @@ async def _record(
         budgets=left | dict(wish.budgets),
         journal=ZERO if saved is None else saved.root,
         chance=secrets.token_bytes(len(ZERO)),
+        parentage=parentage,
         code=code,
     )
     first = (await read_documents(reach, found))[0]

@@ -389,7 +389,12 @@ async def born(
     A no that may pass is asked again for a while. `bring` puts blocks that anchors lack into `blocks`.
     """
     record = proposal.transition.record
-    roots = (*record.governance.named, *record.memory.roots(), record.capabilities.code)
+    roots = (
+        *record.governance.named,
+        *record.memory.roots(),
+        record.capabilities.code,
+        *record.proofs,
+    )
     await _upload(reach.zone(zone), roots, blocks, bring)
     slot = slot_for(None, proposal.transition, zone)
     for pause_s in _PAUSES_S:

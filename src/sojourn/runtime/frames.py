@@ -110,8 +110,9 @@ class Start(Frame):
     """To the agent: who it is, its memory, and where `run` resumes. `History` frames and `Go` follow.
 
     `length` counts the journal's records so far; `budgets` says what is left of each. A `fresh` agent has no
-    journal yet. `parent` is the agent whose child it is. `replaces` is the code in whose place the code here is
-    tried; one that `leaves` stops at the next restart point, where other code is to follow.
+    journal yet. `parent` is the agent whose child it is, or its origin if it `is_fork`. `replaces` is the code in
+    whose place the code here is tried; one that `leaves` stops at the next restart point, where other code is to
+    follow.
     """
 
     agent: Digest
@@ -122,6 +123,7 @@ class Start(Frame):
     budgets: dict[Name, Count]
     fresh: bool
     parent: Digest | None = None
+    is_fork: bool = False
     replaces: Digest | None = None
     leaves: bool = False
 

@@ -27,6 +27,7 @@ def start_of(
         budgets={n: b.limit - b.spent for n, b in record.eligibility.budgets.items()},
         fresh=fresh,
         parent=ancestors[-1].agent if ancestors else None,
+        is_fork=record.lineage.forked is not UNSET,
         replaces=capabilities.code if adopts else None,
         leaves=capabilities.upgrade is not UNSET and not adopts,
     )

@@ -115,7 +115,7 @@ class LaunchedAgent:
         for anchor in self._world.honest_anchors():
             for _, row in anchor.disk.rows("dossier"):
                 head = decode(row, Dossier, what="dossier", limit=CAPSULE_BYTES_MAX).head
-                if head is None or not head.record.eligibility.ancestors:
+                if head is None or not head.record.is_spawned:
                     continue
                 record = head.record
                 known = heads.get(record.agent_id)

@@ -99,7 +99,12 @@ async def launch(pool: ConnectionPool, zone: ZoneManifest, born: Born) -> Certif
     """
     client = ZoneClient(zone, pool)
     record = born.record
-    roots = (*record.governance.documents, *record.memory.roots(), record.capabilities.code)
+    roots = (
+        *record.governance.documents,
+        *record.memory.roots(),
+        record.capabilities.code,
+        *record.proofs,
+    )
     await give_shares(client, record.agent_id, born.dealt)
     uploads = (client.upload(anchor, roots, born.blocks) for anchor in range(client.n))
     await asyncio.gather(*uploads, return_exceptions=True)

@@ -187,7 +187,8 @@ class Publishing(ABC):
         documents = [self._policies[each] for each in agent.record.governance.documents]
 
         async def work() -> Certified:
-            born = await forked(agent, documents, decided, place, budgets or {}, chance, now_ms)
+            wished, anchors = budgets or {}, self.honest_anchors()
+            born = await forked(agent, documents, decided, place, wished, chance, now_ms, anchors)
             return await person.launch(client.pool, place.manifest, born)
 
         born = self.perform(work, f"fork {agent.name}", within)

@@ -56,3 +56,43 @@ def test_section_8_17_a_report_on_a_fork_says_what_it_was_made_from(
     assert (4, 2) == (len(told), len(own))
     assert own == entered
     assert f"forked by {ISSUER.public.hex()}" in render_page(report)
+
+
+FAMILY = """
+from sojourn import Agent, Context
+
+
+class Child(Agent):
+    async def run(self, ctx: Context) -> str:
+        await ctx.sleep(5)
+        return "done"
+
+
+class Parent(Agent):
+    async def run(self, ctx: Context) -> str:
+        await ctx.spawn(Child)
+        await ctx.sleep(60)
+        return "done"
+"""
+
+
+@pytest.mark.parametrize("with_history", [True, False])
+def test_section_8_17_a_report_on_a_fork_of_a_child_proves_whom_it_descends_from(
+    tmp_path: Path, *, with_history: bool
+) -> None:
+    (tmp_path / "family.py").write_text(FAMILY)
+    with simulate(seed=2) as world:
+        agent = world.launch("family:Parent", world.zone("a", anchors=1), folder=tmp_path)
+        agent.wait(lambda it: it.children(), "has a child")
+        [child] = agent.children()
+        child.rests()
+        fork = world.fork(child, child.version)
+        fork.result()
+        evidence = read_evidence(io.BytesIO(exported(world, fork, with_history=with_history)))
+    report = derive(evidence)
+    origin, ancestor = report.family
+    assert ("origin", cid_text(child.id)) == (origin.relation, origin.agent)
+    assert ("ancestor", cid_text(agent.id)) == (ancestor.relation, ancestor.agent)
+    assert (ISSUER.public.hex(),) == origin.authorised_by
+    assert "launch" in [each.action for each in report.actions]
+    assert [] == check_report(to_json(report), evidence)[1]

@@ -8,12 +8,13 @@ import pytest
 
 from sojourn.cli import address_book
 from sojourn.cli.agent_replay import replayed_at
+from sojourn.cli.agent_view import agent_shown, render_agent
 from sojourn.cli.forking import ForkedAgent, ForkWish, fork_agent
 from sojourn.cli.home import Home
 from sojourn.cli.reach import Reach
 from sojourn.cli.releases import Release
 from sojourn.core.agent.upgrading import vouched_by
-from sojourn.core.base.digests import digest
+from sojourn.core.base.digests import cid_text, digest
 from sojourn.core.base.encoding import decode, encode_block
 from sojourn.core.base.errors import Denied, Misused, Unreachable
 from sojourn.core.base.limits import CAPSULE_BYTES_MAX
@@ -212,3 +213,54 @@ def test_bad_input_is_said_in_one_line(
 def test_a_replay_at_a_version_is_of_an_agent(sojourn: Command, tmp_path: Path) -> None:
     done = sojourn("agent", "replay", tmp_path / "some.car", "--at", "1")
     assert (2, True) == (done.code, "no agent known here" in done.line())
+
+
+FAMILY = """
+from sojourn import Agent, Context
+
+
+class Child(Agent):
+    async def run(self, ctx: Context) -> str:
+        await ctx.sleep(5)
+        return "done"
+
+
+class Clerk(Agent):
+    async def run(self, ctx: Context) -> str:
+        await ctx.spawn(Child, budgets={"steps": 9})
+        await ctx.sleep(60)
+        return "done"
+"""
+
+
+def test_section_8_17_a_child_is_forked_and_shown_with_its_ancestors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with simulate(seed=3) as world:
+        desk = Desk(world, tmp_path, FAMILY)
+        desk.agent.wait(lambda it: it.children(), "has a child")
+        [child] = desk.agent.children()
+        child.rests()
+        address_book.keep(desk.home, "child", child.id, desk.agent.zone.id)
+        there = world.zone("b", anchors=1)
+        desk.home.keep_manifest(there.founded.signed)
+        wish = {"officers": [ISSUER], "budgets": {}}
+        at, far = (
+            ForkWish(local="what-if", **wish),
+            ForkWish(local="far", zone=there.manifest, **wish),
+        )
+        done = desk.perform(fork_agent(desk.reach, desk.home, "child", at))
+        assert (cid_text(child.id), ()) == (done.origin, done.doubts)
+        fork = desk.forked()
+        assert [desk.agent.id] == [each.agent for each in fork.record.eligibility.ancestors]
+        documents = [world._policies[each] for each in fork.record.governance.documents]
+        render_agent(agent_shown(fork.head, documents, name="what-if", zone_name="a"))
+        shown = capsys.readouterr().out
+        assert f"origin's parent {cid_text(desk.agent.id)}" in " ".join(shown.split()), shown
+        desk.perform(fork_agent(desk.reach, desk.home, "child", far))
+        assert "done" == fork.result()
+        world.order(desk.agent, "quarantine")
+        child.wait(lambda it: it.record.eligibility.is_alone, "is in quarantine", 60)
+        with pytest.raises(Denied, match="an agent that it descends from is in quarantine"):
+            desk.perform(fork_agent(desk.reach, desk.home, "child", ForkWish(local="no", **wish)))
+        assert "no" not in address_book.entries(desk.home)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sojourn.core.agent.approvals import Approvers
 from sojourn.core.agent.eligibility import Ancestor, Status
+from sojourn.core.agent.governance import Matter
 from sojourn.core.agent.memory.encryption import Encryption
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import TransitionKind
@@ -430,10 +431,10 @@ def test_section_8_17_what_may_not_be_forked_is_said(tmp_path: Path) -> None:
         agent.advances()
         record, zone = agent.record, agent.zone.manifest
         there = world.zone("b", anchors=1).manifest
-        parent = Ancestor(agent=ZERO)
+        parent = Ancestor(agent=ZERO, ordered_ms={Matter.END: 1})
         key = Encryption(commitments=(person_key("a key"),))
         for newest, at, why in (
-            (changed(record, ancestors=(parent,)), record, "a child is not forked"),
+            (changed(record, ancestors=(parent,)), record, "descends from was retired or revoked"),
             (changed(record, status=Status.REVOKED), record, "revoked the agent"),
             (changed(record, is_quarantined=True), record, "in quarantine"),
             (record, kept(record, residency=("Mars",)), "may be in Mars, and b is not"),

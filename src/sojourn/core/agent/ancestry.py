@@ -29,6 +29,7 @@ __all__ = [
     "given",
     "ordered_about",
     "ordered_ms_of",
+    "why_unforkable",
 ]
 
 BINDING: Final[Mapping[Act, Mapping[str, object]]] = {
@@ -201,3 +202,23 @@ def _as_ordered(before: Ancestor, after: Ancestor) -> Ancestor:
     matters = {m for m in Matter if before.last_ordered_ms(m) != after.last_ordered_ms(m)}
     kept = {name: getattr(before, name) for matter in matters for name in _SET[matter]}
     return msgspec.structs.replace(after, ordered_ms=before.ordered_ms, **kept)
+
+
+# --- being forked -------------------------------------------------------------------------------------
+
+
+def why_unforkable(newest: AgentRecord) -> str:
+    """Return why an agent with this newest record is not forked, by what officers ordered; nothing if it may be.
+
+    What was ordered of an ancestor binds a fork as it binds the agent itself (protocol §8.17).
+    """
+    eligibility = newest.eligibility
+    if any(Matter.END in each.ordered_ms for each in eligibility.ancestors):
+        return "an agent that it descends from was retired or revoked, and it with that one"
+    if eligibility.status is Status.REVOKED:
+        return "its officers revoked the agent, and nothing goes on from it"
+    if eligibility.is_quarantined:
+        return "the agent is in quarantine, and has no forks meanwhile"
+    if eligibility.is_alone:
+        return "an agent that it descends from is in quarantine, and it has no forks meanwhile"
+    return ""

@@ -44,8 +44,9 @@ class Lineage(Value):
     """The field: accumulator over versions 0..count-1, the newest custody link, the parent's slot.
 
     `parentage` is the root of what proves, for a child, that the agent which spawned it was who it said: its chain of
-    custody (`core.protocol.kinship`). None for an agent that was launched. `forked` says, of a fork, what it went on
-    from (`core.protocol.forking`); for any other agent it is absent from the bytes.
+    custody (`core.protocol.kinship`); for a fork of a child, likewise its origin. None for an agent that has no
+    ancestors. `forked` says, of a fork, what it went on from (`core.protocol.forking`); for any other agent it is
+    absent from the bytes.
     """
 
     frontier: Frontier = ()

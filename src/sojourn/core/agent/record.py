@@ -5,6 +5,8 @@ The agent's identifier is the digest of its genesis record, in which the identif
 
 from functools import cached_property
 
+from msgspec import UNSET
+
 from sojourn.core.agent.capabilities import Capabilities
 from sojourn.core.agent.eligibility import Eligibility
 from sojourn.core.agent.governance import Governance
@@ -73,8 +75,13 @@ class AgentRecord(Value, dict=True, tag_field="kind", tag="agent-record/1"):
         return self.agent if self.agent != ZERO else self.digest
 
     @property
+    def is_spawned(self) -> bool:
+        """Whether another agent spawned it. A fork of one that was has ancestors as well, and officers' seals."""
+        return bool(self.eligibility.ancestors) and self.lineage.forked is UNSET
+
+    @property
     def proofs(self) -> tuple[bytes, ...]:
-        """The roots of what proves it beside its memory, and is stored wherever it is: of a child its parentage."""
+        """The roots of what proves it beside its memory, and is stored wherever it is: its parentage, if any."""
         return (self.lineage.parentage,) if self.lineage.parentage is not None else ()
 
     @cached_property

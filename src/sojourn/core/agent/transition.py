@@ -437,10 +437,10 @@ def check_genesis(record: AgentRecord) -> None:
     )
     if found != expected or record.migration is not None:
         raise _bad("a genesis has no agent, version, term, binding, host or migration", "record")
-    is_child = bool(record.eligibility.ancestors)
+    has_ancestors = bool(record.eligibility.ancestors)
     parentage, fork = record.lineage.parentage, record.lineage.forked
     is_bare = record.lineage == Lineage(parentage=parentage, forked=fork)
-    if not is_bare or (parentage is not None) != is_child or (is_child and fork is not UNSET):
+    if not is_bare or (parentage is not None) != has_ancestors:
         raise _bad("a genesis has no lineage yet", "lineage")
     if any(item.held_by is not None for item in record.memory.compartments.values()):
         raise _bad("a genesis has all its memory with it", "memory.compartments")
@@ -451,13 +451,20 @@ def check_genesis(record: AgentRecord) -> None:
             "a genesis is active or dormant", reason="bad-status", where="eligibility.status"
         )
     _check_first_capabilities(record.capabilities)
-    _check_nothing_counted(record, knows_events=is_child or fork is not UNSET)
+    _check_nothing_counted(record, knows_events=has_ancestors or fork is not UNSET)
     if record.eligibility.last_decision is not None or record.eligibility.petitions:
         raise _bad("a genesis has decided nothing", "eligibility.last_decision")
-    if record.governance.ordered_ms or record.eligibility.is_held:
-        raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")
-    if record.governance.cooling and not is_child:
+    _check_nothing_ordered(record)
+    if record.governance.cooling and not record.is_spawned:
         raise _bad("nothing came before a genesis that could cool", "governance.cooling")
+
+
+def _check_nothing_ordered(genesis: AgentRecord) -> None:
+    """Check that nothing was ordered of it; a fork has what suspends its origin's ancestors (protocol §8.17)."""
+    eligibility, is_fork = genesis.eligibility, genesis.lineage.forked is not UNSET
+    is_still = eligibility.is_suspended if is_fork else eligibility.is_still
+    if genesis.governance.ordered_ms or is_still or eligibility.is_alone:
+        raise _bad("nobody has ordered a genesis anything", "governance.ordered_ms")
 
 
 def _check_first_capabilities(capabilities: Capabilities) -> None:

@@ -10,6 +10,7 @@ leads from genesis to the head.
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.governance import Warrant
@@ -28,6 +29,7 @@ from sojourn.core.protocol.custody import (
 )
 from sojourn.core.protocol.decided import order_behind
 from sojourn.core.protocol.dossier import Dossier, Ruling, View
+from sojourn.core.protocol.forking import check_fork_family
 from sojourn.core.protocol.governed import documents_of, kin_of
 from sojourn.core.protocol.kinship import check_family
 from sojourn.core.protocol.messages import Applied, Proposal
@@ -105,6 +107,7 @@ def _moved(
             warrant=warrant,
             succession=succession,
             spawned=_spawned(done, shown, view),
+            origin=_origin(done, shown, view),
         )
         proved = _is_next(dossier, opened, past)
         return msgspec.structs.replace(after, chapter=opened, proved=proved), (*past, opened)
@@ -134,7 +137,8 @@ def _is_next(dossier: Dossier, opened: Chapter, past: Sequence[Chapter]) -> bool
     done, head = opened.opened, dossier.head
     match done.transition.kind:
         case TransitionKind.GENESIS:
-            return opened.warrant is not None or opened.spawned is not None
+            has_origin = opened.origin is not UNSET or not done.record.eligibility.ancestors
+            return opened.spawned is not None or (opened.warrant is not None and has_origin)
         case TransitionKind.ADMIT:
             return len(past) > 0
         case _:
@@ -257,12 +261,26 @@ def _warrant(done: Certified, shown: Sequence[Proposal]) -> Warrant | None:
 
 
 def _spawned(done: Certified, shown: Sequence[Proposal], view: View) -> Certified | None:
-    if not done.record.eligibility.ancestors or done.transition.kind is not TransitionKind.GENESIS:
+    if not done.record.is_spawned or done.transition.kind is not TransitionKind.GENESIS:
         return None
     for spawned in (proposal.evidence.spawned for proposal in shown):
         if spawned is not None and _holds(lambda: check_named(done.record, spawned, view)):  # noqa: B023
             return spawned
     return None
+
+
+def _origin(done: Certified, shown: Sequence[Proposal], view: View) -> Certified | UnsetType:
+    """Return what the genesis of a fork of a child leans on beside its seals."""
+    record = done.record
+    if done.transition.kind is not TransitionKind.GENESIS or record.lineage.forked is UNSET:
+        return UNSET
+    for proposal in shown if record.eligibility.ancestors else ():
+        fork = proposal.evidence.fork
+        if fork is UNSET or proposal.transition != done.transition:
+            continue
+        if _holds(lambda: check_fork_family(proposal, view)):  # noqa: B023
+            return fork.newest
+    return UNSET
 
 
 # --- decisions that were missed -----------------------------------------------------------------------

@@ -8,7 +8,7 @@ zone that the chain names (trap 13).
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from sojourn.core.agent.budgets import check_transition
 from sojourn.core.agent.governance import Document, Warrant, issuer_id
@@ -101,8 +101,10 @@ class Certified(Value, tag_field="kind", tag="certified/1"):
 class Chapter(Value, tag_field="kind", tag="chapter/1"):
     """One term of custody: how it was opened; how it was closed, if it was; what else led to it.
 
-    A return leans on a refusal, a genesis on its officers' seals, or on the SPAWN that names it. `succession` holds
-    the officers' seals of all documents that came after those of the genesis, in this term or before.
+    A return leans on a refusal, a genesis on its officers' seals, or on the SPAWN that names it; that of a fork of a
+    child on its seals and on `origin`, the newest transition of that child which it was shown with, else absent from
+    the bytes. `succession` holds the officers' seals of all documents that came after those of the genesis, in this
+    term or before.
     """
 
     opened: Certified
@@ -111,6 +113,7 @@ class Chapter(Value, tag_field="kind", tag="chapter/1"):
     warrant: Warrant | None = None
     succession: Succession = ()
     spawned: Certified | None = None
+    origin: Certified | UnsetType = UNSET
 
 
 def check_chain(
@@ -151,7 +154,7 @@ def check_chapters(
 
 def zones_in(chapters: Sequence[Chapter]) -> set[bytes]:
     """Return the zones that decided what stands in chapters."""
-    shown = ((c.opened, c.closed, c.refusal, c.spawned) for c in chapters)
+    shown = ((c.opened, c.closed, c.refusal, c.spawned, c.origin or None) for c in chapters)
     decided = [each for part in shown for each in part if each]
     return {each.certificate.slot.group for each in decided}
 
@@ -223,7 +226,7 @@ def check_governance(first: Chapter, last: Chapter, record: AgentRecord, find: F
     raises, which returns a document by its digest.
     """
     born = first.opened.record.governance.documents
-    if not first.opened.record.eligibility.ancestors:
+    if not first.opened.record.is_spawned:
         check_warrant(first, tuple(map(find, born)))
     began = first.opened.record
     check_authorised(began.agent_id, record.capabilities, began.capabilities, find(born[0]))
@@ -270,10 +273,16 @@ def _check_chapter(chapter: Chapter, manifests: Mapping[bytes, ZoneManifest], wh
         problem = "only a genesis leans on a warrant"
         raise Rejected(problem, reason="extra", where=f"{where}.warrant")
     if chapter.spawned is not None:
-        if not is_genesis:
-            problem = "only a genesis leans on a SPAWN"
+        if not is_genesis or not chapter.opened.record.is_spawned:
+            problem = "only the genesis of a child leans on a SPAWN"
             raise Rejected(problem, reason="extra", where=f"{where}.spawned")
         chapter.spawned.check(manifests, where=f"{where}.spawned")
+    if chapter.origin is not UNSET:
+        born = chapter.opened.record
+        if not is_genesis or born.is_spawned or not born.eligibility.ancestors:
+            problem = "only the genesis of a fork of a child leans on its origin"
+            raise Rejected(problem, reason="extra", where=f"{where}.origin")
+        chapter.origin.check(manifests, where=f"{where}.origin")
 
 
 def _check_first(agent: bytes, opened: Certified, where: str) -> None:

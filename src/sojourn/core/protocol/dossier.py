@@ -11,6 +11,7 @@ import msgspec
 from sojourn.core.agent.approvals import SignedApproval
 from sojourn.core.agent.governance import Document
 from sojourn.core.agent.orders import SignedOrder
+from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.trust import SignedEndorsement
 from sojourn.core.base.encoding import Count, Digest, Value
 from sojourn.core.policy.memo import Memo
@@ -136,7 +137,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     blocks are not stored here with all they link to; `documents`, `chapters` and `parentages` find policy documents,
     chapters of custody and what proves a parent among the blocks, and raise `Rejected` for a block that is none.
     `chains` remembers which chains of chapters were checked. `edicts` are what officers published, `proofs` are of
-    anchors that lied; `shares` are those of keys that it holds.
+    anchors that lied; `shares` are those of keys that it holds. `newest` returns the newest record of an agent that
+    is known here.
     """
 
     manifest: ZoneManifest
@@ -159,6 +161,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     parentages: Mapping[bytes, Parentage]
     shares: Shares
     proofs: KnownProofs | None = None
+    newest: Callable[[bytes], AgentRecord | None] | None = None
 
     @property
     def zone(self) -> bytes:

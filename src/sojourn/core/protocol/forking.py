@@ -15,32 +15,37 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from sojourn.core.agent.ancestry import why_unforkable
 from sojourn.core.agent.capabilities import Capabilities
-from sojourn.core.agent.eligibility import Budget, Eligibility, Status
+from sojourn.core.agent.eligibility import ACTING, Budget, Eligibility, Status
 from sojourn.core.agent.governance import Document, SignedDocument, issuer_id
 from sojourn.core.agent.lineage import Fork, Lineage
 from sojourn.core.agent.memory.field import Compartment, Memory, may_reside
 from sojourn.core.agent.record import AgentRecord, Custody
 from sojourn.core.agent.transition import Transition, TransitionKind, changed_fields
-from sojourn.core.base.digests import ZERO, cid_text
-from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of
+from sojourn.core.base.digests import ZERO, cid_text, digest
+from sojourn.core.base.encoding import Count, Digest, Name, Value, digest_of, encode
 from sojourn.core.base.errors import Denied, Misused, Refused, Rejected
 from sojourn.core.base.keys import KeyPair, key_text
 from sojourn.core.base.seals import Kind, Role, Seal, statement
 from sojourn.core.protocol import permission
-from sojourn.core.protocol.custody import Certified, Chapter
+from sojourn.core.protocol.custody import Certified, Chapter, proving
 from sojourn.core.protocol.dossier import Dossier, View
-from sojourn.core.protocol.governed import documents_of, governing
+from sojourn.core.protocol.governed import documents_of, governing, kin_of
 from sojourn.core.protocol.keeping import destroyed_in
+from sojourn.core.protocol.kinship import check_origin
 from sojourn.core.protocol.messages import Evidence, Forking, Proposal
-from sojourn.core.protocol.waiting import what_waits
+from sojourn.core.protocol.parentage import Parentage, parentage_block
+from sojourn.core.protocol.waiting import next_order, what_waits
 from sojourn.core.zone.manifest import ZoneManifest
 
 __all__ = [
     "Grant",
     "check_fork",
+    "check_fork_family",
     "check_fork_unheld",
     "check_forkable",
+    "family_blocks",
     "fork_of",
     "forking",
     "sealed_documents",
@@ -54,13 +59,15 @@ class Grant(Value):
     """What officers give a fork that its origin's record does not say.
 
     `budgets` are its limits, of every budget that its origin has. `journal` is the root of its journal, which goes on
-    from its origin's. `chance` (32 bytes) makes two forks of one version two agents. `code` are its capabilities
-    where it is to have other code.
+    from its origin's. `chance` (32 bytes) makes two forks of one version two agents. `parentage` is the root of what
+    proves the ancestors of its origin, where that has any (`family_blocks`). `code` are its capabilities where it is
+    to have other code.
     """
 
     budgets: dict[Name, Count]
     journal: Digest
     chance: Digest
+    parentage: Digest | None = None
     code: Capabilities | UnsetType = UNSET
 
 
@@ -73,16 +80,10 @@ def check_forkable(at: AgentRecord, newest: AgentRecord, zone: ZoneManifest) -> 
     if not same or (at.version == newest.version and at != newest):
         problem = "what it goes on from is no version of the agent that is shown"
         raise Rejected(problem, reason="wrong-agent", where=_WHERE)
-    if newest.eligibility.ancestors:
-        problem = (
-            "it was spawned, and answers to its ancestors' orders; a fork would answer to none"
-        )
-        raise Denied(f"a child is not forked: {problem}", remedy="Fork the agent that spawned it")
-    if newest.eligibility.status is Status.REVOKED:
-        raise Denied("its officers revoked the agent, and nothing goes on from it")
-    if newest.eligibility.is_quarantined:
-        remedy = "Lift the quarantine first: `sojourn agent lift`"
-        raise Denied("the agent is in quarantine, and has no forks meanwhile", remedy=remedy)
+    if problem := why_unforkable(newest):
+        is_lifted = newest.eligibility.is_alone and newest.eligibility.status in ACTING
+        remedy = "Lift the quarantine first: `sojourn agent lift`" if is_lifted else ""
+        raise Denied(problem, remedy=remedy)
     for name, compartment in sorted(at.memory.compartments.items()):
         _check_compartment(name, compartment, at, zone)
 
@@ -111,15 +112,19 @@ def _check_compartment(
 def fork_of(
     at: AgentRecord, newest: AgentRecord, first: Document, grant: Grant, zone: ZoneManifest
 ) -> AgentRecord:
-    """Return the genesis of a fork: memory and capabilities of one record, governance and trust of the newest.
+    """Return the genesis of a fork: memory and capabilities of one record, what binds it of the newest.
 
-    `first` is the first document of the newest, whose issuer's the fork is. What was amended and still cools is left
-    out: nothing may (`check_fork`). Raises as `check_forkable`; `Rejected` for budgets that leave one out.
+    That is governance, trust, and ancestors with what was ordered of them. `first` is the first document of the
+    newest, whose issuer's the fork is. What was amended and still cools is left out: nothing may (`check_fork`).
+    Raises as `check_forkable`; `Rejected` for budgets that leave one out, and for ancestors without what proves them.
     """
     check_forkable(at, newest, zone)
     if missing := sorted(newest.eligibility.budgets.keys() - grant.budgets.keys()):
         problem = f"the agent has a budget of {missing[0]}, and the fork is given none"
         raise Rejected(problem, reason="bad-change", where="eligibility.budgets")
+    if bool(newest.eligibility.ancestors) != (grant.parentage is not None):
+        problem = "what proves its ancestors is to be named, if it has any"
+        raise Rejected(problem, reason="bad-lineage", where="lineage.parentage")
     gone = destroyed_in(newest)
     compartments = {
         name: _as_the_forks(item, gone) for name, item in at.memory.compartments.items()
@@ -137,11 +142,13 @@ def fork_of(
         ),
         memory=Memory(compartments=compartments, journal=grant.journal),
         lineage=Lineage(
+            parentage=grant.parentage,
             forked=Fork(agent=at.agent_id, version=at.version, record=at.digest),
         ),
         eligibility=Eligibility(
             status=Status.ACTIVE,
             budgets={name: Budget(limit=limit) for name, limit in grant.budgets.items()},
+            ancestors=newest.eligibility.ancestors,
         ),
         trust=newest.trust,
         capabilities=msgspec.structs.replace(capabilities, adopted=UNSET, upgrade=UNSET),
@@ -157,6 +164,24 @@ def _as_the_forks(compartment: Compartment, gone: Collection[bytes]) -> Compartm
     if key is not None and key.key in gone:
         key = msgspec.structs.replace(key, is_erased=True)
     return msgspec.structs.replace(compartment, held_by=None, encryption=key)
+
+
+def family_blocks(newest: AgentRecord, chapters: Sequence[Chapter]) -> list[bytes]:
+    """Return the blocks that prove the ancestors of a fork, what names the others first; none where it has none.
+
+    `newest` is the newest record of its origin, `chapters` the chain of custody up to it. The documents that they
+    are held against, and what proves the origin's own parent, are stored where the origin is.
+    """
+    if not newest.eligibility.ancestors:
+        return []
+    blocks = [encode(chapter) for chapter in chapters]
+    documents = (*newest.governance.documents, *proving(chapters[0], chapters[-1], newest))
+    root = Parentage(
+        chapters=tuple(map(digest, blocks)),
+        documents=tuple(dict.fromkeys(documents)),
+        above=newest.lineage.parentage,
+    )
+    return [parentage_block(root), *blocks]
 
 
 def seals_shown(chapters: Sequence[Chapter]) -> dict[bytes, list[Seal]]:
@@ -270,6 +295,7 @@ def _expected(record: AgentRecord, shown: Forking, first: Document, view: View) 
         budgets={name: budget.limit for name, budget in record.eligibility.budgets.items()},
         journal=record.memory.journal,
         chance=record.parent,
+        parentage=record.lineage.parentage,
         code=record.capabilities,
     )
     at = shown.at.record
@@ -288,19 +314,55 @@ def _check_same_needs(before: Capabilities, after: Capabilities) -> None:
         raise Rejected(problem, reason="bad-change", where="capabilities")
 
 
+def check_fork_family(genesis: Proposal, view: View) -> None:
+    """Raise unless the ancestors of a fork are proved to be its origin's. What proves them is stored here.
+
+    That they are those of the version that is shown is checked (`check_fork`); here, that this version is one of an
+    agent that was spawned by theirs, and not only certified by some zone. Raises `Rejected`, `Refused`, `Missing`.
+    """
+    record, shown = genesis.transition.record, genesis.evidence.fork
+    if record.lineage.forked is UNSET or shown is UNSET or not record.eligibility.ancestors:
+        return
+
+    def find(named: bytes) -> Document:
+        return documents_of([named], view)[0]
+
+    check_origin(record, shown.newest, find, kin_of(view, view.manifests))
+
+
 def check_fork_unheld(genesis: Proposal, view: View) -> None:
     """Raise `Refused` while something comes before a fork here: what officers published, or a policy that cools.
 
-    An officer who was voted out would otherwise fork by what ruled before.
+    An officer who was voted out would otherwise fork by what ruled before, or by what was not ordered yet.
     """
-    shown = genesis.evidence.fork
-    if genesis.transition.record.lineage.forked is UNSET or shown is UNSET:
+    record, shown = genesis.transition.record, genesis.evidence.fork
+    if record.lineage.forked is UNSET or shown is UNSET:
         return
     newest = shown.newest.record
     documents_of(newest.governance.documents, view)
+    _check_newest(newest, view)
     if waiting := what_waits(Dossier(agent=newest.agent_id, head=shown.newest), view):
         raise Refused(f"of the agent that is forked: {waiting}")
+    if (order := next_order(record, view)) is not None:  # the origin may have ended before it
+        problem = f"its officers ordered to {order.order.act} an agent that it descends from"
+        raise Refused(f"{problem}, and that would come first")
     cooling = [each.until_ms - view.now_ms for each in newest.governance.cooling]
     if (left_ms := max(cooling, default=0)) > 0:
         problem = f"a policy of the agent that is forked was amended, and the one before rules for {left_ms} ms"
         raise Refused(problem, remedy="Fork it after that")
+
+
+def _check_newest(newest: AgentRecord, view: View) -> None:
+    """Check that nothing is known here of a later version that keeps the agent from being forked as it is shown."""
+    known = None if view.newest is None else view.newest(newest.agent_id)
+    if known is None or known.version <= newest.version:
+        return
+    is_same = (
+        known.eligibility.ancestors == newest.eligibility.ancestors
+        and known.governance.documents == newest.governance.documents
+    )
+    problem = why_unforkable(known)
+    if problem or not is_same:
+        problem = problem or "something else rules or binds it"
+        said = f"by version {known.version} of the agent that is forked, {problem}"
+        raise Refused(said, remedy="Fork it again: its newest version is shown then")

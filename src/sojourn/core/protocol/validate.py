@@ -49,7 +49,7 @@ from sojourn.core.protocol.custody import (
     check_refusal,
 )
 from sojourn.core.protocol.dossier import Dossier, View
-from sojourn.core.protocol.forking import check_fork, check_fork_unheld
+from sojourn.core.protocol.forking import check_fork, check_fork_family, check_fork_unheld
 from sojourn.core.protocol.governed import governing
 from sojourn.core.protocol.heard import check_heard
 from sojourn.core.protocol.kept import check_blocks, check_born
@@ -198,7 +198,7 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         raise Rejected("a genesis has no parent", reason="wrong-parent", where="transition.parent")
     if not record.governance.documents:
         raise Rejected("no policy governs it", reason="no-governance", where="governance")
-    if record.eligibility.ancestors:
+    if record.is_spawned:
         check_birth(proposal, view)
         check_bearer(proposal)
     else:
@@ -209,6 +209,7 @@ def _check_genesis(dossier: Dossier, proposal: Proposal, view: View) -> None:
         _permit(record, ruling, "launch", view.manifest, view)
         check_fork(proposal, view)
     check_born(record, view)
+    check_fork_family(proposal, view)
 
 
 def warrant_of(genesis: Proposal) -> Warrant:

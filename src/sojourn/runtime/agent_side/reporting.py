@@ -17,10 +17,10 @@ from sojourn.runtime.agent_side.code import known_relative
 from sojourn.runtime.agent_side.durations import milliseconds_of
 from sojourn.runtime.agent_side.letters import read_body
 from sojourn.runtime.agent_side.operations import WaitForAnswer
-from sojourn.runtime.agent_side.sending import SEND_S, Receiver, address_of
+from sojourn.runtime.agent_side.sending import SEND_S, Receiver, SendLetter, address_of
 from sojourn.runtime.agent_side.spawning import Child
-from sojourn.runtime.errors import ChildFailed, Unanswered, Undeliverable
-from sojourn.runtime.failures import failure_of, redacted
+from sojourn.runtime.errors import ChildFailed, Unanswered, UncertainOutcome, Undeliverable
+from sojourn.runtime.failures import failure_of, redacted, refusal
 from sojourn.runtime.ports import Message
 from sojourn.runtime.records import Failure, Waiting
 
@@ -67,7 +67,8 @@ async def _report(session: "Session", context: "Context", said: dict[str, Any]) 
     assert session.parent is not None
     sender = context._sender
     until_ms = round(context.now().timestamp() * 1000) + _KEPT_MS
-    more = {"asks": until_ms, "answers": _name_of(session.parent, session.agent_id)}
+    answers = _name_of(session.parent, session.agent_id)
+    more: dict[str, Any] = {"asks": until_ms, "answers": answers, "form": _SendReport}
     try:
         try:
             await sender.send(session.parent, said, "", SEND_S, by="ctx.result", **more)
@@ -75,8 +76,31 @@ async def _report(session: "Session", context: "Context", said: dict[str, Any]) 
             problem = f"what run returned cannot be told: {error.problem}"
             said = {"raised": problem, "kind": Misused.__name__}
             await sender.send(session.parent, said, "", SEND_S, **more)
-    except (Denied, BudgetExhausted, Undeliverable) as error:
+    except (Denied, BudgetExhausted, Undeliverable, UncertainOutcome) as error:
         context.log("the parent was not told what came of run", why=error.problem)
+
+
+class _SendReport(SendLetter):
+    """One report. What its origin told stands in a fork's journal; the fork itself is nobody's child.
+
+    So it calls as its origin would, and is denied: code and journal agree, wherever the one ends.
+    """
+
+    def reserve(self) -> None:
+        """Take nothing from the budgets of a fork that tells nothing."""
+        if not self._is_forks:
+            super().reserve()
+
+    def begin(self) -> None:
+        """Tell the parent, unless it is another agent's."""
+        if self._is_forks:
+            self._fail(refusal("denied", "this agent is a fork, and its origin is the child", ""))
+        else:
+            super().begin()
+
+    @property
+    def _is_forks(self) -> bool:
+        return self.session.is_fork and self._key is None and self._denial is None
 
 
 # --- the parent's side --------------------------------------------------------------------------------

@@ -72,16 +72,26 @@ class Sender:
         self._turns: dict[bytes, asyncio.Lock] = {}
         self._asked: dict[str, tuple[bytes, ...]] = {}
 
-    async def send(self, to: Receiver, value: Any, key: str, seconds: float, **more: Any) -> str:
-        """Send a value; return the effect key of the letter. `more` is what else is said of it.
+    async def send(
+        self,
+        to: Receiver,
+        value: Any,
+        key: str,
+        seconds: float,
+        *,
+        form: "type[SendLetter] | None" = None,
+        **more: Any,
+    ) -> str:
+        """Send a value; return the effect key of the letter.
 
-        Raises `Undeliverable`, `Denied`; `Misused` for what cannot be sent, or to nobody.
+        `more` is what else is said of it, `form` the call by which it is sent. Raises `Undeliverable`, `Denied`;
+        `Misused` for what cannot be sent, or to nobody.
         """
         self._session.check_in_run()
         address, said = address_of(to), said_to(to, value, key, seconds, **more)
         async with self._turns.setdefault(address.agent, asyncio.Lock()):
             call = self._session.next_call()
-            sending = SendLetter(self._session, call, said, address, seconds)
+            sending = (form or SendLetter)(self._session, call, said, address, seconds)
             letter: str = await self._session.perform(sending)
             return letter
 

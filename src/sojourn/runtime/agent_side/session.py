@@ -75,7 +75,7 @@ class Session(CallChecks):
         self.outer = link.outer
         self.functions = functions
         self.now_ms = now_ms
-        self.zone, self.parent = start.zone, start.parent
+        self.zone, self.parent, self.is_fork = start.zone, start.parent, start.is_fork
         self.consumed = start.resume.inbox
         self.is_over = False
         self.course = Course(start)
