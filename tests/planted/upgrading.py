@@ -5,9 +5,9 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from sojourn.core.agent import upgrading
-from sojourn.core.protocol import forking, keeping, validate
+from sojourn.core.protocol import forking, keeping, kinship, validate
 from sojourn.host import inbox, run
-from sojourn.runtime.agent_side import operations, performing, spawning
+from sojourn.runtime.agent_side import operations, performing, reporting, spawning
 from tests.planted.plant import Plant, Planting, in_place_of, nothing
 from tests.planted.vehicles import Test
 
@@ -80,6 +80,40 @@ PLANTS: Final = (
         "testing/test_forked_children.py"
         "::test_section_8_17_a_fork_answers_nothing_that_its_origin_was_asked",
         in_place_of(inbox, "_said_by", lambda _: _Anybody()),
+    ),
+    plant(
+        "fork-of-a-made-up-child",
+        "what some zone certifies of a fork's origin is believed where the fork is born",
+        "core/protocol/test_forked_child.py"
+        "::test_section_8_17_no_zone_makes_up_a_child_of_somebodys_to_fork",
+        in_place_of(validate, "check_fork_family", nothing),
+    ),
+    plant(
+        "fork-of-whom-it-says",
+        "elsewhere, any version of any agent proves the ancestors that a fork says it has",
+        "core/protocol/test_forked_child.py"
+        "::test_section_8_17_elsewhere_its_origin_has_to_be_shown_as_it_was",
+        in_place_of(kinship, "_check_forked", lambda _, newest, **__: newest),
+    ),
+    plant(
+        "fork-before-an-order",
+        "a fork is born though an order about an ancestor is known that its genesis does not show",
+        "core/protocol/test_forked_child.py"
+        "::test_section_8_17_that_a_child_had_ended_before_an_order_about_its_parent_frees_no_fork",
+        in_place_of(forking, "next_order", lambda *_: None),
+    ),
+    plant(
+        "fork-of-an-older-newest",
+        "an older version is believed to be the newest, where a later one is known",
+        "core/protocol/test_forked_child.py"
+        "::test_section_8_17_what_suspends_an_ancestor_suspends_the_fork_from_its_birth",
+        in_place_of(forking, "_check_newest", nothing),
+    ),
+    plant(
+        "fork-reports",
+        "a fork of a child tells its origin's parent what it returned",
+        "testing/test_forks_of_children.py::test_section_10_41_a_fork_of_a_child_reports_to_nobody",
+        in_place_of(reporting._SendReport, "_is_forks", False),
     ),
     plant(
         "fork-of-before-an-erasure",

@@ -219,15 +219,22 @@ FAMILY = """
 from sojourn import Agent, Context
 
 
-class Child(Agent):
+class Grandchild(Agent):
     async def run(self, ctx: Context) -> str:
         await ctx.sleep(5)
         return "done"
 
 
+class Child(Agent):
+    async def run(self, ctx: Context) -> str:
+        await ctx.spawn(Grandchild, budgets={"steps": 9})
+        await ctx.sleep(60)
+        return "done"
+
+
 class Clerk(Agent):
     async def run(self, ctx: Context) -> str:
-        await ctx.spawn(Child, budgets={"steps": 9})
+        await ctx.spawn(Child, budgets={"steps": 20})
         await ctx.sleep(60)
         return "done"
 """
@@ -239,7 +246,9 @@ def test_section_8_17_a_child_is_forked_and_shown_with_its_ancestors(
     with simulate(seed=3) as world:
         desk = Desk(world, tmp_path, FAMILY)
         desk.agent.wait(lambda it: it.children(), "has a child")
-        [child] = desk.agent.children()
+        [parent] = desk.agent.children()
+        parent.wait(lambda it: it.children(), "has a child")
+        [child] = parent.children()
         child.rests()
         address_book.keep(desk.home, "child", child.id, desk.agent.zone.id)
         there = world.zone("b", anchors=1)
@@ -252,11 +261,12 @@ def test_section_8_17_a_child_is_forked_and_shown_with_its_ancestors(
         done = desk.perform(fork_agent(desk.reach, desk.home, "child", at))
         assert (cid_text(child.id), ()) == (done.origin, done.doubts)
         fork = desk.forked()
-        assert [desk.agent.id] == [each.agent for each in fork.record.eligibility.ancestors]
+        ancestors = [each.agent for each in fork.record.eligibility.ancestors]
+        assert [desk.agent.id, parent.id] == ancestors
         documents = [world._policies[each] for each in fork.record.governance.documents]
         render_agent(agent_shown(fork.head, documents, name="what-if", zone_name="a"))
         shown = capsys.readouterr().out
-        assert f"origin's parent {cid_text(desk.agent.id)}" in " ".join(shown.split()), shown
+        assert f"origin's parent {cid_text(parent.id)}" in " ".join(shown.split()), shown
         desk.perform(fork_agent(desk.reach, desk.home, "child", far))
         assert "done" == fork.result()
         world.order(desk.agent, "quarantine")

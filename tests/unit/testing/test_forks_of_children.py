@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from sojourn.core.agent.eligibility import Status
+from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.digests import cid_text
 from sojourn.core.base.errors import Denied
 from sojourn.core.base.limits import GOSSIP_ROUND_MS
 from sojourn.runtime.records import Failure, Outcome, Received, Returned
 from sojourn.testing import LaunchedAgent, World, Zone, simulate
+from sojourn.testing.forking import version_of
 
 ROUND_S = 1.2 * GOSSIP_ROUND_MS / 1000
 FAMILY = """
@@ -241,3 +243,24 @@ def test_section_10_41_wherever_it_dies_it_reports_to_nobody(
     tmp_path: Path, seed: int, after: int, mishap: Callable[[World, LaunchedAgent], None]
 ) -> None:
     told(tmp_path, seed, after, mishap)
+
+
+def test_section_10_41_a_fork_of_a_version_behind_the_intent_to_report_repeats_it(
+    tmp_path: Path,
+) -> None:
+    """That the origin told its parent is the origin's to have done; the code goes on behind it."""
+    with simulate(seed=4) as world:
+        house = House(world, tmp_path, count=6)
+        said = f"6 by {house.clerk.id.hex()}"
+        assert said == house.middle.result(within=600)
+        kinds = {
+            n: version_of(world.anchors(), house.clerk, n).transition.kind
+            for n in range(house.clerk.version + 1)
+        }
+        at = max(n for n, kind in kinds.items() if kind is TransitionKind.INTEND)
+        fork = world.fork(house.clerk, at)
+        assert said == fork.result(within=600), "it came to that as its origin"
+        [outcome] = [each for each in fork.journal() if is_report(each)]
+        assert isinstance(outcome, Outcome) and isinstance(outcome.failure, Failure)
+        assert "uncertain" == outcome.failure.cause
+        assert not world.broken_promises()

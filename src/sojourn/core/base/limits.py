@@ -143,8 +143,10 @@ WITNESSED_CERTIFICATES_MAX: Final = 16
 ATTACHMENTS_MAX: Final = 64
 SPAWN_DEPTH_MAX: Final = 8
 """Ancestors of one agent: the chain of custody of each is proved at every border that it crosses."""
-KIN_MAX: Final = 4 * SPAWN_DEPTH_MAX
-"""Agents that one comes from, its ancestors and the origins of forks among them: each is proved like an ancestor."""
+FORK_KIN_MAX: Final = 4 * SPAWN_DEPTH_MAX
+"""Agents that a fork comes from, its ancestors and the origins of forks: each is proved like an ancestor."""
+KIN_MAX: Final = FORK_KIN_MAX + SPAWN_DEPTH_MAX
+"""Agents that any comes from: so the descendants of a fork are proved as well."""
 CHILDREN_MAX: Final = 1024
 """Children that one agent ever has: with the depth, and what budgets hold, that bounds its descendants."""
 ROUNDS_MAX: Final = 2**31

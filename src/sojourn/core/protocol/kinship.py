@@ -21,7 +21,7 @@ from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.succession import Find
 from sojourn.core.agent.transition import TransitionKind
 from sojourn.core.base.errors import Refused, Rejected
-from sojourn.core.base.limits import CHAPTERS_AT_ONCE, KIN_MAX
+from sojourn.core.base.limits import CHAPTERS_AT_ONCE, FORK_KIN_MAX, KIN_MAX
 from sojourn.core.protocol.chains import ChainMemo, check_onward
 from sojourn.core.protocol.custody import (
     Certified,
@@ -90,6 +90,7 @@ def check_origin(born: AgentRecord, newest: Certified, find: Find, kin: Kin) -> 
     `Missing` ("time"), and what `find` and `kin` raise, as `check_family`.
     """
     parents = _parents(born, newest, kin)
+    _check_near(parents, FORK_KIN_MAX)
     if _zones_of(parents, kin) - kin.manifests.keys():
         raise Refused("this anchor does not know a zone that proves whom the origin descends from")
     _check_parents(parents, find, kin)
@@ -119,9 +120,6 @@ def _came_from(first: Chapter) -> Certified | None:
 def _parents(born: AgentRecord, shown: Certified | None, kin: Kin) -> list[Parent]:
     found: list[Parent] = []
     while born.eligibility.ancestors:
-        if len(found) == KIN_MAX:
-            problem = f"it comes from more than {KIN_MAX} others, by SPAWNs and forks"
-            raise Rejected(problem, reason="too-many", where="lineage.parentage")
         check = check_spawned if born.is_spawned else _check_forked
         where = "chapters[0].spawned" if born.is_spawned else "chapters[0].origin"
         done = check(born, shown, where=where)
@@ -134,8 +132,15 @@ def _parents(born: AgentRecord, shown: Certified | None, kin: Kin) -> list[Paren
         first, last = kin.chapter(chapters[0]), kin.chapter(chapters[-1])
         _check_same_family(first.opened.record, done.record, parentage)
         found.append(Parent(shown=done, chapters=chapters, first=first, last=last))
+        _check_near(found, KIN_MAX)
         born, shown = first.opened.record, _came_from(first)
     return found
+
+
+def _check_near(found: Sequence[Parent], most: int) -> None:
+    if len(found) > most:
+        problem = f"it comes from more than {most} others, by SPAWNs and forks"
+        raise Rejected(problem, reason="too-many", where="lineage.parentage")
 
 
 def _check_forked(born: AgentRecord, newest: Certified | None, *, where: str) -> Certified:

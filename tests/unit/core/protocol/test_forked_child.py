@@ -406,3 +406,8 @@ def test_what_proves_a_fork_is_not_without_end(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(kinship, "KIN_MAX", 1)
     with pytest.raises(Rejected, match="comes from more than 1 others"):
         check()
+    monkeypatch.setattr(kinship, "KIN_MAX", 9)
+    monkeypatch.setattr(kinship, "FORK_KIN_MAX", 1)
+    check()
+    answer = declined(forks.a, forks.genesis(fork, chance=b"one more"))
+    assert "too-many" == answer.reason
