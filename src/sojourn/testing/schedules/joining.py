@@ -9,6 +9,9 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Final
 
+import msgspec
+from msgspec import UNSET
+
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import Transition
 from sojourn.core.base.encoding import Value
@@ -28,7 +31,9 @@ _UNSIGNED, _BYTES, _TEXT, _MAP = 0x00, 0x40, 0x60, 0xA0
 def joined(value: Value, encode: Callable[[object], bytes]) -> bytes:
     """Return the canonical encoding of a value; `encode` returns that of a part."""
     pieces: list[bytes] = []
-    for key, name in _fields(type(value)):
+    optional = _optional(type(value))
+    absent = frozenset([name for name in optional if getattr(value, name) is UNSET])
+    for key, name in _fields(type(value), absent):
         pieces.append(key)
         if name is None:
             continue
@@ -48,11 +53,16 @@ def joined(value: Value, encode: Callable[[object], bytes]) -> bytes:
 
 
 @cache
-def _fields(kind: type[Value]) -> tuple[tuple[bytes, str | None], ...]:
+def _optional(kind: type[Value]) -> tuple[str, ...]:
+    """Return the names of the fields that may be absent from the bytes."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if field.default is UNSET)
+
+
+@cache
+def _fields(kind: type[Value], absent: frozenset[str]) -> tuple[tuple[bytes, str | None], ...]:
     """Return what stands before each field, and its name; the tag is no field, but there from the beginning."""
-    names: dict[str, str | None] = dict(
-        zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
-    )
+    fields = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+    names: dict[str, str | None] = {key: name for key, name in fields if name not in absent}
     config = kind.__struct_config__
     if config.tag is not None:
         names[str(config.tag_field)] = None

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sojourn.core.base.encoding import Value, encode
+from sojourn.core.protocol.custody import Chapter
 from sojourn.core.quorum.votes import Ballot, Phase
 from sojourn.testing.schedules.joining import COMPOSED, joined
 from sojourn.testing.schedules.profile import PROFILES
@@ -52,3 +53,9 @@ def test_numbers_of_every_width_are_written_as_short_as_they_can_be(number: int)
 def test_texts_of_every_length_are_written_as_they_are_encoded(length: int) -> None:
     said = replace(scene(4, 3, 0).agents[0].head.transition, reason="ä" * length)
     assert joined(said, encode) == encode(said)
+
+
+def test_what_is_absent_from_the_bytes_is_left_out_and_what_is_there_is_not() -> None:
+    opened = scene(4, 3, 0).agents[0].head
+    for chapter in (Chapter(opened=opened), Chapter(opened=opened, origin=opened)):
+        assert joined(chapter, encode) == encode(chapter)
