@@ -8,7 +8,7 @@ from msgspec import UNSET, convert
 from msgspec.structs import replace
 
 from sojourn.core.agent.budgets import check_transition
-from sojourn.core.agent.eligibility import Budget, Status
+from sojourn.core.agent.eligibility import Ancestor, Budget, Status
 from sojourn.core.agent.record import AgentRecord
 from sojourn.core.agent.transition import (
     Transition,
@@ -65,6 +65,15 @@ def _check(data: bytes, given: Json) -> Json:
     }
 
 
+def _child_fork(**ancestor: bool) -> Transition:
+    """Return the genesis of a fork of a child, whose ancestor is as the flags say."""
+    fork = journey.FORK.transition
+    above = (Ancestor(agent=digest(b"an ancestor"), **ancestor),)
+    proof = digest(b"what proves its origin")
+    record = changed(fork.record, eligibility__ancestors=above, lineage__parentage=proof)
+    return replace(fork, record=record)
+
+
 def _valid() -> Iterator[Case]:
     for name, made, parent in (
         ("a genesis", journey.BORN, None),
@@ -86,6 +95,8 @@ def _valid() -> Iterator[Case]:
     )
     fork = encode(journey.FORK.transition)
     yield Case(name="a fork's genesis", data=fork, given=given_parent(None))
+    fork = encode(_child_fork())
+    yield Case(name="the genesis of a fork of a child", data=fork, given=given_parent(None))
     given = given_parent(journey.BOUND) | DECLARED
     yield Case(name="an intent", data=encode(journey.INTENDED.transition), given=given)
 
@@ -237,6 +248,27 @@ def _mutated() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
     yield "a genesis with a version behind it", old, None, "bad-change", "record"
 
 
+def _misforked() -> Iterator[tuple[str, Transition, None, str, str]]:
+    """Yield geneses of forks of children that no child has."""
+    fork = _child_fork(is_suspended=True)
+    for name, changes, where in (
+        ("a fork of a child that nothing proves", {"lineage__parentage": None}, "lineage"),
+        ("a fork of a child that has no ancestors", {"eligibility__ancestors": ()}, "lineage"),
+        (
+            "a fork of a child that is suspended itself",
+            {"eligibility__is_suspended": True},
+            "governance.ordered_ms",
+        ),
+    ):
+        made = replace(fork, record=changed(fork.record, **changes))
+        yield name, made, None, "bad-change", where
+    alone = _child_fork(is_quarantined=True)
+    yield "a fork of a child in quarantine", alone, None, "bad-change", "governance.ordered_ms"
+    spawned = replace(fork, record=changed(fork.record, lineage__forked=UNSET))
+    where = "governance.ordered_ms"
+    yield "a child of a suspended parent", spawned, None, "bad-change", where
+
+
 def _misadopted() -> Iterator[tuple[str, Transition, Certified | None, str, str]]:
     """Yield upgrades and adoptions of other code than was ordered."""
     adoption = journey.ADOPTION.transition
@@ -254,7 +286,7 @@ def _misadopted() -> Iterator[tuple[str, Transition, Certified | None, str, str]
 
 
 def _invalid() -> Iterator[Case]:
-    for name, made, parent, reason, where in (*_mutated(), *_misadopted()):
+    for name, made, parent, reason, where in (*_mutated(), *_misadopted(), *_misforked()):
         expect = {"reason": reason, "where": where}
         yield Case(name=name, data=encode(made), given=given_parent(parent), expect=expect)
     yield from _miscounted()
