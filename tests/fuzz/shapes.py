@@ -16,6 +16,8 @@ __all__ = ["FAULTS", "example_of", "miswritten", "parts", "spliced", "strategy_o
 
 INT_MAX: Final = 2**63 - 1
 _ITEMS: Final = 2
+_DEEP: Final = 2
+"""Structs around a value: a capsule has chapters, with transitions, with records, and each of these much more."""
 _WILD_LENGTHS: Final = (0, 1, 31, 32, 33, 63, 64, 65, 256)
 LINK: Final = link_to(digest(b"somewhere"))
 
@@ -25,32 +27,35 @@ LINK: Final = link_to(digest(b"somewhere"))
 @cache
 def strategy_of(form: Any) -> st.SearchStrategy[Any]:
     """Return a strategy for valid values of a type."""
-    return _strategy(mi.type_info(form))
+    return _strategy(mi.type_info(form), 0)
 
 
-def _strategy(info: mi.Type) -> st.SearchStrategy[Any]:
+def _strategy(info: mi.Type, depth: int) -> st.SearchStrategy[Any]:
+    """Return a strategy for values that stand in as many structs: those deep within have fewer items."""
+    items = _ITEMS if depth < _DEEP else 1
     match info:
         case mi.Metadata():
-            return _strategy(info.type)
+            return _strategy(info.type, depth)
         case mi.UnionType():
-            return st.one_of([_strategy(each) for each in info.types])
+            return st.one_of([_strategy(each, depth) for each in info.types])
         case mi.StructType():
-            return _struct(info)
+            return _struct(info, depth)
         case mi.VarTupleType() | mi.ListType():
             kind = tuple if isinstance(info, mi.VarTupleType) else list
-            least, most = info.min_length or 0, min(info.max_length or _ITEMS, _ITEMS)
-            return st.lists(_strategy(info.item_type), min_size=least, max_size=most).map(kind)
+            least, most = info.min_length or 0, min(info.max_length or items, items)
+            item = _strategy(info.item_type, depth)
+            return st.lists(item, min_size=least, max_size=max(least, most)).map(kind)
         case mi.TupleType():
-            return st.tuples(*[_strategy(each) for each in info.item_types])
+            return st.tuples(*[_strategy(each, depth) for each in info.item_types])
         case mi.DictType():
-            keys, values = _strategy(info.key_type), _strategy(info.value_type)
-            return st.dictionaries(keys, values, max_size=_ITEMS)
+            keys, values = _strategy(info.key_type, depth), _strategy(info.value_type, depth)
+            return st.dictionaries(keys, values, max_size=items)
         case _:
             return _scalar(info)
 
 
-def _struct(info: mi.StructType) -> st.SearchStrategy[Any]:
-    fields = {field.name: _strategy(field.type) for field in info.fields}
+def _struct(info: mi.StructType, depth: int) -> st.SearchStrategy[Any]:
+    fields = {field.name: _strategy(field.type, depth + 1) for field in info.fields}
     return st.builds(info.cls, **fields)
 
 
