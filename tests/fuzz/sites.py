@@ -201,6 +201,8 @@ SITES: Final[dict[str, tuple[str, ...]]] = {
     "runtime/records.py:parse_record:msgspec.convert": ("journal record",),
     "runtime/typed.py:from_plain:msgspec.convert": ("arguments",),
     "stores/sqlite/wal.py:_checksum:iter_unpack": ("write-ahead log",),
+    "stores/sqlite/wal.py:_next:_PAIR.unpack": ("write-ahead log",),
+    "stores/sqlite/wal.py:_order:_HEADER.unpack": ("write-ahead log",),
     "stores/sqlite/wal.py:commit_frames:_FRAME.unpack": ("write-ahead log",),
     "stores/sqlite/wal.py:commit_frames:_HEADER.unpack": ("write-ahead log",),
     "stores/sqlite/wal.py:header_is_damaged:_HEADER.unpack": ("write-ahead log",),

@@ -66,3 +66,41 @@ def test_a_frame_that_was_begun_counts_once_its_own_header_is_whole(log: Path) -
     for cut, expected in ((0, [1, 2]), (PAGE_BYTES, [1, 2]), (PAGE_BYTES + 1, [1])):
         log.write_bytes(whole[: len(whole) - cut])
         assert expected == commit_frames(log)
+
+
+def summed(order: str, data: bytes, start: tuple[int, int]) -> tuple[int, int]:
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    s0, s1 = start
+    for at in range(0, len(words), 2):
+        s0 = (s0 + words[at] + s1) % 2**32
+        s1 = (s1 + words[at + 1] + s0) % 2**32
+    return s0, s1
+
+
+def whole_log(order: str, sizes: list[int]) -> bytes:
+    """Return a log of frames with their checksums; each is of a database of so many pages, or ends no commit."""
+    data = header(order)
+    last = struct.unpack(">2I", data[-8:])
+    for number, pages in enumerate(sizes):
+        head, page = struct.pack(">2I", number + 1, pages), bytes([number]) * PAGE_BYTES
+        last = summed(order, head + page, (last[0], last[1]))
+        data += head + SALTS + struct.pack(">2I", *last) + page
+    return data
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_size_of_an_earlier_round_before_the_salts_of_this_one_ends_no_commit(
+    log: Path, order: str
+) -> None:
+    """Of the 42nd frame a sector ends between the two: a power cut may write the one and not the other."""
+    data = whole_log(order, [0] * 41 + [0, 50])
+    torn_at = len(data) - 2 * (24 + PAGE_BYTES) + 8
+    assert 0 == torn_at % 512
+    log.write_bytes(data)
+    assert [43] == commit_frames(log)
+    log.write_bytes(data[: torn_at - 4] + struct.pack(">I", 48) + data[torn_at:])
+    assert [43] == commit_frames(log)
+    log.write_bytes(data[: torn_at - 4] + struct.pack(">I", 48) + data[torn_at : torn_at + 99])
+    assert [] == commit_frames(log)
+    log.write_bytes(whole_log(order, [0] * 41 + [48, 50]))
+    assert [42, 43] == commit_frames(log)
